@@ -1,0 +1,254 @@
+"""One frozen settings tree per run. Defaults stand here and nowhere else.
+
+A YAML file is whole: no inheritance. Unknown keys are refused, ``None`` means off.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pipeline.errors import ConfigError
+from pipeline.task import SIGNALS_TASK, Task
+
+# Raise when decoding, gating, prompting, parsing or stitching change what comes out.
+ALGORITHM_VERSION = 1
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourcesConfig(_Section):
+    """Which camera a file belongs to, and when it began."""
+
+    templates: tuple[str, ...] = ("{camera}_{start:%Y%m%dT%H%M%S%z}",)
+    """Matched against the end of the path without its extension; ``/`` separates folders."""
+    regexes: tuple[str, ...] = ()
+    """With named groups ``camera`` and ``start`` (ISO 8601), tried after the templates."""
+    camera: str | None = None
+    """For every file whose path names none; None takes the file's own name."""
+    timezone: str = "UTC"
+    """IANA zone of times written without one."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError) as exc:
+            raise ValueError(f"{name!r} is no IANA time zone; try Europe/Berlin") from exc
+        return name
+
+
+class SampleConfig(_Section):
+    """Which frames are looked at."""
+
+    fps: float = Field(default=10.0, gt=0, le=1000)
+    """Points of the sample grid per second; a frame is taken if it is on screen at one."""
+    max_gap_s: float = Field(default=10.0, gt=0)
+    """A frame followed by none for longer (and for 10 usual intervals) ends the footage."""
+
+
+class FrameConfig(_Section):
+    """How large pictures are; both keep the aspect ratio and never enlarge."""
+
+    luma_width: int = Field(default=160, ge=32, le=640)
+    rgb_max_pixels: int = Field(default=768 * 448, ge=32 * 32)
+    """Pixel budget of one frame for a model; sides become multiples of 32."""
+
+
+class DecodeConfig(_Section):
+    """Limits that protect a worker from hostile files."""
+
+    max_pixels: int = Field(default=64_000_000, gt=0)
+    """Coded width x height; larger videos are failed before they are decoded."""
+    max_packets: int = Field(default=20_000_000, gt=0)
+
+
+class PlanConfig(_Section):
+    """How videos are cut."""
+
+    shard_cost_s: float = Field(default=30.0, gt=0)
+    """Predicted CPU seconds of decoding per shard; cuts fall on keyframes."""
+    max_window_frames: int = Field(default=1000, ge=1)
+    """A window is one prompt; the frames of a shard are shared out evenly."""
+
+
+class GateConfig(_Section):
+    """Which windows need no engine."""
+
+    kind: Literal["none", "motion"] = "none"
+    threshold: float = Field(default=6.0, gt=0)
+    """Robust standard deviations by which one block of the picture must change."""
+
+
+class SignalsEngineConfig(_Section):
+    """The embedded engine: no model, any video."""
+
+    kind: Literal["signals"] = "signals"
+    min_event_s: float = Field(default=0.3, ge=0)
+    """Shorter motion is noise."""
+    merge_gap_s: float = Field(default=1.5, ge=0)
+    """Motion that pauses for less goes on."""
+    frozen_s: float = Field(default=20.0, gt=0)
+
+
+class VllmEngineConfig(_Section):
+    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors."""
+
+    kind: Literal["vllm"]
+    model: str
+    """Local folder or hub id."""
+    revision: str | None = None
+    thinking: bool = False
+    """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
+    max_output_tokens: int = Field(default=1024, gt=0)
+    max_concurrency: int = Field(default=16, gt=0)
+    """Requests in flight per replica."""
+    replicas: int = Field(default=1, gt=0)
+    num_gpus: float = Field(default=1.0, ge=0)
+    """GPUs of one replica (its tensor-parallel size); 0 runs on CPU."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """Further vLLM engine arguments, by vLLM's own names."""
+
+
+EngineConfig = Annotated[SignalsEngineConfig | VllmEngineConfig, Field(discriminator="kind")]
+
+
+class StitchConfig(_Section):
+    """How observations become events."""
+
+    max_gap_s: float = Field(default=2.0, ge=0)
+    """Same label and fields, no further apart: one event."""
+
+
+class CommitConfig(_Section):
+    """How often results reach the index."""
+
+    shards: int = Field(default=256, gt=0)
+    seconds: float = Field(default=60.0, gt=0)
+    batch_videos: int = Field(default=1000, gt=0)
+    """Sources probed and planned together; bounds the driver's memory."""
+
+
+class ClusterConfig(_Section):
+    """What the Ray graph may use; the answers do not depend on it."""
+
+    decode_cpus: float = Field(default=1.0, gt=0)
+    """CPUs per decode task; one process per core is fastest."""
+    max_decode_tasks: int | None = Field(default=None, gt=0)
+    object_store_bytes: int | None = Field(default=None, gt=0)
+    """Of the embedded Ray; None lets Ray choose."""
+
+
+class Config(_Section):
+    """Everything a run may be told."""
+
+    task: Task = SIGNALS_TASK
+    sources: SourcesConfig = SourcesConfig()
+    sample: SampleConfig = SampleConfig()
+    frame: FrameConfig = FrameConfig()
+    decode: DecodeConfig = DecodeConfig()
+    plan: PlanConfig = PlanConfig()
+    gate: GateConfig = GateConfig()
+    engine: EngineConfig = SignalsEngineConfig()
+    stitch: StitchConfig = StitchConfig()
+    commit: CommitConfig = CommitConfig()
+    cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def wants_rgb(self) -> bool:
+        """Whether the engine looks at colour pictures."""
+        return self.engine.kind != "signals"
+
+    @property
+    def model(self) -> str:
+        """What answers, as the rows name it."""
+        match self.engine:
+            case SignalsEngineConfig():
+                return f"signals-{ALGORITHM_VERSION}"
+            case VllmEngineConfig(model=model, revision=revision):
+                return f"{model}@{revision}" if revision else model
+
+    @property
+    def prompt_id(self) -> str:
+        """Names the exact question: system text, prompt, labels and answer schema."""
+        return _digest([self.task.system, self.task.question, self.task.json_schema()])
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything but the content that decides what a row says."""
+        kept = self.model_dump(mode="json", exclude={"sources", "commit", "cluster"})
+        for throughput_only in ("replicas", "max_concurrency"):
+            kept["engine"].pop(throughput_only, None)
+        return _digest([ALGORITHM_VERSION, kept])
+
+    def to_json(self) -> str:
+        """The resolved tree, as it is stored with the run."""
+        return self.model_dump_json()
+
+
+def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a YAML file, apply ``key.path=value`` overrides, validate once.
+
+    ``task`` may be the path of a task file, relative to the config file. Without ``path`` the
+    defaults run: the signals engine.
+
+    Raises:
+        ConfigError: names the file and each wrong key with its value.
+    """
+    tree = _read_yaml(path) if path else {}
+    for override in overrides:
+        _apply(tree, override)
+    if isinstance(tree.get("task"), str):
+        tree["task"] = _read_yaml((path.parent if path else Path()) / tree["task"])
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as exc:
+        raise ConfigError(_explain(path, exc)) from exc
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read ({exc.strerror}); check the path") from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: is not YAML: {exc}") from exc
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{path}: must hold keys and values, not {type(tree).__name__}")
+    return tree or {}
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: must look like sample.fps=2")
+    *parents, leaf = dotted.split(".")
+    node = tree
+    for key in parents:
+        node = node.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {override}: {key} is a value, not a section")
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"--set {override}: {value!r} is not a YAML value: {exc}") from exc
+
+
+def _explain(path: Path | None, exc: ValidationError) -> str:
+    lines = [
+        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {error['input']!r}: {error['msg']}"
+        for error in exc.errors()
+    ]
+    return "\n".join([f"{path or 'config'} is not valid:", *lines])

@@ -1,0 +1,59 @@
+"""Everything that goes wrong on purpose, by who can fix it.
+
+TimereelError
+  ConfigError        asked for something that cannot be done; nothing was started       exit 2
+  NoSourcesError     the sources match nothing                                          exit 5
+  EngineStartError   the engine cannot be started or reached                            exit 3
+  IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
+  SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
+  WindowError        one window cannot be answered: it becomes a failed row
+
+A bug is any other exception; nothing catches those.
+"""
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_USAGE = 2
+EXIT_ENGINE = 3
+EXIT_SOME_FAILED = 4
+EXIT_NO_SOURCES = 5
+EXIT_INTERRUPTED = 130
+
+
+class TimereelError(Exception):
+    """Base of every deliberate error; ``exit_code`` is what a process ends with."""
+
+    exit_code: ClassVar[int] = EXIT_USAGE
+
+
+class ConfigError(TimereelError):
+    """The configuration or the command line cannot be run."""
+
+
+class NoSourcesError(TimereelError):
+    """The given sources match no file."""
+
+    exit_code = EXIT_NO_SOURCES
+
+
+class EngineStartError(TimereelError):
+    """The engine cannot be started or reached."""
+
+    exit_code = EXIT_ENGINE
+
+
+class IndexFormatError(TimereelError):
+    """The folder is no index, or one of a newer version."""
+
+
+class SourceError(TimereelError):
+    """One input cannot be used; the message names the file, the cause and the way out."""
+
+    exit_code = EXIT_SOME_FAILED
+
+
+class WindowError(TimereelError):
+    """One window has no valid answer; the message becomes its ``error``."""
+
+    exit_code = EXIT_SOME_FAILED

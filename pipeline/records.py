@@ -1,0 +1,278 @@
+"""The frozen records that cross a stage border. Nothing here does work.
+
+Media time is nanoseconds since ``Video.origin_pts`` (the container's start); wall-clock time is
+``Video.start_ns`` + media time. Every range is half-open.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.timebase import BoolArray, Int64Array, TimeRange, pts_to_ns
+
+Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
+WindowStatus = Literal["analysed", "quiet", "failed"]
+VideoStatus = Literal["done", "partial", "failed"]
+
+
+def make_id(*parts: object) -> str:
+    """24 hex digits named by what a thing is, so that doing it twice gives the same name."""
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One input as the listing saw it; ``problem`` says why it cannot even be opened."""
+
+    uri: str
+    num_bytes: int
+    etag: str
+    """Changes when the content may have: the store's etag, or mtime of a local file."""
+    camera: str
+    start_ns: int | None
+    """UTC of media time 0 if a path or sidecar says so."""
+    clock: Clock
+    mtime_ns: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Video:
+    """What ``probe`` learned about one source without decoding it."""
+
+    video_id: str
+    content_id: str
+    """Hash of the video stream's packets: equal for byte-identical copies."""
+    uri: str
+    num_bytes: int
+    etag: str
+    camera: str
+    clock: Clock
+    start_ns: int
+    """UTC of media time 0."""
+    stream_index: int
+    codec: str
+    width: int
+    """Coded size in pixels, before ``rotation``."""
+    height: int
+    rotation: int
+    """Degrees counter-clockwise that make the picture upright: 0, 90, 180 or 270."""
+    time_base: Fraction
+    origin_pts: int
+    """Tick of media time 0."""
+    footage: tuple[TimeRange, ...]
+    """Media time in which a frame is on screen; more than one where the stream has gaps."""
+    num_frames: int
+    num_keyframes: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def span(self) -> TimeRange:
+        """Media time from the first frame to the end of the last."""
+        return TimeRange(self.footage[0].start_ns, self.footage[-1].end_ns)
+
+    def media_ns(self, pts: int) -> int:
+        """Media time of a tick."""
+        return pts_to_ns(pts - self.origin_pts, self.time_base)
+
+
+NO_PTS = np.iinfo(np.int64).min
+"""Stands in ``PacketIndex`` for a timestamp the container does not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketIndex:
+    """The packets of one video stream in decode order; row ``i`` of each array is packet ``i``."""
+
+    pts: Int64Array
+    dts: Int64Array
+    num_bytes: npt.NDArray[np.int32]
+    keyframe: BoolArray
+    discard: BoolArray
+    """Decoded for reference only, never shown (before an edit list's start)."""
+
+    def __len__(self) -> int:
+        """Number of packets."""
+        return len(self.pts)
+
+    def __getitem__(self, part: slice) -> "PacketIndex":
+        """The packets of a range in decode order."""
+        return PacketIndex(
+            pts=self.pts[part],
+            dts=self.dts[part],
+            num_bytes=self.num_bytes[part],
+            keyframe=self.keyframe[part],
+            discard=self.discard[part],
+        )
+
+    @property
+    def shown_pts(self) -> Int64Array:
+        """Ticks at which a new frame comes on screen, ascending, each once."""
+        return np.unique(self.pts[~self.discard & (self.pts != NO_PTS)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPlan:
+    """One prompt: a media-time range and the frames to show for it, in order."""
+
+    window_id: str
+    span: TimeRange
+    frame_pts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One unit of decoding: windows that tile ``span``, and the packets needed for them."""
+
+    shard_id: str
+    video: Video
+    span: TimeRange
+    packets: PacketIndex
+    windows: tuple[WindowPlan, ...]
+    cost_s: float
+    """Predicted CPU seconds of decoding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One decoded picture as an engine gets it."""
+
+    pts: int
+    keyframe: bool
+    suspect: bool
+    """In a GOP with a corrupt packet, a decoder error or a missing frame."""
+    luma: npt.NDArray[np.uint8]
+    """Small grey picture for the gate and the signals engine [h, w]."""
+    rgb: npt.NDArray[np.uint8] | None
+    """Upright picture for a model [H, W, 3]; None where no model asks for pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The decoded frames of one ``WindowPlan``; row ``i`` of each array is frame ``i``."""
+
+    plan: WindowPlan
+    shard_id: str
+    video: Video
+    frame_pts: Int64Array
+    """Ticks [T]; fewer than planned where frames could not be decoded."""
+    frame_ns: Int64Array
+    """Media time [T]."""
+    luma: npt.NDArray[np.uint8]
+    """[T, h, w]"""
+    rgb: npt.NDArray[np.uint8] | None
+    """[T, H, W, 3], or None where the engine needs only luma."""
+    num_suspect: int = 0
+    """Frames that may be damaged."""
+
+    def __post_init__(self) -> None:
+        """Frames and times must agree, and time must advance."""
+        if not len(self.frame_pts) == len(self.frame_ns) == len(self.luma):
+            raise ValueError(f"{len(self.frame_pts)=} {len(self.frame_ns)=} {len(self.luma)=}")
+        if np.any(np.diff(self.frame_ns) <= 0):
+            raise ValueError(f"window {self.plan.window_id}: frame times must strictly increase")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What an engine answered for one window: the receipt of the answer."""
+
+    text: str
+    """JSON of the task's schema; times in seconds since the window's start."""
+    finish_reason: str
+    markers: tuple[str, ...] = ()
+    """The ``<t seconds>`` texts found in the tokenised prompt; empty for engines without one."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowResult:
+    """One row of the ``windows`` table: what was looked at, and what came back."""
+
+    window_id: str
+    shard_id: str
+    video_id: str
+    span: TimeRange
+    """Media time."""
+    status: WindowStatus
+    frame_ns: tuple[int, ...]
+    """Media time of the frames that were looked at."""
+    num_suspect: int = 0
+    text: str = ""
+    finish_reason: str = ""
+    markers: tuple[str, ...] = ()
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    error: str = ""
+    decode_cpu_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """Where something was at one moment; pixels of the upright source picture."""
+
+    media_ns: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One claim of an engine about one window; media time."""
+
+    window_id: str
+    span: TimeRange
+    label: str
+    text: str
+    confidence: float | None
+    boxes: tuple[Box, ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+    """The task's extra fields, in the task's order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The share of an event in one file; media time of that file."""
+
+    video_id: str
+    uri: str
+    span: TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One stitched fact; UTC. ``parts[0]`` is the file it began in."""
+
+    event_id: str
+    camera: str
+    span: TimeRange
+    label: str
+    text: str
+    confidence: float | None
+    boxes: tuple[Box, ...]
+    fields: tuple[tuple[str, str], ...]
+    parts: tuple[Part, ...]
+    window_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One timestamped text; UTC. ``level`` is how much time one text stands for."""
+
+    segment_id: str
+    camera: str
+    video_id: str
+    uri: str
+    level: Literal["window", "video"]
+    span: TimeRange
+    media: TimeRange
+    text: str
+    window_ids: tuple[str, ...] = field(default=())

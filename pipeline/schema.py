@@ -1,0 +1,153 @@
+"""The tables on disk. These schemas are the contract; code adapts to them.
+
+Times are UTC microseconds; ``media_*`` are seconds in the file ``uri``. Every range is half-open.
+Additive changes keep ``SCHEMA_VERSION``'s readers working; anything else raises it.
+"""
+
+from typing import Literal
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+TableName = Literal["videos", "windows", "events", "segments"]
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+# The first columns are those that file statistics are asked for: date, camera, start, end.
+_RANGE = [
+    _required("date", pa.date32()),
+    _required("camera", pa.string()),
+    _required("start", _TIME),
+    _required("end", _TIME),
+]
+_MEDIA = [
+    _required("video_id", pa.string()),
+    _required("uri", pa.string()),
+    _required("media_start", pa.float64()),
+    _required("media_end", pa.float64()),
+]
+# What made the row: `fingerprint` covers content-independent configuration, task and model.
+_MAKER = [
+    _required("task", pa.string()),
+    _required("model", pa.string()),
+    _required("prompt_id", pa.string()),
+    _required("fingerprint", pa.string()),
+]
+
+BOX = pa.struct(
+    [
+        ("media_s", pa.float64()),
+        ("x0", pa.float32()),
+        ("y0", pa.float32()),
+        ("x1", pa.float32()),
+        ("y1", pa.float32()),
+    ]
+)
+PART = pa.struct(
+    [
+        ("video_id", pa.string()),
+        ("uri", pa.string()),
+        ("media_start", pa.float64()),
+        ("media_end", pa.float64()),
+    ]
+)
+
+EVENTS = pa.schema(
+    [
+        *_RANGE,
+        _required("label", pa.string()),
+        *_MEDIA,
+        _required("event_id", pa.string()),
+        _required("text", pa.string()),
+        pa.field("confidence", pa.float32()),
+        _required("boxes", pa.list_(BOX)),
+        _required("fields", pa.map_(pa.string(), pa.string())),
+        # One entry per file the event runs through; the first is (video_id, uri).
+        _required("parts", pa.list_(PART)),
+        _required("window_ids", pa.list_(pa.string())),
+        *_MAKER,
+    ]
+)
+
+SEGMENTS = pa.schema(
+    [
+        *_RANGE,
+        _required("level", pa.string()),
+        *_MEDIA,
+        _required("segment_id", pa.string()),
+        _required("text", pa.string()),
+        _required("window_ids", pa.list_(pa.string())),
+        *_MAKER,
+    ]
+)
+
+WINDOWS = pa.schema(
+    [
+        *_RANGE,
+        _required("status", pa.string()),
+        *_MEDIA,
+        _required("window_id", pa.string()),
+        _required("shard_id", pa.string()),
+        # The receipt: which frames were looked at, which markers the model was shown for them.
+        _required("frame_s", pa.list_(pa.float64())),
+        _required("num_suspect_frames", pa.int32()),
+        _required("markers", pa.list_(pa.string())),
+        _required("completion", pa.string()),
+        _required("finish_reason", pa.string()),
+        _required("num_prompt_tokens", pa.int32()),
+        _required("num_output_tokens", pa.int32()),
+        _required("error", pa.string()),
+        *_MAKER,
+    ]
+)
+
+VIDEOS = pa.schema(
+    [
+        *_RANGE,
+        _required("status", pa.string()),
+        _required("video_id", pa.string()),
+        _required("uri", pa.string()),
+        _required("num_bytes", pa.int64()),
+        _required("etag", pa.string()),
+        _required("content_id", pa.string()),
+        _required("clock", pa.string()),
+        # UTC of media time 0: start = clock_start + first frame.
+        _required("clock_start", _TIME),
+        _required("codec", pa.string()),
+        _required("width", pa.int32()),
+        _required("height", pa.int32()),
+        _required("rotation", pa.int32()),
+        _required("time_base", pa.string()),
+        _required("num_frames", pa.int64()),
+        _required("video_s", pa.float64()),
+        # Where a frame is on screen; what lies between is "no footage", not "nothing seen".
+        _required("footage", pa.list_(pa.struct([("start", _TIME), ("end", _TIME)]))),
+        _required("num_shards", pa.int32()),
+        _required("num_windows_analysed", pa.int32()),
+        _required("num_windows_quiet", pa.int32()),
+        _required("num_windows_failed", pa.int32()),
+        _required("num_events", pa.int32()),
+        _required("num_segments", pa.int32()),
+        _required("num_prompt_tokens", pa.int64()),
+        _required("num_output_tokens", pa.int64()),
+        _required("decode_cpu_s", pa.float64()),
+        _required("warnings", pa.list_(pa.string())),
+        _required("error", pa.string()),
+        *_MAKER,
+        _required("config", pa.string()),
+        _required("indexed_at", _TIME),
+    ]
+)
+
+TABLES: dict[TableName, pa.Schema] = {
+    "videos": VIDEOS,
+    "windows": WINDOWS,
+    "events": EVENTS,
+    "segments": SEGMENTS,
+}

@@ -1,0 +1,102 @@
+"""Exact time: stream ticks, integer nanoseconds, half-open ranges, the sample grid."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Int64Array: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TimeRange:
+    """``[start_ns, end_ns)`` in integer nanoseconds; never empty."""
+
+    start_ns: int
+    end_ns: int
+
+    def __post_init__(self) -> None:
+        """Refuse empty and reversed ranges here, so that nothing later has to ask."""
+        if self.end_ns <= self.start_ns:
+            raise ValueError(f"time range must not be empty: {self.start_ns=} {self.end_ns=}")
+
+    @property
+    def duration_ns(self) -> int:
+        """Length in nanoseconds."""
+        return self.end_ns - self.start_ns
+
+    def overlaps(self, other: "TimeRange") -> bool:
+        """Whether the two share an instant."""
+        return self.start_ns < other.end_ns and other.start_ns < self.end_ns
+
+    def shifted(self, by_ns: int) -> "TimeRange":
+        """The same range, ``by_ns`` later."""
+        return TimeRange(self.start_ns + by_ns, self.end_ns + by_ns)
+
+
+def pts_to_ns(pts: int, time_base: Fraction) -> int:
+    """Convert stream ticks to nanoseconds, rounding down once.
+
+    The way back is lossy (tick 1 of a 1/30 stream is 33_333_333 ns, which is tick 0 again), so
+    whoever must seek keeps the ticks.
+    """
+    return pts * time_base.numerator * NS_PER_S // time_base.denominator
+
+
+def seconds_to_ns(seconds: float) -> int:
+    """Convert a number from YAML, a command line or a model; to the nearest microsecond.
+
+    A float of seconds carries no more than that, and tables hold microseconds.
+    """
+    return round(seconds * 1_000_000) * NS_PER_US
+
+
+def ns_to_datetime(utc_ns: int) -> datetime:
+    """Nanoseconds since the epoch as an aware UTC datetime, rounded down to microseconds."""
+    return EPOCH + timedelta(microseconds=utc_ns // NS_PER_US)
+
+
+def datetime_to_ns(at: datetime) -> int:
+    """Aware datetime to nanoseconds since the epoch, without passing through a float."""
+    delta = at - EPOCH
+    return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * NS_PER_US
+
+
+def fps_fraction(fps: float) -> Fraction:
+    """Sampling rate as the exact fraction its writer meant (29.97 stays 2997/100)."""
+    return Fraction(fps).limit_denominator(1001)
+
+
+def on_grid(shown_pts: Int64Array, end_pts: int, *, step: Fraction, origin_pts: int) -> BoolArray:
+    """Which frames are on screen at some point of the sample grid; bool [N].
+
+    Frame ``i`` is on screen during ``[shown_pts[i], shown_pts[i+1])``, the last one until
+    ``end_pts``. Grid point ``k`` is ``origin_pts + floor(k * step)`` with ``step`` in ticks. As
+    ``floor(k * step) >= d`` holds exactly when ``k >= ceil(d / step)``, a frame is wanted if the
+    first grid index at or after its start differs from that of its end: one pass over the
+    frames, however long the gaps between them are.
+
+    Args:
+        shown_pts: ascending ticks, no duplicates [N].
+        end_pts: exclusive end of the last frame.
+        step: grid step in ticks.
+        origin_pts: tick of grid point 0; at or before ``shown_pts[0]``.
+    """
+    borders = np.append(shown_pts, end_pts) - origin_pts
+    if len(borders) and int(np.abs(borders).max()) * step.denominator >= 2**62:
+        first_k = np.array(
+            [-(-int(d) * step.denominator // step.numerator) for d in borders], dtype=object
+        )
+    else:
+        first_k = -((-borders * step.denominator) // step.numerator)
+    return np.asarray(first_k[:-1] < first_k[1:], dtype=np.bool_)
