@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from pipeline.errors import ConfigError
 from pipeline.task import SIGNALS_TASK, Task
@@ -24,8 +32,10 @@ class _Section(BaseModel):
 
 
 class SourcesConfig(_Section):
-    """Which camera a file belongs to, and when it began."""
+    """Which files, which camera each belongs to, and when it began."""
 
+    locations: tuple[str, ...] = ()
+    """Files, folders, globs, URLs and list files, where the command line names none."""
     templates: tuple[str, ...] = ("{camera}_{start:%Y%m%dT%H%M%S%z}",)
     """Matched against the end of the path without its extension; ``/`` separates folders."""
     regexes: tuple[str, ...] = ()
@@ -95,6 +105,8 @@ class SignalsEngineConfig(_Section):
     """Shorter motion is noise."""
     merge_gap_s: float = Field(default=1.5, ge=0)
     """Motion that pauses for less goes on."""
+    standing_s: float = Field(default=90.0, gt=0)
+    """What has stood perfectly still for so long has become part of the scene."""
     frozen_s: float = Field(default=20.0, gt=0)
 
 
@@ -117,7 +129,16 @@ class VllmEngineConfig(_Section):
     """Further vLLM engine arguments, by vLLM's own names."""
 
 
-EngineConfig = Annotated[SignalsEngineConfig | VllmEngineConfig, Field(discriminator="kind")]
+def _engine_kind(section: Any) -> str:  # noqa: ANN401 - a mapping from YAML, or a section
+    if isinstance(section, dict):
+        return str(section.get("kind", "signals"))
+    return str(section.kind)
+
+
+EngineConfig = Annotated[
+    Annotated[SignalsEngineConfig, Tag("signals")] | Annotated[VllmEngineConfig, Tag("vllm")],
+    Discriminator(_engine_kind),
+]
 
 
 class StitchConfig(_Section):
@@ -149,6 +170,8 @@ class ClusterConfig(_Section):
 class Config(_Section):
     """Everything a run may be told."""
 
+    index: str | None = None
+    """Folder or URL of the index, where the command line names none."""
     task: Task = SIGNALS_TASK
     sources: SourcesConfig = SourcesConfig()
     sample: SampleConfig = SampleConfig()
@@ -183,7 +206,7 @@ class Config(_Section):
     @property
     def fingerprint(self) -> str:
         """Names everything but the content that decides what a row says."""
-        kept = self.model_dump(mode="json", exclude={"sources", "commit", "cluster"})
+        kept = self.model_dump(mode="json", exclude={"index", "sources", "commit", "cluster"})
         for throughput_only in ("replicas", "max_concurrency"):
             kept["engine"].pop(throughput_only, None)
         return _digest([ALGORITHM_VERSION, kept])

@@ -168,6 +168,7 @@ class Window:
     """[T, H, W, 3], or None where the engine needs only luma."""
     num_suspect: int = 0
     """Frames that may be damaged."""
+    decode_cpu_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Frames and times must agree, and time must advance."""
@@ -201,8 +202,8 @@ class WindowResult:
     span: TimeRange
     """Media time."""
     status: WindowStatus
-    frame_ns: tuple[int, ...]
-    """Media time of the frames that were looked at."""
+    frame_pts: tuple[int, ...]
+    """Ticks of the frames that were looked at."""
     num_suspect: int = 0
     text: str = ""
     finish_reason: str = ""
@@ -217,7 +218,8 @@ class WindowResult:
 class Box:
     """Where something was at one moment; pixels of the upright source picture."""
 
-    media_ns: int
+    at_ns: int
+    """Media time in an observation, UTC in an event."""
     x0: float
     y0: float
     x1: float
@@ -240,11 +242,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The share of an event in one file; media time of that file."""
+    """The share of an event in one file."""
 
     video_id: str
     uri: str
     span: TimeRange
+    """UTC."""
+    media: TimeRange
+    """Media time of that file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

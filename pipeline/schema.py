@@ -42,7 +42,7 @@ _MAKER = [
 
 BOX = pa.struct(
     [
-        ("media_s", pa.float64()),
+        ("at", _TIME),
         ("x0", pa.float32()),
         ("y0", pa.float32()),
         ("x1", pa.float32()),
@@ -53,6 +53,8 @@ PART = pa.struct(
     [
         ("video_id", pa.string()),
         ("uri", pa.string()),
+        ("start", _TIME),
+        ("end", _TIME),
         ("media_start", pa.float64()),
         ("media_end", pa.float64()),
     ]
@@ -95,6 +97,8 @@ WINDOWS = pa.schema(
         _required("window_id", pa.string()),
         _required("shard_id", pa.string()),
         # The receipt: which frames were looked at, which markers the model was shown for them.
+        # Ticks of the stream's time_base (see videos), and the same as seconds in the file.
+        _required("frame_pts", pa.list_(pa.int64())),
         _required("frame_s", pa.list_(pa.float64())),
         _required("num_suspect_frames", pa.int32()),
         _required("markers", pa.list_(pa.string())),

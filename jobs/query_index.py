@@ -1,0 +1,8 @@
+"""``python -m jobs.query_index --index DIR --from T --to T``: what ``timereel query`` takes."""
+
+import sys
+
+from pipeline.cli import main
+
+if __name__ == "__main__":
+    main(["query", *sys.argv[1:]])

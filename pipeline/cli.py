@@ -1,0 +1,345 @@
+"""``timereel ...``: thin. Rows go to stdout; progress, logs and errors to stderr.
+
+Each command imports what it needs itself: ``timereel query`` must not pay for Ray.
+"""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+
+from pipeline.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    EXIT_USAGE,
+    ConfigError,
+    SourceError,
+    TimereelError,
+)
+from pipeline.export.formats import Format, to_json, write_rows
+from pipeline.schema import TableName
+
+app = typer.Typer(
+    name="timereel",
+    help="Turn archives of long video into a time index, and ask it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")]
+CameraOption = Annotated[
+    list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+
+
+@app.command()
+def index(
+    src: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, globs, URLs, list files.")
+    ] = None,
+    index_uri: Annotated[
+        str | None, typer.Option("--index", help="Folder or URL of the index.")
+    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    address: Annotated[
+        str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
+    ] = None,
+    as_json: JsonOption = False,  # noqa: FBT002 - Typer's form of a flag
+) -> None:
+    """Index videos; run it again and only what is missing is done."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow import index_archive  # noqa: PLC0415
+    from pipeline.progress import shown_progress  # noqa: PLC0415
+    from pipeline.sources import list_sources  # noqa: PLC0415
+
+    # `ray job stop` and schedulers send SIGTERM: end as on Ctrl-C, with whole shards committed.
+    signal.signal(signal.SIGTERM, _interrupt)
+    settings = load_config(config, tuple(overrides or ()))
+    locations = src or settings.sources.locations
+    where = index_uri or settings.index
+    if not locations:
+        raise ConfigError("no sources: name them, or set sources.locations in the config")
+    if not where:
+        raise ConfigError("no index: give --index DIR, or set index in the config")
+    sources = list_sources(locations, settings.sources)
+    try:
+        with shown_progress() as on_progress:
+            report = index_archive(
+                sources, settings, where, address=address, on_progress=on_progress
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted: run the same command again to go on", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    for uri, reason in report.failures:
+        typer.echo(f"failed: {reason if uri in reason else f'{uri}: {reason}'}", err=True)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+    else:
+        typer.echo(_summary(report))
+    raise typer.Exit(EXIT_SOME_FAILED if report.failures else EXIT_OK)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here
+    if report.videos_skipped == report.num_sources:
+        return f"nothing to do: {report.videos_skipped} videos are indexed already"
+    windows = report.windows
+    return (
+        f"{report.videos_done} videos done, {report.videos_skipped} skipped, "
+        f"{len(report.failures)} failed; {report.analysed_ns / 3.6e12:.3f} video-hours, "
+        f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
+        f"{windows['failed']} failed; {report.num_events} events; "
+        f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
+    )
+
+
+@app.command()
+def query(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Substring, in any language and case.")
+    ] = None,
+    table: Annotated[TableName, typer.Option("--table", help="What to list.")] = "events",
+    form: FormatOption = "table",
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, help="At most so many rows.")
+    ] = None,
+) -> None:
+    """List what happened in a wall-clock range; a row counts if it overlaps the range."""
+    from pipeline.index import open_index  # noqa: PLC0415
+
+    rows = open_index(index_uri).rows(
+        table, start, end, camera=camera, label=label, text=text, limit=limit
+    )
+    write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def coverage(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    form: FormatOption = "table",
+) -> None:
+    """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
+    from pipeline.index import open_index  # noqa: PLC0415
+
+    write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
+
+
+@app.command()
+def frames(
+    file: Annotated[str, typer.Argument(help="A video.")],
+    fps: Annotated[float, typer.Option("--fps", help="Points of the sample grid per second.")],
+    as_json: JsonOption = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option("--out", help="Save JPEGs into this folder.")] = None,
+) -> None:
+    """List the frames exactly as an engine gets them."""
+    from pipeline.config import Config, SampleConfig  # noqa: PLC0415
+    from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
+    from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
+
+    settings = Config(sample=SampleConfig(fps=fps))
+    video, packets = probe(_one_source(file), sample=settings.sample, decode=settings.decode)
+    want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for frame in decode_frames(
+        video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True
+    ):
+        assert frame.rgb is not None  # noqa: S101 - asked for above
+        height, width = frame.rgb.shape[:2]
+        rows.append(
+            {
+                "pts": frame.pts,
+                "time_base": str(video.time_base),
+                "pts_ns": _pts_ns(frame.pts, video),
+                "media_s": video.media_ns(frame.pts) / 1e9,
+                "keyframe": frame.keyframe,
+                "suspect": frame.suspect,
+                "width": width,
+                "height": height,
+            }
+        )
+        if out:
+            save_jpeg(frame.rgb, out / f"{frame.pts:012d}.jpg")
+    _write_json_or_lines(rows, as_json=as_json)
+    if len(rows) < len(want_pts):
+        missing = len(want_pts) - len(rows)
+        raise SourceError(f"{file}: {missing} of {len(want_pts)} frames could not be decoded")
+
+
+def _pts_ns(pts: int, video: Any) -> int:  # noqa: ANN401 - Video, without importing it here
+    from pipeline.timebase import pts_to_ns  # noqa: PLC0415
+
+    return pts_to_ns(pts, video.time_base)
+
+
+@app.command()
+def probe(
+    file: Annotated[str, typer.Argument(help="A video.")],
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Show what is known of a video without decoding it."""
+    from pipeline.config import Config  # noqa: PLC0415
+    from pipeline.media import probe as probe_video  # noqa: PLC0415
+    from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
+
+    settings = Config()
+    video, packets = probe_video(_one_source(file), sample=settings.sample, decode=settings.decode)
+    facts = {
+        "uri": video.uri,
+        "video_id": video.video_id,
+        "content_id": video.content_id,
+        "camera": video.camera,
+        "clock": video.clock,
+        "clock_start": ns_to_datetime(video.start_ns),
+        "codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "rotation": video.rotation,
+        "time_base": str(video.time_base),
+        "origin_pts": video.origin_pts,
+        "num_frames": video.num_frames,
+        "num_keyframes": video.num_keyframes,
+        "num_packets": len(packets),
+        "footage_s": [[f.start_ns / 1e9, f.end_ns / 1e9] for f in video.footage],
+        "warnings": list(video.warnings),
+    }
+    if as_json:
+        typer.echo(to_json(facts))
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:14} {value}")
+
+
+@app.command()
+def plan(
+    src: Annotated[list[str], typer.Argument(help="Files, folders, globs, URLs, list files.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Say how videos would be cut, and what decoding them would cost."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow.stages import Failure, probe_and_plan  # noqa: PLC0415
+    from pipeline.sources import list_sources  # noqa: PLC0415
+
+    settings = load_config(config, tuple(overrides or ()))
+    rows: list[dict[str, Any]] = []
+    for source in list_sources(src, settings.sources):
+        planned = probe_and_plan(source, settings)
+        if isinstance(planned, Failure):
+            rows.append({"uri": source.uri, "error": planned.error})
+            continue
+        rows.extend(
+            {
+                "uri": source.uri,
+                "shard_id": shard.shard_id,
+                "media_start": shard.span.start_ns / 1e9,
+                "media_end": shard.span.end_ns / 1e9,
+                "windows": len(shard.windows),
+                "frames": sum(len(window.frame_pts) for window in shard.windows),
+                "decode_cpu_s": round(shard.cost_s, 3),
+            }
+            for shard in planned.shards
+        )
+    _write_json_or_lines(rows, as_json=as_json)
+
+
+@config_app.command("show")
+def config_show(
+    file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
+    overrides: SetOption = None,
+) -> None:
+    """Print the resolved settings, defaults included."""
+    import yaml  # noqa: PLC0415
+
+    from pipeline.config import load_config  # noqa: PLC0415
+
+    settings = load_config(file, tuple(overrides or ()))
+    typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).rstrip())
+    typer.echo(f"# fingerprint: {settings.fingerprint}")
+
+
+@config_app.command("validate")
+def config_validate(
+    file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
+    overrides: SetOption = None,
+) -> None:
+    """Check a configuration; exit code 2 and every wrong key if it is not valid."""
+    from pipeline.config import load_config  # noqa: PLC0415
+
+    settings = load_config(file, tuple(overrides or ()))
+    typer.echo(f"{file}: valid; fingerprint {settings.fingerprint}")
+
+
+def _one_source(file: str) -> Any:  # noqa: ANN401 - Source, without importing it here
+    from pipeline.config import SourcesConfig  # noqa: PLC0415
+    from pipeline.sources import list_sources  # noqa: PLC0415
+
+    [source, *others] = list_sources([file], SourcesConfig())
+    if others:
+        raise ConfigError(f"{file}: name one video, not {len(others) + 1}")
+    if source.problem:
+        raise SourceError(f"{file}: {source.problem}")
+    return source
+
+
+def _write_json_or_lines(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo("[" + ",\n ".join(to_json(row) for row in rows) + "]")
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{name}={value}" for name, value in row.items()))
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; end with the exit codes of ``errors.py``."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+    try:
+        app(args=argv)
+    except TimereelError as exc:
+        typer.echo(f"error: {exc}", err=True)
+        sys.exit(exc.exit_code)
+    sys.exit(EXIT_USAGE)  # the app always ends by itself
+
+
+if __name__ == "__main__":
+    main()

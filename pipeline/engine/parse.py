@@ -1,0 +1,235 @@
+"""A model's text becomes observations, or a reason why it cannot. Pure, strict, no repairs.
+
+Beyond the keys of the task's schema an event may have ``text``, ``boxes`` (a list of
+``[seconds, x0, y0, x1, y1]`` in pixels of the upright source picture) and ``confidence``: the
+signals engine writes them. Times are seconds since the window's start.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from pipeline.errors import WindowError
+from pipeline.records import Box, Observation, Video, WindowPlan
+from pipeline.task import Task, TaskField
+from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
+
+MAX_REPEATS = 8
+"""So often may one window tell the same sentence before it is taken for a loop."""
+
+_EXTRA_KEYS = frozenset({"text", "boxes", "confidence"})
+_MAX_LABEL_CHARS = 64
+_MAX_SUMMARY_CHARS = 1200
+# Markers have one decimal.
+_MARKER_ROUNDING_S = 0.05
+_PRINTED_CHARS = 80
+
+
+def parse_completion(
+    text: str, finish_reason: str, plan: WindowPlan, task: Task, video: Video
+) -> tuple[tuple[Observation, ...], str]:
+    """Check one answer; return what it claims (media time) and its caption ("" if none is asked).
+
+    Raises:
+        WindowError: says which rule the answer breaks, with the value.
+    """
+    if finish_reason == "length":
+        raise WindowError("the answer was cut off: raise engine.max_output_tokens")
+    if finish_reason in {"abort", "error"}:
+        raise WindowError(f"the engine gave up on the answer (finish_reason={finish_reason!r})")
+    answer = _load(text)
+    known = {"events", "summary"} if task.summary else {"events"}
+    _check_keys(answer, "the answer", required=known, allowed=known)
+    events = answer["events"]
+    if not isinstance(events, list):
+        raise WindowError(f"events must be a list, not {_shown(events)}")
+    # An engine that needs no prompt is no model, and cannot loop.
+    if task.prompt and len(events) > task.max_events:
+        raise WindowError(f"{len(events)} events, but at most {task.max_events} are allowed")
+    clock = _Clock(plan, video)
+    observations = tuple(
+        _observation(event, f"events[{i}]", clock, task) for i, event in enumerate(events)
+    )
+    _check_repeats(events, task)
+    caption = _text(answer["summary"], "summary", _MAX_SUMMARY_CHARS) if task.summary else ""
+    return observations, caption
+
+
+class _Clock:
+    """The window's seconds as media time."""
+
+    def __init__(self, plan: WindowPlan, video: Video) -> None:
+        self.window_id = plan.window_id
+        self.video = video
+        self.span = plan.span
+        self.frame_ns = [video.media_ns(pts) for pts in plan.frame_pts]
+        self.length_s = plan.span.duration_ns / NS_PER_S
+        num_markers = max(1, math.ceil(len(plan.frame_pts) / 2))
+        self.tolerance_s = max(self.length_s / num_markers / 2, _MARKER_ROUNDING_S)
+
+    def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
+        """A time within half a marker step of the window, moved into it."""
+        s = _number(seconds, where)
+        if not -self.tolerance_s <= s <= self.length_s + self.tolerance_s:
+            raise WindowError(
+                f"{where} = {_shown(seconds)} is outside the window of {self.length_s:.1f} s"
+            )
+        ns = self.span.start_ns + seconds_to_ns(s)
+        return min(max(ns, self.span.start_ns), self.span.end_ns)
+
+    def range(self, start: Any, end: Any, where: str) -> TimeRange:  # noqa: ANN401 - any JSON
+        """From ``start`` to ``end``; an instant lasts until the next frame."""
+        start_ns = self.media_ns(start, f"{where}.start")
+        end_ns = self.media_ns(end, f"{where}.end")
+        if start > end:
+            raise WindowError(f"{where} ends at {_shown(end)}, before it starts at {_shown(start)}")
+        if start_ns < end_ns:
+            return TimeRange(start_ns, end_ns)
+        if start_ns == self.span.end_ns:
+            earlier = (ns for ns in self.frame_ns if self.span.start_ns < ns < self.span.end_ns)
+            return TimeRange(max(earlier, default=self.span.start_ns), self.span.end_ns)
+        later = (ns for ns in self.frame_ns if start_ns < ns < self.span.end_ns)
+        return TimeRange(start_ns, min(later, default=self.span.end_ns))
+
+
+def _observation(
+    event: Any,  # noqa: ANN401 - any JSON
+    where: str,
+    clock: _Clock,
+    task: Task,
+) -> Observation:
+    required = {name for name, spec in task.fields.items() if spec.required}
+    allowed = {"label", "start", "end", *task.fields, *_EXTRA_KEYS}
+    _check_keys(event, where, required=required | {"label", "start", "end"}, allowed=allowed)
+    label = _label(event["label"], f"{where}.label", task)
+    fields = {
+        name: _field(event[name], f"{where}.{name}", spec)
+        for name, spec in task.fields.items()
+        if name in event
+    }
+    if "text" in event and "text" not in fields:
+        told = _text(event["text"], f"{where}.text", _MAX_SUMMARY_CHARS)
+    else:
+        told = fields.pop("text", "")
+    confidence = None
+    if event.get("confidence") is not None:
+        confidence = _number(event["confidence"], f"{where}.confidence")
+        if not 0 <= confidence <= 1:
+            raise WindowError(f"{where}.confidence = {confidence} is not between 0 and 1")
+    return Observation(
+        window_id=clock.window_id,
+        span=clock.range(event["start"], event["end"], where),
+        label=label,
+        text=told or " ".join([*filter(None, fields.values()), label]),
+        confidence=confidence,
+        boxes=_boxes(event.get("boxes", []), f"{where}.boxes", clock),
+        fields=tuple(fields.items()),
+    )
+
+
+def _label(value: Any, where: str, task: Task) -> str:  # noqa: ANN401 - any JSON
+    label = _text(value, where, _MAX_LABEL_CHARS if task.vocabulary == "open" else None)
+    if not label:
+        raise WindowError(f"{where} is empty")
+    if task.vocabulary == "closed" and label not in task.labels:
+        raise WindowError(f"{where} = {_shown(label)} is none of {', '.join(task.labels)}")
+    return label
+
+
+def _field(value: Any, where: str, spec: TaskField) -> str:  # noqa: ANN401 - any JSON
+    text = _text(value, where, spec.max_chars if spec.values is None else None)
+    if spec.values is not None and text not in spec.values:
+        raise WindowError(f"{where} = {_shown(text)} is none of {', '.join(spec.values)}")
+    return text
+
+
+def _boxes(value: Any, where: str, clock: _Clock) -> tuple[Box, ...]:  # noqa: ANN401 - any JSON
+    if not isinstance(value, list):
+        raise WindowError(f"{where} must be a list, not {_shown(value)}")
+    size: tuple[int, int] = (clock.video.width, clock.video.height)
+    width, height = size[::-1] if clock.video.rotation in {90, 270} else size
+    boxes = []
+    for i, one in enumerate(value):
+        here = f"{where}[{i}]"
+        if not isinstance(one, list) or len(one) != len(("t", "x0", "y0", "x1", "y1")):
+            raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1], not {_shown(one)}")
+        x0, y0, x1, y1 = (_number(side, here) for side in one[1:])
+        if x0 > x1 or y0 > y1:
+            raise WindowError(f"{here} = {_shown(one)}: x0 <= x1 and y0 <= y1 must hold")
+        boxes.append(
+            Box(
+                at_ns=clock.media_ns(one[0], here),
+                x0=min(max(x0, 0), width),
+                y0=min(max(y0, 0), height),
+                x1=min(max(x1, 0), width),
+                y1=min(max(y1, 0), height),
+            )
+        )
+    return tuple(boxes)
+
+
+def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:
+    """Refuse one sentence told over and over as time advances, the way models get stuck.
+
+    Only prose can tell: that the same label comes often is what happens at a busy door.
+    """
+    prose = [name for name, spec in task.fields.items() if spec.values is None]
+    told = Counter((event["label"], *(event.get(name) for name in prose)) for event in events)
+    for sentence, repeats in told.items():
+        if repeats > MAX_REPEATS and any(sentence[1:]):
+            raise WindowError(f"the answer tells {_shown(sentence)} {repeats} times")
+
+
+def _load(text: str) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as exc:
+        raise WindowError(f"the answer is not JSON ({exc}): {_shown(text)}") from exc
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _check_keys(value: Any, where: str, *, required: set[str], allowed: set[str]) -> None:  # noqa: ANN401 - any JSON
+    if not isinstance(value, dict):
+        raise WindowError(f"{where} must be an object, not {_shown(value)}")
+    if missing := sorted(required - set(value)):
+        raise WindowError(f"{where} lacks {', '.join(missing)}")
+    if unknown := sorted(set(value) - allowed):
+        raise WindowError(f"{where} has unknown keys {_shown(unknown)}")
+
+
+def _number(value: Any, where: str) -> float:  # noqa: ANN401 - any JSON
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WindowError(f"{where} must be a number, not {_shown(value)}")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise WindowError(f"{where} = {_shown(value)} is not finite")
+    return number
+
+
+def _text(value: Any, where: str, max_chars: int | None) -> str:  # noqa: ANN401 - any JSON
+    if not isinstance(value, str):
+        raise WindowError(f"{where} must be text, not {_shown(value)}")
+    if max_chars is not None and len(value) > max_chars:
+        raise WindowError(f"{where} has {len(value)} characters, more than {max_chars}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise WindowError(f"{where} is not Unicode text: {_shown(value)}") from exc
+    return value.strip()
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON
+    """A short, printable form: the error is stored, and may be shown to the model."""
+    try:
+        shown = ascii(value)
+    except RecursionError:
+        return "something deeply nested"
+    return shown if len(shown) <= _PRINTED_CHARS else f"{shown[:_PRINTED_CHARS]}..."

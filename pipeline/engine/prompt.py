@@ -1,0 +1,90 @@
+"""What a model is asked about one window, and what it must be shown for the frames. Pure.
+
+Frames go in as one video on a clock of 1000 "frames" per second, so that a frame's index is its
+time in milliseconds since the window's start: any frame rate, variable ones too, stays exact.
+Qwen3-VL turns each pair of frames into one temporal patch and writes ``<t seconds>`` before it.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.task import Task
+from pipeline.timebase import NS_PER_MS
+
+FRAMES_PER_PATCH = 2
+"""Frames that share one marker (Qwen3-VL's temporal patch)."""
+PIXELS_PER_TOKEN = 32 * 32
+"""Pixels of one temporal patch that become one token (16-pixel patches, merged 2 x 2)."""
+
+_CLOCK_HZ = 1000
+# A marker stands right before its pictures; the same text in the question or the answer does not.
+_MARKER = re.compile(r"(<\d+\.\d seconds>)<\|vision_start\|>")
+_MAX_COMPLAINT_CHARS = 300
+
+
+def messages(task: Task, *, complaint: str = "") -> list[dict[str, Any]]:
+    """The conversation in the form chat templates take: system, then video before question.
+
+    The question comes last so that everything before it is one prefix for all questions about
+    the window. ``complaint`` says what was wrong with the answer before; it comes after the
+    question for the same reason.
+    """
+    question = task.question
+    if complaint:
+        # The complaint may quote the model, and the model the picture: keep special tokens out.
+        quoted = complaint.replace("<|", "< |")[:_MAX_COMPLAINT_CHARS]
+        question = (
+            f"{question}\n\nYour previous answer was refused: {quoted}. Answer again. Use only "
+            "times between the first and the last marker of this video, do not repeat an event, "
+            "and keep it short."
+        )
+    user = {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": question}]}
+    if task.system is None:
+        return [user]
+    return [{"role": "system", "content": [{"type": "text", "text": task.system}]}, user]
+
+
+def shown_ms(frame_ns: Sequence[int], start_ns: int) -> tuple[int, ...]:
+    """Times at which a model is told that it sees the frames, in ms since the window's start.
+
+    A frame that came on screen before the window began is what is on screen as it begins. A
+    single frame is shown twice: the model's video processor takes no fewer than two.
+    """
+    ms = tuple(max(0, (int(ns) - start_ns + NS_PER_MS // 2) // NS_PER_MS) for ns in frame_ns)
+    return ms * FRAMES_PER_PATCH if len(ms) == 1 else ms
+
+
+def video_metadata(ms: Sequence[int]) -> dict[str, Any]:
+    """Metadata, as vLLM takes it, for frames at ``ms``; nothing may be resampled."""
+    return {
+        "fps": float(_CLOCK_HZ),
+        "frames_indices": list(ms),
+        "total_num_frames": ms[-1] + 1,
+        "duration": (ms[-1] + 1) / _CLOCK_HZ,
+        "do_sample_frames": False,
+    }
+
+
+def expected_markers(frame_ns: Sequence[int], start_ns: int) -> tuple[str, ...]:
+    """The ``<t seconds>`` texts that must stand before the frames: one per pair, its mean time.
+
+    An odd last frame is a pair with itself. The arithmetic is the processor's own, in floats, so
+    that a mean such as 0.25 rounds the same way (to even, of the binary value).
+    """
+    ms = shown_ms(frame_ns, start_ns)
+    return tuple(
+        f"<{(first / _CLOCK_HZ + second / _CLOCK_HZ) / 2:.1f} seconds>"
+        for first, second in zip(ms[::2], (*ms[1::2], ms[-1]), strict=False)
+    )
+
+
+def found_markers(prompt: str) -> tuple[str, ...]:
+    """The markers in a decoded prompt (special tokens kept), in order."""
+    return tuple(_MARKER.findall(prompt))
+
+
+def num_video_tokens(num_frames: int, *, num_pixels: int) -> int:
+    """Vision tokens of ``num_frames`` pictures whose sides are multiples of 32 pixels."""
+    return math.ceil(num_frames / FRAMES_PER_PATCH) * (num_pixels // PIXELS_PER_TOKEN)

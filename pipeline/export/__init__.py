@@ -1,0 +1,1 @@
+"""What leaves the index: rows as text or files."""

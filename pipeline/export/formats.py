@@ -1,0 +1,115 @@
+"""Rows of the index as a table for people, JSON lines, CSV or Parquet."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any, BinaryIO, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Format = Literal["table", "jsonl", "csv", "parquet"]
+
+# What a person asks first, per table; the other formats carry every column.
+_SHOWN = (
+    "camera",
+    "start",
+    "end",
+    "status",
+    "state",
+    "level",
+    "label",
+    "text",
+    "confidence",
+    "media_start",
+    "media_end",
+    "completion",
+    "error",
+    "uri",
+)
+_MAX_CELL_CHARS = 80
+
+
+def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
+    """Write ``table`` to ``out``, a binary stream."""
+    match form:
+        case "parquet":
+            buffer = io.BytesIO()
+            pq.write_table(table, buffer, compression="zstd")
+            out.write(buffer.getvalue())
+        case "jsonl":
+            out.writelines(f"{line}\n".encode() for line in _json_lines(table))
+        case "csv":
+            text = io.StringIO()
+            writer = csv.writer(text)
+            writer.writerow(table.column_names)
+            writer.writerows([_csv_cell(v) for v in row.values()] for row in table.to_pylist())
+            out.write(text.getvalue().encode())
+        case "table":
+            _write_table(table, out)
+    out.flush()
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - any value of a row
+    """JSON with times as ISO 8601 in UTC, microseconds and ``Z``."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _json_lines(table: pa.Table) -> Iterator[str]:
+    maps = {field.name for field in table.schema if pa.types.is_map(field.type)}
+    for row in table.to_pylist():
+        yield to_json({k: dict(v) if k in maps and v is not None else v for k, v in row.items()})
+
+
+def _plain(value: object) -> str:
+    match value:
+        case datetime():
+            return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        case date():
+            return value.isoformat()
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _csv_cell(value: Any) -> Any:  # noqa: ANN401 - any value of a row
+    return to_json(value).strip('"') if isinstance(value, list | dict | date) else value
+
+
+def _write_table(table: pa.Table, out: BinaryIO) -> None:
+    import rich.box  # noqa: PLC0415 - only people need it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = [name for name in _SHOWN if name in table.column_names] or table.column_names
+    sheet = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for name in shown:
+        sheet.add_column(name, overflow="fold" if name == "uri" else "ellipsis")
+    for row in table.select(shown).to_pylist():
+        sheet.add_row(*(Text(_cell(name, row[name])) for name in shown))
+    is_terminal = out is sys.stdout.buffer and sys.stdout.isatty()
+    text = io.StringIO()
+    console = Console(file=text, width=None if is_terminal else 200, force_terminal=is_terminal)
+    console.print(sheet)
+    console.print(Text(f"{table.num_rows} row{'' if table.num_rows == 1 else 's'}"))
+    out.write(text.getvalue().encode())
+
+
+def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - any value of a row
+    match value:
+        case None:
+            return ""
+        case datetime():
+            # Milliseconds: what a person reads; the other formats keep microseconds.
+            return value.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
+        case float():
+            return f"{value:.3f}" if name.startswith("media") else f"{value:.2f}"
+        case str():
+            line = " ".join(value.split())
+            cut = len(line) > _MAX_CELL_CHARS and name != "uri"
+            return line[: _MAX_CELL_CHARS - 1] + "\u2026" if cut else line
+        case _:
+            return str(value)

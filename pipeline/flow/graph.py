@@ -1,0 +1,171 @@
+"""The two Ray Data graphs; every Ray argument of the project stands on this screen.
+
+Rows carry one pickled record each. Pixels cross the object store only between decode tasks and
+the model's actors, window by window; an embedded engine runs where the frames are decoded.
+"""
+
+import logging
+import os
+import pickle
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import ray
+import ray.data
+
+from pipeline.config import Config, SignalsEngineConfig, VllmEngineConfig
+from pipeline.engine.signals import SignalsEngine
+from pipeline.errors import EngineStartError, WindowError
+from pipeline.flow.stages import (
+    Failure,
+    Planned,
+    answer_shard,
+    look_at_shard,
+    probe_and_plan,
+    result_of,
+)
+from pipeline.records import Completion, Shard, Source, Window, WindowResult
+
+ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
+
+BLOCK_BYTES = 16 * 1024 * 1024
+# Windows answered by one call of an actor; its rows come back together, so few.
+WINDOWS_PER_CALL = 4
+
+
+def start_ray(config: Config, address: str | None) -> None:
+    """Join the cluster at ``address`` (or that of the submitted job), or start an embedded Ray."""
+    if ray.is_initialized():
+        return
+    # Ray refuses settings of a cluster it joins; inside a submitted job RAY_ADDRESS tells it which.
+    embedded: dict[str, Any] = {"include_dashboard": False}
+    if config.cluster.object_store_bytes:
+        embedded["object_store_memory"] = config.cluster.object_store_bytes
+    joins = address or "RAY_ADDRESS" in os.environ
+    ray.init(
+        address=address,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        **({} if joins else embedded),
+    )
+    # Ray Data tells every plan and every end at INFO; the driver has its own progress.
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Larger blocks were measured to spill: two windows fill one of these.
+    context.target_max_block_size = BLOCK_BYTES
+
+
+def probe_graph(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
+    """list -> probe -> plan, one task per source, results as they come."""
+
+    def stage(batch: pa.Table) -> Iterator[pa.Table]:
+        for source in unpack(batch):
+            yield pack([probe_and_plan(source, config)])
+
+    ds = _rows(sources).map_batches(
+        stage, batch_size=1, batch_format="pyarrow", num_cpus=config.cluster.decode_cpus / 2
+    )
+    return _results(ds)
+
+
+def answer_graph(shards: Sequence[Shard], config: Config) -> Iterator[WindowResult]:
+    """decode -> gate -> engine -> parse, results as they come, in any order."""
+    decoding: dict[str, Any] = {
+        "batch_size": 1,
+        "batch_format": "pyarrow",
+        "num_cpus": config.cluster.decode_cpus,
+        "compute": ray.data.TaskPoolStrategy(size=config.cluster.max_decode_tasks),
+    }
+    match config.engine:
+        case SignalsEngineConfig() as signals:
+
+            def embedded(batch: pa.Table) -> Iterator[pa.Table]:
+                for shard in unpack(batch):
+                    for result in answer_shard(shard, config, SignalsEngine(signals, config.task)):
+                        yield pack([result])
+
+            ds = _rows(shards).map_batches(embedded, **decoding)
+
+        case VllmEngineConfig() as engine:
+
+            def look(batch: pa.Table) -> Iterator[pa.Table]:
+                for shard in unpack(batch):
+                    for item in look_at_shard(shard, config):
+                        yield pack([item])
+
+            calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
+            ds = (
+                _rows(shards)
+                .map_batches(look, **decoding)
+                .map_batches(
+                    _ModelActor,
+                    fn_constructor_args=(config, engine),
+                    batch_size=WINDOWS_PER_CALL,
+                    batch_format="pyarrow",
+                    # Never equal to decoding's: equal CPUs fuse decoding into the actor.
+                    num_cpus=config.cluster.decode_cpus / 2,
+                    num_gpus=engine.num_gpus or None,
+                    compute=ray.data.ActorPoolStrategy(
+                        size=engine.replicas,
+                        max_tasks_in_flight_per_actor=2 * calls,
+                        max_concurrent_calls_per_actor=calls,
+                    ),
+                )
+            )
+    return _results(ds)
+
+
+class _ModelActor:
+    """Holds one replica of the model; answers several batches of windows at once."""
+
+    def __init__(self, config: Config, engine: VllmEngineConfig) -> None:
+        from pipeline.engine.vllm import VllmEngine  # noqa: PLC0415 - needs the vllm extra
+
+        self._config = config
+        self._engine = VllmEngine(engine, task=config.task, frame=config.frame, plan=config.plan)
+
+    async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
+        import asyncio  # noqa: PLC0415 - pickled by value with the class
+
+        yield pack(await asyncio.gather(*(self._settle(item) for item in unpack(batch))))
+
+    async def _settle(self, item: Window | WindowResult) -> WindowResult:
+        if isinstance(item, WindowResult):
+            return item
+        try:
+            completion = await self._engine.answer(item)
+        except WindowError as exc:
+            completion = Completion(text="", finish_reason="error", error=str(exc))
+        return result_of(item, completion, self._config)
+
+
+def pack(records: Iterable[object]) -> pa.Table:
+    """One row per record."""
+    packed = [zlib.compress(pickle.dumps(record, protocol=5), 1) for record in records]
+    return pa.table([packed], schema=ROW)
+
+
+def unpack(table: pa.Table) -> Iterator[Any]:
+    """The records behind the rows of ``pack``."""
+    for packed in table["record"]:
+        yield pickle.loads(zlib.decompress(packed.as_buffer()))  # noqa: S301 - our own rows
+
+
+def _rows(records: Sequence[object]) -> ray.data.Dataset:
+    # One block per record: a block is what one task works on.
+    return ray.data.from_arrow([pack([record]) for record in records])
+
+
+def _results(ds: ray.data.Dataset) -> Iterator[Any]:
+    try:
+        for table in ds.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from unpack(table)
+    except ray.exceptions.RayError as exc:
+        # An actor that dies in its constructor reaches the driver as text only.
+        lines = [line for line in str(exc).splitlines() if EngineStartError.__name__ in line]
+        if not lines:
+            raise
+        raise EngineStartError(lines[-1].partition(": ")[2] or lines[-1]) from exc

@@ -1,0 +1,234 @@
+"""The stages in their order, on plain records: what one Ray task does, without Ray."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.engine import ShardEngine
+from pipeline.engine.parse import parse_completion
+from pipeline.errors import SourceError, WindowError
+from pipeline.gate import MotionGate
+from pipeline.media import decode_frames, probe
+from pipeline.plan import plan_shards
+from pipeline.records import (
+    Completion,
+    Frame,
+    Shard,
+    Source,
+    Video,
+    Window,
+    WindowPlan,
+    WindowResult,
+    WindowStatus,
+    make_id,
+)
+from pipeline.timebase import NS_PER_S, TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A source that cannot be indexed, and why."""
+
+    source: Source
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A probed source and the shards that tile it."""
+
+    video: Video
+    shards: tuple[Shard, ...]
+
+
+def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
+    """list -> probe -> plan; a source that cannot be read is a ``Failure``."""
+    if source.problem:
+        return Failure(source=source, error=f"{source.uri}: {source.problem}")
+    try:
+        video, packets = probe(source, sample=config.sample, decode=config.decode)
+    except SourceError as exc:
+        return Failure(source=source, error=str(exc))
+    shards = plan_shards(video, packets, sample=config.sample, plan=config.plan)
+    return Planned(video=video, shards=shards)
+
+
+def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+    """decode -> gate: windows for the engine; what is quiet or failed is a result already.
+
+    The yielded windows and results tile the planned windows exactly. A window of which some
+    frames cannot be had is parted: what was seen stays, the rest is a failed range.
+    """
+    gate = MotionGate(config.gate)
+    frames = _Frames(shard, config)
+    for plan in shard.windows:
+        got = frames.take(plan)
+        for part, part_frames in _runs(plan, got, shard.video):
+            decode_cpu_s = frames.take_cpu_s()
+            if not part_frames:
+                yield _failed(part, shard, frames.error, decode_cpu_s)
+                continue
+            window = _window(part, shard, part_frames, decode_cpu_s)
+            if gate.is_quiet(window.luma, window.frame_ns):
+                yield _result(window, Completion(text="", finish_reason=""), status="quiet")
+            else:
+                yield window
+
+
+def answer_shard(shard: Shard, config: Config, engine: ShardEngine) -> Iterator[WindowResult]:
+    """decode -> gate -> embedded engine, in one process: no pixels leave it."""
+    asked: deque[Window] = deque()
+    settled: deque[WindowResult] = deque()
+
+    def windows() -> Iterator[Window]:
+        for item in look_at_shard(shard, config):
+            if isinstance(item, Window):
+                asked.append(item)
+                yield item
+            else:
+                settled.append(item)
+
+    for completion in engine.answer(windows()):
+        yield result_of(asked.popleft(), completion, config)
+        while settled:
+            yield settled.popleft()
+    yield from settled
+
+
+def result_of(window: Window, completion: Completion, config: Config) -> WindowResult:
+    """engine -> parse: an answer that does not parse is a failed window with its text kept."""
+    if completion.error:
+        return _result(window, completion, status="failed", error=completion.error)
+    try:
+        parse_completion(
+            completion.text, completion.finish_reason, window.plan, config.task, window.video
+        )
+    except WindowError as exc:
+        return _result(window, completion, status="failed", error=str(exc))
+    return _result(window, completion, status="analysed")
+
+
+class _Frames:
+    """The decoded frames of one shard, window by window, and the CPU seconds they took."""
+
+    def __init__(self, shard: Shard, config: Config) -> None:
+        want_pts = [pts for plan in shard.windows for pts in plan.frame_pts]
+        self._decoded = decode_frames(
+            shard.video, shard.packets, want_pts, frame=config.frame, rgb=config.wants_rgb
+        )
+        self._next: Frame | None = None
+        self._ended = False
+        self._cpu_s = 0.0
+        self.error = "these frames could not be decoded; the file is damaged here"
+
+    def take(self, plan: WindowPlan) -> list[Frame]:
+        """The frames of ``plan`` that could be had, in order."""
+        taken: list[Frame] = []
+        while (frame := self._peek()) is not None and frame.pts <= plan.frame_pts[-1]:
+            taken.append(frame)
+            self._next = None
+        return taken
+
+    def take_cpu_s(self) -> float:
+        """CPU seconds of decoding since last asked."""
+        taken, self._cpu_s = self._cpu_s, 0.0
+        return taken
+
+    def _peek(self) -> Frame | None:
+        if self._next is None and not self._ended:
+            started = time.process_time()
+            try:
+                self._next = next(self._decoded, None)
+            except SourceError as exc:
+                self.error = str(exc)
+            self._cpu_s += time.process_time() - started
+            self._ended = self._next is None
+        return self._next
+
+
+def _runs(
+    plan: WindowPlan, frames: list[Frame], video: Video
+) -> Iterator[tuple[WindowPlan, list[Frame]]]:
+    """Part ``plan`` into runs of frames that are all missing, or all there in one size.
+
+    The size of a stream can change midway; an engine gets frames of one size.
+    """
+    by_pts = {frame.pts: frame for frame in frames}
+    sizes = [_size(by_pts.get(pts)) for pts in plan.frame_pts]
+    starts = [0, *(i for i in range(1, len(sizes)) if sizes[i] != sizes[i - 1]), len(sizes)]
+    if len(starts) == 2:  # noqa: PLR2004 - one run: the plan stays as it is
+        yield plan, frames
+        return
+    for low, high in pairwise(starts):
+        frame_pts = plan.frame_pts[low:high]
+        span = TimeRange(
+            plan.span.start_ns if low == 0 else video.media_ns(frame_pts[0]),
+            plan.span.end_ns if high == len(sizes) else video.media_ns(plan.frame_pts[high]),
+        )
+        part = WindowPlan(
+            window_id=make_id(plan.window_id, span.start_ns, span.end_ns),
+            span=span,
+            frame_pts=frame_pts,
+        )
+        yield part, [by_pts[pts] for pts in frame_pts if pts in by_pts]
+
+
+def _size(frame: Frame | None) -> tuple[tuple[int, ...], ...] | None:
+    if frame is None:
+        return None
+    return (frame.luma.shape, frame.rgb.shape) if frame.rgb is not None else (frame.luma.shape,)
+
+
+def _window(plan: WindowPlan, shard: Shard, frames: list[Frame], decode_cpu_s: float) -> Window:
+    rgb = [frame.rgb for frame in frames if frame.rgb is not None]
+    return Window(
+        plan=plan,
+        shard_id=shard.shard_id,
+        video=shard.video,
+        frame_pts=np.array([frame.pts for frame in frames], dtype=np.int64),
+        frame_ns=np.array([shard.video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
+        luma=np.stack([frame.luma for frame in frames]),
+        rgb=np.stack(rgb) if rgb else None,
+        num_suspect=sum(frame.suspect for frame in frames),
+        decode_cpu_s=decode_cpu_s,
+    )
+
+
+def _failed(plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float) -> WindowResult:
+    start_s, end_s = plan.span.start_ns / NS_PER_S, plan.span.end_ns / NS_PER_S
+    return WindowResult(
+        window_id=plan.window_id,
+        shard_id=shard.shard_id,
+        video_id=shard.video.video_id,
+        span=plan.span,
+        status="failed",
+        frame_pts=(),
+        error=f"{shard.video.uri} at {start_s:.3f}-{end_s:.3f} s: {error}",
+        decode_cpu_s=decode_cpu_s,
+    )
+
+
+def _result(
+    window: Window, completion: Completion, *, status: WindowStatus, error: str = ""
+) -> WindowResult:
+    return WindowResult(
+        window_id=window.plan.window_id,
+        shard_id=window.shard_id,
+        video_id=window.video.video_id,
+        span=window.plan.span,
+        status=status,
+        frame_pts=tuple(int(pts) for pts in window.frame_pts),
+        num_suspect=window.num_suspect,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        markers=completion.markers,
+        num_prompt_tokens=completion.num_prompt_tokens,
+        num_output_tokens=completion.num_output_tokens,
+        error=error,
+        decode_cpu_s=window.decode_cpu_s,
+    )

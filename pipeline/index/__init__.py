@@ -1,0 +1,15 @@
+"""The time index: Delta tables that are written whole, and asked by wall-clock time.
+
+    from pipeline import index
+    found = index.open("archive.index")
+    found.events("2026-01-31T08:00Z", "2026-01-31T09:00Z", camera="gate*", label="motion")
+
+The only place that knows Delta and DuckDB.
+"""
+
+from pipeline.index.commit import Writer
+from pipeline.index.query import Index, open_index
+from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
+from pipeline.index.state import events_near
+
+__all__ = ["Index", "Writer", "events_near", "open", "open_index"]

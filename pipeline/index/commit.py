@@ -1,0 +1,206 @@
+"""Writing: every commit replaces what it names, so that doing it twice changes nothing."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.index import state
+from pipeline.index.filters import Where, days_between
+from pipeline.index.query import Index
+from pipeline.index.replace import among, both, equal, on_dates, replace
+from pipeline.index.store import Store
+from pipeline.index.strict import conform
+from pipeline.schema import EVENTS, SEGMENTS
+
+# A predicate names at most this many ids; more go into further commits.
+_IDS_PER_COMMIT = 1000
+
+
+class Writer:
+    """Writes one index, and makes it where there is none.
+
+    Several writers, in several processes, may work on one index at once. Their commits are
+    optimistic: whoever comes second tries again upon what the first has left.
+    """
+
+    def __init__(self, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+        self.store = Store.at(uri, storage_options)
+        self.store.create()
+        self.index = Index(self.store)
+
+    def write_windows(self, rows: pa.Table) -> None:
+        """Put whole shards in place of whatever the index has of them.
+
+        A shard id belongs to one video, task and fingerprint, and its dates never move.
+        """
+        rows = conform("windows", rows)
+        for task, of_task in _groups(rows, "task"):
+            for fingerprint, alike in _groups(of_task, "fingerprint"):
+                for shard_ids, part in _chunks(alike, "shard_id"):
+                    predicate = both(
+                        on_dates(part["date"].to_pylist()),
+                        equal("task", task),
+                        equal("fingerprint", fingerprint),
+                        among("video_id", part["video_id"].to_pylist()),
+                        among("shard_id", shard_ids),
+                    )
+                    replace(self.store, "windows", part, predicate)
+
+    def finish_videos(
+        self,
+        videos: pa.Table,
+        events: pa.Table | None = None,
+        segments: pa.Table | None = None,
+        *,
+        superseded_event_ids: Collection[str] = (),
+    ) -> None:
+        """Put the answers of whole videos in place of all earlier ones to the same task.
+
+        Of each (video_id, task) in ``videos``: events and segments of every fingerprint are
+        replaced, windows of other fingerprints go, and last comes the videos row, the sign that
+        the rest is there. What the index has of an earlier content, or an earlier failure, of the
+        same uri and task goes too. After a crash the same call puts everything right.
+
+        Args:
+            videos: all of one task.
+            events: of these videos, or such as run on into one of them from an earlier file.
+            segments: of these videos.
+            superseded_event_ids: events of earlier files that give way to one in ``events``, in
+                the same commit; they begin at most a day before these videos.
+        """
+        videos = conform("videos", videos)
+        events = conform("events", EVENTS.empty_table() if events is None else events)
+        segments = conform("segments", SEGMENTS.empty_table() if segments is None else segments)
+        tasks = {task for rows in (videos, events, segments) for task in rows["task"].to_pylist()}
+        if len(tasks) > 1:
+            raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
+        if strangers := _ids(segments, "video_id") - _ids(videos, "video_id"):
+            raise ValueError(f"segments of {sorted(strangers)[:3]}, who are not in videos")
+        joined = events.filter(~_in("video_id", _ids(videos, "video_id")))
+        near = {day + timedelta(days=i) for day in _dates_of(videos) for i in (-1, 0, 1)}
+        self._replace_events(joined, superseded_event_ids, near)
+        for video_ids, part in _chunks(videos, "video_id"):
+            mine = _in("video_id", video_ids)
+            self._finish(part, events.filter(mine), segments.filter(mine))
+
+    def replace_events(
+        self,
+        events: pa.Table,
+        ids_to_delete: Collection[str],
+        *,
+        start: datetime,
+        end: datetime,
+    ) -> None:
+        """Delete events by id and add others, in one commit: two halves become one.
+
+        Args:
+            events: what takes their place; may be empty.
+            ids_to_delete: their ``event_id``.
+            start: no deleted event starts before; bounds what is read.
+            end: every deleted event starts before.
+        """
+        self._replace_events(conform("events", events), ids_to_delete, days_between(start, end))
+
+    def finished(self, task: str, fingerprint: str | None = None) -> pa.Table:
+        """See ``state.finished``."""
+        return state.finished(self.index, task, fingerprint)
+
+    def committed_shards(self, video_ids: Iterable[str], task: str, fingerprint: str) -> set[str]:
+        """See ``state.committed_shards``."""
+        return state.committed_shards(self.index, video_ids, task, fingerprint)
+
+    def windows_of(self, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
+        """See ``state.windows_of``."""
+        return state.windows_of(self.index, video_ids, task, fingerprint)
+
+    def open(self) -> Index:
+        """The index, for reading; it sees every commit."""
+        return self.index
+
+    def _replace_events(
+        self, events: pa.Table, ids_to_delete: Iterable[str], dates: Iterable[date]
+    ) -> None:
+        if ids := {*ids_to_delete, *_ids(events, "event_id")}:
+            on = on_dates({*dates, *events["date"].to_pylist()})
+            replace(self.store, "events", events, both(on, among("event_id", ids)))
+
+    def _finish(self, videos: pa.Table, events: pa.Table, segments: pa.Table) -> None:
+        task = videos["task"][0].as_py()
+        previous = self._previous(task, videos)
+        dates = _dates_of(videos) | _dates_of(previous)
+        stale = self._stale_windows(task, videos, previous, dates)
+        video_ids = {id_ for rows in (videos, previous, stale) for id_ in _ids(rows, "video_id")}
+        of_videos = both(equal("task", task), among("video_id", video_ids))
+        on = on_dates(dates | set(events["date"].to_pylist()))
+        replace(self.store, "events", events, both(on, of_videos))
+        on = on_dates(dates | set(segments["date"].to_pylist()))
+        replace(self.store, "segments", segments, both(on, of_videos))
+        for fingerprint, rows in _groups(stale, "fingerprint"):
+            predicate = both(
+                on_dates(rows["date"].to_pylist()),
+                equal("task", task),
+                equal("fingerprint", fingerprint),
+                among("video_id", _ids(rows, "video_id")),
+            )
+            replace(self.store, "windows", rows.slice(0, 0), predicate)
+        on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
+        replace(self.store, "videos", videos, both(on, of_videos))
+
+    def _previous(self, task: str, videos: pa.Table) -> pa.Table:
+        """Rows of the same videos, or of what the uris of those that succeeded held before."""
+        done = videos.filter(pc.field("status") != "failed")
+        where = _same_files(_ids(videos, "video_id"), _ids(done, "uri")).add("task = ?", task)
+        return self.index.select("videos", where, columns=["date", "start", "end", "video_id"])
+
+    def _stale_windows(
+        self, task: str, videos: pa.Table, previous: pa.Table, dates: set[date]
+    ) -> pa.Table:
+        """Windows of these videos, or of what their uris held before, that the rows outdate.
+
+        A job that was killed leaves windows without a videos row, so their uri is asked too.
+        """
+        done = videos.filter(pc.field("status") != "failed")
+        video_ids = _ids(videos, "video_id") | _ids(previous, "video_id")
+        current = pc.binary_join_element_wise(videos["video_id"], videos["fingerprint"], "/")
+        where = _same_files(video_ids, _ids(done, "uri")).add("task = ?", task)
+        where.add(
+            "video_id || '/' || fingerprint NOT IN (SELECT unnest(?::VARCHAR[]))",
+            current.to_pylist(),
+        )
+        where.add(on_dates(dates))
+        return self.index.every_window(where, columns=["date", "video_id", "fingerprint"])
+
+
+def _same_files(video_ids: set[str], uris: set[str]) -> Where:
+    mine = Where().among("video_id", video_ids)
+    before = Where().among("uri", uris)
+    return Where([f"({mine.sql} OR {before.sql})"], [*mine.values, *before.values])
+
+
+def _groups(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
+    for value in rows[column].unique().to_pylist():
+        yield value, rows.filter(pc.field(column) == value)
+
+
+def _chunks(rows: pa.Table, column: str) -> Iterator[tuple[list[str], pa.Table]]:
+    """Parts of the rows with at most ``_IDS_PER_COMMIT`` ids each, none split."""
+    ids = rows[column].unique().to_pylist()
+    for i in range(0, len(ids), _IDS_PER_COMMIT):
+        some = ids[i : i + _IDS_PER_COMMIT]
+        yield some, rows.filter(_in(column, some))
+
+
+def _in(column: str, values: Iterable[str]) -> pc.Expression:
+    return pc.field(column).isin(pa.array(sorted(values), pa.string()))
+
+
+def _ids(rows: pa.Table, column: str) -> set[str]:
+    return set(rows[column].to_pylist())
+
+
+def _dates_of(rows: pa.Table) -> set[date]:
+    ranges = zip(rows["start"].to_pylist(), rows["end"].to_pylist(), strict=True)
+    return {day for start, end in ranges for day in days_between(start, end)}

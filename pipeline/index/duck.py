@@ -1,0 +1,99 @@
+"""DuckDB as the engine that reads files: connections, and tables as exact file lists."""
+
+# ruff: noqa: S608 - values are parameters, names and paths are quoted
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import fsspec
+import pyarrow as pa
+
+from pipeline.errors import ConfigError
+from pipeline.index.filters import Where
+from pipeline.index.store import Store
+from pipeline.schema import TABLES, TableName
+
+# What delta-rs calls a setting -> what s3fs calls it. Both read the usual environment themselves.
+_S3_ARGUMENTS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "AWS_ENDPOINT_URL": "endpoint_url",
+}
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "parquet_metadata_cache": "true",
+}
+
+
+def connect(store: Store) -> duckdb.DuckDBPyConnection:
+    """A database in memory that can read the index's files and never downloads an extension.
+
+    Its schema ``nothing`` has each table without rows, for those that have no file yet.
+    """
+    connection = duckdb.connect(":memory:")
+    for name, value in _SETTINGS.items():
+        connection.execute(f"SET {name} = {quote(value)}")
+    connection.execute("CREATE SCHEMA nothing")
+    for name, schema in TABLES.items():
+        connection.register("declared", schema.empty_table())
+        connection.execute(f"CREATE TABLE nothing.{name} AS FROM declared")
+        connection.unregister("declared")
+    if not store.is_local:
+        connection.register_filesystem(_filesystem(store))
+    return connection
+
+
+def _filesystem(store: Store) -> fsspec.AbstractFileSystem:
+    given = {key.upper(): value for key, value in store.storage_options.items()}
+    arguments: dict[str, Any] = {
+        theirs: given[ours] for ours, theirs in _S3_ARGUMENTS.items() if ours in given
+    }
+    try:
+        return fsspec.filesystem(store.root.partition("://")[0], **arguments)
+    except (ImportError, ValueError) as exc:
+        raise ConfigError(
+            f"index at {store.root}: {exc}; for s3:// install timereel[s3], for others the "
+            "fsspec package of their protocol"
+        ) from exc
+
+
+def quote(text: str) -> str:
+    """A string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifiers(columns: Iterable[str], prefix: str = "") -> str:
+    """Column names for a SELECT; ``end`` is a keyword, so all are quoted."""
+    return ", ".join(f'{prefix}"{column}"' for column in columns)
+
+
+def scan(store: Store, name: TableName, paths: Sequence[str]) -> str:
+    """A table in a FROM clause: its declared columns, out of exactly these files."""
+    if not paths:
+        return f"nothing.{name}"
+    files = ", ".join(quote(pattern(path)) for path in paths)
+    stored = identifiers(column for column in TABLES[name].names if column != "date")
+    if "=" in store.root:  # DuckDB would take such folders for columns, before the files' own
+        return (
+            f"(SELECT CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date, {stored} "
+            f"FROM read_parquet([{files}], hive_partitioning = false))"
+        )
+    return (
+        f"(SELECT date, {stored} FROM read_parquet([{files}], hive_partitioning = true, "
+        "hive_types = {'date': 'DATE'}))"
+    )
+
+
+def pattern(path: str) -> str:
+    """The glob that matches exactly this path, as DuckDB takes every path for one."""
+    return path.replace("*", "[*]").replace("?", "[?]")
+
+
+def fetch(connection: duckdb.DuckDBPyConnection, sql: str, where: Where | None = None) -> pa.Table:
+    """The rows of a query, as Arrow."""
+    return connection.sql(sql, params=where.values if where else None).to_arrow_table()

@@ -1,0 +1,140 @@
+"""What a caller may ask for, as SQL conditions and as bounds that prune files."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeAlias
+
+from pipeline.errors import ConfigError
+from pipeline.timebase import NS_PER_US, datetime_to_ns
+
+When: TypeAlias = datetime | str | None
+Names: TypeAlias = str | Iterable[str] | None
+
+_GLOB = "*?["
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """``[start_us, end_us)`` since the epoch; None is open."""
+
+    start_us: int | None = None
+    end_us: int | None = None
+
+    @classmethod
+    def parse(cls, start: When, end: When) -> "Span":
+        """From what a user gives: ISO 8601 or datetime, UTC where no zone is named.
+
+        Raises:
+            ConfigError: no time, or an end that is not after the start.
+        """
+        span = cls(_to_us(start), _to_us(end))
+        if span.start_us is not None and span.end_us is not None and span.end_us <= span.start_us:
+            raise ConfigError(f"range from {start} to {end} is empty: the end must come after")
+        return span
+
+
+def _to_us(at: When) -> int | None:
+    if at is None:
+        return None
+    if isinstance(at, str):
+        try:
+            at = datetime.fromisoformat(at)
+        except ValueError as exc:
+            raise ConfigError(f"{at!r} is no ISO 8601 time; try 2026-01-31T08:00:00Z") from exc
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return datetime_to_ns(at) // NS_PER_US
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """Which cameras; none named means all."""
+
+    exact: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, names: Names) -> "Cameras":
+        """From one name or several, each of which may be a glob such as ``cam*``."""
+        listed = as_list(names)
+        return cls(
+            tuple(name for name in listed if not set(_GLOB) & set(name)),
+            tuple(name for name in listed if set(_GLOB) & set(name)),
+        )
+
+    @property
+    def bounds(self) -> list[tuple[str, str]]:
+        """Inclusive ranges of names that hold every wanted one; empty means all."""
+        prefixes = [name[: min(name.find(c) for c in _GLOB if c in name)] for name in self.globs]
+        return [(name, name) for name in self.exact] + [
+            (prefix, prefix + _LAST_CHARACTER) for prefix in prefixes
+        ]
+
+
+ALWAYS = Span()
+ALL = Cameras()
+
+
+@dataclass(slots=True)
+class Where:
+    """Conditions that must all hold, with their values."""
+
+    clauses: list[str] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+
+    def add(self, clause: str, *values: object) -> "Where":
+        """One more condition; ``?`` stands for each value."""
+        self.clauses.append(clause)
+        self.values.extend(values)
+        return self
+
+    def overlaps(self, span: Span) -> "Where":
+        """Rows that share an instant with ``span``."""
+        if span.end_us is not None:
+            self.add('"start" < make_timestamptz(?)', span.end_us)
+        if span.start_us is not None:
+            self.add('"end" > make_timestamptz(?)', span.start_us)
+        return self
+
+    def of(self, cameras: Cameras) -> "Where":
+        """Rows of the wanted cameras."""
+        if cameras.exact or cameras.globs:
+            globs = ["camera GLOB ?"] * len(cameras.globs)
+            exact = [f"camera IN ({', '.join('?' * len(cameras.exact))})"] if cameras.exact else []
+            self.add(f"({' OR '.join(exact + globs)})", *cameras.exact, *cameras.globs)
+        return self
+
+    def among(self, column: str, wanted: Iterable[str]) -> "Where":
+        """Rows whose ``column`` is one of ``wanted``, however many those are."""
+        return self.add(f'"{column}" IN (SELECT unnest(?::VARCHAR[]))', list(wanted))
+
+    def contains(self, column: str, text: str) -> "Where":
+        """Rows whose ``column`` has ``text`` in it, whatever the case."""
+        if text.lower() == text.upper():  # Chinese, digits: nothing to fold, a third of the work
+            return self.add(f'contains("{column}", ?)', text)
+        return self.add(f'contains(lower("{column}"), lower(?))', text)
+
+    def also(self, other: "Where") -> "Where":
+        """Both."""
+        return Where(self.clauses + other.clauses, self.values + other.values)
+
+    @property
+    def sql(self) -> str:
+        """The whole condition."""
+        return " AND ".join(self.clauses) if self.clauses else "true"
+
+
+def as_list(names: Names) -> list[str]:
+    """One name, several or none, as a list."""
+    if names is None:
+        return []
+    return [names] if isinstance(names, str) else list(names)
+
+
+def days_between(start: datetime, end: datetime) -> list[date]:
+    """UTC dates that share an instant with ``[start, end)``."""
+    first = start.astimezone(UTC).date()
+    last = (end.astimezone(UTC) - timedelta(microseconds=1)).date()
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]

@@ -1,0 +1,222 @@
+"""Asking an index: rows by time range, camera, label and text; coverage; SQL."""
+
+# ruff: noqa: S608 - values are parameters, names and paths are quoted
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import pyarrow as pa
+
+from pipeline.errors import ConfigError
+from pipeline.index import coverage, duck, lockdown
+from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
+from pipeline.index.snapshot import TableReader
+from pipeline.index.store import Store
+from pipeline.index.strict import ID_COLUMN
+from pipeline.schema import TABLES, TableName
+
+# The column that a text is looked for in.
+_TEXT: dict[TableName, str] = {
+    "events": "text",
+    "segments": "text",
+    "windows": "completion",
+    "videos": "uri",
+}
+
+
+class Asked(TypedDict, total=False):
+    """What rows must be besides in the range; what is left out, or None, does not matter."""
+
+    camera: Names
+    """Name or glob such as ``cam*``, or several."""
+    label: Names
+    text: str | None
+    """Part of the text in any language, whatever the case."""
+    task: Names
+    limit: int | None
+    columns: Iterable[str] | None
+
+
+class Index:
+    """One index, open for reading; not for several threads at once.
+
+    A range is ``[start, end)`` and finds what shares an instant with it: an event that began
+    before counts, one that ends exactly at ``start`` or starts exactly at ``end`` does not.
+    Times are datetimes or ISO 8601 texts, UTC where they name no zone. A camera may be a glob.
+    Rows come ordered by start, camera and id, with the declared types.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._readers = {name: TableReader(store, name) for name in TABLES}
+        self._connection = duck.connect(store)
+        self._readers["videos"].latest()  # refuses what is no index now, not at the first question
+
+    def events(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
+        """What happened; ``text`` is looked for in the text."""
+        return self.rows("events", start, end, **asked)
+
+    def segments(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
+        """Timestamped texts; ``text`` is looked for in them."""
+        return self.rows("segments", start, end, **asked)
+
+    def windows(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
+        """What was looked at, with the receipts; ``text`` is looked for in the completion."""
+        return self.rows("windows", start, end, **asked)
+
+    def videos(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
+        """The indexed and the failed files; ``text`` is looked for in the uri."""
+        return self.rows("videos", start, end, **asked)
+
+    def rows(
+        self, table: TableName, start: When = None, end: When = None, **asked: Unpack[Asked]
+    ) -> pa.Table:
+        """The rows of a table that share an instant with ``[start, end)`` and are what is asked.
+
+        Raises:
+            ConfigError: an unknown column, a label where there are none, a wrong time or limit.
+        """
+        where = Where()
+        if (label := asked.get("label")) is not None:
+            if "label" not in TABLES[table].names:
+                raise ConfigError(f"{table} have no label; ask for a label in events")
+            where.among("label", as_list(label))
+        if text := asked.get("text"):
+            where.contains(_TEXT[table], text)
+        if (task := asked.get("task")) is not None:
+            where.among("task", as_list(task))
+        if (limit := asked.get("limit")) is not None and limit < 0:
+            raise ConfigError(f"limit {limit}: must not be negative")
+        return self.select(
+            table,
+            where,
+            span=Span.parse(start, end),
+            cameras=Cameras.parse(asked.get("camera")),
+            limit=limit,
+            columns=asked.get("columns"),
+        )
+
+    def coverage(
+        self, start: When = None, end: When = None, *, camera: Names = None, task: Names = None
+    ) -> pa.Table:
+        """What is known about each moment: see ``pipeline.index.coverage``.
+
+        Columns camera, start, end, state. Per camera the rows touch, differ from their
+        neighbours and sum to the range exactly; an open end is the camera's first or last footage.
+        """
+        return coverage.table(
+            self._connection,
+            self.source,
+            span=Span.parse(start, end),
+            cameras=Cameras.parse(camera),
+            tasks=as_list(task),
+        )
+
+    def files(
+        self, table: TableName, start: When = None, end: When = None, *, camera: Names = None
+    ) -> list[str]:
+        """The Parquet files that hold these rows now, for engines that read files themselves.
+
+        Never list the folder instead: it also holds what was replaced.
+        """
+        return self._files(table, Span.parse(start, end), Cameras.parse(camera))
+
+    def sql(self, query: str) -> pa.Table:
+        """The result of one SELECT over the views events, segments, windows and videos.
+
+        Raises:
+            ConfigError: anything but a SELECT, an error in it, or a reach for anything else.
+        """
+        return lockdown.run(self.store, query, self._files, self.source)
+
+    def select(
+        self,
+        table: TableName,
+        where: Where,
+        *,
+        span: Span = ALWAYS,
+        cameras: Cameras = ALL,
+        limit: int | None = None,
+        columns: Iterable[str] | None = None,
+    ) -> pa.Table:
+        """Rows under any condition; of windows, those that are current."""
+        return self._select(
+            table,
+            self.source(table, span, cameras),
+            where.also(Where().overlaps(span).of(cameras)),
+            limit=limit,
+            columns=columns,
+        )
+
+    def every_window(
+        self, where: Where, *, span: Span = ALWAYS, columns: Iterable[str] | None = None
+    ) -> pa.Table:
+        """Windows whatever their fingerprint, stale ones too."""
+        source = duck.scan(self.store, "windows", self._files("windows", span, ALL))
+        where = where.also(Where().overlaps(span))
+        return self._select("windows", source, where, limit=None, columns=columns)
+
+    def _select(
+        self,
+        table: TableName,
+        source: str,
+        where: Where,
+        *,
+        limit: int | None,
+        columns: Iterable[str] | None,
+    ) -> pa.Table:
+        schema = TABLES[table]
+        names = schema.names if columns is None else list(columns)
+        if unknown := sorted(set(names) - set(schema.names)):
+            raise ConfigError(
+                f"{table} have no column {unknown}; they have {', '.join(schema.names)}"
+            )
+        found = duck.fetch(
+            self._connection,
+            f"SELECT {duck.identifiers(names)} FROM {source} WHERE {where.sql} "
+            f"ORDER BY {duck.identifiers(['start', 'camera', ID_COLUMN[table]])}"
+            + (f" LIMIT {limit}" if limit is not None else ""),
+            where,
+        )
+        return found.cast(pa.schema([schema.field(name) for name in names]))
+
+    def source(
+        self,
+        table: TableName,
+        span: Span = ALWAYS,
+        cameras: Cameras = ALL,
+    ) -> str:
+        """A table in a FROM clause, out of the files that can matter."""
+        found = duck.scan(self.store, table, self._files(table, span, cameras))
+        if table != "windows" or self._one_fingerprint(span, cameras):
+            return found
+        # While a video is done again its old row stands, and with it the old windows.
+        videos = duck.scan(self.store, "videos", self._files("videos", span, cameras))
+        return (
+            f"(SELECT w.* FROM {found} w WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
+            "v.video_id = w.video_id AND v.task = w.task AND v.fingerprint <> w.fingerprint))"
+        )
+
+    def _one_fingerprint(self, span: Span, cameras: Cameras) -> bool:
+        held: set[str | None] = set()
+        for snapshot in (self._readers["windows"].latest(), self._readers["videos"].latest()):
+            for i in snapshot.matching(span, cameras):
+                held.update(snapshot.fingerprints[i])
+        return len(held) <= 1 and None not in held
+
+    def _files(self, table: TableName, span: Span, cameras: Cameras) -> list[str]:
+        snapshot = self._readers[table].latest()
+        return [snapshot.paths[i] for i in snapshot.matching(span, cameras)]
+
+
+def open_index(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Index:
+    """The index in a folder: local, ``s3://``, ``gs://`` or ``az://``.
+
+    Storage options are those of delta-rs (``AWS_ENDPOINT_URL`` ...); what is not given comes from
+    the usual environment.
+
+    Raises:
+        IndexFormatError: there is no index, or it was written by a newer timereel.
+    """
+    return Index(Store.at(uri, storage_options))

@@ -1,0 +1,86 @@
+"""One Delta commit: the rows under a predicate become other rows, or nothing happens."""
+
+from collections.abc import Iterable
+from datetime import date
+
+import pyarrow as pa
+from deltalake import WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from pipeline.index.duck import quote
+from pipeline.index.store import Store
+from pipeline.schema import TableName
+
+# Two jobs on one archive touch the same dates all the time; each attempt starts afresh.
+_ATTEMPTS = 30
+# Rows of windows are long: they hold the time of every frame that was looked at.
+_ROW_GROUP: dict[TableName, int] = {
+    "videos": 32_768,
+    "windows": 8_192,
+    "events": 32_768,
+    "segments": 32_768,
+}
+_MAX_LISTED_DATES = 100
+
+
+def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> None:
+    """Delete what ``predicate`` selects and add ``rows``, which it must select too; one commit.
+
+    Raises:
+        CommitFailedError: others have changed the same rows at each of many attempts.
+    """
+    for attempt in conflict_retries():
+        with attempt:
+            # A handle keeps the version it was opened at, and with it what a commit is based on.
+            table = store.handle(name)
+            if rows.num_rows:
+                write_deltalake(
+                    table,
+                    rows,
+                    mode="overwrite",
+                    predicate=predicate,
+                    writer_properties=writer_properties(name),
+                )
+            else:
+                table.delete(predicate, writer_properties=writer_properties(name))
+
+
+def conflict_retries() -> Retrying:
+    """Attempts with growing random pauses, while others commit to the same rows."""
+    return Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        wait=wait_random_exponential(multiplier=0.05, max=5),
+        stop=stop_after_attempt(_ATTEMPTS),
+        reraise=True,
+    )
+
+
+def writer_properties(name: TableName) -> WriterProperties:
+    """How Parquet files are written."""
+    return WriterProperties(
+        compression="ZSTD", compression_level=3, max_row_group_size=_ROW_GROUP[name]
+    )
+
+
+def equal(column: str, value: str) -> str:
+    """Condition: the column is the value."""
+    return f"{column} = {quote(value)}"
+
+
+def among(column: str, values: Iterable[str]) -> str:
+    """Condition: the column is one of the values, of which there must be one."""
+    return f"{column} IN ({', '.join(quote(value) for value in sorted(set(values)))})"
+
+
+def on_dates(dates: Iterable[date]) -> str:
+    """Condition that keeps other partitions from being read."""
+    days = sorted(set(dates))
+    if len(days) > _MAX_LISTED_DATES:
+        return f"date >= '{days[0]}' AND date <= '{days[-1]}'"
+    return f"date IN ({', '.join(quote(str(day)) for day in days)})"
+
+
+def both(*conditions: str) -> str:
+    """All of the conditions."""
+    return " AND ".join(f"({condition})" for condition in conditions)

@@ -1,0 +1,103 @@
+"""The current files of a table, from a log handle that is kept, pruned by their statistics."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pipeline.index.filters import Cameras, Span
+from pipeline.index.store import Store
+from pipeline.schema import TableName
+from pipeline.timebase import BoolArray, Int64Array
+
+# The log keeps timestamps cut to milliseconds, so a file's last instant may be this much later.
+_LOG_STEP_US = 1000
+_LATEST_US = np.iinfo(np.int64).max - _LOG_STEP_US
+_EARLIEST_US = np.iinfo(np.int64).min
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a table; position ``i`` of each field is file ``i``."""
+
+    paths: list[str]
+    first_start_us: Int64Array
+    last_end_us: Int64Array
+    cameras: list[tuple[str | None, str | None]]
+    fingerprints: list[tuple[str | None, str | None]]
+
+    def matching(self, span: Span, cameras: Cameras) -> list[int]:
+        """Which files can hold a row of these cameras that overlaps ``span``."""
+        kept: BoolArray = np.ones(len(self.paths), dtype=np.bool_)
+        if span.end_us is not None:
+            kept &= self.first_start_us < span.end_us
+        if span.start_us is not None:
+            kept &= self.last_end_us + _LOG_STEP_US > span.start_us
+        bounds = cameras.bounds
+        return [
+            int(i)
+            for i in np.flatnonzero(kept)
+            if not bounds or any(_meets(self.cameras[i], *wanted) for wanted in bounds)
+        ]
+
+
+def _meets(held: tuple[str | None, str | None], first: str, last: str) -> bool:
+    low, high = held
+    return (low is None or low <= last) and (high is None or high >= first)
+
+
+class TableReader:
+    """Follows one table: reads only what the log has gained since the last look."""
+
+    def __init__(self, store: Store, name: TableName) -> None:
+        self._store = store
+        self._name = name
+        self._handle: DeltaTable | None = None
+        self._seen: tuple[int, Snapshot] | None = None
+
+    def latest(self) -> Snapshot:
+        """The table as it is now; one whole generation of it, whatever is being written."""
+        handle = self._refreshed()
+        if self._seen is None or self._seen[0] != handle.version():
+            self._seen = handle.version(), _read(self._store.table_uri(self._name), handle)
+        return self._seen[1]
+
+    def _refreshed(self) -> DeltaTable:
+        if self._handle is not None:
+            try:
+                self._handle.update_incremental()
+            except DeltaError:  # the log was cleaned beyond our version
+                self._handle = None
+        if self._handle is None:
+            self._handle = self._store.handle(self._name)
+            self._seen = None
+        return self._handle
+
+
+def _read(folder: str, handle: DeltaTable) -> Snapshot:
+    files = pa.table(handle.get_add_actions(flatten=True))
+    # Not file_uris(): it percent-encodes the folder's own name.
+    return Snapshot(
+        paths=[f"{folder}/{path}" for path in files["path"].to_pylist()],
+        first_start_us=_instants(files, "min.start", _EARLIEST_US),
+        last_end_us=_instants(files, "max.end", _LATEST_US),
+        cameras=_bounds(files, "camera"),
+        fingerprints=_bounds(files, "fingerprint"),
+    )
+
+
+def _instants(files: pa.Table, column: str, missing: int) -> Int64Array:
+    if column not in files.column_names:
+        return np.full(files.num_rows, missing, dtype=np.int64)
+    instants = files[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    return np.asarray(instants.fill_null(missing).to_numpy(), dtype=np.int64)
+
+
+def _bounds(files: pa.Table, column: str) -> list[tuple[str | None, str | None]]:
+    if f"min.{column}" not in files.column_names:
+        return [(None, None)] * files.num_rows
+    return list(
+        zip(files[f"min.{column}"].to_pylist(), files[f"max.{column}"].to_pylist(), strict=True)
+    )

@@ -1,0 +1,120 @@
+"""Where an index is: its folder, its storage options, and its four Delta tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlparse
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.schema import SCHEMA_VERSION, TABLES, TableName
+
+VERSION_PROPERTY = "timereel.schema_version"
+
+# Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
+_STATISTICS = "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id"
+_CHECKPOINT_COMMITS = 50
+# delta-rs builds a host name from the path and panics at these.
+_FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One index folder; local path, ``s3://``, ``gs://`` or ``az://`` without trailing slash."""
+
+    root: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def at(cls, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Self:
+        """The folder as everything below names it: absolute if local, ``file://`` resolved.
+
+        Raises:
+            ConfigError: the name holds a character that the table library cannot store.
+        """
+        text = str(uri)
+        if text.startswith("file://"):
+            text = unquote(urlparse(text).path)
+        root = text.rstrip("/") if "://" in text else str(Path(text).absolute())
+        if taken := sorted(_FORBIDDEN & set(root)):
+            raise ConfigError(
+                f"index folder {root!r}: {' '.join(map(repr, taken))} cannot be part of its "
+                "name; choose another folder"
+            )
+        return cls(root, dict(storage_options or {}))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files can be opened by their path alone."""
+        return "://" not in self.root
+
+    def table_uri(self, name: TableName) -> str:
+        """Folder of one table."""
+        return f"{self.root}/{name}"
+
+    def handle(self, name: TableName) -> DeltaTable:
+        """The table as it is now.
+
+        Raises:
+            IndexFormatError: there is none, it is not one of ours, or it is newer than this code.
+        """
+        try:
+            table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
+        except TableNotFoundError as exc:
+            raise self._no_index() from exc
+        written_by = table.metadata().configuration.get(VERSION_PROPERTY)
+        if written_by is None or not written_by.isdecimal():
+            raise self._no_index()
+        if int(written_by) > SCHEMA_VERSION:
+            raise IndexFormatError(
+                f"index at {self.root}: {name} has schema version {written_by}, this timereel "
+                f"reads up to {SCHEMA_VERSION}; install a newer timereel"
+            )
+        return table
+
+    def exists(self) -> bool:
+        """Whether an index is here. ``videos`` is created last, so it speaks for all four."""
+        return DeltaTable.is_deltatable(
+            self.table_uri("videos"), storage_options=dict(self.storage_options)
+        )
+
+    def create(self) -> None:
+        """Make what is missing; does nothing to an index that is whole.
+
+        Two processes may do this at once: of two first commits the store accepts one.
+        """
+        if self.exists():
+            self.handle("videos")
+            return
+        for name in sorted(TABLES, key=lambda name: name == "videos"):
+            self._create(name)
+
+    def _create(self, name: TableName) -> None:
+        known = set(TABLES[name].names)
+        try:
+            DeltaTable.create(
+                self.table_uri(name),
+                TABLES[name],
+                mode="ignore",
+                partition_by=["date"],
+                configuration={
+                    VERSION_PROPERTY: str(SCHEMA_VERSION),
+                    "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
+                    "delta.dataSkippingStatsColumns": ",".join(
+                        column for column in _STATISTICS.split(",") if column in known
+                    ),
+                },
+                storage_options=dict(self.storage_options),
+                raise_if_key_not_exists=False,
+            )
+        except DeltaError:
+            # Somebody else was first. If not, this raises what is wrong.
+            self.handle(name)
+
+    def _no_index(self) -> IndexFormatError:
+        return IndexFormatError(
+            f"no index at {self.root}: run timereel index ... --index {self.root} first"
+        )

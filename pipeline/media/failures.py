@@ -1,0 +1,81 @@
+"""What is wrong with a file that FFmpeg refuses, in plain words, and the way out."""
+
+import os
+from contextlib import ExitStack
+from typing import Any
+
+import av
+
+_CHECK = "check that the file plays"
+# MP4 boxes that a file may begin with.
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
+_MAX_BOXES = 16
+_BOX_HEADER_BYTES = 8
+_HEAD_BYTES = 4096
+
+
+def explain(uri: str, exc: Exception, target: Any) -> str:  # noqa: ANN401 - as av.open takes it
+    """Message for a file that could not be opened.
+
+    Args:
+        uri: as the user named it.
+        exc: what FFmpeg or the file system said.
+        target: ``file:`` and a path, or the file object that was read.
+    """
+    if isinstance(exc, av.error.PermissionError):
+        return f"{uri}: may not be read; change its permissions"
+    if isinstance(exc, av.error.DemuxerNotFoundError | av.error.ArgumentError):
+        return f"{uri}: is no video container that is read here; convert it, for instance to MP4"
+    if not isinstance(exc, av.error.InvalidDataError | av.error.EOFError):
+        return f"{uri}: cannot be opened ({oneline(exc)}); {_CHECK}"
+    with ExitStack() as stack:
+        if isinstance(target, str):
+            path = os.fsencode(target.removeprefix("file:"))
+            target = stack.enter_context(open(path, "rb"))  # noqa: PTH123 - any bytes are a name
+        head, boxes = _look_inside(target)
+    return f"{uri}: {_diagnose(head, boxes)}"
+
+
+def oneline(exc: Exception) -> str:
+    """The message of an exception without line breaks."""
+    return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def _diagnose(head: bytes, boxes: set[bytes]) -> str:
+    if not head.strip(b"\0"):
+        return "begins with nothing but zero bytes; copy it again from where it came from"
+    if head[4:8] in _BOXES:
+        if b"moov" in boxes:
+            return "its index (moov) is damaged; copy it again from where it came from"
+        return (
+            "its index (moov) is missing, the recording was cut off before it was finished;"
+            " repair it with untrunc and a good file of the same camera, or copy it again"
+        )
+    if _is_text(head):
+        return "is text, not a video; leave it out of the sources"
+    return f"is not a video, or is damaged or encrypted; {_CHECK}"
+
+
+def _look_inside(file: Any) -> tuple[bytes, set[bytes]]:  # noqa: ANN401 - any file object
+    """The first bytes, and the names of the top-level MP4 boxes."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = bytes(file.read(_HEAD_BYTES))
+    boxes: set[bytes] = set()
+    at = 0
+    while at + _BOX_HEADER_BYTES <= size and len(boxes) < _MAX_BOXES:
+        file.seek(at)
+        box = bytes(file.read(2 * _BOX_HEADER_BYTES))
+        length = int.from_bytes(box[:4], "big")
+        if length == 1:
+            length = int.from_bytes(box[8:16], "big")
+        boxes.add(box[4:8])
+        if length < _BOX_HEADER_BYTES:  # 0: until the end of the file
+            break
+        at += length
+    return head, boxes
+
+
+def _is_text(head: bytes) -> bool:
+    text = head.decode("utf-8", "replace").removesuffix("\ufffd")
+    return "\ufffd" not in text and all(c.isprintable() or c.isspace() for c in text)

@@ -1,0 +1,230 @@
+"""probe: what one file holds and when, from its packets; only its first picture is decoded."""
+
+import hashlib
+import struct
+from array import array
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipeline.config import DecodeConfig, SampleConfig
+from pipeline.errors import SourceError
+from pipeline.media.container import open_container, pick_video
+from pipeline.media.demux import AnyPacket, Demuxer
+from pipeline.media.order import presentation_pts
+from pipeline.media.timeline import camera_clock, lay_out
+from pipeline.records import NO_PTS, PacketIndex, Source, Video, make_id
+from pipeline.timebase import Int64Array
+
+# Where nothing has come out by then, only keyframes are tried.
+_MAX_PACKETS_TO_FIRST_PICTURE = 1000
+_CLOCK_IN_ID = ("path", "sidecar", "creation_time")
+_MICROSECONDS = 1_000_000
+
+
+def probe(
+    source: Source, *, sample: SampleConfig, decode: DecodeConfig
+) -> tuple[Video, PacketIndex]:
+    """Read every packet of the main video stream once.
+
+    Raises:
+        SourceError: the file cannot be used; names it, the cause and the way out.
+    """
+    uri = source.uri
+    if source.problem:
+        raise SourceError(f"{uri}: {source.problem}")
+    with open_container(uri, max_pixels=decode.max_pixels) as container:
+        stream = pick_video(container, uri)
+        _check_size(uri, stream.width, stream.height, decode)
+        scan = _Scan(uri, stream, decode)
+        demuxer = Demuxer(container, stream)
+        for packet, pts, dts in demuxer:
+            scan.add(packet, pts, dts)
+        scan.num_errors = demuxer.num_errors
+        packets, durations = scan.finish()
+        scan.check_picture()
+        packets, warnings = presentation_pts(
+            packets, uri, stream, durations, max_pixels=decode.max_pixels
+        )
+        if not len(packets.shown_pts):
+            raise SourceError(_nothing_shown(uri, len(packets)))
+        video = _describe(source, container, scan, packets, durations, sample=sample)
+        return replace(video, warnings=(*scan.warnings, *warnings, *video.warnings)), packets
+
+
+def _describe(
+    source: Source,
+    container: InputContainer,
+    scan: "_Scan",
+    packets: PacketIndex,
+    durations: Int64Array,
+    *,
+    sample: SampleConfig,
+) -> Video:
+    stream, picture = scan.stream, scan.check_picture()
+    shown_pts = packets.shown_pts
+    time_base = _time_base(stream)
+    repeated = int(np.sum(~packets.discard & (packets.pts != NO_PTS))) - len(shown_pts)
+    same_time = f"{repeated} frames share the time of another; the last of each is taken"
+    timeline = lay_out(
+        shown_pts,
+        packet_pts=packets.pts,
+        durations=durations,
+        time_base=time_base,
+        container_start_pts=_start_pts(container, time_base),
+        fallback_interval=int(1 / ((stream.guessed_rate or 25) * time_base)),
+        max_gap_s=sample.max_gap_s,
+    )
+    created = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
+    start_ns, clock = camera_clock(source, created, timeline.footage[-1].end_ns)
+    return Video(
+        video_id=make_id(scan.content_id, source.camera, start_ns if clock in _CLOCK_IN_ID else ""),
+        content_id=scan.content_id,
+        uri=source.uri,
+        num_bytes=source.num_bytes,
+        etag=source.etag,
+        camera=source.camera,
+        clock=clock,
+        start_ns=start_ns,
+        stream_index=stream.index,
+        codec=stream.codec_context.name,
+        width=picture.width,
+        height=picture.height,
+        rotation=picture.rotation,
+        time_base=time_base,
+        origin_pts=timeline.origin_pts,
+        footage=timeline.footage,
+        num_frames=len(shown_pts),
+        num_keyframes=int(np.sum(packets.keyframe & ~packets.discard)),
+        warnings=((same_time,) if repeated else ()) + timeline.warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    width: int
+    height: int
+    rotation: int
+
+
+@dataclass(slots=True)
+class _Scan:
+    """Collects one row per packet in flat arrays: a day of video has two million."""
+
+    uri: str
+    stream: VideoStream
+    decode: DecodeConfig
+    pts: "array[int]" = field(default_factory=lambda: array("q"))
+    dts: "array[int]" = field(default_factory=lambda: array("q"))
+    durations: "array[int]" = field(default_factory=lambda: array("q"))
+    num_bytes: "array[int]" = field(default_factory=lambda: array("i"))
+    keyframe: bytearray = field(default_factory=bytearray)
+    discard: bytearray = field(default_factory=bytearray)
+    num_corrupt: int = 0
+    num_errors: int = 0
+    _picture: _Picture | None = None
+    _hash: "hashlib.blake2b" = field(init=False)
+
+    def __post_init__(self) -> None:
+        context = self.stream.codec_context
+        context.thread_type = "NONE"
+        context.thread_count = 1
+        context.options = {"max_pixels": str(self.decode.max_pixels)}
+        self._hash = hashlib.blake2b(context.name.encode(), digest_size=12)
+
+    @property
+    def content_id(self) -> str:
+        return self._hash.hexdigest()
+
+    def check_picture(self) -> _Picture:
+        """The first picture, which the decoder may still hold if the file is short."""
+        picture = self._picture = self._picture or self._decode(None)
+        if picture is None:
+            raise SourceError(_nothing_shown(self.uri, len(self.pts)))
+        _check_size(self.uri, picture.width, picture.height, self.decode)
+        return picture
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the packets."""
+        found = []
+        if self.num_corrupt:
+            found.append(f"{self.num_corrupt} packets are damaged or incomplete")
+        if self.num_errors:
+            found.append(f"{self.num_errors} places in the file could not be read")
+        return found
+
+    def add(self, packet: AnyPacket, pts: int, dts: int) -> None:
+        if len(self.pts) >= self.decode.max_packets:
+            raise SourceError(
+                f"{self.uri}: has more than {self.decode.max_packets} packets;"
+                " split it, or raise decode.max_packets"
+            )
+        self.pts.append(pts)
+        self.dts.append(dts)
+        self.durations.append(packet.duration or 0)
+        self.num_bytes.append(packet.size)
+        self.keyframe.append(packet.is_keyframe)
+        self.discard.append(packet.is_discard)
+        self.num_corrupt += packet.is_corrupt
+        self._hash.update(struct.pack("<qq", pts, dts))
+        self._hash.update(packet)
+        near_start = len(self.pts) <= _MAX_PACKETS_TO_FIRST_PICTURE
+        if self._picture is None and (near_start or packet.is_keyframe):
+            self._picture = self._decode(packet)
+
+    def finish(self) -> tuple[PacketIndex, Int64Array]:
+        """The index, and the duration of each packet."""
+        packets = PacketIndex(
+            pts=np.array(self.pts, dtype=np.int64),
+            dts=np.array(self.dts, dtype=np.int64),
+            num_bytes=np.array(self.num_bytes, dtype=np.int32),
+            keyframe=np.array(self.keyframe, dtype=np.bool_),
+            discard=np.array(self.discard, dtype=np.bool_),
+        )
+        return packets, np.array(self.durations, dtype=np.int64)
+
+    def _decode(self, packet: AnyPacket | None) -> _Picture | None:
+        """Only a decoded frame tells the rotation, and whether anything can be shown at all."""
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except av.FFmpegError:
+            return None
+        if not frames:
+            return None
+        return _Picture(
+            width=frames[0].width,
+            height=frames[0].height,
+            rotation=round(frames[0].rotation / 90) * 90 % 360,
+        )
+
+
+def _check_size(uri: str, width: int, height: int, decode: DecodeConfig) -> None:
+    if width * height > decode.max_pixels:
+        raise SourceError(
+            f"{uri}: is {width}x{height} pixels, more than decode.max_pixels={decode.max_pixels};"
+            " raise it if you trust this file"
+        )
+
+
+def _nothing_shown(uri: str, num_packets: int) -> str:
+    if not num_packets:
+        return f"{uri}: its video stream holds no picture; nothing was recorded, delete it"
+    return (
+        f"{uri}: none of its first pictures can be decoded ({num_packets} packets);"
+        " the file is damaged or encrypted, copy it again from where it came from"
+    )
+
+
+def _time_base(stream: VideoStream) -> Fraction:
+    return stream.time_base or Fraction(1, _MICROSECONDS)
+
+
+def _start_pts(container: InputContainer, time_base: Fraction) -> int | None:
+    if container.start_time is None:
+        return None
+    return round(Fraction(container.start_time, _MICROSECONDS) / time_base)

@@ -1,0 +1,157 @@
+"""Decoded frames to small pictures: grey for signals, RGB for models; upright, right colours."""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from PIL import Image
+
+from pipeline.config import FrameConfig
+from pipeline.records import Video
+
+_GRID = 32
+_MIN_LUMA = 16
+_UNSPECIFIED = 2
+_HD_WIDTH, _HD_HEIGHT = 1280, 576
+
+# Limited range (16..235) to full: black is 0 and white is 255 whatever the camera wrote.
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+
+
+def source_size(video: Video) -> tuple[int, int]:
+    """Width and height of the upright source picture in its own pixels.
+
+    The luma and RGB pictures show the same whole picture, so a box in one maps to the source by
+    the ratio of the sizes, also where source pixels are not square.
+    """
+    if video.rotation in (90, 270):
+        return video.height, video.width
+    return video.width, video.height
+
+
+def target_size(width: int, height: int, sar: Fraction, max_pixels: int) -> tuple[int, int]:
+    """Width and height for a model: multiples of 32 within the budget, never enlarged.
+
+    Only sides below 32 are enlarged, to 32.
+
+    Args:
+        width: of the source in its own pixels.
+        height: likewise.
+        sar: width of a source pixel over its height.
+        max_pixels: budget of the result.
+    """
+    shown_width, shown_height = float(width * sar), float(height)
+    scale = min(1.0, math.sqrt(max_pixels / (shown_width * shown_height)))
+    sides = [
+        max(_GRID, min(round(side * scale / _GRID), int(side // _GRID)) * _GRID)
+        for side in (shown_width, shown_height)
+    ]
+    while sides[0] * sides[1] > max_pixels and max(sides) > _GRID:
+        over = [sides[0] / shown_width, sides[1] / shown_height]
+        longest = int(over[1] > over[0] or sides[0] == _GRID) if sides[1] > _GRID else 0
+        sides[longest] -= _GRID
+    return sides[0], sides[1]
+
+
+def luma_size(width: int, height: int, sar: Fraction, luma_width: int) -> tuple[int, int]:
+    """Even width and height of the grey picture: the displayed aspect ratio, never enlarged."""
+    small_width = max(_MIN_LUMA, min(luma_width, int(width * sar)) // 2 * 2)
+    small_height = max(_MIN_LUMA, round(small_width * height / float(width * sar) / 2) * 2)
+    return small_width, small_height
+
+
+class Converter:
+    """Small upright pictures of one video; all of one size, whatever the stream changes to."""
+
+    def __init__(self, video: Video, *, sar: Fraction, frame: FrameConfig, rgb: bool) -> None:
+        width, height = source_size(video)
+        self._turns = video.rotation // 90
+        if self._turns % 2:
+            sar = 1 / sar
+        self._luma_size = luma_size(width, height, sar, frame.luma_width)
+        self._rgb_size = target_size(width, height, sar, frame.rgb_max_pixels) if rgb else None
+        self._scalers: dict[tuple[int, int, str], _Scalers] = {}
+
+    def luma(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+        """Grey picture [h, w]; 0 is black and 255 is white."""
+        small = self._scalers_for(frame).scale_luma(frame, *self._lying(self._luma_size))
+        plane = small.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        return self._upright(_FULL_RANGE[rows[:, : plane.width]])
+
+    def rgb(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8] | None:
+        """Colour picture [H, W, 3], if one was asked for."""
+        if self._rgb_size is None:
+            return None
+        return self._upright(
+            self._scalers_for(frame).scale_rgb(frame, *self._lying(self._rgb_size))
+        )
+
+    def _lying(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[::-1] if self._turns % 2 else size
+
+    def _upright(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return np.ascontiguousarray(np.rot90(picture, self._turns))
+
+    def _scalers_for(self, frame: av.VideoFrame) -> "_Scalers":
+        key = (frame.width, frame.height, frame.format.name)
+        if key not in self._scalers:
+            if len(self._scalers) > 8:  # noqa: PLR2004 - a stream that changes all the time
+                self._scalers.clear()
+            self._scalers[key] = _Scalers()
+        return self._scalers[key]
+
+
+class _Scalers:
+    """One swscale context per conversion: they are only fast while their sizes stay."""
+
+    def __init__(self) -> None:
+        self._luma = VideoReformatter()
+        self._area = VideoReformatter()
+        self._colour = VideoReformatter()
+
+    def scale_luma(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
+        return _area(self._luma, frame, width, height, "yuv420p")
+
+    def scale_rgb(self, frame: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.uint8]:
+        # Scaling in 4:4:4 first is faster than scaling to RGB, and keeps the chroma.
+        small = _area(self._area, frame, width, height, "yuv444p")
+        matrix = _matrix(frame)
+        rgb = self._colour.reformat(small, format="rgb24", src_colorspace=matrix, threads=1)
+        return np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+
+
+def _area(
+    scaler: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixels: str
+) -> av.VideoFrame:
+    matrix = _matrix(frame)
+    return scaler.reformat(
+        frame,
+        width,
+        height,
+        pixels,
+        src_colorspace=matrix,
+        dst_colorspace=matrix,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=Interpolation.AREA,
+        threads=1,
+    )
+
+
+def _matrix(frame: av.VideoFrame) -> Colorspace | None:
+    """The frame's own matrix; where it names none, by size, as players do."""
+    if frame.colorspace != _UNSPECIFIED:
+        return None
+    if frame.format.is_rgb:
+        return Colorspace.ITU601
+    is_hd = frame.width >= _HD_WIDTH or frame.height > _HD_HEIGHT
+    return Colorspace.ITU709 if is_hd else Colorspace.ITU601
+
+
+def save_jpeg(rgb: npt.NDArray[np.uint8], path: Path, quality: int = 90) -> None:
+    """Write one colour picture [H, W, 3]."""
+    Image.fromarray(rgb).save(path, "JPEG", quality=quality)

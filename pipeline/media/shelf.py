@@ -1,0 +1,102 @@
+"""Holds decoded frames until their GOP is known to be whole, then gives them out in order."""
+
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pipeline.records import Frame
+
+# Past this, the earliest frames go out with what is known about their GOP by then: at 768x448 RGB
+# this is 16 frames, as luma alone 1,000.
+MAX_HELD_BYTES = 16 * 1024 * 1024
+
+
+class Shelf:
+    """Frames by pts; the GOPs they belong to settle in decode order."""
+
+    def __init__(self, wanted: Sequence[frozenset[int]]) -> None:
+        self._wanted = wanted
+        self._all = frozenset().union(*wanted)
+        self._gop_of = {pts: number for number, part in enumerate(wanted) for pts in part}
+        self._held: dict[int, Frame] = {}
+        self._order: list[int] = []
+        self._given: set[int] = set()
+        self._last_given: int | None = None
+        self._marked: set[int] = set()
+        self._marked_before: dict[int, int] = {}
+        self._settled = 0
+        self._num_bytes = 0
+        # The earliest frame that the GOPs from here on still owe.
+        self._owed = [0] * (len(wanted) + 1)
+        earliest = max(self._all, default=0) + 1
+        for number in range(len(wanted), -1, -1):
+            if number < len(wanted) and wanted[number]:
+                earliest = min(earliest, *wanted[number])
+            self._owed[number] = earliest
+
+    def wants(self, pts: int | None) -> bool:
+        """Whether this frame is asked for and not given out yet."""
+        return pts in self._all and pts not in self._given
+
+    def put(self, frame: Frame) -> None:
+        """Keep a frame; a later one with the same pts replaces it, as it does on screen."""
+        if self._last_given is not None and frame.pts < self._last_given:
+            return
+        former = self._held.get(frame.pts)
+        if former is None:
+            insort(self._order, frame.pts)
+            self._num_bytes += _num_bytes(frame)
+        self._held[frame.pts] = frame
+
+    def is_marked(self, gop: int) -> bool:
+        """Whether the GOP is damaged."""
+        return gop in self._marked
+
+    def mark(self, gop: int) -> None:
+        """Something in this GOP is damaged."""
+        self._marked.add(gop)
+
+    def clear(self, gop: int) -> None:
+        """What looked like damage came from entering the stream too late."""
+        self._marked.discard(gop)
+
+    def depend(self, gop: int, former: int, before_pts: int) -> None:
+        """If ``former`` is damaged, so are the frames of ``gop`` shown before ``before_pts``."""
+        if former in self._marked:
+            self._marked_before[gop] = before_pts
+
+    def missing(self, gop: int) -> frozenset[int]:
+        """Wanted frames of this GOP that have not come."""
+        return frozenset(
+            pts for pts in self._wanted[gop] if pts not in self._held and pts not in self._given
+        )
+
+    def settle(self, gop: int) -> None:
+        """No more frames of this GOP will come; GOPs settle in order."""
+        self._settled = gop + 1
+
+    def release(self) -> Iterator[Frame]:
+        """Frames that nothing can come before or be learned about; the earliest if memory is up."""
+        owed = self._owed[self._settled]
+        everything = self._settled == len(self._wanted)
+        num_given = 0
+        for pts in self._order:
+            over = self._num_bytes > MAX_HELD_BYTES
+            if not (over or everything or pts < owed):
+                break
+            num_given += 1
+            yield self._give(pts)
+        del self._order[:num_given]
+
+    def _give(self, pts: int) -> Frame:
+        frame = self._held.pop(pts)
+        self._num_bytes -= _num_bytes(frame)
+        self._given.add(pts)
+        self._last_given = pts
+        gop = self._gop_of[pts]
+        suspect = gop in self._marked or pts < self._marked_before.get(gop, pts)
+        return replace(frame, suspect=suspect) if suspect else frame
+
+
+def _num_bytes(frame: Frame) -> int:
+    return frame.luma.nbytes + (0 if frame.rgb is None else frame.rgb.nbytes)

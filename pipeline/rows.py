@@ -1,0 +1,307 @@
+"""Records become rows of the declared schemas, and windows come back as records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.records import (
+    Box,
+    Event,
+    Part,
+    Segment,
+    Source,
+    Video,
+    VideoStatus,
+    WindowResult,
+    make_id,
+)
+from pipeline.schema import EVENTS, SEGMENTS, VIDEOS, WINDOWS
+from pipeline.timebase import (
+    NS_PER_S,
+    NS_PER_US,
+    TimeRange,
+    datetime_to_ns,
+    ns_to_datetime,
+    seconds_to_ns,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """What made the rows of one run."""
+
+    task: str
+    model: str
+    prompt_id: str
+    fingerprint: str
+    config: str
+
+    def columns(self) -> dict[str, str]:
+        """The columns that every row carries."""
+        return {
+            "task": self.task,
+            "model": self.model,
+            "prompt_id": self.prompt_id,
+            "fingerprint": self.fingerprint,
+        }
+
+
+def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -> pa.Table:
+    """Rows of ``windows``."""
+    rows = [
+        {
+            **_range(video.camera, result.span.shifted(video.start_ns)),
+            **_media(video.video_id, video.uri, result.span),
+            "status": result.status,
+            "window_id": result.window_id,
+            "shard_id": result.shard_id,
+            "frame_pts": list(result.frame_pts),
+            "frame_s": [_s(video.media_ns(pts)) for pts in result.frame_pts],
+            "num_suspect_frames": result.num_suspect,
+            "markers": list(result.markers),
+            "completion": result.text,
+            "finish_reason": result.finish_reason,
+            "num_prompt_tokens": result.num_prompt_tokens,
+            "num_output_tokens": result.num_output_tokens,
+            "error": result.error,
+            **maker.columns(),
+        }
+        for video, result in results
+    ]
+    return pa.Table.from_pylist(rows, schema=WINDOWS)
+
+
+def window_results(table: pa.Table) -> list[WindowResult]:
+    """The records behind rows of ``windows``, to build events from again."""
+    return [
+        WindowResult(
+            window_id=row["window_id"],
+            shard_id=row["shard_id"],
+            video_id=row["video_id"],
+            span=TimeRange(seconds_to_ns(row["media_start"]), seconds_to_ns(row["media_end"])),
+            status=row["status"],
+            frame_pts=tuple(row["frame_pts"]),
+            num_suspect=row["num_suspect_frames"],
+            text=row["completion"],
+            finish_reason=row["finish_reason"],
+            markers=tuple(row["markers"]),
+            num_prompt_tokens=row["num_prompt_tokens"],
+            num_output_tokens=row["num_output_tokens"],
+            error=row["error"],
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
+    """Rows of ``events``."""
+    rows = [
+        {
+            **_range(event.camera, event.span),
+            **_media(event.parts[0].video_id, event.parts[0].uri, event.parts[0].media),
+            "event_id": event.event_id,
+            "label": event.label,
+            "text": event.text,
+            "confidence": event.confidence,
+            "boxes": [
+                {"at": _at(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
+                for box in event.boxes
+            ],
+            "fields": list(event.fields),
+            "parts": [
+                {
+                    **_media(part.video_id, part.uri, part.media),
+                    "start": _at(part.span.start_ns),
+                    "end": _at(part.span.end_ns),
+                }
+                for part in event.parts
+            ],
+            "window_ids": list(event.window_ids),
+            **maker.columns(),
+        }
+        for event in events
+    ]
+    return pa.Table.from_pylist(rows, schema=EVENTS)
+
+
+def events_of_table(table: pa.Table) -> list[Event]:
+    """The records behind rows of ``events``, to join them with a neighbouring file's."""
+    return [
+        Event(
+            event_id=row["event_id"],
+            camera=row["camera"],
+            span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
+            label=row["label"],
+            text=row["text"],
+            confidence=row["confidence"],
+            boxes=tuple(
+                Box(
+                    at_ns=datetime_to_ns(box["at"]),
+                    x0=box["x0"],
+                    y0=box["y0"],
+                    x1=box["x1"],
+                    y1=box["y1"],
+                )
+                for box in row["boxes"]
+            ),
+            fields=tuple(row["fields"]),
+            parts=tuple(
+                Part(
+                    video_id=part["video_id"],
+                    uri=part["uri"],
+                    span=TimeRange(datetime_to_ns(part["start"]), datetime_to_ns(part["end"])),
+                    media=TimeRange(
+                        seconds_to_ns(part["media_start"]), seconds_to_ns(part["media_end"])
+                    ),
+                )
+                for part in row["parts"]
+            ),
+            window_ids=tuple(row["window_ids"]),
+        )
+        for row in table.to_pylist()
+    ]
+
+
+def segments_table(segments: Iterable[Segment], maker: Maker) -> pa.Table:
+    """Rows of ``segments``."""
+    rows = [
+        {
+            **_range(segment.camera, segment.span),
+            **_media(segment.video_id, segment.uri, segment.media),
+            "level": segment.level,
+            "segment_id": segment.segment_id,
+            "text": segment.text,
+            "window_ids": list(segment.window_ids),
+            **maker.columns(),
+        }
+        for segment in segments
+    ]
+    return pa.Table.from_pylist(rows, schema=SEGMENTS)
+
+
+def video_row(
+    video: Video,
+    *,
+    status: VideoStatus,
+    num_shards: int,
+    results: Sequence[WindowResult],
+    num_events: int,
+    num_segments: int,
+    maker: Maker,
+    at: datetime,
+) -> dict[str, Any]:
+    """Row of ``videos`` for a video whose windows are all in."""
+    statuses = [result.status for result in results]
+    return {
+        **_range(video.camera, video.span.shifted(video.start_ns)),
+        "status": status,
+        "video_id": video.video_id,
+        "uri": video.uri,
+        "num_bytes": video.num_bytes,
+        "etag": video.etag,
+        "content_id": video.content_id,
+        "clock": video.clock,
+        "clock_start": _at(video.start_ns),
+        "codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "rotation": video.rotation,
+        "time_base": str(video.time_base),
+        "num_frames": video.num_frames,
+        "video_s": _s(sum(footage.duration_ns for footage in video.footage)),
+        "footage": [
+            {"start": _at(video.start_ns + f.start_ns), "end": _at(video.start_ns + f.end_ns)}
+            for f in video.footage
+        ],
+        "num_shards": num_shards,
+        "num_windows_analysed": statuses.count("analysed"),
+        "num_windows_quiet": statuses.count("quiet"),
+        "num_windows_failed": statuses.count("failed"),
+        "num_events": num_events,
+        "num_segments": num_segments,
+        "num_prompt_tokens": sum(result.num_prompt_tokens for result in results),
+        "num_output_tokens": sum(result.num_output_tokens for result in results),
+        "decode_cpu_s": sum(result.decode_cpu_s for result in results),
+        "warnings": list(video.warnings),
+        "error": next((result.error for result in results if result.status == "failed"), ""),
+        **maker.columns(),
+        "config": maker.config,
+        "indexed_at": at,
+    }
+
+
+def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) -> dict[str, Any]:
+    """Row of ``videos`` for a source that could not be probed: known by its URI alone."""
+    start_ns = source.start_ns or 0
+    return {
+        **_range(source.camera, TimeRange(start_ns, start_ns + NS_PER_US)),
+        "status": "failed",
+        "video_id": make_id("failed", source.uri),
+        "uri": source.uri,
+        "num_bytes": source.num_bytes,
+        "etag": source.etag,
+        "content_id": "",
+        "clock": source.clock,
+        "clock_start": _at(start_ns),
+        "codec": "",
+        "width": 0,
+        "height": 0,
+        "rotation": 0,
+        "time_base": "",
+        "num_frames": 0,
+        "video_s": 0.0,
+        "footage": [],
+        "num_shards": 0,
+        "num_windows_analysed": 0,
+        "num_windows_quiet": 0,
+        "num_windows_failed": 0,
+        "num_events": 0,
+        "num_segments": 0,
+        "num_prompt_tokens": 0,
+        "num_output_tokens": 0,
+        "decode_cpu_s": 0.0,
+        "warnings": [],
+        "error": error,
+        **maker.columns(),
+        "config": maker.config,
+        "indexed_at": at,
+    }
+
+
+def video_error(results: Sequence[WindowResult]) -> str:
+    """Why a video counts as failed: none of its windows has an answer; "" if one has."""
+    if any(result.status != "failed" for result in results):
+        return ""
+    return results[0].error
+
+
+def videos_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows of ``videos``."""
+    return pa.Table.from_pylist(list(rows), schema=VIDEOS)
+
+
+def _range(camera: str, span: TimeRange) -> dict[str, Any]:
+    # Half-open at the microsecond as well: both ends are rounded down, none to nothing.
+    start = _at(span.start_ns)
+    end = _at(max(span.end_ns, span.start_ns + NS_PER_US))
+    return {"date": start.date(), "camera": camera, "start": start, "end": end}
+
+
+def _media(video_id: str, uri: str, media: TimeRange) -> dict[str, Any]:
+    return {
+        "video_id": video_id,
+        "uri": uri,
+        "media_start": _s(media.start_ns),
+        "media_end": _s(max(media.end_ns, media.start_ns + NS_PER_US)),
+    }
+
+
+def _at(utc_ns: int) -> datetime:
+    return ns_to_datetime(utc_ns)
+
+
+def _s(ns: int) -> float:
+    return ns // NS_PER_US / (NS_PER_S // NS_PER_US)

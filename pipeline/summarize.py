@@ -1,0 +1,59 @@
+"""summarize: window captions become timestamped segments of a window and of the whole video."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pipeline.records import Segment, Video, make_id
+from pipeline.timebase import NS_PER_S, TimeRange
+
+Caption = tuple[str, TimeRange, str]
+"""Window id, media time, text."""
+
+
+def segments_of_video(video: Video, captions: Sequence[Caption], *, task: str) -> list[Segment]:
+    """One segment per captioned window, and one that joins them, each line with its time."""
+    told = [caption for caption in captions if caption[2]]
+    if not told:
+        return []
+    windows = [
+        _segment(video, level="window", media=media, text=text, window_ids=(window_id,), task=task)
+        for window_id, media, text in told
+    ]
+    lines = [f"[{clock(media.start_ns)} - {clock(media.end_ns)}] {text}" for _, media, text in told]
+    whole = _segment(
+        video,
+        level="video",
+        media=video.span,
+        text="\n".join(lines),
+        window_ids=tuple(window_id for window_id, _, _ in told),
+        task=task,
+    )
+    return [whole, *windows]
+
+
+def clock(media_ns: int) -> str:
+    """Media time as ``h:mm:ss``, rounded down."""
+    seconds = media_ns // NS_PER_S
+    return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _segment(
+    video: Video,
+    *,
+    level: Literal["window", "video"],
+    media: TimeRange,
+    text: str,
+    window_ids: tuple[str, ...],
+    task: str,
+) -> Segment:
+    return Segment(
+        segment_id=make_id(video.video_id, task, level, media),
+        camera=video.camera,
+        video_id=video.video_id,
+        uri=video.uri,
+        level=level,
+        span=media.shifted(video.start_ns),
+        media=media,
+        text=text,
+        window_ids=window_ids,
+    )

@@ -1,0 +1,67 @@
+"""What every test may use: the shipped clip, the shared footage, the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOBBY = ROOT / "pipeline" / "demo" / "lobby.mp4"
+# Six visits, by background difference at 10 Hz and by eye; tolerance 0.5 s.
+LOBBY_VISITS_S = [
+    (6.1, 20.0),
+    (22.8, 45.1),
+    (50.3, 69.9),
+    (74.5, 86.9),
+    (92.1, 120.0),
+    (123.5, 136.0),
+]
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """Real and broken videos with known truth, where they are at hand."""
+    path = Path(os.environ.get("TIMEREEL_FOOTAGE", ROOT.parent / "shared" / "footage"))
+    if not path.is_dir():
+        pytest.skip(f"no footage at {path}; set TIMEREEL_FOOTAGE")
+    return path
+
+
+@pytest.fixture(scope="session")
+def manifest(footage: Path) -> dict:
+    """Truth about the footage, by file."""
+    return json.loads((footage / "manifest.json").read_text())["files"]
+
+
+class Cli:
+    """Runs ``timereel`` as a process of its own."""
+
+    def start(self, *args: object, **more) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline.cli", *map(str, args)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **more,
+        )
+
+    def run(self, *args: object, code: int = 0) -> str:
+        process = self.start(*args)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == code, f"exit {process.returncode}: {err.decode()}"
+        self.err = err.decode()
+        return out.decode()
+
+    def json(self, *args: object, code: int = 0):
+        return json.loads(self.run(*args, code=code).splitlines()[-1])
+
+    def rows(self, *args: object) -> list[dict]:
+        return [json.loads(line) for line in self.run(*args, "--format", "jsonl").splitlines()]
+
+
+@pytest.fixture
+def cli() -> Cli:
+    return Cli()

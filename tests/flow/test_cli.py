@@ -1,0 +1,76 @@
+"""The words of the command line are a contract, exit codes included."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+from tests.conftest import LOBBY
+
+
+def test_frames_are_those_of_the_sample_grid_with_their_own_pts(cli, tmp_path):
+    rows = json.loads(cli.run("frames", LOBBY, "--fps", "1", "--json", "--out", tmp_path / "jpg"))
+    assert len(rows) == 140
+    first = rows[0]
+    assert (first["pts"], first["keyframe"], first["width"], first["height"]) == (0, True, 768, 416)
+    for k, row in enumerate(rows):
+        assert row["pts_ns"] == k * 1_000_000_000
+    assert len(list((tmp_path / "jpg").glob("*.jpg"))) == 140
+
+
+def test_probe_tells_the_facts(cli):
+    facts = cli.json("probe", LOBBY, "--json")
+    assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 768, 432)
+    assert facts["num_frames"] == 1394
+    assert facts["footage_s"] == [[0.0, 139.4]]
+    assert facts["clock_start"] == "2026-03-14T09:00:00.000000Z"
+
+
+def test_plan_tiles_the_video(cli):
+    shards = json.loads(cli.run("plan", LOBBY, "--set", "plan.shard_cost_s=0.5", "--json"))
+    assert len(shards) > 1
+    assert shards[0]["media_start"] == 0.0
+    assert shards[-1]["media_end"] == 139.4
+    for one, then in pairwise(shards):
+        assert one["media_end"] == then["media_start"]
+    assert sum(shard["frames"] for shard in shards) == 1394
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["index", "nowhere", "--index", "x"], 2, "nowhere: does not exist"),
+        (["index", "--index", "x"], 2, "no sources"),
+        (["index", str(LOBBY)], 2, "no index"),
+        (["index", str(LOBBY), "--index", "x", "--set", "sample.fps=0"], 2, "sample.fps = 0"),
+        (["index", str(LOBBY), "--index", "x", "--config", "gone.yaml"], 2, "gone.yaml"),
+        (["index", "pipeline/flow", "--index", "x"], 5, "no videos"),
+        (["query", "--index", "nowhere"], 2, "nowhere"),
+        (["query"], 2, "--index"),
+        (["query", "--index", "x", "--format", "xml"], 2, "xml"),
+        (["nonsense"], 2, "nonsense"),
+        (["probe", "pyproject.toml"], 4, "pyproject.toml"),
+        (["config", "validate", "gone.yaml"], 2, "gone.yaml"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_its_exit_code_and_says_why(cli, args, code, said):
+    cli.run(*args, code=code)
+    assert said in cli.err
+    assert "Traceback" not in cli.err
+
+
+def test_config_show_prints_the_resolved_tree(cli):
+    shown = cli.run("config", "show", "configs/signals.yaml", "--set", "sample.fps=2.5")
+    assert "fps: 2.5" in shown
+    assert "fingerprint: " in shown
+
+
+def test_a_query_loads_nothing_it_does_not_need():
+    code = (
+        "import sys, pipeline.cli, pipeline.index\n"
+        "print(*(m for m in ('ray', 'av', 'torch', 'pandas', 'vllm') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,271 @@
+"""The whole job as a user runs it: real files, a real embedded Ray, real kills."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import LOBBY, LOBBY_VISITS_S, Cli
+
+pytestmark = pytest.mark.ray
+
+# Small shards and eager commits, so that a kill finds some done and some not.
+EAGER = ("--set", "plan.shard_cost_s=0.2", "--set", "commit.shards=1")
+
+
+def seconds(row: dict) -> tuple[float, float]:
+    return row["media_start"], row["media_end"]
+
+
+def key_rows(cli: Cli, index: Path, table: str) -> list[str]:
+    """Rows without what may differ between two runs that did the same."""
+    drop = {"indexed_at", "decode_cpu_s"}
+    rows = cli.rows("query", "--index", index, "--table", table)
+    return sorted(
+        json.dumps({k: v for k, v in row.items() if k not in drop}, sort_keys=True) for row in rows
+    )
+
+
+@pytest.fixture
+def lobby(tmp_path: Path) -> Path:
+    """The shipped clip under three names of two cameras, all at the same hour."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for name in ("gate_20260314T090000Z", "gate_20260314T100000Z", "yard_20260314T090000Z"):
+        shutil.copy(LOBBY, folder / f"{name}.mp4")
+    return folder
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Path:
+    """One recording cut between keyframes into two files that follow each other."""
+    import av
+
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    with av.open(str(LOBBY)) as whole:
+        stream = whole.streams.video[0]
+        packets = [packet for packet in whole.demux(stream) if packet.size]
+        keys = [p.pts for p in packets if p.is_keyframe]
+        cut = next(pts for pts in keys if pts * stream.time_base > 52)
+        offset_s = float(cut * stream.time_base)
+        for name, part, shift in (
+            ("first", [p for p in packets if p.pts < cut], 0),
+            ("then", [p for p in packets if p.pts >= cut], cut),
+        ):
+            with av.open(str(folder / f"{name}.mp4"), "w") as out:
+                target = out.add_stream_from_template(stream)
+                for packet in part:
+                    packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                    packet.stream = target
+                    out.mux(packet)
+    starts = {"first": 0.0, "then": offset_s}
+    for name, start_s in starts.items():
+        at = datetime.fromtimestamp(1_773_478_800 + start_s).astimezone()
+        note = {"camera": "gate", "start": at.isoformat()}
+        (folder / f"{name}.json").write_text(json.dumps(note))
+    return folder
+
+
+def test_the_shipped_clip_gives_its_six_visits_by_the_wall_clock(cli, tmp_path):
+    index = tmp_path / "index"
+    report = cli.json("index", LOBBY, "--index", index, "--json")
+    assert report["videos"] == {"done": 1, "skipped": 0, "failed": 0}
+    assert report["windows"]["failed"] == 0
+    assert report["video_hours"] == pytest.approx(139.4 / 3600, rel=1e-3)
+
+    visits = cli.rows("query", "--index", index, "--label", "motion")
+    assert len(visits) == report["events"] == 6
+    for row, (start_s, end_s) in zip(visits, LOBBY_VISITS_S, strict=True):
+        assert seconds(row) == (pytest.approx(start_s, abs=0.5), pytest.approx(end_s, abs=0.5))
+        at = datetime.fromisoformat(row["start"])
+        assert (at - datetime.fromisoformat("2026-03-14T09:00:00Z")).total_seconds() == (
+            pytest.approx(row["media_start"], abs=1e-6)
+        )
+        assert row["camera"] == "lobby"
+        assert row["boxes"]
+
+    during = cli.rows(
+        "query", "--index", index, "--from", "2026-03-14T09:00:46", "--to", "2026-03-14T09:01:20Z"
+    )
+    assert [row["event_id"] for row in during] == [row["event_id"] for row in visits[2:4]]
+    covered = cli.rows(
+        "coverage", "--index", index, "--from", "2026-03-14T08:59Z", "--to", "2026-03-14T09:05Z"
+    )
+    assert [row["state"] for row in covered] == ["no_footage", "analysed", "no_footage"]
+
+
+def test_a_finished_archive_run_again_does_nothing_and_says_so(cli, lobby, tmp_path):
+    index = tmp_path / "index"
+    first = cli.json("index", lobby, "--index", index, "--json")
+    assert first["videos"]["done"] == 3
+    before = {table: key_rows(cli, index, table) for table in ("events", "windows", "videos")}
+    started_s = time.monotonic()
+    said = cli.run("index", lobby, "--index", index)
+    assert "nothing to do" in said
+    again = cli.json("index", lobby, "--index", index, "--json")
+    assert again["videos"] == {"done": 0, "skipped": 3, "failed": 0}
+    assert again["windows"] == {"analysed": 0, "quiet": 0, "failed": 0}
+    assert {table: key_rows(cli, index, table) for table in before} == before
+    assert time.monotonic() - started_s < 200
+
+
+def test_one_file_more_costs_one_file(cli, lobby, tmp_path):
+    index = tmp_path / "index"
+    cli.run("index", lobby / "yard_20260314T090000Z.mp4", "--index", index)
+    report = cli.json("index", lobby, "--index", index, "--json")
+    assert report["videos"] == {"done": 2, "skipped": 1, "failed": 0}
+
+
+def kill_children_of(process: subprocess.Popen) -> None:
+    """End the Ray processes that the killed driver has left: they are in its session."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def test_killed_at_any_point_the_same_command_ends_as_if_nothing_had_happened(cli, lobby, tmp_path):
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    cli.run("index", lobby, "--index", whole, *EAGER)
+    kills = 0
+    for after_s in (6.0, 7.5, 9.0, 11.0):
+        process = cli.start("index", lobby, "--index", torn, *EAGER, start_new_session=True)
+        try:
+            process.communicate(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+        kill_children_of(process)
+    assert kills
+    report = cli.json("index", lobby, "--index", torn, *EAGER, "--json")
+    assert report["videos"]["done"] + report["videos"]["skipped"] == 3
+    for table in ("events", "windows", "videos", "segments"):
+        assert key_rows(cli, torn, table) == key_rows(cli, whole, table)
+
+
+def test_ctrl_c_ends_with_130_and_leaves_a_state_that_can_go_on(cli, lobby, tmp_path):
+    index = tmp_path / "index"
+    process = cli.start("index", lobby, "--index", index, *EAGER, start_new_session=True)
+    while process.poll() is None and not list((tmp_path / "index").glob("windows/date=*/*")):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err.decode()
+    assert "run the same command again" in err.decode()
+    report = cli.json("index", lobby, "--index", index, *EAGER, "--json")
+    assert report["videos"]["done"] + report["videos"]["skipped"] == 3
+    assert len(cli.rows("query", "--index", index, "--label", "motion")) == 18
+
+
+def test_another_sampling_replaces_the_answers_and_never_mixes_with_them(cli, tmp_path):
+    index = tmp_path / "index"
+    cli.run("index", LOBBY, "--index", index)
+    first = cli.rows("query", "--index", index, "--table", "windows")
+    report = cli.json("index", LOBBY, "--index", index, "--set", "sample.fps=5", "--json")
+    assert report["videos"]["done"] == 1
+    for table in ("events", "windows", "videos"):
+        rows = cli.rows("query", "--index", index, "--table", table)
+        assert len({row["fingerprint"] for row in rows}) == 1
+        assert rows[0]["fingerprint"] != first[0]["fingerprint"]
+
+
+def test_an_event_over_a_file_border_is_one_row_with_two_parts(cli, pair, tmp_path):
+    index = tmp_path / "index"
+    cli.run("index", pair, "--index", index)
+    events = cli.rows("query", "--index", index, "--label", "motion")
+    assert len(events) == 6
+    [joined] = [row for row in events if len(row["parts"]) == 2]
+    start = datetime.fromisoformat(joined["start"]).timestamp() - 1_773_478_800
+    end = datetime.fromisoformat(joined["end"]).timestamp() - 1_773_478_800
+    assert (start, end) == (pytest.approx(50.3, abs=0.5), pytest.approx(69.9, abs=0.5))
+
+
+def test_files_indexed_one_after_the_other_are_joined_as_if_together(cli, pair, tmp_path):
+    together, apart = tmp_path / "together", tmp_path / "apart"
+    cli.run("index", pair, "--index", together)
+    cli.run("index", pair / "then.mp4", "--index", apart)
+    cli.run("index", pair / "first.mp4", "--index", apart)
+    assert key_rows(cli, apart, "events") == key_rows(cli, together, "events")
+
+
+def test_one_file_of_a_joined_event_indexed_anew_leaves_no_double(cli, pair, tmp_path):
+    index = tmp_path / "index"
+    cli.run("index", pair, "--index", index)
+    cli.run("index", pair / "then.mp4", "--index", index, "--set", "engine.min_event_s=0.4")
+    events = cli.rows("query", "--index", index, "--label", "motion")
+    spans = sorted((row["start"], row["end"]) for row in events)
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
+    assert len(events) == 7
+
+
+def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
+    folder = tmp_path / "mixed"
+    (folder / "folder.mp4").mkdir(parents=True)
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("<html>no video</html>" * 50)
+    (folder / "gone.mp4").symlink_to("nowhere.mp4")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
+    (folder / "moov.mp4").write_bytes(LOBBY.read_bytes()[-2_000_000:])
+    shutil.copy(LOBBY, folder / 'it\'s "good"\n -x.mp4')
+    index = tmp_path / "index"
+    report = cli.json("index", folder, "--index", index, "--json", code=4)
+    assert report["videos"] == {"done": 1, "skipped": 0, "failed": 6}
+    rows = cli.rows("query", "--index", index, "--table", "videos")
+    failed = {Path(row["uri"]).name: row["error"] for row in rows if row["status"] == "failed"}
+    assert sorted(failed) == [
+        "empty.mp4", "folder.mp4", "gone.mp4", "loop.mp4", "moov.mp4", "text.mp4",
+    ]  # fmt: skip
+    for name, error in failed.items():
+        assert name in error
+        assert error in cli.err or name in cli.err
+    assert len(cli.rows("query", "--index", index, "--label", "motion")) == 6
+
+
+def test_a_bad_file_that_has_been_repaired_loses_its_failed_row(cli, tmp_path):
+    index, clip = tmp_path / "index", tmp_path / "clip.mp4"
+    clip.write_bytes(b"")
+    cli.run("index", clip, "--index", index, code=4)
+    shutil.copy(LOBBY, clip)
+    cli.run("index", clip, "--index", index)
+    [row] = cli.rows("query", "--index", index, "--table", "videos")
+    assert row["status"] == "done"
+
+
+def test_the_archive_of_two_cameras_gives_its_truth(cli, footage, tmp_path):
+    index = tmp_path / "index"
+    report = cli.json("index", footage / "archive", "--index", index, "--json", code=4)
+    assert report["videos"]["failed"] == 1  # the empty recording
+    day = "2026-03-14T"
+    cam02 = cli.rows(
+        "query", "--index", index, "--camera", "cam02", "--label", "motion",
+        "--from", f"{day}09:00Z", "--to", f"{day}09:01:15Z",
+    )  # fmt: skip
+    truth = [
+        ("09:00:06.1", "09:00:20.0"),
+        ("09:00:22.8", "09:00:45.1"),
+        ("09:00:50.3", "09:01:09.9"),
+    ]
+    for row, (start, end) in zip(cam02, truth, strict=False):
+        for told, known in ((row["start"], start), (row["end"], end)):
+            apart = datetime.fromisoformat(told) - datetime.fromisoformat(f"{day}{known}+00:00")
+            assert abs(apart.total_seconds()) <= 0.5
+    assert len(cam02) == 4 or cam02[3]["start"] > f"{day}09:01:10"
+    covered = cli.rows(
+        "coverage", "--index", index, "--camera", "cam01",
+        "--from", f"{day}09:00Z", "--to", f"{day}09:03Z",
+    )  # fmt: skip
+    assert [(row["state"], row["start"], row["end"]) for row in covered] == [
+        ("analysed", f"{day}09:00:00.000000Z", f"{day}09:00:50.000000Z"),
+        ("no_footage", f"{day}09:00:50.000000Z", f"{day}09:01:50.000000Z"),
+        ("analysed", f"{day}09:01:50.000000Z", f"{day}09:02:05.000000Z"),
+        ("no_footage", f"{day}09:02:05.000000Z", f"{day}09:03:00.000000Z"),
+    ]

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config, load_config
+from pipeline.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_an_unknown_key_is_refused_by_its_full_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"sample\.fsp = 2"):
+        load_config(write(tmp_path, "sample: {fsp: 2}"))
+
+
+def test_every_wrong_key_is_told_at_once(tmp_path):
+    with pytest.raises(ConfigError) as told:
+        load_config(write(tmp_path, "sample: {fps: -1}\nstitch: {max_gap_s: x}"))
+    assert "sample.fps = -1" in str(told.value)
+    assert "stitch.max_gap_s = 'x'" in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", "just words"])
+def test_what_is_no_settings_tree_is_refused_with_the_file(tmp_path, text):
+    with pytest.raises(ConfigError, match=r"run\.yaml"):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.yaml: cannot be read"):
+        load_config(tmp_path / "gone.yaml")
+
+
+def test_overrides_reach_any_depth_and_are_validated(tmp_path):
+    path = write(tmp_path, "sample: {fps: 2}")
+    assert load_config(path, ("sample.fps=5",)).sample.fps == 5
+    assert load_config(path, ("commit.shards=7",)).commit.shards == 7
+    with pytest.raises(ConfigError, match="must look like"):
+        load_config(path, ("sample.fps",))
+    with pytest.raises(ConfigError, match=r"sample\.fps = 'fast'"):
+        load_config(path, ("sample.fps=fast",))
+    with pytest.raises(ConfigError, match="is a value, not a section"):
+        load_config(path, ("sample.fps.x=1",))
+
+
+def test_a_task_file_is_found_beside_the_config(tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "t.yaml").write_text("name: t\nlabels: {fall: someone falls}")
+    config = load_config(write(tmp_path, "task: tasks/t.yaml"))
+    assert config.task.labels == {"fall": "someone falls"}
+
+
+def test_the_fingerprint_follows_what_changes_answers_and_nothing_else():
+    base = Config()
+    assert base.fingerprint == Config().fingerprint
+
+    def of(*overrides):
+        return load_config(None, overrides).fingerprint
+
+    assert of("sample.fps=5") != base.fingerprint
+    assert of("engine.min_event_s=1") != base.fingerprint
+    assert of("cluster.decode_cpus=2") == base.fingerprint
+    assert of("commit.seconds=1") == base.fingerprint
+    assert of("index=elsewhere") == base.fingerprint
+
+
+def test_the_prompt_has_an_id_of_its_own():
+    other = load_config(None, ("task={name: t, labels: {a: b}, prompt: 'What?'}",))
+    assert other.prompt_id != Config().prompt_id
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_config_is_valid(path):
+    load_config(path)
+
+
+def test_a_wrong_time_zone_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no IANA time zone"):
+        load_config(write(tmp_path, "sources: {timezone: Mars/Olympus}"))

@@ -1,0 +1,64 @@
+import csv
+import io
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.export.formats import write_rows
+from pipeline.schema import EVENTS
+
+AT = datetime(2026, 3, 14, 9, 0, 6, 100_000, tzinfo=UTC)
+
+
+@pytest.fixture
+def events():
+    row = {
+        "date": AT.date(), "camera": "lobby", "start": AT, "end": AT.replace(second=20),
+        "label": "motion", "video_id": "v", "uri": "/a/b.mp4", "media_start": 6.1,
+        "media_end": 20.0, "event_id": "e", "text": 'says "价格"\nand more', "confidence": None,
+        "boxes": [{"at": AT, "x0": 0, "y0": 1, "x1": 2, "y1": 3}], "fields": [("color", "red")],
+        "parts": [], "window_ids": ["w"], "task": "t", "model": "m", "prompt_id": "p",
+        "fingerprint": "f",
+    }  # fmt: skip
+    return pa.Table.from_pylist([row], schema=EVENTS)
+
+
+def written(table, form):
+    out = io.BytesIO()
+    write_rows(table, form, out)
+    return out.getvalue()
+
+
+def test_json_lines_keep_every_column_and_say_utc(events):
+    row = json.loads(written(events, "jsonl"))
+    assert list(row) == EVENTS.names
+    assert row["start"] == "2026-03-14T09:00:06.100000Z"
+    assert row["fields"] == {"color": "red"}
+    assert row["boxes"][0]["at"] == "2026-03-14T09:00:06.100000Z"
+    assert row["confidence"] is None
+
+
+def test_csv_survives_quotes_lines_and_other_scripts(events):
+    [row] = csv.DictReader(io.StringIO(written(events, "csv").decode()))
+    assert row["text"] == 'says "价格"\nand more'
+    assert row["start"] == "2026-03-14T09:00:06.100000Z"
+    assert json.loads(row["window_ids"]) == ["w"]
+
+
+def test_parquet_keeps_the_declared_schema(events):
+    assert pq.read_table(io.BytesIO(written(events, "parquet"))).equals(events)
+
+
+def test_a_table_shows_wall_clock_times_and_the_number_of_rows(events):
+    text = written(events, "table").decode()
+    assert "2026-03-14 09:00:06.100Z" in text
+    assert "1 row" in text
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "parquet"])
+def test_no_rows_are_written_too(form):
+    data = written(EVENTS.empty_table(), form)
+    assert form == "jsonl" or data

@@ -1,0 +1,255 @@
+"""What a question finds: borders, filters, types, SQL."""
+
+# ruff: noqa: S608
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+import pipeline.index as pi
+from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.index.store import VERSION_PROPERTY
+from pipeline.schema import TABLES
+from tests.unit.test_index_rows import T0, US, at, event, rows
+
+
+def video(video_id="v1", start=0.0, end=600.0, **given):
+    return {
+        "video_id": video_id,
+        "uri": f"{video_id}.mp4",
+        "status": "done",
+        "start": at(start),
+        "end": at(end),
+        "clock": "path",
+        "footage": [{"start": at(start), "end": at(end)}],
+        **given,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two videos on two cameras; events at known places."""
+    folder = tmp_path_factory.mktemp("an index") / "it's 100% 監視 *"
+    writer = pi.Writer(folder)
+    writer.finish_videos(
+        rows("videos", video("v1"), video("v2", camera="cam2")),
+        rows(
+            "events",
+            event("late", at(500), at(501), label="black", text="Power CUT"),
+            event("long", at(100), at(200), label="motion", text="一个人在门口放下包裹"),
+            event("short", at(150.0001), at(150.000999), label="motion", text="a flicker"),
+            event("other", at(100), at(110), label="motion", camera="cam2", video_id="v2"),
+        ),
+        rows("segments", {"segment_id": "s", "video_id": "v1", "start": at(0), "end": at(600)}),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def index(folder):
+    return pi.open(folder)
+
+
+def ids(table):
+    return table["event_id"].to_pylist()
+
+
+def test_rows_come_by_start_then_camera_with_the_declared_schema(index):
+    found = index.events()
+    assert ids(found) == ["long", "other", "short", "late"]
+    assert found.schema == TABLES["events"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (at(200), at(300), []),  # ends exactly at the start
+        (at(200) - US, at(300), ["long"]),
+        (at(0), at(100), []),  # starts exactly at the end
+        (at(0), at(100) + US, ["long", "other"]),
+        (at(150), at(150) + US, ["long"]),  # began before
+        (at(150.000998), at(150.1), ["long", "short"]),  # a file's logged end is cut to ms
+        (at(150.000999), at(150.1), ["long"]),
+        (at(500.5), None, ["late"]),
+        (None, at(100) + US, ["long", "other"]),
+    ],
+)
+def test_a_range_finds_what_shares_an_instant_with_it(index, start, end, expected):
+    assert ids(index.events(start, end)) == expected
+
+
+def test_the_last_microsecond_of_a_file_is_found(tmp_path):
+    writer = pi.Writer(tmp_path)
+    end = at(10) + timedelta(microseconds=999)
+    alone = rows("events", event("only", at(9), end))
+    writer.finish_videos(rows("videos", video()), alone)
+    index = pi.open(tmp_path)
+    assert ids(index.events(end - US, at(20))) == ["only"]
+    assert ids(index.events(end, at(20))) == []
+
+
+def test_times_are_iso_texts_or_datetimes_in_any_zone(index):
+    for start in ("2026-03-01T08:08:20", "2026-03-01T08:08:20Z", "2026-03-01T16:08:20+08:00"):
+        assert ids(index.events(start)) == ["late"]
+    assert ids(index.events(at(500).replace(tzinfo=None))) == ["late"]
+    assert len(index.events("2026-03-01", "2026-03-02")) == 4
+
+
+def test_cameras_are_names_lists_or_globs(index):
+    assert ids(index.events(camera="cam2")) == ["other"]
+    assert len(index.events(camera=["cam1", "cam2"])) == 4
+    assert len(index.events(camera="cam*")) == 4
+    assert ids(index.events(camera="cam[2-9]")) == ["other"]
+    assert ids(index.events(camera="am2")) == []
+    assert ids(index.events(camera=["?am2", "nobody"])) == ["other"]
+
+
+def test_labels_and_texts_filter_in_any_case_and_language(index):
+    assert ids(index.events(label="black")) == ["late"]
+    assert len(index.events(label=["black", "motion"])) == 4
+    assert ids(index.events(text="power cut")) == ["late"]
+    assert ids(index.events(text="包裹")) == ["long"]
+    assert ids(index.events(text="%")) == []
+
+
+def test_limit_columns_and_task(index):
+    assert ids(index.events(limit=2)) == ["long", "other"]
+    assert index.events(columns=["end", "event_id"]).column_names == ["end", "event_id"]
+    assert len(index.events(task="another")) == 0
+    assert len(index.events(limit=0)) == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"start": "yesterday"}, "ISO 8601"),
+        ({"start": at(2), "end": at(2)}, "empty"),
+        ({"columns": ["colour"]}, "colour"),
+        ({"limit": -1}, "limit"),
+    ],
+)
+def test_a_question_that_makes_no_sense_says_why(index, asked, message):
+    with pytest.raises(ConfigError, match=message):
+        index.events(**asked)
+
+
+def test_only_events_have_labels(index):
+    with pytest.raises(ConfigError, match="no label"):
+        index.segments(label="motion")
+
+
+def test_an_empty_index_answers_with_the_declared_schemas(tmp_path):
+    pi.Writer(tmp_path)
+    index = pi.open(tmp_path)
+    for name, schema in TABLES.items():
+        assert index.rows(name).schema == schema
+        assert index.rows(name).num_rows == 0
+        assert index.files(name) == []
+    assert index.sql("SELECT * FROM windows").num_rows == 0
+    assert index.coverage().num_rows == 0
+
+
+def test_folders_that_look_like_partitions_do_not_win_over_columns(tmp_path):
+    folder = tmp_path / "camera=zz" / "date=1999-01-01"
+    pi.Writer(folder).finish_videos(
+        rows("videos", video()), rows("events", event("a", at(1), at(2)))
+    )
+    (found,) = pi.open(folder).events().to_pylist()
+    assert (found["camera"], found["date"]) == ("cam1", T0.date())
+
+
+def test_files_are_the_current_ones_pruned_by_time_and_camera(tmp_path):
+    writer = pi.Writer(tmp_path)
+    day = 86_400.0
+    for i in range(3):
+        writer.finish_videos(
+            rows("videos", video(f"v{i}", i * day, i * day + 600, camera=f"cam{i}")),
+            rows(
+                "events",
+                event(f"e{i}", at(i * day), at(i * day + 5), video_id=f"v{i}", camera=f"cam{i}"),
+            ),
+        )
+    index = pi.open(tmp_path)
+    assert len(index.files("events")) == 3
+    assert len(index.files("events", at(day), at(2 * day))) == 1
+    assert len(index.files("events", camera="cam2")) == 1
+    assert len(index.files("events", camera="c*")) == 3
+    writer.finish_videos(rows("videos", video("v1", day, day + 600, camera="cam1")))
+    assert len(index.files("events")) == 2
+
+
+def test_a_folder_that_is_no_index_is_refused(tmp_path):
+    with pytest.raises(IndexFormatError, match="run timereel index"):
+        pi.open(tmp_path / "nothing")
+    DeltaTable.create(tmp_path / "videos", pa.schema([("a", pa.int32())]))
+    with pytest.raises(IndexFormatError, match="no index at"):
+        pi.open(tmp_path)
+
+
+def test_an_index_of_a_newer_version_is_refused(tmp_path):
+    pi.Writer(tmp_path)
+    DeltaTable(tmp_path / "videos").alter.set_table_properties(
+        {VERSION_PROPERTY: "2"}, raise_if_not_exists=False
+    )
+    for refused in (pi.open, pi.Writer):
+        with pytest.raises(IndexFormatError, match="newer timereel"):
+            refused(tmp_path)
+
+
+def test_a_folder_name_that_the_table_library_cannot_store_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="another folder"):
+        pi.Writer(tmp_path / "cam[1]")
+
+
+def test_sql_sees_the_views(index):
+    counts = index.sql(
+        "SELECT camera, count(*) AS n FROM events WHERE date = '2026-03-01' GROUP BY 1 ORDER BY 1"
+    )
+    assert counts.to_pylist() == [{"camera": "cam1", "n": 3}, {"camera": "cam2", "n": 1}]
+    joined = "SELECT event_id FROM events JOIN videos v USING (video_id) WHERE v.camera = 'cam2'"
+    assert ids(index.sql(joined)) == ["other"]
+
+
+def test_sql_reaches_nothing_else(index, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    own_file = index.files("events")[0].replace("'", "''")
+    before = sorted(p.name for p in tmp_path.rglob("*"))
+    for query in (
+        f"SELECT * FROM read_csv('{secret}')",
+        f"SELECT * FROM '{secret}'",
+        f"SELECT * FROM read_text('{secret}'), events",
+        f"SELECT * FROM glob('{tmp_path}/*')",
+        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+        f"COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
+        f"EXPLAIN ANALYZE COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
+        f"ATTACH '{tmp_path}/x.db'",
+        f"EXPORT DATABASE '{tmp_path}/x'",
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "SELECT * FROM read_parquet('https://example.org/a.parquet')",
+        "SET enable_external_access = true",
+        "SELECT 1; SELECT 2",
+        "CREATE TABLE x AS SELECT 1",
+        "SELECT * FROM secret",
+        "SELECT nonsense FROM events",
+        "not sql",
+        "",
+    ):
+        with pytest.raises(ConfigError, match="sql"):
+            index.sql(query)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == before
+    assert len(index.events()) == 4
+
+
+def test_importing_the_index_imports_nothing_heavy():
+    code = (
+        "import sys, pipeline.index; "
+        "print(sorted({'ray', 'av', 'torch', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,102 @@
+import random
+
+from pipeline.flow.ledger import Ledger
+from pipeline.records import WindowResult
+from pipeline.timebase import TimeRange
+from tests.unit.test_plan import make_packets, make_video, plan_of
+
+
+def make_shards():
+    pts = list(range(0, 60_000, 40))
+    shards = plan_of(make_video([(0, 60_000)], len(pts)), make_packets(pts, gop=50))
+    assert len(shards) > 2
+    return shards
+
+
+def results_of(shard):
+    return [
+        WindowResult(
+            window_id=plan.window_id, shard_id=shard.shard_id, video_id=shard.video.video_id,
+            span=plan.span, status="analysed", frame_pts=(),
+        )
+        for plan in shard.windows
+    ]  # fmt: skip
+
+
+def test_a_shard_is_whole_with_its_last_window_whatever_the_order():
+    shards = make_shards()
+    ledger = Ledger()
+    assert ledger.expect(shards[0].video, shards, ()) == list(shards)
+    results = [result for shard in shards for result in results_of(shard)]
+    random.Random(3).shuffle(results)
+    whole = [shard for result in results if (shard := ledger.add(result))]
+    assert sum(len(shard.results) for shard in whole) == len(results)
+    assert {shard.results[0].shard_id for shard in whole} == {shard.shard_id for shard in shards}
+
+
+def test_a_video_is_given_out_once_and_only_when_every_shard_is_in():
+    shards = make_shards()
+    ledger = Ledger()
+    ledger.expect(shards[0].video, shards, ())
+    for shard in shards:
+        assert ledger.take_whole_videos() == []
+        for result in results_of(shard):
+            ledger.add(result)
+    [video] = ledger.take_whole_videos()
+    assert [r.span for r in video.results] == sorted(r.span for r in video.results)
+    assert ledger.take_whole_videos() == []
+
+
+def test_a_window_may_come_back_in_parts():
+    shard = make_shards()[0]
+    ledger = Ledger()
+    ledger.expect(shard.video, [shard], ())
+    first, *others = results_of(shard)
+    middle_ns = (first.span.start_ns + first.span.end_ns) // 2
+    parts = [TimeRange(first.span.start_ns, middle_ns), TimeRange(middle_ns, first.span.end_ns)]
+    for span in parts:
+        part = WindowResult(
+            window_id=str(span), shard_id=shard.shard_id, video_id=shard.video.video_id,
+            span=span, status="failed", frame_pts=(),
+        )  # fmt: skip
+        last = ledger.add(part)
+    for result in others:
+        last = ledger.add(result)
+    assert last is not None
+
+
+def test_committed_shards_are_not_done_again():
+    shards = make_shards()
+    ledger = Ledger()
+    committed = [*results_of(shards[0]), *results_of(shards[2])]
+    todo = ledger.expect(shards[0].video, shards, committed)
+    assert todo == [shard for i, shard in enumerate(shards) if i not in {0, 2}]
+    for shard in todo:
+        for result in results_of(shard):
+            ledger.add(result)
+    [video] = ledger.take_whole_videos()
+    assert len(video.results) == sum(len(shard.windows) for shard in shards)
+
+
+def test_part_of_a_shard_counts_for_nothing():
+    shards = make_shards()
+    several = (
+        next(shard for shard in shards if len(shard.windows) > 1)
+        if any(len(shard.windows) > 1 for shard in shards)
+        else None
+    )
+    if several is None:
+        pts = list(range(0, 60_000, 40))
+        [several] = plan_of(
+            make_video([(0, 60_000)], len(pts)), make_packets(pts, gop=50), shard_cost_s=1e9
+        )
+    ledger = Ledger()
+    assert ledger.expect(several.video, [several], results_of(several)[:-1]) == [several]
+
+
+def test_a_video_whose_shards_are_all_committed_is_whole_at_once():
+    shards = make_shards()
+    ledger = Ledger()
+    committed = [result for shard in shards for result in results_of(shard)]
+    assert ledger.expect(shards[0].video, shards, committed) == []
+    assert len(ledger.take_whole_videos()) == 1

@@ -1,0 +1,238 @@
+"""What probe says about a file, and how it refuses one."""
+
+import os
+import tarfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import fsspec
+import numpy as np
+import pytest
+
+from pipeline.config import DecodeConfig, FrameConfig, SampleConfig
+from pipeline.errors import SourceError
+from pipeline.media import decode_frames, probe
+from pipeline.records import PacketIndex, Source, Video
+from tests.videos import footage_dir, make_video, number_in, source_of
+
+SECOND = 1_000_000_000
+
+
+def look(source: Source, **limits: int) -> tuple[Video, PacketIndex]:
+    return probe(source, sample=SampleConfig(), decode=DecodeConfig(**limits))
+
+
+def test_the_facts_of_a_plain_file(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", num_frames=50, gop=10)
+    video, packets = look(source_of(path))
+    assert (video.codec, video.width, video.height, video.rotation) == ("h264", 160, 96, 0)
+    assert (video.num_frames, video.num_keyframes, len(packets)) == (50, 5, 50)
+    assert [(r.start_ns, r.end_ns) for r in video.footage] == [(0, 2 * SECOND)]
+    assert video.warnings == ()
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "ts", "mkv"])
+def test_media_time_zero_is_what_a_player_calls_zero(tmp_path: Path, suffix: str) -> None:
+    path = make_video(
+        tmp_path / f"late.{suffix}", pts=[900_000 + 3600 * i for i in range(30)], bframes=2
+    )
+    video, packets = look(source_of(path))
+    with av.open(str(path)) as container:
+        start_ns = (container.start_time or 0) * 1000
+    first_ns = packets.shown_pts[0] * SECOND * video.time_base
+    assert video.span.start_ns == pytest.approx(float(first_ns) - start_ns, abs=1_000_000)
+
+
+def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:
+    ticks = [3600 * i for i in range(25)] + [90_000 * 60 + 3600 * i for i in range(25)]
+    video, _ = look(source_of(make_video(tmp_path / "gap.ts", pts=ticks, bframes=0)))
+    first, second = video.footage
+    assert (first.duration_ns, second.duration_ns) == (SECOND, SECOND)
+    assert second.start_ns - first.start_ns == 60 * SECOND
+    assert "1 gaps without footage, 59.0 s" in video.warnings[0]
+
+
+def test_a_container_that_says_a_frame_stayed_has_no_gap(tmp_path: Path) -> None:
+    ticks = [3600 * i for i in range(25)] + [90_000 * 60 + 3600 * i for i in range(25)]
+    for bframes in (0, 3):
+        path = make_video(tmp_path / f"slides{bframes}.mp4", pts=ticks, bframes=bframes)
+        video, _ = look(source_of(path))
+        assert [(r.start_ns, r.end_ns) for r in video.footage] == [(0, 61 * SECOND)]
+
+
+def test_a_time_lapse_has_no_gaps(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "lapse.mkv", pts=[90_000 * 60 * i for i in range(10)], bframes=0)
+    video, _ = look(source_of(path))
+    assert [r.start_ns for r in video.footage] == [0]
+    assert 540 * SECOND < video.span.end_ns <= 600 * SECOND
+
+
+def test_the_clock_comes_from_the_listing_first_then_the_container_then_mtime(
+    tmp_path: Path,
+) -> None:
+    plain = make_video(tmp_path / "plain.mp4", num_frames=25)
+    told = tmp_path / "told.mp4"
+    with av.open(str(plain)) as old, av.open(str(told), "w") as new:
+        new.metadata["creation_time"] = "2026-03-14T09:00:00Z"
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    named = source_of(told, start_ns=7 * SECOND, clock="path")
+    assert look(named)[0].start_ns == 7 * SECOND
+    video, _ = look(source_of(told, mtime_ns=100 * SECOND))
+    assert (video.start_ns, video.clock) == (1_773_478_800 * SECOND, "creation_time")
+    video, _ = look(source_of(plain, mtime_ns=100 * SECOND))
+    assert (video.start_ns, video.clock) == (99 * SECOND, "mtime")
+    video, _ = look(source_of(plain))
+    assert (video.start_ns, video.clock) == (0, "none")
+
+
+def test_a_copy_has_the_same_content_but_another_camera_another_video(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4")
+    copy = tmp_path / "b.mp4"
+    copy.write_bytes(path.read_bytes())
+    video, twin, other = (
+        look(source)[0]
+        for source in (
+            source_of(path, mtime_ns=1),
+            source_of(copy, mtime_ns=2),
+            source_of(copy, camera="cam2"),
+        )
+    )
+    assert video.content_id == twin.content_id == other.content_id
+    assert video.video_id == twin.video_id != other.video_id
+
+
+def test_other_content_of_the_same_shape_has_another_id(tmp_path: Path) -> None:
+    first = make_video(tmp_path / "a.mp4", num_frames=20)
+    second = make_video(tmp_path / "b.mp4", num_frames=20, options={"crf": "30"})
+    assert look(source_of(first))[0].content_id != look(source_of(second))[0].content_id
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.mp4", b"", "is empty"),
+        ("page.mp4", b"<html>\n<body>not a video</body>\n</html>\n" * 50, "is text, not a video"),
+        (
+            "list.m3u8",
+            b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/passwd\n",
+            "way|convert",
+        ),
+        ("list.txt", b"ffconcat version 1.0\nfile /etc/passwd\n", "convert|text"),
+        ("zeros.mp4", b"\0" * 100_000, "zero bytes"),
+        ("noise.mp4", np.random.default_rng(1).bytes(50_000), "not a video|damaged"),
+        ("cut.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomavc1\0\1\0\0mdat" + b"x" * 99, "moov"),
+    ],
+)
+def test_what_is_no_video_is_refused_in_plain_words(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        look(source_of(path))
+    assert str(path) in str(caught.value)
+
+
+def test_folders_pipes_and_missing_files_are_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    known = source_of(__file__)
+    for name, message in [
+        ("pipe.mp4", "pipe"),
+        ("folder.mp4", "folder"),
+        ("loop.mp4", "cannot be read"),
+        ("gone.mp4", "cannot be read"),
+    ]:
+        with pytest.raises(SourceError, match=message):
+            look(source_of(__file__, uri=str(tmp_path / name)))
+    with pytest.raises(SourceError, match="told so"):
+        look(source_of(known.uri, problem="told so"))
+
+
+def test_limits_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "a.mp4", num_frames=20)
+    with pytest.raises(SourceError, match=r"160x96 pixels.*decode.max_pixels=15000"):
+        look(source_of(path), max_pixels=15_000)
+    with pytest.raises(SourceError, match="more than 19 packets"):
+        look(source_of(path), max_packets=19)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "concat|a|b.mp4",
+        "http:__x.mp4",
+        "-rf.mp4",
+        "%03d.mp4",
+        "file:colon.mp4",
+        "new\nline.mp4",
+        "a'b\"c $(x).mp4",
+        "ünï 視.mp4",
+        "trailing .mp4 ",
+    ],
+)
+def test_any_file_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    made = make_video(tmp_path / "made.mp4", num_frames=5)
+    made.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for uri in (name, str(tmp_path / name)):
+        assert look(source_of(tmp_path / name, uri=uri))[0].num_frames == 5
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts"])
+def test_a_remote_file_gives_the_same_frames_as_a_local_one(tmp_path: Path, suffix: str) -> None:
+    path = make_video(tmp_path / f"a.{suffix}", num_frames=40, gop=10)
+    uri = f"memory://media/{suffix}/a.{suffix}"
+    with fsspec.open(uri, "wb") as file:
+        file.write(path.read_bytes())
+    video, packets = look(source_of(path, uri=uri))
+    local, _ = look(source_of(path))
+    assert (video.content_id, video.footage) == (local.content_id, local.footage)
+    want = packets.shown_pts[3::7].tolist()
+    frames = list(decode_frames(video, packets, want, frame=FrameConfig(), rgb=False))
+    assert [number_in(frame.luma) for frame in frames] == list(range(3, 40, 7))
+
+
+def test_a_missing_remote_file_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"memory://media/none\.mp4: cannot be opened"):
+        look(source_of(__file__, uri="memory://media/none.mp4"))
+
+
+def test_the_largest_default_stream_is_the_video(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width in (64, 320):
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, 64, "yuv420p"
+            streams.append(stream)
+        for i in range(10):
+            for stream in streams:
+                frame = av.VideoFrame(stream.width, 64, "yuv420p")
+                frame.pts, frame.time_base = i, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    assert look(source_of(path))[0].width == 320
+
+
+def test_every_hostile_name_of_the_footage_opens_or_is_refused(tmp_path: Path) -> None:
+    footage = footage_dir()
+    if footage is None:
+        pytest.skip("no shared footage here")
+    with tarfile.open(footage / "hard" / "names.tar") as archive:
+        for member in archive:
+            if member.isreg():
+                member.name = f"{member.offset}/" + member.name.rpartition("/")[2]
+                archive.extract(member, tmp_path, filter="data")
+    opened = 0
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            opened += look(source_of(path))[0].num_frames == 3
+    assert opened == 30

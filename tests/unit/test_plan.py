@@ -1,0 +1,158 @@
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import PlanConfig, SampleConfig
+from pipeline.plan import grid_pts, packets_for, plan_shards
+from pipeline.records import PacketIndex, Video
+from pipeline.timebase import TimeRange
+
+MS = 1_000_000
+
+
+def make_packets(pts, *, gop, reorder=False):
+    """Packets at ``pts`` (ms) with a keyframe every ``gop`` frames; ``reorder`` swaps B-frames."""
+    order = list(range(len(pts)))
+    if reorder:
+        for i in range(1, len(pts) - 1, 2):
+            if (i + 1) % gop and i % gop:
+                order[i], order[i + 1] = order[i + 1], order[i]
+    return PacketIndex(
+        pts=np.array([pts[i] for i in order], dtype=np.int64),
+        dts=np.arange(len(pts), dtype=np.int64),
+        num_bytes=np.full(len(pts), 5_000, dtype=np.int32),
+        keyframe=np.array([i % gop == 0 for i in order]),
+        discard=np.zeros(len(pts), dtype=bool),
+    )
+
+
+def make_video(footage_ms, num_frames):
+    return Video(
+        video_id="v", content_id="c", uri="v.mp4", num_bytes=1, etag="", camera="c", clock="none",
+        start_ns=0, stream_index=0, codec="h264", width=1920, height=1080, rotation=0,
+        time_base=Fraction(1, 1000), origin_pts=0,
+        footage=tuple(TimeRange(a * MS, b * MS) for a, b in footage_ms),
+        num_frames=num_frames, num_keyframes=1,
+    )  # fmt: skip
+
+
+def plan_of(video, packets, *, fps=1.0, shard_cost_s=0.5, max_window_frames=16):
+    return plan_shards(
+        video,
+        packets,
+        sample=SampleConfig(fps=fps),
+        plan=PlanConfig(shard_cost_s=shard_cost_s, max_window_frames=max_window_frames),
+    )
+
+
+@st.composite
+def stretches(draw):
+    """Frame times in ms: one to three stretches of VFR footage with long gaps between."""
+    pts, footage, at = [], [], draw(st.integers(0, 500))
+    for _ in range(draw(st.integers(1, 3))):
+        start = at
+        for gap in draw(st.lists(st.integers(1, 400), min_size=1, max_size=60)):
+            pts.append(at)
+            at += gap
+        footage.append((start, at))
+        at += draw(st.integers(20_000, 90_000))
+    return pts, footage
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    stretches(),
+    st.integers(1, 20),
+    st.booleans(),
+    st.sampled_from([0.5, 1.0, 2.0, 7.3, 1000.0]),
+    st.sampled_from([0.001, 0.02, 1.0]),
+    st.integers(1, 9),
+)
+def test_shards_and_windows_tile_the_footage_and_own_every_sample_once(
+    made, gop, reorder, fps, cost_s, max_frames
+):
+    pts, footage = made
+    packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
+    shards = plan_of(video, packets, fps=fps, shard_cost_s=cost_s, max_window_frames=max_frames)
+
+    assert shards[0].span.start_ns == video.span.start_ns
+    assert shards[-1].span.end_ns == video.span.end_ns
+    assert all(a.span.end_ns == b.span.start_ns for a, b in pairwise(shards))
+
+    windows = [window for shard in shards for window in shard.windows]
+    covered = sum(window.span.duration_ns for window in windows)
+    assert covered == sum(part.duration_ns for part in video.footage)
+    assert all(a.span.end_ns <= b.span.start_ns for a, b in pairwise(windows))
+
+    owned = [frame for window in windows for frame in window.frame_pts]
+    assert owned == list(grid_pts(video, packets.shown_pts, fps))
+    for window in windows:
+        assert 1 <= len(window.frame_pts) <= max_frames
+        assert window.span.start_ns <= window.frame_pts[0] * MS
+        assert window.frame_pts[-1] * MS < window.span.end_ns
+    assert len({window.window_id for window in windows}) == len(windows)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stretches(), st.integers(1, 20), st.booleans())
+def test_a_shard_carries_every_packet_it_may_need(made, gop, reorder):
+    pts, footage = made
+    packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
+    for shard in plan_of(video, packets, fps=1000.0, shard_cost_s=0.01):
+        wanted = {frame for window in shard.windows for frame in window.frame_pts}
+        assert wanted <= set(shard.packets.pts.tolist())
+        assert shard.packets.keyframe[0]
+
+
+def test_the_lead_in_is_three_keyframes():
+    packets = make_packets(list(range(0, 10_000, 100)), gop=10)
+    part = packets_for(packets, [5_500, 5_600])
+    assert (int(part.pts[0]), int(part.pts[-1])) == (2_000, 5_600)
+
+
+def test_a_leading_picture_behind_the_next_keyframe_is_carried():
+    packets = PacketIndex(
+        pts=np.array([0, 200, 500, 300, 400], dtype=np.int64),
+        dts=np.arange(5, dtype=np.int64),
+        num_bytes=np.ones(5, dtype=np.int32),
+        keyframe=np.array([True, False, True, False, False]),
+        discard=np.zeros(5, dtype=bool),
+    )
+    assert packets_for(packets, [200, 300]).pts.tolist() == [0, 200, 500, 300]
+
+
+def test_shards_of_even_footage_cost_about_the_same():
+    pts = list(range(0, 600_000, 40))
+    video = make_video([(0, 600_000)], len(pts))
+    shards = plan_of(video, make_packets(pts, gop=50), shard_cost_s=5.0)
+    costs = sorted(shard.cost_s for shard in shards)
+    assert len(shards) > 5
+    assert costs[-1] / costs[len(costs) // 2] <= 1.5
+
+
+def test_a_video_with_one_keyframe_is_one_shard():
+    pts = list(range(0, 60_000, 40))
+    video = make_video([(0, 60_000)], len(pts))
+    assert len(plan_of(video, make_packets(pts, gop=10_000), shard_cost_s=0.1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "sizes"), [(17, [8, 9]), (16, [16]), (33, [10, 12, 11]), (2, [2]), (1, [1])]
+)
+def test_windows_share_a_shards_frames_evenly_and_in_pairs(num_frames, sizes):
+    pts = [n * 1000 for n in range(num_frames)]
+    video = make_video([(0, num_frames * 1000)], num_frames)
+    [shard] = plan_of(video, make_packets(pts, gop=10**6), shard_cost_s=100)
+    assert [len(window.frame_pts) for window in shard.windows] == sizes
+
+
+def test_ids_depend_on_what_a_shard_is_and_not_on_when_it_was_made():
+    pts = [n * 40 for n in range(500)]
+    video, packets = make_video([(0, 20_000)], 500), make_packets(pts, gop=50)
+    ids = [shard.shard_id for shard in plan_of(video, packets)]
+    assert ids == [shard.shard_id for shard in plan_of(video, packets)]
+    assert ids != [shard.shard_id for shard in plan_of(video, packets, fps=2.0)]

@@ -1,0 +1,128 @@
+from fractions import Fraction
+
+from pipeline.records import Box, Observation, Video
+from pipeline.stitch import events_of_video, join_files, without_videos
+from pipeline.timebase import NS_PER_S, TimeRange
+
+
+def seconds(start, end):
+    return TimeRange(round(start * NS_PER_S), round(end * NS_PER_S))
+
+
+def make_video(name="v", *, start_s=0, camera="cam"):
+    return Video(
+        video_id=name, content_id=name, uri=f"{name}.mp4", num_bytes=1, etag="", camera=camera,
+        clock="path", start_ns=start_s * NS_PER_S, stream_index=0, codec="h264", width=64,
+        height=64, rotation=0, time_base=Fraction(1, 1000), origin_pts=0,
+        footage=(seconds(0, 60),), num_frames=600, num_keyframes=1,
+    )  # fmt: skip
+
+
+def seen(window, start, end, label="motion", **more):
+    return Observation(
+        window_id=window, span=seconds(start, end), label=label, text=f"{label} in {window}",
+        confidence=more.pop("confidence", None), **more,
+    )  # fmt: skip
+
+
+def stitched(*observations, gap_s=2.0, identity=(), video=None):
+    events = events_of_video(
+        video or make_video(),
+        observations,
+        task="t",
+        identity_fields=identity,
+        max_gap_ns=round(gap_s * NS_PER_S),
+    )
+    return [(e.span.start_ns / NS_PER_S, e.span.end_ns / NS_PER_S, e.label) for e in events]
+
+
+def test_what_goes_on_across_a_window_border_is_one_event():
+    assert stitched(seen("w1", 5, 16), seen("w2", 16, 20)) == [(5, 20, "motion")]
+
+
+def test_a_pause_of_exactly_the_gap_is_joined_and_a_nanosecond_more_is_not():
+    assert len(stitched(seen("w1", 0, 10), seen("w2", 12, 20), gap_s=2.0)) == 1
+    assert len(stitched(seen("w1", 0, 10), seen("w2", 12 + 1e-9, 20), gap_s=2.0)) == 2
+
+
+def test_two_things_in_one_window_stay_two():
+    assert len(stitched(seen("w1", 0, 5), seen("w1", 5, 9))) == 2
+    assert len(stitched(seen("w1", 0, 5), seen("w1", 3, 9))) == 2
+
+
+def test_each_event_has_at_most_one_successor():
+    found = stitched(
+        seen("w1", 0, 10), seen("w1", 4, 10), seen("w2", 10, 20), seen("w2", 11, 14), gap_s=2.0
+    )
+    assert found == [(0, 20, "motion"), (4, 14, "motion")] or len(found) == 2
+
+
+def test_other_labels_and_other_identities_are_never_joined():
+    assert len(stitched(seen("w1", 0, 10, "enter"), seen("w2", 10, 12, "exit"))) == 2
+    red, blue = (("color", "red"),), (("color", "blue"),)
+    pair = (seen("w1", 0, 10, fields=red), seen("w2", 10, 12, fields=blue))
+    assert len(stitched(*pair, identity={"color"})) == 2
+    assert len(stitched(*pair, identity=())) == 1
+
+
+def test_an_event_runs_through_as_many_windows_as_it_takes():
+    windows = [seen(f"w{n}", 10 * n, 10 * n + 10) for n in range(5)]
+    assert stitched(*reversed(windows)) == [(0, 50, "motion")]
+
+
+def test_confidence_is_weighted_by_duration_and_boxes_are_in_utc():
+    box = Box(at_ns=3 * NS_PER_S, x0=0, y0=0, x1=1, y1=1)
+    [event] = events_of_video(
+        make_video(start_s=100),
+        [seen("w1", 0, 30, confidence=1.0, boxes=(box,)), seen("w2", 30, 40, confidence=0.2)],
+        task="t",
+        identity_fields=(),
+        max_gap_ns=0,
+    )
+    assert abs(event.confidence - 0.8) < 1e-9
+    assert event.boxes[0].at_ns == 103 * NS_PER_S
+    assert event.window_ids == ("w1", "w2")
+
+
+def two_files():
+    first = events_of_video(
+        make_video("a", start_s=0), [seen("w1", 50, 60)], task="t", identity_fields=(), max_gap_ns=0
+    )
+    then = events_of_video(
+        make_video("b", start_s=60), [seen("w2", 0, 9)], task="t", identity_fields=(), max_gap_ns=0
+    )
+    return first, then
+
+
+def test_an_event_over_a_file_border_is_one_event_with_a_part_per_file():
+    first, then = two_files()
+    [event] = join_files([*then, *first], identity_fields=(), max_gap_ns=0)
+    assert event.span == seconds(50, 69)
+    assert [(part.video_id, part.media) for part in event.parts] == [
+        ("a", seconds(50, 60)),
+        ("b", seconds(0, 9)),
+    ]
+    assert event.event_id == first[0].event_id
+
+
+def test_joining_again_what_is_joined_changes_nothing():
+    first, then = two_files()
+    joined = join_files([*first, *then], identity_fields=(), max_gap_ns=0)
+    assert join_files(joined, identity_fields=(), max_gap_ns=0) == joined
+
+
+def test_two_events_of_one_file_are_not_joined_by_the_file_border_rule():
+    first, _ = two_files()
+    again = events_of_video(
+        make_video("a"), [seen("w3", 60, 61)], task="t", identity_fields=(), max_gap_ns=0
+    )
+    assert len(join_files([*first, *again], identity_fields=(), max_gap_ns=NS_PER_S)) == 2
+
+
+def test_what_remains_when_one_of_the_files_is_indexed_anew():
+    first, then = two_files()
+    [event] = join_files([*first, *then], identity_fields=(), max_gap_ns=0)
+    assert without_videos(event, {"a", "b"}) is None
+    assert without_videos(event, {"c"}) is event
+    assert without_videos(event, {"a"}).span == seconds(60, 69)
+    assert without_videos(event, {"b"}).span == seconds(50, 60)
