@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -33,6 +33,8 @@ from pipeline.timebase import (
 class Maker:
     """What made the rows of one run."""
 
+    COLUMNS: ClassVar = ("task", "model", "prompt_id", "fingerprint")
+
     task: str
     model: str
     prompt_id: str
@@ -41,12 +43,7 @@ class Maker:
 
     def columns(self) -> dict[str, str]:
         """The columns that every row carries."""
-        return {
-            "task": self.task,
-            "model": self.model,
-            "prompt_id": self.prompt_id,
-            "fingerprint": self.fingerprint,
-        }
+        return {name: getattr(self, name) for name in self.COLUMNS}
 
 
 def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -> pa.Table:

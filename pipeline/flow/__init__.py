@@ -6,9 +6,10 @@ call does only what is missing: finished videos are skipped, committed shards no
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import ray
 import structlog
 
@@ -18,18 +19,17 @@ from pipeline.flow.graph import answer_graph, probe_graph, start_ray
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.report import OnProgress, Report
 from pipeline.flow.stages import Failure
-from pipeline.index import Writer
-from pipeline.records import Event, Shard, Source, Video, WindowResult
+from pipeline.index import Writer, events_near
+from pipeline.records import Shard, Source, Video, WindowResult
 from pipeline.rows import (
     Maker,
-    events_of_table,
     failed_video_row,
     video_error,
     videos_table,
     window_results,
     windows_table,
 )
-from pipeline.timebase import ns_to_datetime, seconds_to_ns
+from pipeline.timebase import NS_PER_US, ns_to_datetime, seconds_to_ns
 
 log = structlog.get_logger()
 
@@ -169,7 +169,7 @@ class _Run:
         if whole_videos := ledger.take_whole_videos():
             finished = finish_videos(
                 whole_videos,
-                list(self._neighbours(whole_videos)),
+                self._neighbours(whole_videos),
                 config=self.config,
                 maker=self.maker,
             )
@@ -198,18 +198,14 @@ class _Run:
         self.report.failures.extend((f.source.uri, f.error) for f in failures)
         self.on_progress(self.report)
 
-    def _neighbours(self, whole_videos: Sequence[WholeVideo]) -> Iterator[Event]:
-        """Events in the index that may go on in these videos, or that run through them."""
-        gap_ns = seconds_to_ns(self.config.stitch.max_gap_s)
+    def _neighbours(self, whole_videos: Sequence[WholeVideo]) -> pa.Table:
+        """Rows of events that may go on in these videos, or that run through them."""
+        gap_ns = seconds_to_ns(self.config.stitch.max_gap_s) + NS_PER_US
         spans = [whole.video.span.shifted(whole.video.start_ns) for whole in whole_videos]
-        rows = self.index.open().events(
+        return events_near(
+            self.index.open(),
+            {whole.video.camera for whole in whole_videos},
             ns_to_datetime(min(span.start_ns for span in spans) - gap_ns),
-            ns_to_datetime(max(span.end_ns for span in spans) + gap_ns + 1_000),
-            camera=sorted({whole.video.camera for whole in whole_videos}),
+            ns_to_datetime(max(span.end_ns for span in spans) + gap_ns),
+            task=self.config.task.name,
         )
-        anew = {whole.video.video_id for whole in whole_videos}
-        for row, event in zip(rows.to_pylist(), events_of_table(rows), strict=True):
-            through = any(part.video_id in anew for part in event.parts)
-            same_run = row["fingerprint"] == self.config.fingerprint
-            if row["task"] == self.config.task.name and (through or same_run):
-                yield event

@@ -5,12 +5,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.config import Config
 from pipeline.engine.parse import parse_completion
 from pipeline.flow.ledger import WholeVideo
 from pipeline.records import Event, Observation, Segment, VideoStatus, WindowPlan, WindowResult
-from pipeline.rows import Maker, events_table, segments_table, video_error, video_row, videos_table
+from pipeline.rows import (
+    Maker,
+    events_of_table,
+    events_table,
+    segments_table,
+    video_error,
+    video_row,
+    videos_table,
+)
+from pipeline.schema import EVENTS
 from pipeline.stitch import events_of_video, join_files, without_videos
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.timebase import seconds_to_ns
@@ -28,16 +38,13 @@ class Finished:
 
 
 def finish_videos(
-    whole: Sequence[WholeVideo],
-    neighbours: Sequence[Event],
-    *,
-    config: Config,
-    maker: Maker,
+    whole: Sequence[WholeVideo], neighbours: pa.Table, *, config: Config, maker: Maker
 ) -> Finished:
     """Build the rows of ``whole``.
 
-    ``neighbours`` are the events that the index holds near these videos on their cameras, of the
-    same task and fingerprint, and any that runs through one of these videos.
+    ``neighbours`` are the rows of ``events`` that the index holds near these videos, of their
+    cameras and task. Those of the same fingerprint may go on in these videos. Of one that runs
+    through these videos, only the share of its other files is kept.
     """
     own_events: list[Event] = []
     segments: list[Segment] = []
@@ -60,20 +67,39 @@ def finish_videos(
             )
         )
     anew = {one.video.video_id for one in whole}
-    kept = [remains for event in neighbours if (remains := without_videos(event, anew))]
-    joined = _join_by_camera([*own_events, *kept], config)
+    is_same = pc.field("fingerprint") == maker.fingerprint
+    alike = events_of_table(neighbours.filter(is_same))
+    remains = [kept for event in alike if (kept := without_videos(event, anew))]
+    joined = _join_by_camera([*own_events, *remains], config)
     # A neighbour's event that came out of the join as it went in stays as it is.
-    untouched = set(neighbours)
-    written = [event for event in joined if event not in untouched]
-    kept_ids = {event.event_id for event in joined if event in untouched}
+    untouched = set(alike) & set(joined)
+    written = events_table((event for event in joined if event not in untouched), maker)
+    # What another fingerprint has made is cut, but never joined with this run's.
+    others = neighbours.filter(~is_same)
+    cut, cut_ids = _cut(others, anew)
     return Finished(
         videos=videos_table(rows),
-        events=events_table(written, maker),
+        events=pa.concat_tables([written, cut]),
         segments=segments_table(segments, maker),
-        superseded_event_ids=tuple(
-            event.event_id for event in neighbours if event.event_id not in kept_ids
+        superseded_event_ids=(
+            *(event.event_id for event in alike if event not in untouched),
+            *cut_ids,
         ),
     )
+
+
+def _cut(others: pa.Table, anew: set[str]) -> tuple[pa.Table, list[str]]:
+    """Rows of other fingerprints without the files done anew, and the ids of those that change."""
+    changed, ids = [], []
+    for row, event in zip(others.to_pylist(), events_of_table(others), strict=True):
+        kept = without_videos(event, anew)
+        if kept is event:
+            continue
+        ids.append(event.event_id)
+        if kept:
+            maker = Maker(config="", **{name: row[name] for name in Maker.COLUMNS})
+            changed.append(events_table([kept], maker))
+    return pa.concat_tables([EVENTS.empty_table(), *changed]), ids
 
 
 def identity_fields(config: Config) -> frozenset[str]:

@@ -61,8 +61,10 @@ class Writer:
 
         Of each (video_id, task) in ``videos``: events and segments of every fingerprint are
         replaced, windows of other fingerprints go, and last comes the videos row, the sign that
-        the rest is there. What the index has of an earlier content, or an earlier failure, of the
-        same uri and task goes too. After a crash the same call puts everything right.
+        the rest is there. An earlier failure of the same uri and task goes too, and so does an
+        earlier content whose time overlaps: the file has grown or was repaired. What the same
+        name held at another time stays: recorders use their names again. After a crash the same
+        call puts everything right.
 
         Args:
             videos: all of one task.
@@ -150,9 +152,9 @@ class Writer:
         replace(self.store, "videos", videos, both(on, of_videos))
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
-        """Rows of the same videos, or of what the uris of those that succeeded held before."""
-        done = videos.filter(pc.field("status") != "failed")
-        where = _same_files(_ids(videos, "video_id"), _ids(done, "uri")).add("task = ?", task)
+        """Rows of the same videos, or of what the uris of those that succeeded held then."""
+        where = _same_files(_ids(videos, "video_id"), videos, or_if="status = 'failed'")
+        where.add("task = ?", task)
         return self.index.select("videos", where, columns=["date", "start", "end", "video_id"])
 
     def _stale_windows(
@@ -162,10 +164,9 @@ class Writer:
 
         A job that was killed leaves windows without a videos row, so their uri is asked too.
         """
-        done = videos.filter(pc.field("status") != "failed")
         video_ids = _ids(videos, "video_id") | _ids(previous, "video_id")
         current = pc.binary_join_element_wise(videos["video_id"], videos["fingerprint"], "/")
-        where = _same_files(video_ids, _ids(done, "uri")).add("task = ?", task)
+        where = _same_files(video_ids, videos, or_if="false").add("task = ?", task)
         where.add(
             "video_id || '/' || fingerprint NOT IN (SELECT unnest(?::VARCHAR[]))",
             current.to_pylist(),
@@ -174,10 +175,23 @@ class Writer:
         return self.index.every_window(where, columns=["date", "video_id", "fingerprint"])
 
 
-def _same_files(video_ids: set[str], uris: set[str]) -> Where:
-    mine = Where().among("video_id", video_ids)
-    before = Where().among("uri", uris)
-    return Where([f"({mine.sql} OR {before.sql})"], [*mine.values, *before.values])
+def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
+    """Rows with these ids, or with the uri of a success whose time they overlap (``or_if``)."""
+    done = videos.filter(pc.field("status") != "failed")
+    times = [pc.cast(done[name], pa.int64()).to_pylist() for name in ("start", "end")]
+    return Where().add(
+        f"""(video_id IN (SELECT unnest(?::VARCHAR[])) OR EXISTS (
+            SELECT 1 FROM (
+                SELECT unnest(?::VARCHAR[]) AS done_uri, unnest(?::BIGINT[]) AS start_us,
+                    unnest(?::BIGINT[]) AS end_us
+            ) WHERE done_uri = uri AND (
+                "start" < make_timestamptz(end_us) AND "end" > make_timestamptz(start_us)
+                OR {or_if}
+            )))""",  # noqa: S608 - or_if is a constant of this module
+        sorted(video_ids),
+        done["uri"].to_pylist(),
+        *times,
+    )
 
 
 def _groups(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:

@@ -163,7 +163,12 @@ def test_ctrl_c_ends_with_130_and_leaves_a_state_that_can_go_on(cli, lobby, tmp_
     assert "run the same command again" in err.decode()
     report = cli.json("index", lobby, "--index", index, *EAGER, "--json")
     assert report["videos"]["done"] + report["videos"]["skipped"] == 3
-    assert len(cli.rows("query", "--index", index, "--label", "motion")) == 18
+    # Three copies of one clip: each has the same events, whichever run has done them.
+    spans: dict[str, list] = {}
+    for row in cli.rows("query", "--index", index):
+        spans.setdefault(row["uri"], []).append((*seconds(row), row["label"]))
+    first, second, third = spans.values()
+    assert first == second == third
 
 
 def test_another_sampling_replaces_the_answers_and_never_mixes_with_them(cli, tmp_path):
@@ -219,6 +224,7 @@ def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
     index = tmp_path / "index"
     report = cli.json("index", folder, "--index", index, "--json", code=4)
     assert report["videos"] == {"done": 1, "skipped": 0, "failed": 6}
+    said = cli.err
     rows = cli.rows("query", "--index", index, "--table", "videos")
     failed = {Path(row["uri"]).name: row["error"] for row in rows if row["status"] == "failed"}
     assert sorted(failed) == [
@@ -226,7 +232,7 @@ def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
     ]  # fmt: skip
     for name, error in failed.items():
         assert name in error
-        assert error in cli.err or name in cli.err
+        assert error in said
     assert len(cli.rows("query", "--index", index, "--label", "motion")) == 6
 
 

@@ -4,6 +4,7 @@ import os
 import tarfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import fsspec
@@ -236,3 +237,22 @@ def test_every_hostile_name_of_the_footage_opens_or_is_refused(tmp_path: Path) -
         if path.is_file():
             opened += look(source_of(path))[0].num_frames == 3
     assert opened == 30
+
+
+def test_a_broken_line_is_an_error_and_not_the_end_of_the_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "a.ts", num_frames=200, options={"qp": "1"}, width=320, height=192)
+    uri = "memory://media/broken.ts"
+    with fsspec.open(uri, "wb") as file:
+        file.write(path.read_bytes())
+    memory_file = type(fsspec.filesystem("memory").store["/media/broken.ts"])
+
+    def read(file: Any, size: int = -1) -> bytes:
+        if file.tell() > 40_000:
+            raise ConnectionResetError("peer went away")
+        return super(memory_file, file).read(size)
+
+    monkeypatch.setattr(memory_file, "read", read, raising=False)
+    with pytest.raises(SourceError, match=r"reading broke off \(peer went away\)"):
+        look(source_of(path, uri=uri))

@@ -1,0 +1,100 @@
+"""Rows that make videos done, beside what the index already holds of their neighbours."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from pipeline.config import Config
+from pipeline.flow.finish import finish_videos
+from pipeline.flow.ledger import WholeVideo
+from pipeline.records import WindowResult, make_id
+from pipeline.rows import Maker
+from pipeline.schema import EVENTS
+from tests.unit.test_stitch import make_video, seconds
+
+CONFIG = Config()
+
+
+def maker(fingerprint="now"):
+    return Maker(task="signals", model="m", prompt_id="p", fingerprint=fingerprint, config="{}")
+
+
+def answered(video, *events):
+    answer = {
+        "events": [{"label": "motion", "start": start, "end": end} for start, end in events],
+        "summary": "",
+    }
+    result = WindowResult(
+        window_id=make_id(video.video_id, "w"), shard_id="s", video_id=video.video_id,
+        span=seconds(0, 60), status="analysed", frame_pts=(0, 30_000), finish_reason="stop",
+        text=json.dumps(answer),
+    )  # fmt: skip
+    return WholeVideo(video=video, num_shards=1, results=(result,))
+
+
+FIRST, THEN = make_video("a", start_s=0), make_video("b", start_s=60)
+
+
+def finish(*whole, neighbours=None, fingerprint="now"):
+    held = EVENTS.empty_table() if neighbours is None else neighbours
+    return finish_videos(whole, held, config=CONFIG, maker=maker(fingerprint))
+
+
+def parts(table: pa.Table):
+    return [[part["video_id"] for part in row["parts"]] for row in table.to_pylist()]
+
+
+def test_files_finished_together_share_the_event_over_their_border():
+    done = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)))
+    assert parts(done.events) == [["a", "b"]]
+    assert done.superseded_event_ids == ()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_files_finished_one_after_the_other_end_with_the_same_event(order):
+    whole = [answered(FIRST, (50, 60)), answered(THEN, (0, 9))]
+    early = finish(whole[order[0]])
+    late = finish(whole[order[1]], neighbours=early.events)
+    together = finish(*whole)
+    assert late.events.equals(together.events)
+    assert late.superseded_event_ids == tuple(early.events["event_id"].to_pylist())
+
+
+def test_a_neighbours_event_that_does_not_go_on_is_left_alone():
+    early = finish(answered(FIRST, (10, 20), (50, 60)))
+    late = finish(answered(THEN, (30, 40)), neighbours=early.events)
+    assert parts(late.events) == [["b"]]
+    assert late.superseded_event_ids == ()
+
+
+def test_the_later_file_done_anew_gives_its_share_of_the_event_back():
+    joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
+    anew = finish(answered(THEN, (30, 40)), neighbours=joined)
+    assert sorted(parts(anew.events)) == [["a"], ["b"]]
+    assert anew.superseded_event_ids == tuple(joined["event_id"].to_pylist())
+
+
+def test_the_earlier_file_done_anew_keeps_the_later_files_share():
+    joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
+    anew = finish(answered(FIRST, (10, 20)), neighbours=joined)
+    assert sorted(parts(anew.events)) == [["a"], ["b"]]
+
+
+def test_what_another_fingerprint_has_made_is_cut_and_never_joined():
+    joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)), fingerprint="old").events
+    anew = finish(answered(THEN, (0, 9)), neighbours=joined, fingerprint="new")
+    rows = {row["parts"][0]["video_id"]: row for row in anew.events.to_pylist()}
+    assert rows["a"]["fingerprint"] == "old"
+    assert rows["b"]["fingerprint"] == "new"
+    assert all(len(row["parts"]) == 1 for row in rows.values())
+
+
+def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
+    result = WindowResult(
+        window_id="w", shard_id="s", video_id="a", span=seconds(0, 60), status="failed",
+        frame_pts=(), error="a.mp4: broken",
+    )  # fmt: skip
+    done = finish(WholeVideo(video=FIRST, num_shards=1, results=(result,)))
+    [row] = done.videos.to_pylist()
+    assert (row["status"], row["error"]) == ("failed", "a.mp4: broken")
