@@ -50,8 +50,8 @@ def start_ray(config: Config, address: str | None) -> None:
         log_to_driver=False,
         **({} if joins else embedded),
     )
-    # Ray Data tells every plan and every end at INFO; the driver has its own progress.
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     # Larger blocks were measured to spill: two windows fill one of these.
