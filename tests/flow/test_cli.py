@@ -67,10 +67,14 @@ def test_config_show_prints_the_resolved_tree(cli):
     assert "fingerprint: " in shown
 
 
-def test_a_query_loads_nothing_it_does_not_need():
+def test_a_query_loads_nothing_it_does_not_need(tmp_path):
     code = (
-        "import sys, pipeline.cli, pipeline.index\n"
+        "import sys, pipeline.cli\n"
+        "from pipeline import index\n"
+        "index.Writer(sys.argv[1]).open().events()\n"
         "print(*(m for m in ('ray', 'av', 'torch', 'pandas', 'vllm') if m in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "index"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == ""

@@ -411,3 +411,11 @@ def test_compaction_never_drops_or_revives_rows_written_meanwhile(writer, monkey
     monkeypatch.undo()
     assert not meanwhile
     assert ids(writer.index.windows(), "window_id") == ["new-0", "s0-0", "s1-7", "s2-0"]
+
+
+def test_what_a_reused_name_held_at_another_time_stays(writer):
+    earlier = video("monday", 0, 600, uri="latest.mp4")
+    writer.finish_videos(rows("videos", earlier))
+    later = video("tuesday", 600, 1200, uri="latest.mp4")
+    writer.finish_videos(rows("videos", later))
+    assert ids(writer.index.videos(), "video_id") == ["monday", "tuesday"]
