@@ -94,9 +94,10 @@ def _instants(files: pa.Table, column: str, missing: int) -> Int64Array:
     if column not in files.column_names:
         return np.full(files.num_rows, missing, dtype=np.int64)
     instants = files[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    # Not fill_null() and to_numpy(): they import pandas as well.
-    known = pc.coalesce(instants, pa.scalar(missing, pa.int64()))
-    return np.array(known.to_pylist(), dtype=np.int64)
+    # Not fill_null(), to_numpy() or to_pylist(): all three import pandas as well.
+    known = pc.coalesce(instants, pa.scalar(missing, pa.int64())).combine_chunks()
+    _, values = known.buffers()
+    return np.frombuffer(values, dtype=np.int64, count=len(known), offset=8 * known.offset)
 
 
 def _bounds(files: pa.Table, column: str) -> list[tuple[str | None, str | None]]:
