@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
@@ -94,10 +93,9 @@ def _instants(files: pa.Table, column: str, missing: int) -> Int64Array:
     if column not in files.column_names:
         return np.full(files.num_rows, missing, dtype=np.int64)
     instants = files[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    # Not fill_null(), to_numpy() or to_pylist(): all three import pandas as well.
-    known = pc.coalesce(instants, pa.scalar(missing, pa.int64())).combine_chunks()
-    _, values = known.buffers()
-    return np.frombuffer(values, dtype=np.int64, count=len(known), offset=8 * known.offset)
+    # Not fill_null(): its pa.scalar() imports pandas as well.
+    known = [missing if us is None else us for us in instants.to_pylist()]
+    return np.array(known, dtype=np.int64)
 
 
 def _bounds(files: pa.Table, column: str) -> list[tuple[str | None, str | None]]:
