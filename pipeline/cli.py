@@ -111,7 +111,7 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
         return f"nothing to do: {report.videos_skipped} videos are indexed already"
     windows = report.windows
     return (
-        f"{report.videos_done} videos done, {report.videos_skipped} skipped, "
+        f"videos: {report.videos_done} done, {report.videos_skipped} skipped, "
         f"{len(report.failures)} failed; {report.analysed_ns / 3.6e12:.3f} video-hours, "
         f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
         f"{windows['failed']} failed; {report.num_events} events; "

@@ -120,7 +120,6 @@ class _Run:
         for probed in probe_graph(sources, self.config):
             if isinstance(probed, Failure):
                 failures.append(probed)
-                log.warning("source failed", uri=probed.source.uri, error=probed.error)
             elif probed.video.video_id in self.finished_ids | planned.keys():
                 self.report.videos_skipped += 1
                 log.info("already indexed, or a copy", uri=probed.video.uri)

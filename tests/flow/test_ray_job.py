@@ -85,7 +85,7 @@ def test_a_submitted_job_indexes_on_the_cluster_and_its_exit_code_comes_back(hea
         head, "jobs.index_archive", LOBBY, "--config", "configs/signals.yaml", "--index", index
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 videos done" in done.stdout
+    assert "videos: 1 done" in done.stdout
     assert len(cli.rows("query", "--index", index, "--label", "motion")) == 6
 
     again = submit(head, "jobs.index_archive", LOBBY, "--config", "configs/signals.yaml",
