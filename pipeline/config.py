@@ -36,7 +36,10 @@ class SourcesConfig(_Section):
 
     locations: tuple[str, ...] = ()
     """Files, folders, globs, URLs and list files, where the command line names none."""
-    templates: tuple[str, ...] = ("{camera}_{start:%Y%m%dT%H%M%S%z}",)
+    templates: tuple[str, ...] = (
+        "{camera}_{start:%Y%m%dT%H%M%S%z}",
+        "{camera}/{start:%Y%m%dT%H%M%S%z}",
+    )
     """Matched against the end of the path without its extension; ``/`` separates folders."""
     regexes: tuple[str, ...] = ()
     """With named groups ``camera`` and ``start`` (ISO 8601), tried after the templates."""

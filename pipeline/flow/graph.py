@@ -56,6 +56,8 @@ def start_ray(config: Config, address: str | None) -> None:
     context.enable_progress_bars = False
     # Larger blocks were measured to spill: two windows fill one of these.
     context.target_max_block_size = BLOCK_BYTES
+    # A replica that is killed while it loads is started again; by default one such death ends all.
+    context.max_consecutive_actor_init_deaths = 3
 
 
 def probe_graph(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:

@@ -63,7 +63,7 @@ def head(tmp_path_factory):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline_s, log.read_text()
             time.sleep(1)
-        yield env
+        yield env | {"GCS": f"127.0.0.1:{gcs}"}
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -99,3 +99,14 @@ def test_a_submitted_job_indexes_on_the_cluster_and_its_exit_code_comes_back(hea
     assert failed.returncode != 0
     assert "empty.mp4" in failed.stdout + failed.stderr
     assert "4" in failed.stdout + failed.stderr  # the driver's own exit code is told
+
+
+def test_a_running_cluster_is_joined_by_its_address(head, cli, tmp_path):
+    process = cli.start(
+        "index", LOBBY, "--index", tmp_path / "index", "--address", head["GCS"],
+        env={key: value for key, value in head.items() if key != "RAY_ADDRESS"},
+    )  # fmt: skip
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err.decode()
+    assert "videos: 1 done" in out.decode()
+    assert len(cli.rows("query", "--index", tmp_path / "index", "--label", "motion")) == 6
