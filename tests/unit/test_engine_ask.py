@@ -1,42 +1,23 @@
 """A broken answer is asked for once more, and no oftener."""
 
 import asyncio
-from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from pipeline.engine.ask import ask_twice
 from pipeline.errors import WindowError
-from pipeline.records import Completion, Video, Window, WindowPlan
+from pipeline.records import Completion, Window, WindowPlan
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.made import a_video
 
 TASK = Task(name="gate", labels={"enter": "comes in"}, prompt="Report.")
 SPAN = TimeRange(0, NS_PER_S)
 WINDOW = Window(
     plan=WindowPlan(window_id="w", span=SPAN, frame_pts=(0,)),
     shard_id="s",
-    video=Video(
-        video_id="v",
-        content_id="c",
-        uri="gate.mp4",
-        num_bytes=1,
-        etag="",
-        camera="gate",
-        clock="none",
-        start_ns=0,
-        stream_index=0,
-        codec="h264",
-        width=32,
-        height=32,
-        rotation=0,
-        time_base=Fraction(1, 1000),
-        origin_pts=0,
-        footage=(SPAN,),
-        num_frames=1,
-        num_keyframes=1,
-    ),
+    video=a_video(footage=(SPAN,)),
     frame_pts=np.array([0]),
     frame_ns=np.array([0]),
     luma=np.zeros((1, 9, 16), np.uint8),

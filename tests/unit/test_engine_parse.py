@@ -1,7 +1,6 @@
 """An answer is taken as it is, or refused with a reason; nothing is repaired."""
 
 import json
-from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
@@ -9,30 +8,12 @@ from hypothesis import strategies as st
 
 from pipeline.engine.parse import MAX_REPEATS, parse_completion
 from pipeline.errors import WindowError
-from pipeline.records import Box, Video, WindowPlan
+from pipeline.records import Box, WindowPlan
 from pipeline.task import SIGNALS_TASK, Task, TaskField
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.made import a_video
 
-VIDEO = Video(
-    video_id="v",
-    content_id="c",
-    uri="gate.mp4",
-    num_bytes=1,
-    etag="",
-    camera="gate",
-    clock="none",
-    start_ns=0,
-    stream_index=0,
-    codec="h264",
-    width=640,
-    height=360,
-    rotation=0,
-    time_base=Fraction(1, 1000),
-    origin_pts=0,
-    footage=(TimeRange(0, 100 * NS_PER_S),),
-    num_frames=1000,
-    num_keyframes=1,
-)
+VIDEO = a_video()
 # Ten seconds from 20 s on, two frames a second: 10 markers, so half a marker step is 0.5 s.
 PLAN = WindowPlan(
     window_id="w",

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pipeline.engine.signals.blocks import block_counts, block_means, components
 from pipeline.records import Video, Window, WindowPlan
 from pipeline.task import SIGNALS_TASK, Task
 from pipeline.timebase import TimeRange
+from tests.made import a_video
 
 Luma = npt.NDArray[np.uint8]
 HEIGHT, WIDTH = 90, 160
@@ -25,26 +25,7 @@ ROOM = 110 + 40 * np.sin(ACROSS / 7) + 30 * np.cos(DOWN / 5)
 
 
 def video(*, width: int = 640, height: int = 360, rotation: int = 0) -> Video:
-    return Video(
-        video_id="v",
-        content_id="c",
-        uri="v.mp4",
-        num_bytes=1,
-        etag="",
-        camera="cam",
-        clock="none",
-        start_ns=0,
-        stream_index=0,
-        codec="h264",
-        width=width,
-        height=height,
-        rotation=rotation,
-        time_base=Fraction(1, 1000),
-        origin_pts=0,
-        footage=(TimeRange(0, 10**12),),
-        num_frames=1,
-        num_keyframes=1,
-    )
+    return a_video(width=width, height=height, rotation=rotation)
 
 
 def scene(num: int, *, noise: float = 1.0, seed: int = 0) -> npt.NDArray[np.float64]:

@@ -1,4 +1,3 @@
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
@@ -8,8 +7,9 @@ from hypothesis import strategies as st
 
 from pipeline.config import PlanConfig, SampleConfig
 from pipeline.plan import grid_pts, packets_for, plan_shards
-from pipeline.records import PacketIndex, Video
+from pipeline.records import PacketIndex
 from pipeline.timebase import TimeRange
+from tests.made import a_video
 
 MS = 1_000_000
 
@@ -31,13 +31,12 @@ def make_packets(pts, *, gop, reorder=False):
 
 
 def make_video(footage_ms, num_frames):
-    return Video(
-        video_id="v", content_id="c", uri="v.mp4", num_bytes=1, etag="", camera="c", clock="none",
-        start_ns=0, stream_index=0, codec="h264", width=1920, height=1080, rotation=0,
-        time_base=Fraction(1, 1000), origin_pts=0,
+    return a_video(
+        width=1920,
+        height=1080,
         footage=tuple(TimeRange(a * MS, b * MS) for a, b in footage_ms),
-        num_frames=num_frames, num_keyframes=1,
-    )  # fmt: skip
+        num_frames=num_frames,
+    )
 
 
 def plan_of(video, packets, *, fps=1.0, shard_cost_s=0.5, max_window_frames=16):

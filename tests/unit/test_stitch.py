@@ -1,8 +1,7 @@
-from fractions import Fraction
-
-from pipeline.records import Box, Observation, Video
+from pipeline.records import Box, Observation
 from pipeline.stitch import events_of_video, join_files, without_videos
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.made import a_video
 
 
 def seconds(start, end):
@@ -10,12 +9,14 @@ def seconds(start, end):
 
 
 def make_video(name="v", *, start_s=0, camera="cam"):
-    return Video(
-        video_id=name, content_id=name, uri=f"{name}.mp4", num_bytes=1, etag="", camera=camera,
-        clock="path", start_ns=start_s * NS_PER_S, stream_index=0, codec="h264", width=64,
-        height=64, rotation=0, time_base=Fraction(1, 1000), origin_pts=0,
-        footage=(seconds(0, 60),), num_frames=600, num_keyframes=1,
-    )  # fmt: skip
+    return a_video(
+        video_id=name,
+        content_id=name,
+        uri=f"{name}.mp4",
+        camera=camera,
+        start_ns=start_s * NS_PER_S,
+        footage=(seconds(0, 60),),
+    )
 
 
 def seen(window, start, end, label="motion", **more):

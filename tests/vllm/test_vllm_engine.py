@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,9 +10,10 @@ import pytest
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
 from pipeline.engine.prompt import expected_markers, found_markers, messages, video_metadata
 from pipeline.errors import EngineStartError, WindowError
-from pipeline.records import Video, Window, WindowPlan
+from pipeline.records import Window, WindowPlan
 from pipeline.task import Task, TaskField
 from pipeline.timebase import NS_PER_MS, TimeRange
+from tests.made import a_video
 
 pytestmark = pytest.mark.vllm
 pytest.importorskip("vllm")
@@ -29,26 +29,7 @@ TASK = Task(
 )
 FRAME = FrameConfig(rgb_max_pixels=HEIGHT * WIDTH)
 PLAN = PlanConfig(max_window_frames=16)
-VIDEO = Video(
-    video_id="v",
-    content_id="c",
-    uri="gate.mp4",
-    num_bytes=1,
-    etag="",
-    camera="gate",
-    clock="none",
-    start_ns=0,
-    stream_index=0,
-    codec="h264",
-    width=WIDTH,
-    height=HEIGHT,
-    rotation=0,
-    time_base=Fraction(1, 1000),
-    origin_pts=0,
-    footage=(TimeRange(0, 3_600_000 * NS_PER_MS),),
-    num_frames=1000,
-    num_keyframes=1,
-)
+VIDEO = a_video(width=WIDTH, height=HEIGHT)
 
 
 def make_config(folder, **changes) -> VllmEngineConfig:
