@@ -5,7 +5,6 @@ Each command imports what it needs itself: ``timereel query`` must not pay for R
 
 import json
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,8 +74,6 @@ def index(
     from pipeline.progress import shown_progress  # noqa: PLC0415
     from pipeline.sources import list_sources  # noqa: PLC0415
 
-    # `ray job stop` and schedulers send SIGTERM: end as on Ctrl-C, with whole shards committed.
-    signal.signal(signal.SIGTERM, _interrupt)
     settings = load_config(config, tuple(overrides or ()))
     locations = src or settings.sources.locations
     where = index_uri or settings.index
@@ -100,10 +97,6 @@ def index(
     else:
         typer.echo(_summary(report))
     raise typer.Exit(EXIT_SOME_FAILED if report.failures else EXIT_OK)
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here

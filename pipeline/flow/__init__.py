@@ -16,6 +16,7 @@ import structlog
 from pipeline.config import Config
 from pipeline.flow.finish import finish_videos
 from pipeline.flow.graph import answer_graph, probe_graph, start_ray
+from pipeline.flow.interrupt import Interruption
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.report import OnProgress, Report
 from pipeline.flow.stages import Failure
@@ -44,7 +45,7 @@ def index_archive(
 ) -> Report:
     """Index every source that is not indexed yet under this configuration.
 
-    Interrupted by KeyboardInterrupt it commits the shards that are whole and raises again.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed.
 
     Raises:
         EngineStartError: the engine cannot be started or reached.
@@ -55,8 +56,11 @@ def index_archive(
     if todo:
         start_ray(config, address)
         try:
-            for start in range(0, len(todo), config.commit.batch_videos):
-                run.index_batch(todo[start : start + config.commit.batch_videos])
+            # After Ray's start, which takes SIGTERM for itself.
+            with run.interruption:
+                for start in range(0, len(todo), config.commit.batch_videos):
+                    run.index_batch(todo[start : start + config.commit.batch_videos])
+                run.interruption.check()
         finally:
             ray.shutdown()
     return run.report
@@ -78,6 +82,7 @@ class _Run:
             fingerprint=config.fingerprint,
             config=config.to_json(),
         )
+        self.interruption = Interruption()
         self.index = Writer(index_uri)
         rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
         finished = [row for row in rows if row["status"] != "failed"]
@@ -102,7 +107,8 @@ class _Run:
         ledger = Ledger()
         shards = self._plan(sources, ledger)
         try:
-            for result in answer_graph(shards, self.config) if shards else ():
+            results = answer_graph(shards, self.config) if shards else iter(())
+            for result in self.interruption.each(results):
                 self.report.book(result)
                 if whole := ledger.add(result):
                     self.uncommitted.append(whole)
@@ -117,7 +123,7 @@ class _Run:
         """Probe and plan; book failures; return the shards that the index lacks."""
         failures: list[Failure] = []
         planned: dict[str, tuple[Video, tuple[Shard, ...]]] = {}
-        for probed in probe_graph(sources, self.config):
+        for probed in self.interruption.each(probe_graph(sources, self.config)):
             if isinstance(probed, Failure):
                 failures.append(probed)
             elif probed.video.video_id in self.finished_ids | planned.keys():

@@ -152,12 +152,15 @@ def test_killed_at_any_point_the_same_command_ends_as_if_nothing_had_happened(cl
         assert key_rows(cli, torn, table) == key_rows(cli, whole, table)
 
 
-def test_ctrl_c_ends_with_130_and_leaves_a_state_that_can_go_on(cli, lobby, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_with_130_and_leave_a_state_that_can_go_on(
+    cli, lobby, tmp_path, stop
+):
     index = tmp_path / "index"
     process = cli.start("index", lobby, "--index", index, *EAGER, start_new_session=True)
     while process.poll() is None and not list((tmp_path / "index").glob("windows/date=*/*")):
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err.decode()
     assert "run the same command again" in err.decode()
