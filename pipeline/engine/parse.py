@@ -9,8 +9,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers
 from pipeline.errors import WindowError
 from pipeline.records import Box, Observation, Video, WindowPlan
 from pipeline.task import Task, TaskField
@@ -48,7 +50,7 @@ def parse_completion(
     # An engine that needs no prompt is no model, and cannot loop.
     if task.prompt and len(events) > task.max_events:
         raise WindowError(f"{len(events)} events, but at most {task.max_events} are allowed")
-    clock = _Clock(plan, video)
+    clock = _Clock(plan, video, asked=bool(task.prompt))
     observations = tuple(
         _observation(event, f"events[{i}]", clock, task) for i, event in enumerate(events)
     )
@@ -60,7 +62,7 @@ def parse_completion(
 class _Clock:
     """The window's seconds as media time."""
 
-    def __init__(self, plan: WindowPlan, video: Video) -> None:
+    def __init__(self, plan: WindowPlan, video: Video, *, asked: bool) -> None:
         self.window_id = plan.window_id
         self.video = video
         self.span = plan.span
@@ -68,6 +70,7 @@ class _Clock:
         self.length_s = plan.span.duration_ns / NS_PER_S
         num_markers = max(1, math.ceil(len(plan.frame_pts) / 2))
         self.tolerance_s = max(self.length_s / num_markers / 2, _MARKER_ROUNDING_S)
+        self.patches = _patches(self.frame_ns, plan.span.start_ns) if asked else ()
 
     def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
         """A time within half a marker step of the window, moved into it."""
@@ -80,11 +83,20 @@ class _Clock:
         return min(max(ns, self.span.start_ns), self.span.end_ns)
 
     def range(self, start: Any, end: Any, where: str) -> TimeRange:  # noqa: ANN401 - any JSON
-        """From ``start`` to ``end``; an instant lasts until the next frame."""
+        """From ``start`` to ``end``; an instant lasts until the next frame.
+
+        A marker stands for its whole patch: an event from marker to marker began by the first
+        frame of the one and was there until the last frame of the other.
+        """
         start_ns = self.media_ns(start, f"{where}.start")
         end_ns = self.media_ns(end, f"{where}.end")
         if start > end:
             raise WindowError(f"{where} ends at {_shown(end)}, before it starts at {_shown(start)}")
+        for patch in self.patches:
+            if abs(start - patch.marker_s) < _MARKER_ROUNDING_S:
+                start_ns = patch.first_ns
+            if abs(end - patch.marker_s) < _MARKER_ROUNDING_S:
+                end_ns = patch.last_ns
         if start_ns < end_ns:
             return TimeRange(start_ns, end_ns)
         if start_ns == self.span.end_ns:
@@ -92,6 +104,25 @@ class _Clock:
             return TimeRange(max(earlier, default=self.span.start_ns), self.span.end_ns)
         later = (ns for ns in self.frame_ns if start_ns < ns < self.span.end_ns)
         return TimeRange(start_ns, min(later, default=self.span.end_ns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """A temporal patch: the marker a model reads, and the first and last of its frames."""
+
+    marker_s: float
+    first_ns: int
+    last_ns: int
+
+
+def _patches(frame_ns: Sequence[int], start_ns: int) -> tuple[_Patch, ...]:
+    times = [float(marker[1:].split()[0]) for marker in expected_markers(frame_ns, start_ns)]
+    firsts = frame_ns[::FRAMES_PER_PATCH]
+    lasts = [
+        frame_ns[min(i + FRAMES_PER_PATCH, len(frame_ns)) - 1]
+        for i in range(0, len(frame_ns), FRAMES_PER_PATCH)
+    ]
+    return tuple(map(_Patch, times, firsts, lasts))
 
 
 def _observation(

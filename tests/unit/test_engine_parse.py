@@ -134,8 +134,11 @@ def test_an_engine_without_a_prompt_may_report_as_much_as_it_sees():
     [
         (0, 10, (20, 30)),
         (-0.5, 10.5, (20, 30)),  # half a marker step outside: a rounded marker
-        (3, 3, (23, 23.5)),  # one marker: until the next frame
-        (3.2, 3.2, (23.2, 23.5)),
+        (3, 3, (23, 23.5)),  # an instant lasts until the next frame
+        (3.4, 3.4, (23.4, 23.5)),
+        (3.2, 3.2, (23, 23.5)),  # a marker stands for both frames of its patch
+        (1.2, 3.2, (21, 23.5)),
+        (1.3, 3.3, (21.3, 23.3)),  # between markers: as told
         (9.5, 9.5, (29.5, 30)),  # the last frame lasts until the window ends
         (10, 10, (29.5, 30)),
         (10.4, 10.4, (29.5, 30)),

@@ -1,0 +1,132 @@
+"""Score events against truth, as JSON on standard output.
+
+An index: `python -m jobs.evaluate --truth truth.json --index DIR`.
+Two files: `python -m jobs.evaluate --truth truth.json --found events.json`.
+The demo model on generated clips: `python -m jobs.evaluate --demo --seed 5 --clips 300`.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from pipeline.demo.exam import Exam, exam_clips, exam_prompts, score, suite
+from pipeline.demo.serve import CHECKPOINT, ENGINES
+from pipeline.evaluate import Footage, evaluate, events_from_json, utc_seconds
+from pipeline.index import open_index
+
+_SECONDS_PER_HOUR = 3600
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the scores; exit code 0 whatever they are."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    scores = _demo(arguments) if arguments.demo else _files(arguments)
+    text = json.dumps(scores, indent=1)
+    if arguments.out:
+        arguments.out.write_text(text + "\n")
+    sys.stdout.write(text + "\n")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, help="also write the scores here")
+    files = parser.add_argument_group("files")
+    files.add_argument("--truth", type=Path, help="JSON with events and files (coverage)")
+    files.add_argument("--found", type=Path, help="JSON with events")
+    files.add_argument("--index", help="folder or URL of an index, instead of --found")
+    files.add_argument("--sample-step-s", type=float, default=1.0, help="time between frames")
+    demo = parser.add_argument_group("demo")
+    demo.add_argument("--demo", action="store_true", help="ask the demo model about new clips")
+    demo.add_argument("--seed", type=int, default=0)
+    demo.add_argument("--clips", type=int, default=100)
+    demo.add_argument("--engine", choices=sorted(ENGINES), default="vllm")
+    demo.add_argument("--checkpoint", type=Path, default=CHECKPOINT)
+    demo.add_argument("--min-frames", type=int, default=8)
+    demo.add_argument("--max-frames", type=int, default=32)
+    demo.add_argument("--height", type=int, default=96, help="pixels, a multiple of 32")
+    demo.add_argument("--width", type=int, default=160, help="pixels, a multiple of 32")
+    demo.add_argument("--wording", choices=("default", "listed", "unseen"), default="default")
+    demo.add_argument("--empty", action="store_true", help="clips in which nothing happens")
+    demo.add_argument("--suite", action="store_true", help="all exams of the model card")
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> dict[str, Any]:
+    exams = {"exam": _exam(arguments)}
+    if arguments.suite:
+        exams = suite(arguments.seed, num_clips=arguments.clips)
+    ask = ENGINES[arguments.engine](arguments.checkpoint)
+    scores: dict[str, Any] = {}
+    for name, exam in exams.items():
+        clips = exam_clips(exam)
+        started_s = time.monotonic()
+        answers = ask(clips, exam_prompts(exam))
+        spent_s = time.monotonic() - started_s
+        scores[name] = {
+            "engine": arguments.engine,
+            "seed": exam.seed,
+            "frame": f"{exam.width_px}x{exam.height_px}",
+            "frames_per_clip": [exam.min_frames, exam.max_frames],
+            "wording": exam.wording,
+            "clips_per_second": round(len(clips) / spent_s, 2),
+            **score(clips, answers),
+        }
+    return scores
+
+
+def _exam(arguments: argparse.Namespace) -> Exam:
+    return Exam(
+        num_clips=arguments.clips,
+        seed=arguments.seed,
+        min_frames=arguments.min_frames,
+        max_frames=arguments.max_frames,
+        height_px=arguments.height,
+        width_px=arguments.width,
+        wording=arguments.wording,
+        empty=arguments.empty,
+    )
+
+
+def _events_of(index_uri: str) -> list[dict[str, Any]]:
+    return [
+        {
+            **row,
+            "fields": dict(row["fields"]),
+            "start": row["start"].isoformat(),
+            "end": row["end"].isoformat(),
+        }
+        for row in open_index(index_uri).events().to_pylist()
+    ]
+
+
+def _files(arguments: argparse.Namespace) -> dict[str, Any]:
+    if not (arguments.truth and (arguments.found or arguments.index)):
+        raise SystemExit("give --truth with --index or --found, or --demo")
+    truth = json.loads(arguments.truth.read_text())
+    found = (
+        _events_of(arguments.index)
+        if arguments.index
+        else json.loads(arguments.found.read_text())["events"]
+    )
+    covered_s = sum(
+        utc_seconds(file["end"]) - utc_seconds(file["start"]) for file in truth["files"]
+    )
+    cameras = tuple(sorted({file["camera"] for file in truth["files"]}))
+    footage = Footage(
+        groups=cameras,
+        hours=covered_s / _SECONDS_PER_HOUR,
+        sample_step_s=dict.fromkeys(cameras, arguments.sample_step_s),
+    )
+    return evaluate(events_from_json(truth["events"]), events_from_json(found), footage)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

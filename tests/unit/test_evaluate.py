@@ -1,0 +1,152 @@
+"""The scores, on cases small enough to be counted by hand; borders get a value on them."""
+
+import pytest
+
+from pipeline.evaluate import (
+    NOTHING,
+    Footage,
+    TimedEvent,
+    evaluate,
+    events_from_json,
+    f1,
+    tiou,
+    utc_seconds,
+)
+
+
+def event(label="loiter", start_s=0.0, end_s=10.0, *, group="a", **fields):
+    return TimedEvent(
+        group=group,
+        label=label,
+        fields=tuple(sorted(fields.items())),
+        start_s=start_s,
+        end_s=end_s,
+    )
+
+
+def scores(truth, found, *, groups=("a",), hours=1.0, step_s=1.0):
+    footage = Footage(groups=groups, hours=hours, sample_step_s=dict.fromkeys(groups, step_s))
+    return evaluate(truth, found, footage)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((0, 10), (0, 10), 1.0),
+        ((0, 10), (0, 5), 0.5),
+        ((0, 10), (10, 20), 0.0),
+        ((0, 10), (30, 40), 0.0),
+        ((4, 4), (4, 4), 1.0),
+        ((4, 4), (5, 5), 0.0),
+        ((4, 4), (3, 5), 0.0),
+    ],
+)
+def test_tiou(first, second, expected):
+    one, other = (event(start_s=start, end_s=end) for start, end in (first, second))
+    assert tiou(one, other) == tiou(other, one) == expected
+
+
+def test_all_right_is_one_and_nothing_of_nothing_is_one_too():
+    truth = [event(), event("pass_left", 3, 9, color="red")]
+    result = scores(truth, truth)
+    for name in ("event_f1", "event_f1_with_fields", "event_f1_within_a_step", "label_f1"):
+        assert result[name] == 1.0
+    assert result["start_error_s"] == result["end_error_s"] == 0.0
+    assert scores([], [])["event_f1"] == 1.0
+    assert f1(0, 0, 3) == 0.0
+
+
+def test_an_overlap_of_exactly_half_counts_and_less_does_not():
+    truth = [event(start_s=0, end_s=10)]
+    assert scores(truth, [event(start_s=0, end_s=5)])["event_f1"] == 1.0
+    assert scores(truth, [event(start_s=0, end_s=4.999)])["event_f1"] == 0.0
+
+
+def test_one_sample_off_at_both_ends_is_within_a_step_and_more_is_not():
+    truth = [event(start_s=10, end_s=12)]
+    for found, expected in (
+        (event(start_s=11, end_s=13), 1.0),
+        (event(start_s=9, end_s=13), 1.0),
+        (event(start_s=11.01, end_s=13), 0.0),
+        (event(start_s=10, end_s=13.01), 0.0),
+    ):
+        assert scores(truth, [found])["event_f1_within_a_step"] == expected
+
+
+def test_a_step_of_decimal_times_is_a_step():
+    # 0.3 - 0.1 is more than 0.2 in floating point.
+    truth, found = [event(start_s=0.1, end_s=1.0)], [event(start_s=0.3, end_s=1.0)]
+    assert scores(truth, found, step_s=0.2)["event_f1_within_a_step"] == 1.0
+
+
+def test_each_event_is_used_once_and_the_better_overlap_wins():
+    truth = [event(start_s=0, end_s=10)]
+    found = [event(start_s=1, end_s=11), event(start_s=0, end_s=10)]
+    result = scores(truth, found)
+    assert (result["event_precision"], result["event_recall"]) == (0.5, 1.0)
+    assert result["start_error_s"] == 0.0
+    assert result["false_events_per_hour"] == 1.0
+
+
+def test_groups_do_not_mix():
+    result = scores([event(group="a")], [event(group="b")], groups=("a", "b"))
+    assert result["event_f1"] == result["label_f1"] == 0.0
+    assert result["empty_groups"] == {"num": 1, "num_without_events": 0}
+
+
+def test_label_f1_ignores_times_and_fields_do_not_matter_but_where_asked():
+    truth = [event("pass_left", 0, 10, color="red")]
+    found = [event("pass_left", 50, 60, color="blue")]
+    assert scores(truth, found)["label_f1"] == 1.0
+    assert scores(truth, found)["event_f1"] == 0.0
+    at_its_time = [event("pass_left", 0, 10, color="blue")]
+    assert scores(truth, at_its_time)["event_f1"] == 1.0
+    assert scores(truth, at_its_time)["event_f1_with_fields"] == 0.0
+
+
+def test_identified_events_have_their_errors_even_without_overlap():
+    truth = [event("pass_left", 0, 10, color="red"), event("loiter", 0, 5)]
+    found = [event("pass_left", 20, 40, color="red")]
+    result = scores(truth, found, step_s=2.0)
+    assert result["identity_recall"] == 0.5
+    assert result["identified_start_error_s"] == 20.0
+    assert result["identified_end_error_s"] == 30.0
+    assert result["identified_start_error_steps"] == 10.0
+
+
+def test_confusion_pairs_the_right_label_first_and_names_the_missed_and_the_invented():
+    truth = [event("pass_left", 0, 10), event("loiter", 0, 10), event("door_open", 50, 60)]
+    found = [event("loiter", 0, 10), event("pass_right", 0, 9), event("light_off", 80, 90)]
+    assert scores(truth, found)["confusion"] == {
+        NOTHING: {"light_off": 1},
+        "door_open": {NOTHING: 1},
+        "loiter": {"loiter": 1},
+        "pass_left": {"pass_right": 1},
+    }
+
+
+def test_per_label_counts():
+    truth = [event("loiter", 0, 10), event("loiter", 20, 30), event("door_open", 0, 10)]
+    found = [event("loiter", 0, 10), event("light_off", 0, 10)]
+    assert scores(truth, found)["per_label"] == {
+        "door_open": {"num_truth": 1, "num_found": 0, "event_f1": 0.0},
+        "light_off": {"num_truth": 0, "num_found": 1, "event_f1": 0.0},
+        "loiter": {"num_truth": 2, "num_found": 1, "event_f1": 0.6667},
+    }
+
+
+def test_events_come_from_json_with_their_zone():
+    (found,) = events_from_json(
+        [
+            {
+                "camera": "cam01",
+                "label": "loiter",
+                "fields": {"shape": "person", "color": "red"},
+                "start": "1970-01-01T00:00:01.500Z",
+                "end": "1970-01-01T01:00:02+01:00",
+            }
+        ]
+    )
+    assert found == event("loiter", 1.5, 2.0, group="cam01", color="red", shape="person")
+    with pytest.raises(ValueError, match="has no zone"):
+        utc_seconds("2026-03-14T09:00:00")
