@@ -254,6 +254,7 @@ def _load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN40
         # vLLM has no common base for what can go wrong here, from a wrong argument to too little
         # memory; whatever it is, no window can be answered.
         raise EngineStartError(
-            f"{config.model}: vLLM cannot start: {exc}; vLLM's log above says why. Too little "
-            "memory: lower engine.args.max_model_len or engine.args.gpu_memory_utilization"
+            f"{config.model}: vLLM cannot start: {exc}; its log says why (under Ray: "
+            "logs/worker-* of the session). Too little memory: lower engine.args.max_model_len, "
+            "engine.args.gpu_memory_utilization, or on CPU engine.args.kv_cache_memory_bytes"
         ) from exc

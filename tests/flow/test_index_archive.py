@@ -107,14 +107,12 @@ def test_a_finished_archive_run_again_does_nothing_and_says_so(cli, lobby, tmp_p
     first = cli.json("index", lobby, "--index", index, "--json")
     assert first["videos"]["done"] == 3
     before = {table: key_rows(cli, index, table) for table in ("events", "windows", "videos")}
-    started_s = time.monotonic()
     said = cli.run("index", lobby, "--index", index)
     assert "nothing to do" in said
     again = cli.json("index", lobby, "--index", index, "--json")
     assert again["videos"] == {"done": 0, "skipped": 3, "failed": 0}
     assert again["windows"] == {"analysed": 0, "quiet": 0, "failed": 0}
     assert {table: key_rows(cli, index, table) for table in before} == before
-    assert time.monotonic() - started_s < 200
 
 
 def test_one_file_more_costs_one_file(cli, lobby, tmp_path):
@@ -267,7 +265,8 @@ def test_the_archive_of_two_cameras_gives_its_truth(cli, footage, tmp_path):
         for told, known in ((row["start"], start), (row["end"], end)):
             apart = datetime.fromisoformat(told) - datetime.fromisoformat(f"{day}{known}+00:00")
             assert abs(apart.total_seconds()) <= 0.5
-    assert len(cam02) == 4 or cam02[3]["start"] > f"{day}09:01:10"
+    assert len(cam02) == 4
+    assert cam02[3]["start"] > f"{day}09:01:14"
     covered = cli.rows(
         "coverage", "--index", index, "--camera", "cam01",
         "--from", f"{day}09:00Z", "--to", f"{day}09:03Z",
