@@ -156,8 +156,8 @@ class CommitConfig(_Section):
 
     shards: int = Field(default=256, gt=0)
     seconds: float = Field(default=60.0, gt=0)
-    batch_videos: int = Field(default=1000, gt=0)
-    """Sources probed and planned together; bounds the driver's memory."""
+    batch_videos: int = Field(default=256, gt=0)
+    """Sources probed and planned together; the driver holds about 0.5 MB per hour of them."""
 
 
 class ClusterConfig(_Section):

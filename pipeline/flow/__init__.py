@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
-import ray
 import structlog
 
 from pipeline.config import Config
 from pipeline.flow.finish import finish_videos
-from pipeline.flow.graph import answer_graph, probe_graph, start_ray
+from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
+from pipeline.flow.parcel import ShardParcel
 from pipeline.flow.report import OnProgress, Report
 from pipeline.flow.stages import Failure
 from pipeline.index import Writer, events_near
-from pipeline.records import Shard, Source, Video, WindowResult
+from pipeline.records import Source, Video, WindowResult
 from pipeline.rows import (
     Maker,
     failed_video_row,
@@ -54,15 +54,11 @@ def index_archive(
     run = _Run(config, index_uri, Report(index=index_uri, num_sources=len(sources)), on_progress)
     todo = run.skip_finished(sources)
     if todo:
-        start_ray(config, address)
-        try:
-            # After Ray's start, which takes SIGTERM for itself.
-            with run.interruption:
-                for start in range(0, len(todo), config.commit.batch_videos):
-                    run.index_batch(todo[start : start + config.commit.batch_videos])
-                run.interruption.check()
-        finally:
-            ray.shutdown()
+        # Signals after Ray's start, which takes SIGTERM for itself.
+        with running_ray(config, address), run.interruption:
+            for start in range(0, len(todo), config.commit.batch_videos):
+                run.index_batch(todo[start : start + config.commit.batch_videos])
+            run.interruption.check()
     return run.report
 
 
@@ -119,26 +115,26 @@ class _Run:
             # Also when interrupted, or when the engine gives up: whole shards are kept.
             self._commit(ledger)
 
-    def _plan(self, sources: Sequence[Source], ledger: Ledger) -> list[Shard]:
+    def _plan(self, sources: Sequence[Source], ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan; book failures; return the shards that the index lacks."""
         failures: list[Failure] = []
-        planned: dict[str, tuple[Video, tuple[Shard, ...]]] = {}
+        planned: dict[str, tuple[Video, tuple[ShardParcel, ...]]] = {}
         for probed in self.interruption.each(probe_graph(sources, self.config)):
             if isinstance(probed, Failure):
                 failures.append(probed)
-            elif probed.video.video_id in self.finished_ids | planned.keys():
+                continue
+            video, shards = probed
+            if video.video_id in self.finished_ids | planned.keys():
                 self.report.videos_skipped += 1
-                log.info("already indexed, or a copy", uri=probed.video.uri)
+                log.info("already indexed, or a copy", uri=video.uri)
             else:
-                planned[probed.video.video_id] = (probed.video, probed.shards)
+                planned[video.video_id] = (video, shards)
         self._commit_failures(failures)
         committed = self._committed(list(planned))
-        todo: list[Shard] = []
+        todo: list[ShardParcel] = []
         for video_id, (video, shards) in planned.items():
             missing = ledger.expect(video, shards, committed.get(video_id, ()))
-            self.report.planned_ns += sum(
-                plan.span.duration_ns for shard in missing for plan in shard.windows
-            )
+            self.report.planned_ns += sum(shard.planned_ns for shard in missing)
             todo.extend(missing)
         # The dearest first: a long shard that starts last would be waited for alone.
         return sorted(todo, key=lambda shard: -shard.cost_s)

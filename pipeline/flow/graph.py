@@ -6,9 +6,8 @@ the model's actors, window by window; an embedded engine runs where the frames a
 
 import logging
 import os
-import pickle
-import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -18,15 +17,15 @@ import ray.data
 from pipeline.config import Config, SignalsEngineConfig, VllmEngineConfig
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError, WindowError
+from pipeline.flow.parcel import ShardParcel, pack, parcel, unpack
 from pipeline.flow.stages import (
     Failure,
-    Planned,
     answer_shard,
     look_at_shard,
     probe_and_plan,
     result_of,
 )
-from pipeline.records import Completion, Shard, Source, Window, WindowResult
+from pipeline.records import Completion, Source, Video, Window, WindowResult
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -35,9 +34,14 @@ BLOCK_BYTES = 16 * 1024 * 1024
 WINDOWS_PER_CALL = 4
 
 
-def start_ray(config: Config, address: str | None) -> None:
-    """Join the cluster at ``address`` (or that of the submitted job), or start an embedded Ray."""
+@contextmanager
+def running_ray(config: Config, address: str | None) -> Iterator[None]:
+    """The cluster at ``address`` (or that of the submitted job), or an embedded Ray.
+
+    A Ray that the caller has started is used and left running.
+    """
     if ray.is_initialized():
+        yield
         return
     # Ray refuses settings of a cluster it joins; inside a submitted job RAY_ADDRESS tells it which.
     embedded: dict[str, Any] = {"include_dashboard": False}
@@ -58,22 +62,32 @@ def start_ray(config: Config, address: str | None) -> None:
     context.target_max_block_size = BLOCK_BYTES
     # A replica that is killed while it loads is started again; by default one such death ends all.
     context.max_consecutive_actor_init_deaths = 3
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
-def probe_graph(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
+def probe_graph(
+    sources: Sequence[Source], config: Config
+) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure]:
     """list -> probe -> plan, one task per source, results as they come."""
 
     def stage(batch: pa.Table) -> Iterator[pa.Table]:
-        for source in unpack(batch):
-            yield pack([probe_and_plan(source, config)])
+        for source in _records(batch):
+            planned = probe_and_plan(source, config)
+            if isinstance(planned, Failure):
+                yield _table([pack(planned)])
+            else:
+                yield _table([pack((planned.video, tuple(map(parcel, planned.shards))))])
 
-    ds = _rows(sources).map_batches(
+    ds = _dataset([pack(source) for source in sources]).map_batches(
         stage, batch_size=1, batch_format="pyarrow", num_cpus=config.cluster.decode_cpus / 2
     )
     return _results(ds)
 
 
-def answer_graph(shards: Sequence[Shard], config: Config) -> Iterator[WindowResult]:
+def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[WindowResult]:
     """decode -> gate -> engine -> parse, results as they come, in any order."""
     decoding: dict[str, Any] = {
         "batch_size": 1,
@@ -81,41 +95,38 @@ def answer_graph(shards: Sequence[Shard], config: Config) -> Iterator[WindowResu
         "num_cpus": config.cluster.decode_cpus,
         "compute": ray.data.TaskPoolStrategy(size=config.cluster.max_decode_tasks),
     }
+    planned = _dataset([shard.packed for shard in shards])
     match config.engine:
         case SignalsEngineConfig() as signals:
 
             def embedded(batch: pa.Table) -> Iterator[pa.Table]:
-                for shard in unpack(batch):
+                for shard in _records(batch):
                     for result in answer_shard(shard, config, SignalsEngine(signals, config.task)):
-                        yield pack([result])
+                        yield _table([pack(result)])
 
-            ds = _rows(shards).map_batches(embedded, **decoding)
+            ds = planned.map_batches(embedded, **decoding)
 
         case VllmEngineConfig() as engine:
 
             def look(batch: pa.Table) -> Iterator[pa.Table]:
-                for shard in unpack(batch):
+                for shard in _records(batch):
                     for item in look_at_shard(shard, config):
-                        yield pack([item])
+                        yield _table([pack(item)])
 
             calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
-            ds = (
-                _rows(shards)
-                .map_batches(look, **decoding)
-                .map_batches(
-                    _ModelActor,
-                    fn_constructor_args=(config, engine),
-                    batch_size=WINDOWS_PER_CALL,
-                    batch_format="pyarrow",
-                    # Never equal to decoding's: equal CPUs fuse decoding into the actor.
-                    num_cpus=config.cluster.decode_cpus / 2,
-                    num_gpus=engine.num_gpus or None,
-                    compute=ray.data.ActorPoolStrategy(
-                        size=engine.replicas,
-                        max_tasks_in_flight_per_actor=2 * calls,
-                        max_concurrent_calls_per_actor=calls,
-                    ),
-                )
+            ds = planned.map_batches(look, **decoding).map_batches(
+                _ModelActor,
+                fn_constructor_args=(config, engine),
+                batch_size=WINDOWS_PER_CALL,
+                batch_format="pyarrow",
+                # Never equal to decoding's: equal CPUs fuse decoding into the actor.
+                num_cpus=config.cluster.decode_cpus / 2,
+                num_gpus=engine.num_gpus or None,
+                compute=ray.data.ActorPoolStrategy(
+                    size=engine.replicas,
+                    max_tasks_in_flight_per_actor=2 * calls,
+                    max_concurrent_calls_per_actor=calls,
+                ),
             )
     return _results(ds)
 
@@ -132,7 +143,8 @@ class _ModelActor:
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        yield pack(await asyncio.gather(*(self._settle(item) for item in unpack(batch))))
+        results = await asyncio.gather(*(self._settle(item) for item in _records(batch)))
+        yield _table([pack(result) for result in results])
 
     async def _settle(self, item: Window | WindowResult) -> WindowResult:
         if isinstance(item, WindowResult):
@@ -144,27 +156,24 @@ class _ModelActor:
         return result_of(item, completion, self._config)
 
 
-def pack(records: Iterable[object]) -> pa.Table:
-    """One row per record."""
-    packed = [zlib.compress(pickle.dumps(record, protocol=5), 1) for record in records]
+def _table(packed: Sequence[bytes]) -> pa.Table:
     return pa.table([packed], schema=ROW)
 
 
-def unpack(table: pa.Table) -> Iterator[Any]:
-    """The records behind the rows of ``pack``."""
+def _records(table: pa.Table) -> Iterator[Any]:
     for packed in table["record"]:
-        yield pickle.loads(zlib.decompress(packed.as_buffer()))  # noqa: S301 - our own rows
+        yield unpack(packed.as_buffer())
 
 
-def _rows(records: Sequence[object]) -> ray.data.Dataset:
+def _dataset(packed: Sequence[bytes]) -> ray.data.Dataset:
     # One block per record: a block is what one task works on.
-    return ray.data.from_arrow([pack([record]) for record in records])
+    return ray.data.from_arrow([_table([one]) for one in packed])
 
 
 def _results(ds: ray.data.Dataset) -> Iterator[Any]:
     try:
         for table in ds.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from unpack(table)
+            yield from _records(table)
     except ray.exceptions.RayError as exc:
         # An actor that dies in its constructor reaches the driver as text only.
         lines = [line for line in str(exc).splitlines() if EngineStartError.__name__ in line]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pipeline.records import Shard, Video, WindowResult
+from pipeline.flow.parcel import ShardParcel
+from pipeline.records import Video, WindowResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,8 @@ class Ledger:
         self._shards: dict[str, _OpenShard] = {}
 
     def expect(
-        self, video: Video, shards: Iterable[Shard], committed: Iterable[WindowResult]
-    ) -> list[Shard]:
+        self, video: Video, shards: Iterable[ShardParcel], committed: Iterable[WindowResult]
+    ) -> list[ShardParcel]:
         """Open a video; returns the shards that still need work.
 
         ``committed`` are results of an earlier run. They count only where they make a shard
@@ -60,13 +61,12 @@ class Ledger:
         todo = []
         for shard in shards:
             opened.num_shards += 1
-            missing_ns = sum(plan.span.duration_ns for plan in shard.windows)
             found = results.get(shard.shard_id, [])
-            if found and sum(result.span.duration_ns for result in found) == missing_ns:
+            if found and sum(result.span.duration_ns for result in found) == shard.planned_ns:
                 opened.results.extend(found)
                 continue
             opened.open_shards.add(shard.shard_id)
-            self._shards[shard.shard_id] = _OpenShard(missing_ns)
+            self._shards[shard.shard_id] = _OpenShard(shard.planned_ns)
             todo.append(shard)
         self._videos[video.video_id] = opened
         return todo
