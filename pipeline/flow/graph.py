@@ -17,7 +17,7 @@ import ray.data
 from pipeline.config import Config, SignalsEngineConfig, VllmEngineConfig
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError, WindowError
-from pipeline.flow.parcel import ShardParcel, pack, parcel, unpack
+from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.stages import (
     Failure,
     answer_shard,
@@ -40,20 +40,9 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
 
     A Ray that the caller has started is used and left running.
     """
-    if ray.is_initialized():
-        yield
-        return
-    # Ray refuses settings of a cluster it joins; inside a submitted job RAY_ADDRESS tells it which.
-    embedded: dict[str, Any] = {"include_dashboard": False}
-    if config.cluster.object_store_bytes:
-        embedded["object_store_memory"] = config.cluster.object_store_bytes
-    joins = address or "RAY_ADDRESS" in os.environ
-    ray.init(
-        address=address,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **({} if joins else embedded),
-    )
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        _init_ray(config, address)
     # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
@@ -65,7 +54,22 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        if is_ours:
+            ray.shutdown()
+
+
+def _init_ray(config: Config, address: str | None) -> None:
+    # Ray refuses settings of a cluster it joins; inside a submitted job RAY_ADDRESS tells it which.
+    embedded: dict[str, Any] = {"include_dashboard": False}
+    if config.cluster.object_store_bytes:
+        embedded["object_store_memory"] = config.cluster.object_store_bytes
+    joins = address or "RAY_ADDRESS" in os.environ
+    ray.init(
+        address=address,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        **({} if joins else embedded),
+    )
 
 
 def probe_graph(
@@ -100,7 +104,8 @@ def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[Wind
         case SignalsEngineConfig() as signals:
 
             def embedded(batch: pa.Table) -> Iterator[pa.Table]:
-                for shard in _records(batch):
+                for packed in _packed(batch):
+                    shard = open_parcel(packed)
                     for result in answer_shard(shard, config, SignalsEngine(signals, config.task)):
                         yield _table([pack(result)])
 
@@ -109,8 +114,8 @@ def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[Wind
         case VllmEngineConfig() as engine:
 
             def look(batch: pa.Table) -> Iterator[pa.Table]:
-                for shard in _records(batch):
-                    for item in look_at_shard(shard, config):
+                for packed in _packed(batch):
+                    for item in look_at_shard(open_parcel(packed), config):
                         yield _table([pack(item)])
 
             calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
@@ -160,9 +165,12 @@ def _table(packed: Sequence[bytes]) -> pa.Table:
     return pa.table([packed], schema=ROW)
 
 
+def _packed(table: pa.Table) -> Iterator[pa.Buffer]:
+    return (row.as_buffer() for row in table["record"])
+
+
 def _records(table: pa.Table) -> Iterator[Any]:
-    for packed in table["record"]:
-        yield unpack(packed.as_buffer())
+    return map(unpack, _packed(table))
 
 
 def _dataset(packed: Sequence[bytes]) -> ray.data.Dataset:

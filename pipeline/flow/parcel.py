@@ -9,13 +9,13 @@ from pipeline.records import Shard
 
 
 def pack(record: object) -> bytes:
-    """One record; packet indices shrink to about a fifth."""
-    return zlib.compress(pickle.dumps(record, protocol=5), 1)
+    """One record; not compressed, since pixels do not shrink and would cost more than decoding."""
+    return pickle.dumps(record, protocol=5)
 
 
 def unpack(packed: Any) -> Any:  # noqa: ANN401 - any buffer, any record
     """The record that ``pack`` was given."""
-    return pickle.loads(zlib.decompress(packed))  # noqa: S301 - our own rows
+    return pickle.loads(packed)  # noqa: S301 - our own rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class ShardParcel:
     """Footage in its windows."""
     cost_s: float
     packed: bytes
+    """Compressed: a packet index shrinks to about a fifth."""
 
 
 def parcel(shard: Shard) -> ShardParcel:
@@ -35,5 +36,11 @@ def parcel(shard: Shard) -> ShardParcel:
         shard_id=shard.shard_id,
         planned_ns=sum(plan.span.duration_ns for plan in shard.windows),
         cost_s=shard.cost_s,
-        packed=pack(shard),
+        packed=zlib.compress(pack(shard), 1),
     )
+
+
+def open_parcel(packed: Any) -> Shard:  # noqa: ANN401 - any buffer
+    """The shard in ``ShardParcel.packed``."""
+    shard: Shard = unpack(zlib.decompress(packed))
+    return shard
