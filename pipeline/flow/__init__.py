@@ -182,7 +182,8 @@ class _Run:
             )
             for whole in whole_videos:
                 self.report.finish(whole, failed_because=video_error(whole.results))
-            self.report.num_events += finished.events.num_rows
+            # What is new in the index: an event joined over a file border takes another's place.
+            self.report.num_events += finished.events.num_rows - len(finished.superseded_event_ids)
             self.report.num_segments += finished.segments.num_rows
         self.committed_at_s = time.monotonic()
         self.on_progress(self.report)
