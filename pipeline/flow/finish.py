@@ -1,4 +1,4 @@
-"""parse -> stitch -> summarize: whole videos become rows of events, segments and videos. Pure."""
+"""parse -> stitch -> summarize: whole videos become the rows that make them done. No Ray here."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
