@@ -22,6 +22,7 @@ from pydantic import (
 
 from pipeline.errors import ConfigError
 from pipeline.task import SIGNALS_TASK, Task
+from pipeline.weights import weights_id
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
@@ -208,10 +209,15 @@ class Config(_Section):
 
     @property
     def fingerprint(self) -> str:
-        """Names everything but the content that decides what a row says."""
+        """Names everything but the content that decides what a row says.
+
+        A model folder counts by what it holds, wherever it lies.
+        """
         kept = self.model_dump(mode="json", exclude={"index", "sources", "commit", "cluster"})
         for throughput_only in ("replicas", "max_concurrency"):
             kept["engine"].pop(throughput_only, None)
+        if isinstance(self.engine, VllmEngineConfig):
+            kept["engine"]["model"] = weights_id(self.engine.model) or self.engine.model
         return _digest([ALGORITHM_VERSION, kept])
 
     def to_json(self) -> str:

@@ -1,0 +1,46 @@
+"""Which weights a model folder holds: a name made from what is in it, not from where it lies."""
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+_WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
+_SAMPLES = 64
+_SAMPLE_BYTES = 64 * 1024
+
+
+def weights_id(model: str) -> str | None:
+    """24 hex digits naming the content of a model folder; None if ``model`` is no folder here.
+
+    Everything but the weights is read whole. Of each weight file count its name, its size, its
+    beginning (a safetensors header names every tensor) and samples all over it: a few MB for a
+    model of any size. Training moves all weights, so that no trained copy has equal samples; one
+    that differs in a single tensor may pass for the same. Hidden files do not count.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return None
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part[0] == "." for part in path.relative_to(folder).parts)
+    )
+    stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    return _digest(str(folder), stats)
+
+
+# Once per state of the folder: the fingerprint is asked for often.
+@lru_cache(maxsize=8)
+def _digest(folder: str, stats: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for name, size, _ in stats:
+        path = Path(name)
+        digest.update(f"{path.relative_to(folder)}\x1f{size}\x1f".encode())
+        with path.open("rb") as file:
+            if path.suffix not in _WEIGHT_SUFFIXES or size <= _SAMPLES * _SAMPLE_BYTES:
+                digest.update(file.read())
+                continue
+            for sample in range(_SAMPLES):
+                file.seek(sample * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
