@@ -6,7 +6,7 @@ the model's actors, window by window; an embedded engine runs where the frames a
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ import ray
 import ray.data
 
 from pipeline.config import Config, SignalsEngineConfig, VllmEngineConfig
+from pipeline.engine import ModelEngine
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
@@ -91,7 +92,20 @@ def probe_graph(
     return _results(ds)
 
 
-def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[WindowResult]:
+def open_model(config: Config) -> ModelEngine:
+    """The engine that an actor holds; called once per replica, in its process."""
+    from pipeline.engine.vllm import VllmEngine  # noqa: PLC0415 - needs the vllm extra
+
+    assert isinstance(config.engine, VllmEngineConfig)  # noqa: S101 - the only one of its kind
+    return VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
+
+
+def answer_graph(
+    shards: Sequence[ShardParcel],
+    config: Config,
+    *,
+    open_engine: Callable[[Config], ModelEngine] = open_model,
+) -> Iterator[WindowResult]:
     """decode -> gate -> engine -> parse, results as they come, in any order."""
     decoding: dict[str, Any] = {
         "batch_size": 1,
@@ -121,7 +135,7 @@ def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[Wind
             calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
             ds = planned.map_batches(look, **decoding).map_batches(
                 _ModelActor,
-                fn_constructor_args=(config, engine),
+                fn_constructor_args=(config, open_engine),
                 batch_size=WINDOWS_PER_CALL,
                 batch_format="pyarrow",
                 # Never equal to decoding's: equal CPUs fuse decoding into the actor.
@@ -139,11 +153,9 @@ def answer_graph(shards: Sequence[ShardParcel], config: Config) -> Iterator[Wind
 class _ModelActor:
     """Holds one replica of the model; answers several batches of windows at once."""
 
-    def __init__(self, config: Config, engine: VllmEngineConfig) -> None:
-        from pipeline.engine.vllm import VllmEngine  # noqa: PLC0415 - needs the vllm extra
-
+    def __init__(self, config: Config, open_engine: Callable[[Config], ModelEngine]) -> None:
         self._config = config
-        self._engine = VllmEngine(engine, task=config.task, frame=config.frame, plan=config.plan)
+        self._engine = open_engine(config)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
