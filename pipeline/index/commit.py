@@ -1,7 +1,7 @@
 """Writing: every commit replaces what it names, so that doing it twice changes nothing."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -88,31 +88,9 @@ class Writer:
             mine = _in("video_id", video_ids)
             self._finish(part, events.filter(mine), segments.filter(mine))
 
-    def replace_events(
-        self,
-        events: pa.Table,
-        ids_to_delete: Collection[str],
-        *,
-        start: datetime,
-        end: datetime,
-    ) -> None:
-        """Delete events by id and add others, in one commit: two halves become one.
-
-        Args:
-            events: what takes their place; may be empty.
-            ids_to_delete: their ``event_id``.
-            start: no deleted event starts before; bounds what is read.
-            end: every deleted event starts before.
-        """
-        self._replace_events(conform("events", events), ids_to_delete, days_between(start, end))
-
     def finished(self, task: str, fingerprint: str | None = None) -> pa.Table:
         """See ``state.finished``."""
         return state.finished(self.index, task, fingerprint)
-
-    def committed_shards(self, video_ids: Iterable[str], task: str, fingerprint: str) -> set[str]:
-        """See ``state.committed_shards``."""
-        return state.committed_shards(self.index, video_ids, task, fingerprint)
 
     def windows_of(self, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
         """See ``state.windows_of``."""

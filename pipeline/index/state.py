@@ -36,14 +36,6 @@ def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Tabl
     return index.select("videos", where, columns=_FINISHED)
 
 
-def committed_shards(
-    index: Index, video_ids: Iterable[str], task: str, fingerprint: str
-) -> set[str]:
-    """Ids of the shards of these videos that are in the index; a shard is whole or absent."""
-    where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)
-    return set(index.every_window(where, columns=["shard_id"])["shard_id"].to_pylist())
-
-
 def windows_of(index: Index, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
     """All windows of these videos, finished or not, ordered by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)

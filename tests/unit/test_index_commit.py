@@ -1,45 +1,13 @@
-"""What stands in the index after commits: once, twice, torn, at the same time."""
+"""What stands in the index after commits: once, twice, torn."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import pytest
-from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 import pipeline.index as pi
-from pipeline.index import commit, maintain
-from tests.unit.test_index_query import video
-from tests.unit.test_index_rows import US, at, event, rows
-
-DAY = 86_400.0
-
-
-def window(shard, number, start, end, **given):
-    return {
-        "window_id": f"{shard}-{number}",
-        "shard_id": shard,
-        "video_id": "v1",
-        "status": "analysed",
-        "start": at(start),
-        "end": at(end),
-        **given,
-    }
-
-
-def segment(segment_id, **given):
-    return {"segment_id": segment_id, "video_id": "v1", "start": at(0), "end": at(600), **given}
-
-
-def ids(table, column):
-    return sorted(table[column].to_pylist())
+from pipeline.index import commit
+from tests.index_rows import DAY, US, at, event, ids, rows, segment, video, window
 
 
 @pytest.fixture
@@ -54,9 +22,6 @@ def test_a_shard_written_twice_is_there_once_and_other_shards_stay(writer):
     assert ids(writer.index.windows(), "window_id") == ["a-0", "a-1", "b-0"]
     writer.write_windows(rows("windows", window("a", 9, 0, 20)))
     assert ids(writer.index.windows(), "window_id") == ["a-9", "b-0"]
-    assert writer.committed_shards(["v1"], "t", "f1") == {"a", "b"}
-    assert writer.committed_shards(["v1"], "t", "f2") == set()
-    assert writer.committed_shards(["v2"], "t", "f1") == set()
 
 
 def test_windows_of_one_shard_may_lie_on_two_dates(writer):
@@ -156,7 +121,7 @@ def test_rows_of_videos_that_are_not_finished_are_refused(writer):
         writer.finish_videos(rows("videos", video(), video("v2", task="u")))
 
 
-def test_two_halves_become_one_event_in_one_commit(writer):
+def test_events_near_a_border_are_those_of_exactly_these_cameras(writer):
     border = 16 * 3600.0  # midnight
     writer.finish_videos(
         rows("videos", video("v1", 0, border), video("v2", border, border + 600)),
@@ -164,7 +129,6 @@ def test_two_halves_become_one_event_in_one_commit(writer):
             "events",
             event("left", at(border - 5), at(border)),
             event("right", at(border), at(border + 5), video_id="v2"),
-            event("apart", at(border + 50), at(border + 60), video_id="v2"),
         ),
     )
     near = pi.events_near(
@@ -173,12 +137,6 @@ def test_two_halves_become_one_event_in_one_commit(writer):
     assert ids(near, "event_id") == ["right"]
     assert pi.events_near(writer.index, [], at(0), at(9), task="t").num_rows == 0
     assert pi.events_near(writer.index, ["cam*"], at(0), at(border), task="t").num_rows == 0
-    version = DeltaTable(writer.store.table_uri("events")).version()
-    whole = rows("events", event("whole", at(border - 5), at(border + 5)))
-    for _ in range(2):
-        writer.replace_events(whole, ["left", "right"], start=at(border - 5), end=at(border) + US)
-    assert ids(writer.index.events(), "event_id") == ["apart", "whole"]
-    assert DeltaTable(writer.store.table_uri("events")).version() == version + 2
 
 
 def test_finishing_a_later_file_may_continue_an_event_of_an_earlier_one(writer):
@@ -262,107 +220,6 @@ def test_a_reader_sees_one_generation_while_rows_are_rewritten(writer):
     assert index.windows(limit=1)["markers"].to_pylist() == [["15"]]
 
 
-# A writer of videos `first`..`last`: windows in two commits each, then the answers. It prints what
-# is acknowledged.
-_WORK = """
-import sys
-import pipeline.index as pi
-from tests.unit.test_index_commit import job_tables
-sys.stdin.readline()
-writer = pi.Writer(sys.argv[1])
-print("ready", flush=True)
-for n in range(int(sys.argv[2]), int(sys.argv[3])):
-    windows, finish = job_tables(n)
-    for part in windows:
-        writer.write_windows(part)
-    writer.finish_videos(*finish)
-    print(n, flush=True)
-"""
-
-
-def job_tables(n):
-    """Windows (two shards) and answers of one video of 100 s over midnight."""
-    name = f"v{n}"
-    start = 16 * 3600.0 - 50
-    mine = {"video_id": name, "camera": f"cam{n % 3}"}
-    windows = [
-        rows(
-            "windows",
-            *(
-                window(f"{name}-{s}", i, start + 50 * s + i, start + 50 * s + i + 1, **mine)
-                for i in range(50)
-            ),
-        )
-        for s in range(2)
-    ]
-    finish = (
-        rows("videos", video(name, start, start + 100, camera=mine["camera"])),
-        rows(
-            "events",
-            *(event(f"{name}-{i}", at(start + i), at(start + i + 3), **mine) for i in range(97)),
-        ),
-        rows("segments", segment(name, **mine)),
-    )
-    return windows, finish
-
-
-def _work(folder, first, last):
-    return subprocess.Popen(
-        [sys.executable, "-c", _WORK, folder, str(first), str(last)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _go(process):
-    process.stdin.write("go\n")
-    process.stdin.flush()
-
-
-def _assert_whole(folder, names):
-    """Each video has each of its rows exactly once."""
-    index = pi.open(folder)
-    per_video = {"windows": 100, "events": 97, "segments": 1, "videos": 1}
-    for table, count in per_video.items():
-        found = index.rows(table)
-        assert Counter(found["video_id"].to_pylist()) == dict.fromkeys(names, count), table
-    assert len(set(index.events()["event_id"].to_pylist())) == 97 * len(names)
-
-
-def test_killed_writers_lose_double_and_halve_nothing(tmp_path):
-    chance = random.Random(5)
-    folder = str(tmp_path)
-    waiting = deque()
-    for first in range(15):
-        while len(waiting) < min(3, 15 - first):  # Python starts while others are at work
-            waiting.append(_work(folder, first + len(waiting), 15))
-        process = waiting.popleft()
-        _go(process)
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0, 0.4))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    for process in waiting:
-        process.kill()
-        process.communicate()
-    done = _work(folder, 0, 15)
-    assert done.communicate("go\n", timeout=120)[0].split() == ["ready", *map(str, range(15))]
-    assert done.returncode == 0
-    _assert_whole(folder, [f"v{n}" for n in range(15)])
-
-
-@pytest.mark.parametrize("ranges", [((0, 6), (6, 12)), ((0, 6), (0, 6))])
-def test_two_writers_at_once(tmp_path, ranges):
-    """Different videos, on the same dates; and the very same videos."""
-    jobs = [_work(str(tmp_path), *some) for some in ranges]
-    for job in jobs:
-        _go(job)
-    for job, (first, last) in zip(jobs, ranges, strict=True):
-        assert job.communicate(timeout=120)[0].split() == ["ready", *map(str, range(first, last))]
-    _assert_whole(tmp_path, sorted({f"v{n}" for some in ranges for n in range(*some)}))
-
-
 def test_a_conflict_that_never_ends_is_raised(writer, monkeypatch):
     def always(*_args, **_kwargs):
         raise CommitFailedError("a concurrent transaction added new data")
@@ -371,46 +228,6 @@ def test_a_conflict_that_never_ends_is_raised(writer, monkeypatch):
     monkeypatch.setattr("pipeline.index.replace._ATTEMPTS", 3)
     with pytest.raises(CommitFailedError):
         writer.write_windows(rows("windows", window("a", 0, 0, 10)))
-
-
-def test_compaction_keeps_rows_and_sorts_them_and_vacuum_removes_what_is_left(writer):
-    for n in range(4):
-        writer.write_windows(
-            rows("windows", *(window(f"s{n}", i, i, i + 1, camera=f"cam{i % 3}") for i in range(9)))
-        )
-    before = writer.index.windows()
-    assert len(writer.index.files("windows")) == 4
-    assert maintain.compact(writer.store) == 0  # too young
-    assert maintain.compact(writer.store, settled=timedelta(0)) == 1
-    assert writer.index.windows() == before
-    (path,) = writer.index.files("windows")
-    stored = pi.open(writer.store.root).sql("SELECT camera, start FROM windows").to_pylist()
-    assert stored == sorted(stored, key=lambda row: (row["camera"], row["start"]))
-    assert maintain.vacuum(writer.store, retention_hours=0) == 4
-    assert writer.index.windows() == before
-    assert writer.index.files("windows") == [path]
-
-
-def test_compaction_never_drops_or_revives_rows_written_meanwhile(writer, monkeypatch):
-    for n in range(3):
-        writer.write_windows(rows("windows", window(f"s{n}", 0, n, n + 1)))
-    fetch = maintain.duck.fetch
-    meanwhile = [
-        rows("windows", window("s1", 7, 1, 2)),
-        rows("windows", window("new", 0, 50, 51)),
-    ]
-
-    def slow(*args):
-        found = fetch(*args)
-        if meanwhile:
-            pi.Writer(writer.store.root).write_windows(meanwhile.pop())
-        return found
-
-    monkeypatch.setattr(maintain.duck, "fetch", slow)
-    maintain.compact(writer.store, settled=timedelta(0))
-    monkeypatch.undo()
-    assert not meanwhile
-    assert ids(writer.index.windows(), "window_id") == ["new-0", "s0-0", "s1-7", "s2-0"]
 
 
 def test_what_a_reused_name_held_at_another_time_stays(writer):

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 import pipeline.index as pi
 from pipeline.index.coverage import SCHEMA, STATES, sweep
-from tests.unit.test_index_commit import window
-from tests.unit.test_index_query import video
-from tests.unit.test_index_rows import T0, US, at, rows
+from tests.index_rows import T0, US, at, rows, video, window
 
 
 def states(table, camera="cam1"):

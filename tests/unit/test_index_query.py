@@ -14,20 +14,7 @@ import pipeline.index as pi
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.index.store import VERSION_PROPERTY
 from pipeline.schema import TABLES
-from tests.unit.test_index_rows import T0, US, at, event, rows
-
-
-def video(video_id="v1", start=0.0, end=600.0, **given):
-    return {
-        "video_id": video_id,
-        "uri": f"{video_id}.mp4",
-        "status": "done",
-        "start": at(start),
-        "end": at(end),
-        "clock": "path",
-        "footage": [{"start": at(start), "end": at(end)}],
-        **given,
-    }
+from tests.index_rows import T0, US, at, event, rows, video
 
 
 @pytest.fixture(scope="module")

@@ -1,46 +1,13 @@
-"""Rows for the tests of the index, and the rule of what may be written."""
+"""The rule of what may be written."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 
 import pyarrow as pa
 import pytest
 
 from pipeline.index.strict import conform
-from pipeline.schema import EVENTS, TABLES
-
-T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-US = timedelta(microseconds=1)
-
-
-def at(seconds: float) -> datetime:
-    return T0 + timedelta(microseconds=round(seconds * 1_000_000))
-
-
-def _default(kind):
-    if pa.types.is_string(kind):
-        return ""
-    if pa.types.is_floating(kind):
-        return 0.0
-    if pa.types.is_integer(kind):
-        return 0
-    return T0 if pa.types.is_timestamp(kind) else []
-
-
-def rows(name, *given):
-    """A table of ``name``; what is not given is empty, ``date`` follows from ``start``."""
-    schema = TABLES[name]
-    filled = [
-        {f.name: None if f.nullable else _default(f.type) for f in schema}
-        | {"task": "t", "fingerprint": "f1", "camera": "cam1"}
-        | one
-        | {"date": one["start"].astimezone(UTC).date()}
-        for one in given
-    ]
-    return pa.Table.from_pylist(filled, schema=schema)
-
-
-def event(event_id, start, end, **given):
-    return {"event_id": event_id, "start": start, "end": end, "video_id": "v1", **given}
+from pipeline.schema import EVENTS
+from tests.index_rows import at, event, rows
 
 
 def test_rows_of_the_declared_types_pass_and_come_sorted():

@@ -1,0 +1,75 @@
+"""Rows of the index with plain values, for tests that care about one or two of them."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+
+from pipeline.schema import TABLES
+
+T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+US = timedelta(microseconds=1)
+DAY = 86_400.0
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(microseconds=round(seconds * 1_000_000))
+
+
+def _default(kind):
+    if pa.types.is_string(kind):
+        return ""
+    if pa.types.is_floating(kind):
+        return 0.0
+    if pa.types.is_integer(kind):
+        return 0
+    return T0 if pa.types.is_timestamp(kind) else []
+
+
+def rows(name, *given):
+    """A table of ``name``; what is not given is empty, ``date`` follows from ``start``."""
+    schema = TABLES[name]
+    filled = [
+        {f.name: None if f.nullable else _default(f.type) for f in schema}
+        | {"task": "t", "fingerprint": "f1", "camera": "cam1"}
+        | one
+        | {"date": one["start"].astimezone(UTC).date()}
+        for one in given
+    ]
+    return pa.Table.from_pylist(filled, schema=schema)
+
+
+def event(event_id, start, end, **given):
+    return {"event_id": event_id, "start": start, "end": end, "video_id": "v1", **given}
+
+
+def video(video_id="v1", start=0.0, end=600.0, **given):
+    return {
+        "video_id": video_id,
+        "uri": f"{video_id}.mp4",
+        "status": "done",
+        "start": at(start),
+        "end": at(end),
+        "clock": "path",
+        "footage": [{"start": at(start), "end": at(end)}],
+        **given,
+    }
+
+
+def window(shard, number, start, end, **given):
+    return {
+        "window_id": f"{shard}-{number}",
+        "shard_id": shard,
+        "video_id": "v1",
+        "status": "analysed",
+        "start": at(start),
+        "end": at(end),
+        **given,
+    }
+
+
+def segment(segment_id, **given):
+    return {"segment_id": segment_id, "video_id": "v1", "start": at(0), "end": at(600), **given}
+
+
+def ids(table, column):
+    return sorted(table[column].to_pylist())
