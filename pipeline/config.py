@@ -5,6 +5,8 @@ A YAML file is whole: no inheritance. Unknown keys are refused, ``None`` means o
 
 import hashlib
 import json
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -22,6 +24,7 @@ from pydantic import (
 
 from pipeline.errors import ConfigError
 from pipeline.task import SIGNALS_TASK, Task
+from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 from pipeline.weights import weights_id
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
@@ -40,6 +43,8 @@ class SourcesConfig(_Section):
     templates: tuple[str, ...] = (
         "{camera}_{start:%Y%m%dT%H%M%S%z}",
         "{camera}/{start:%Y%m%dT%H%M%S%z}",
+        "{camera}_{start:%Y%m%dT%H%M%S.%f%z}",
+        "{camera}/{start:%Y%m%dT%H%M%S.%f%z}",
     )
     """Matched against the end of the path without its extension; ``/`` separates folders."""
     regexes: tuple[str, ...] = ()
@@ -48,6 +53,8 @@ class SourcesConfig(_Section):
     """For every file whose path names none; None takes the file's own name."""
     timezone: str = "UTC"
     """IANA zone of times written without one."""
+    ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
+    """Which of the two is meant in the hour that comes twice when summer time ends."""
 
     @field_validator("timezone")
     @classmethod
@@ -57,6 +64,41 @@ class SourcesConfig(_Section):
         except (KeyError, ValueError) as exc:
             raise ValueError(f"{name!r} is no IANA time zone; try Europe/Berlin") from exc
         return name
+
+
+class CameraClock(_Section):
+    """What must be added to the time that a camera's clock shows to get UTC."""
+
+    offset_s: float = Field(default=0.0, ge=-1e10, le=1e10)
+    rate_ppm: float = Field(default=0.0, ge=-100_000, le=100_000)
+    """Microseconds per second that passed: positive for a clock that runs slow."""
+    since: datetime | None = None
+    """When the clock was right (before ``offset_s``) and has drifted since. Without it the start of
+    every file is right, and ``rate_ppm`` counts from there."""
+
+    @property
+    def correction(self) -> ClockCorrection:
+        """The same in integers; ``since`` is UTC where it names no zone."""
+        since = self.since
+        if since is not None and since.tzinfo is None:
+            since = since.replace(tzinfo=UTC)
+        return ClockCorrection(
+            offset_ns=seconds_to_ns(self.offset_s),
+            rate_ppb=round(self.rate_ppm * 1000),
+            since_ns=None if since is None else datetime_to_ns(since),
+        )
+
+
+class ClockConfig(CameraClock):
+    """How far the cameras' clocks are to be believed."""
+
+    cameras: dict[str, CameraClock] = Field(default_factory=dict)
+    """By camera name or glob; the first that matches takes the place of the values above."""
+
+    def of(self, camera: str) -> ClockCorrection:
+        """What holds for one camera."""
+        found = (own for name, own in self.cameras.items() if fnmatchcase(camera, name))
+        return next(found, self).correction
 
 
 class SampleConfig(_Section):
@@ -178,6 +220,7 @@ class Config(_Section):
     """Folder or URL of the index, where the command line names none."""
     task: Task = SIGNALS_TASK
     sources: SourcesConfig = SourcesConfig()
+    clock: ClockConfig = ClockConfig()
     sample: SampleConfig = SampleConfig()
     frame: FrameConfig = FrameConfig()
     decode: DecodeConfig = DecodeConfig()
@@ -209,11 +252,14 @@ class Config(_Section):
 
     @property
     def fingerprint(self) -> str:
-        """Names everything but the content that decides what a row says.
+        """Names everything that decides what a row says, but for what names the video itself.
 
-        A model folder counts by what it holds, wherever it lies.
+        A model folder counts by what it holds, wherever it lies. Content, camera and corrected
+        clock are in ``video_id``: setting one clock does not send all cameras back to the model.
         """
-        kept = self.model_dump(mode="json", exclude={"index", "sources", "commit", "cluster"})
+        kept = self.model_dump(
+            mode="json", exclude={"index", "sources", "clock", "commit", "cluster"}
+        )
         for throughput_only in ("replicas", "max_concurrency"):
             kept["engine"].pop(throughput_only, None)
         if isinstance(self.engine, VllmEngineConfig):

@@ -1,7 +1,7 @@
 """The frozen records that cross a stage border. Nothing here does work.
 
-Media time is nanoseconds since ``Video.origin_pts`` (the container's start); wall-clock time is
-``Video.start_ns`` + media time. Every range is half-open.
+Media time is nanoseconds since ``Video.origin_pts`` (the container's start); ``Video.utc`` turns it
+into wall-clock time, and nothing else does. Every range is half-open.
 """
 
 import hashlib
@@ -12,7 +12,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.timebase import BoolArray, Int64Array, TimeRange, pts_to_ns
+from pipeline.timebase import (
+    UNCORRECTED,
+    BoolArray,
+    ClockCorrection,
+    Int64Array,
+    TimeRange,
+    pts_to_ns,
+)
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
 WindowStatus = Literal["analysed", "quiet", "failed"]
@@ -34,9 +41,10 @@ class Source:
     """Changes when the content may have: the store's etag, or mtime of a local file."""
     camera: str
     start_ns: int | None
-    """UTC of media time 0 if a path or sidecar says so."""
+    """UTC of media time 0 if a path or sidecar says so, by the camera's own clock."""
     clock: Clock
     mtime_ns: int | None = None
+    warnings: tuple[str, ...] = ()
     problem: str = ""
 
 
@@ -53,7 +61,7 @@ class Video:
     camera: str
     clock: Clock
     start_ns: int
-    """UTC of media time 0."""
+    """UTC of media time 0, corrected."""
     stream_index: int
     codec: str
     width: int
@@ -68,6 +76,7 @@ class Video:
     """Media time in which a frame is on screen; more than one where the stream has gaps."""
     num_frames: int
     num_keyframes: int
+    correction: ClockCorrection = UNCORRECTED
     warnings: tuple[str, ...] = ()
 
     @property
@@ -78,6 +87,15 @@ class Video:
     def media_ns(self, pts: int) -> int:
         """Media time of a tick."""
         return pts_to_ns(pts - self.origin_pts, self.time_base)
+
+    def utc_ns(self, media_ns: int) -> int:
+        """Wall clock at a media time."""
+        return self.start_ns + self.correction.elapsed_ns(media_ns)
+
+    def utc(self, media: TimeRange) -> TimeRange:
+        """Wall clock of a stretch of media time; what touches goes on touching."""
+        start_ns = self.utc_ns(media.start_ns)
+        return TimeRange(start_ns, max(self.utc_ns(media.end_ns), start_ns + 1))
 
 
 NO_PTS = np.iinfo(np.int64).min

@@ -50,7 +50,7 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
     """Rows of ``windows``."""
     rows = [
         {
-            **_range(video.camera, result.span.shifted(video.start_ns)),
+            **_range(video.camera, video.utc(result.span)),
             **_media(video.video_id, video.uri, result.span),
             "status": result.status,
             "window_id": result.window_id,
@@ -193,7 +193,7 @@ def video_row(
     """Row of ``videos`` for a video whose windows are all in."""
     statuses = [result.status for result in results]
     return {
-        **_range(video.camera, video.span.shifted(video.start_ns)),
+        **_range(video.camera, video.utc(video.span)),
         "status": status,
         "video_id": video.video_id,
         "uri": video.uri,
@@ -202,6 +202,7 @@ def video_row(
         "content_id": video.content_id,
         "clock": video.clock,
         "clock_start": _at(video.start_ns),
+        "clock_correction": str(video.correction),
         "codec": video.codec,
         "width": video.width,
         "height": video.height,
@@ -210,8 +211,8 @@ def video_row(
         "num_frames": video.num_frames,
         "video_s": _s(sum(footage.duration_ns for footage in video.footage)),
         "footage": [
-            {"start": _at(video.start_ns + f.start_ns), "end": _at(video.start_ns + f.end_ns)}
-            for f in video.footage
+            {"start": _at(shown.start_ns), "end": _at(shown.end_ns)}
+            for shown in map(video.utc, video.footage)
         ],
         "num_shards": num_shards,
         "num_windows_analysed": statuses.count("analysed"),
@@ -243,6 +244,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
         "content_id": "",
         "clock": source.clock,
         "clock_start": _at(start_ns),
+        "clock_correction": "",
         "codec": "",
         "width": 0,
         "height": 0,

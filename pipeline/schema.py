@@ -123,6 +123,8 @@ VIDEOS = pa.schema(
         _required("clock", pa.string()),
         # UTC of media time 0: start = clock_start + first frame.
         _required("clock_start", _TIME),
+        # What was added to the camera's clock for that, and to the time since; "" if nothing.
+        _required("clock_correction", pa.string()),
         _required("codec", pa.string()),
         _required("width", pa.int32()),
         _required("height", pa.int32()),

@@ -119,7 +119,7 @@ def _hull(first: TimeRange, then: TimeRange) -> TimeRange:
 
 
 def _single(video: Video, one: Observation, task: str) -> Event:
-    span = one.span.shifted(video.start_ns)
+    span = video.utc(one.span)
     return Event(
         event_id=make_id(video.video_id, task, one.window_id, one.span, one.label, one.fields),
         camera=video.camera,
@@ -128,8 +128,7 @@ def _single(video: Video, one: Observation, task: str) -> Event:
         text=one.text,
         confidence=one.confidence,
         boxes=tuple(
-            Box(at_ns=b.at_ns + video.start_ns, x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1)
-            for b in one.boxes
+            Box(at_ns=video.utc_ns(b.at_ns), x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in one.boxes
         ),
         fields=one.fields,
         parts=(Part(video_id=video.video_id, uri=video.uri, span=span, media=one.span),),

@@ -52,7 +52,7 @@ def _segment(
         video_id=video.video_id,
         uri=video.uri,
         level=level,
-        span=media.shifted(video.start_ns),
+        span=video.utc(media),
         media=media,
         text=text,
         window_ids=window_ids,

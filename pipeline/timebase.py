@@ -11,6 +11,7 @@ import numpy.typing as npt
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
+_BILLION = 1_000_000_000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,6 +43,44 @@ class TimeRange:
     def shifted(self, by_ns: int) -> "TimeRange":
         """The same range, ``by_ns`` later."""
         return TimeRange(self.start_ns + by_ns, self.end_ns + by_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockCorrection:
+    """What a camera's clock lacks: ``utc = t + offset_ns + (t - since_ns) * rate_ppb / 10**9``.
+
+    Without ``since_ns`` the clock was right whenever a file began, and only the time inside a file
+    is stretched. All of it is integer arithmetic, rounded down.
+    """
+
+    offset_ns: int = 0
+    rate_ppb: int = 0
+    """Billionths; more than -10**9, so that time goes on."""
+    since_ns: int | None = None
+
+    def utc_ns(self, camera_ns: int) -> int:
+        """UTC at which the camera's clock showed ``camera_ns`` as it began a file."""
+        drifted_ns = 0 if self.since_ns is None else camera_ns - self.since_ns
+        return camera_ns + self.offset_ns + drifted_ns * self.rate_ppb // _BILLION
+
+    def elapsed_ns(self, media_ns: int) -> int:
+        """How long ``media_ns`` of a recording really took."""
+        return media_ns + media_ns * self.rate_ppb // _BILLION
+
+    def media_ns(self, elapsed_ns: int) -> int:
+        """The first media time at which ``elapsed_ns`` have really passed."""
+        return -(-elapsed_ns * _BILLION // (_BILLION + self.rate_ppb))
+
+    def __str__(self) -> str:
+        """As the ``videos`` table tells it; empty where nothing is corrected."""
+        offset = f"{self.offset_ns:+d} ns" if self.offset_ns else ""
+        rate = f"{self.rate_ppb:+d} ppb" if self.rate_ppb else ""
+        if rate and self.since_ns is not None:
+            rate += f" since {ns_to_datetime(self.since_ns).isoformat()}"
+        return ", ".join(filter(None, (offset, rate)))
+
+
+UNCORRECTED = ClockCorrection()
 
 
 def pts_to_ns(pts: int, time_base: Fraction) -> int:

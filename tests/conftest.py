@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("timereel", deadline=None)
+hypothesis.settings.load_profile("timereel")
 
 ROOT = Path(__file__).parents[1]
 LOBBY = ROOT / "pipeline" / "demo" / "lobby.mp4"

@@ -6,8 +6,9 @@ call does only what is missing: finished videos are skipped, committed shards no
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 import structlog
@@ -30,7 +31,7 @@ from pipeline.rows import (
     window_results,
     windows_table,
 )
-from pipeline.timebase import NS_PER_US, ns_to_datetime, seconds_to_ns
+from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime, seconds_to_ns
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class _Run:
         rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
         finished = [row for row in rows if row["status"] != "failed"]
         self.finished_ids = {row["video_id"] for row in finished}
-        self.finished_files = {(row["uri"], row["num_bytes"], row["etag"]) for row in finished}
+        self.finished_files = {_as_indexed(row) for row in finished}
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
 
@@ -92,7 +93,7 @@ class _Run:
         todo = [
             source
             for source in sources
-            if (source.uri, source.num_bytes, source.etag) not in self.finished_files
+            if _as_listed(source, self.config.clock.of(source.camera)) not in self.finished_files
         ]
         self.report.videos_skipped += len(sources) - len(todo)
         self.on_progress(self.report)
@@ -203,7 +204,7 @@ class _Run:
     def _neighbours(self, whole_videos: Sequence[WholeVideo]) -> pa.Table:
         """Rows of events that may go on in these videos, or that run through them."""
         gap_ns = seconds_to_ns(self.config.stitch.max_gap_s) + NS_PER_US
-        spans = [whole.video.span.shifted(whole.video.start_ns) for whole in whole_videos]
+        spans = [whole.video.utc(whole.video.span) for whole in whole_videos]
         return events_near(
             self.index.open(),
             {whole.video.camera for whole in whole_videos},
@@ -211,3 +212,19 @@ class _Run:
             ns_to_datetime(max(span.end_ns for span in spans) + gap_ns),
             task=self.config.task.name,
         )
+
+
+def _as_indexed(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a file was when it was indexed: its bytes, its camera and what was said of its time."""
+    told = row["clock_start"] if row["clock"] in ("path", "sidecar") else None
+    content = row["uri"], row["num_bytes"], row["etag"]
+    return (*content, row["camera"], row["clock_correction"], told)
+
+
+def _as_listed(source: Source, correction: ClockCorrection) -> tuple[Any, ...]:
+    """The same of a file as it is now; a name or a clock set right makes it another."""
+    told = None
+    if source.start_ns is not None:
+        told = ns_to_datetime(correction.utc_ns(source.start_ns))
+    content = source.uri, source.num_bytes, source.etag
+    return (*content, source.camera, str(correction), told)

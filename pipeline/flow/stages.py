@@ -51,7 +51,12 @@ def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
     if source.problem:
         return Failure(source=source, error=f"{source.uri}: {source.problem}")
     try:
-        video, packets = probe(source, sample=config.sample, decode=config.decode)
+        video, packets = probe(
+            source,
+            sample=config.sample,
+            decode=config.decode,
+            correction=config.clock.of(source.camera),
+        )
     except SourceError as exc:
         return Failure(source=source, error=str(exc))
     shards = plan_shards(video, packets, sample=config.sample, plan=config.plan)

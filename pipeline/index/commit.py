@@ -62,9 +62,10 @@ class Writer:
         Of each (video_id, task) in ``videos``: events and segments of every fingerprint are
         replaced, windows of other fingerprints go, and last comes the videos row, the sign that
         the rest is there. An earlier failure of the same uri and task goes too, and so does an
-        earlier content whose time overlaps: the file has grown or was repaired. What the same
-        name held at another time stays: recorders use their names again. After a crash the same
-        call puts everything right.
+        earlier content whose time overlaps (the file has grown or was repaired), or the same
+        content at another time (its clock was set right). What else the same name held at another
+        time stays: recorders use their names again. After a crash the same call puts everything
+        right.
 
         Args:
             videos: all of one task.
@@ -131,7 +132,10 @@ class Writer:
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
         """Rows of the same videos, or of what the uris of those that succeeded held then."""
-        where = _same_files(_ids(videos, "video_id"), videos, or_if="status = 'failed'")
+        set_right = "content_id = done_content AND content_id <> ''"
+        where = _same_files(
+            _ids(videos, "video_id"), videos, or_if=f"status = 'failed' OR {set_right}"
+        )
         where.add("task = ?", task)
         return self.index.select("videos", where, columns=["date", "start", "end", "video_id"])
 
@@ -160,14 +164,15 @@ def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
     return Where().add(
         f"""(video_id IN (SELECT unnest(?::VARCHAR[])) OR EXISTS (
             SELECT 1 FROM (
-                SELECT unnest(?::VARCHAR[]) AS done_uri, unnest(?::BIGINT[]) AS start_us,
-                    unnest(?::BIGINT[]) AS end_us
+                SELECT unnest(?::VARCHAR[]) AS done_uri, unnest(?::VARCHAR[]) AS done_content,
+                    unnest(?::BIGINT[]) AS start_us, unnest(?::BIGINT[]) AS end_us
             ) WHERE done_uri = uri AND (
                 "start" < make_timestamptz(end_us) AND "end" > make_timestamptz(start_us)
                 OR {or_if}
             )))""",  # noqa: S608 - or_if is a constant of this module
         sorted(video_ids),
         done["uri"].to_pylist(),
+        done["content_id"].to_pylist(),
         *times,
     )
 

@@ -19,6 +19,9 @@ _FINISHED = (
     "camera",
     "start",
     "end",
+    "clock",
+    "clock_start",
+    "clock_correction",
     "task",
     "fingerprint",
 )
@@ -27,8 +30,8 @@ _FINISHED = (
 def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Table:
     """The videos rows of a task, failed ones too: done is what still has size and etag.
 
-    Columns video_id, uri, num_bytes, etag, status, error, camera, start, end, task, fingerprint.
-    Without ``fingerprint`` those of every one.
+    Columns video_id, uri, num_bytes, etag, status, error, camera, start, end, clock, clock_start,
+    clock_correction, task, fingerprint. Without ``fingerprint`` those of every one.
     """
     where = _of_task(task)
     if fingerprint is not None:

@@ -18,7 +18,7 @@ from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.order import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
 from pipeline.records import NO_PTS, PacketIndex, Source, Video, make_id
-from pipeline.timebase import Int64Array
+from pipeline.timebase import UNCORRECTED, ClockCorrection, Int64Array
 
 # Where nothing has come out by then, only keyframes are tried.
 _MAX_PACKETS_TO_FIRST_PICTURE = 1000
@@ -27,9 +27,19 @@ _MICROSECONDS = 1_000_000
 
 
 def probe(
-    source: Source, *, sample: SampleConfig, decode: DecodeConfig
+    source: Source,
+    *,
+    sample: SampleConfig,
+    decode: DecodeConfig,
+    correction: ClockCorrection = UNCORRECTED,
 ) -> tuple[Video, PacketIndex]:
     """Read every packet of the main video stream once.
+
+    Args:
+        source: as listed.
+        sample: what is a gap in the footage.
+        decode: limits.
+        correction: of the camera's clock.
 
     Raises:
         SourceError: the file cannot be used; names it, the cause and the way out.
@@ -52,8 +62,11 @@ def probe(
         )
         if not len(packets.shown_pts):
             raise SourceError(_nothing_shown(uri, len(packets)))
-        video = _describe(source, container, scan, packets, durations, sample=sample)
-        return replace(video, warnings=(*scan.warnings, *warnings, *video.warnings)), packets
+        video = _describe(
+            source, container, scan, packets, durations, sample=sample, correction=correction
+        )
+        told = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
+        return replace(video, warnings=told), packets
 
 
 def _describe(
@@ -64,6 +77,7 @@ def _describe(
     durations: Int64Array,
     *,
     sample: SampleConfig,
+    correction: ClockCorrection,
 ) -> Video:
     stream, picture = scan.stream, scan.check_picture()
     shown_pts = packets.shown_pts
@@ -80,9 +94,15 @@ def _describe(
         max_gap_s=sample.max_gap_s,
     )
     created = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
-    start_ns, clock = camera_clock(source, created, timeline.footage[-1].end_ns)
+    camera_ns, clock = camera_clock(source, created, timeline.footage[-1].end_ns)
+    start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
     return Video(
-        video_id=make_id(scan.content_id, source.camera, start_ns if clock in _CLOCK_IN_ID else ""),
+        video_id=make_id(
+            scan.content_id,
+            source.camera,
+            start_ns if clock in _CLOCK_IN_ID else "",
+            *filter(None, [str(correction)]),
+        ),
         content_id=scan.content_id,
         uri=source.uri,
         num_bytes=source.num_bytes,
@@ -100,6 +120,7 @@ def _describe(
         footage=timeline.footage,
         num_frames=len(shown_pts),
         num_keyframes=int(np.sum(packets.keyframe & ~packets.discard)),
+        correction=correction,
         warnings=((same_time,) if repeated else ()) + timeline.warnings,
     )
 

@@ -83,3 +83,27 @@ def test_every_shipped_config_is_valid(path):
 def test_a_wrong_time_zone_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no IANA time zone"):
         load_config(write(tmp_path, "sources: {timezone: Mars/Olympus}"))
+
+
+def test_the_first_camera_that_matches_has_its_own_clock():
+    clock = Config.model_validate(
+        {
+            "clock": {
+                "offset_s": 1.5,
+                "cameras": {
+                    "gate-2": {"offset_s": -3},
+                    "gate*": {"rate_ppm": 12.5, "since": "2026-03-01T00:00:00"},
+                },
+            }
+        }
+    ).clock
+    assert clock.of("yard").offset_ns == 1_500_000_000
+    assert (clock.of("gate-2").offset_ns, clock.of("gate-2").rate_ppb) == (-3_000_000_000, 0)
+    drifting = clock.of("gate-7")
+    assert (drifting.offset_ns, drifting.rate_ppb) == (0, 12_500)
+    assert drifting.since_ns == 1_772_323_200 * 10**9
+
+
+def test_one_cameras_clock_does_not_send_the_others_back_to_the_model():
+    corrected = Config.model_validate({"clock": {"cameras": {"gate": {"offset_s": 2}}}})
+    assert corrected.fingerprint == Config().fingerprint

@@ -236,3 +236,18 @@ def test_what_a_reused_name_held_at_another_time_stays(writer):
     later = video("tuesday", 600, 1200, uri="latest.mp4")
     writer.finish_videos(rows("videos", later))
     assert ids(writer.index.videos(), "video_id") == ["monday", "tuesday"]
+
+
+def test_a_recording_whose_clock_was_set_right_moves_and_leaves_nothing_behind(writer):
+    wrong = video("wrong", 0, 600, uri="a.mp4", content_id="c")
+    writer.write_windows(rows("windows", window("a", 0, 0, 600, video_id="wrong", uri="a.mp4")))
+    writer.finish_videos(
+        rows("videos", wrong), rows("events", event("e1", at(1), at(2), video_id="wrong"))
+    )
+    right = video("right", 3600, 4200, uri="a.mp4", content_id="c")
+    writer.finish_videos(
+        rows("videos", right), rows("events", event("e2", at(3601), at(3602), video_id="right"))
+    )
+    assert ids(writer.index.videos(), "video_id") == ["right"]
+    assert ids(writer.index.events(), "event_id") == ["e2"]
+    assert writer.index.windows().num_rows == 0

@@ -15,6 +15,7 @@ from pipeline.config import DecodeConfig, FrameConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.media import decode_frames, probe
 from pipeline.records import PacketIndex, Source, Video
+from pipeline.timebase import ClockCorrection, TimeRange
 from tests.videos import footage_dir, make_video, number_in, source_of
 
 SECOND = 1_000_000_000
@@ -43,6 +44,21 @@ def test_media_time_zero_is_what_a_player_calls_zero(tmp_path: Path, suffix: str
         start_ns = (container.start_time or 0) * 1000
     first_ns = packets.shown_pts[0] * SECOND * video.time_base
     assert video.span.start_ns == pytest.approx(float(first_ns) - start_ns, abs=1_000_000)
+
+
+def test_a_corrected_clock_moves_the_start_stretches_the_rest_and_names_another_video(
+    tmp_path: Path,
+) -> None:
+    source = source_of(make_video(tmp_path / "a.mp4"), start_ns=10 * SECOND, clock="path")
+    plain, _ = look(source)
+    correction = ClockCorrection(offset_ns=2 * SECOND, rate_ppb=100_000_000, since_ns=0)
+    video, _ = probe(source, sample=SampleConfig(), decode=DecodeConfig(), correction=correction)
+    assert video.start_ns == 13 * SECOND
+    assert video.utc(TimeRange(SECOND, 2 * SECOND)) == TimeRange(
+        13 * SECOND + 1_100_000_000, 13 * SECOND + 2_200_000_000
+    )
+    assert (plain.start_ns, plain.content_id) == (10 * SECOND, video.content_id)
+    assert plain.video_id != video.video_id
 
 
 def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import fsspec
 import pytest
 
 from pipeline.config import SourcesConfig
-from pipeline.errors import ConfigError, NoSourcesError
+from pipeline.errors import ConfigError, NoSourcesError, SourceError
 from pipeline.sources import from_path, list_sources
 from pipeline.timebase import ns_to_datetime
 
@@ -17,8 +17,8 @@ def at(*parts):
 
 
 def start_of(uri, **settings):
-    camera, start_ns = from_path(uri, SourcesConfig(**settings))
-    return camera, None if start_ns is None else ns_to_datetime(start_ns)
+    told = from_path(uri, SourcesConfig(**settings))
+    return told.camera, None if told.start_ns is None else ns_to_datetime(told.start_ns)
 
 
 def listed(*locations, config=CONFIG):
@@ -54,6 +54,8 @@ def test_times_without_a_zone_are_in_the_configured_one():
     [
         ("{camera}-{start:epoch_s}", "c-1773478800.mp4"),
         ("{camera}-{start:epoch_ms}", "c-1773478800000.mp4"),
+        ("{camera}-{start:epoch_us}", "c-1773478800000000.mp4"),
+        ("{camera}-{start:epoch_ns}", "c-1773478800000000000.mp4"),
     ],
 )
 def test_epoch_names_are_read(template, name):
@@ -85,11 +87,99 @@ def test_a_sidecar_fills_what_the_name_does_not_say(tmp_path):
     assert ns_to_datetime(source.start_ns) == at(2026, 3, 14, 9)
 
 
-def test_a_broken_sidecar_says_what_it_must_hold(tmp_path):
-    (tmp_path / "clip.mp4").write_bytes(b"x")
+def test_a_broken_sidecar_fails_its_own_video_and_says_what_it_must_hold(tmp_path):
+    for name in ("clip.mp4", "other.mp4"):
+        (tmp_path / name).write_bytes(b"x")
     (tmp_path / "clip.json").write_text('{"start": "yesterday"}')
-    with pytest.raises(ConfigError, match="must hold"):
-        listed(tmp_path / "clip.mp4")
+    broken, fine = listed(tmp_path)
+    assert "clip.json must hold" in broken.problem
+    assert fine.problem == ""
+
+
+LOCAL = ("{camera}_{start:%Y%m%d%H%M%S}",)
+
+
+def test_the_hour_that_comes_twice_is_the_earlier_one_unless_told_and_says_so():
+    # On 2026-10-25 at 03:00 CEST (01:00 UTC) the clocks of Berlin go back to 02:00.
+    name, berlin = "c_20261025023000.mp4", {"templates": LOCAL, "timezone": "Europe/Berlin"}
+    assert start_of(name, **berlin)[1] == at(2026, 10, 25, 0, 30)
+    assert start_of(name, **berlin, ambiguous="later")[1] == at(2026, 10, 25, 1, 30)
+    [warning] = from_path(name, SourcesConfig(**berlin)).warnings
+    assert "comes twice in Europe/Berlin; the earlier was taken" in warning
+    with pytest.raises(SourceError, match="comes twice"):
+        start_of(name, **berlin, ambiguous="refuse")
+
+
+@pytest.mark.parametrize(
+    ("digits", "utc"),
+    [
+        ("20261025015959", at(2026, 10, 24, 23, 59, 59)),
+        ("20261025030000", at(2026, 10, 25, 2)),
+        ("20260329015959", at(2026, 3, 29, 0, 59, 59)),
+        ("20260329030000", at(2026, 3, 29, 1)),
+    ],
+)
+def test_times_on_the_borders_of_a_changed_hour_are_plain(digits, utc):
+    told = from_path(f"c_{digits}.mp4", SourcesConfig(templates=LOCAL, timezone="Europe/Berlin"))
+    assert (ns_to_datetime(told.start_ns), told.warnings) == (utc, ())
+
+
+def test_a_local_time_that_does_not_exist_fails_its_file_with_a_way_out(tmp_path):
+    for digits in ("20260329020000", "20260329025959", "20260329033000"):
+        (tmp_path / f"c_{digits}.mp4").write_bytes(b"x")
+    config = SourcesConfig(templates=LOCAL, timezone="Europe/Berlin")
+    problems = {s.uri[-18:-4]: s.problem for s in listed(tmp_path, config=config)}
+    for digits in ("20260329020000", "20260329025959"):
+        assert "does not exist in Europe/Berlin" in problems[digits]
+        assert "Etc/GMT-1" in problems[digits]
+    assert problems["20260329033000"] == ""
+
+
+def test_a_time_with_an_offset_is_never_ambiguous():
+    assert start_of("c_20261025T023000+0100.mp4", timezone="Europe/Berlin")[1] == at(
+        2026, 10, 25, 1, 30
+    )
+
+
+def test_milliseconds_in_a_name_are_kept_exactly():
+    assert start_of("cam01_20260314T090000.123Z.mp4") == (
+        "cam01",
+        at(2026, 3, 14, 9, 0, 0, 123_000),
+    )
+
+
+TELEMETRY = {
+    "2023-09-07 10:11:12.345": at(2023, 9, 7, 8, 11, 11, 345_000),
+    "2019-09-25 10:22:35,118,697": at(2019, 9, 25, 8, 22, 34, 118_697),
+    "HOME(149.02,-20.25) 2017.08.05 14:11:51": at(2017, 8, 5, 12, 11, 50),
+}
+
+
+@pytest.mark.parametrize("line", TELEMETRY)
+def test_the_telemetry_of_a_drone_tells_when_its_video_began(tmp_path, line):
+    (tmp_path / "DJI_0001.MP4").write_bytes(b"x")
+    (tmp_path / "DJI_0001.SRT").write_text(
+        f"1\n00:00:01,000 --> 00:00:01,033\n<font size=28>FrameCnt: 1\n{line}\n[iso: 100]\n\n"
+        "2\n00:00:01,033 --> 00:00:01,066\n2030-01-01 00:00:00.000\n"
+    )
+    [source] = listed(tmp_path, config=SourcesConfig(timezone="Europe/Berlin"))
+    assert (source.clock, source.camera) == ("sidecar", "DJI_0001")
+    assert ns_to_datetime(source.start_ns) == TELEMETRY[line]
+
+
+def test_subtitles_without_a_time_are_no_telemetry_and_no_failure(tmp_path):
+    (tmp_path / "talk.mp4").write_bytes(b"x")
+    (tmp_path / "talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nHello in 2026\n")
+    [source] = listed(tmp_path)
+    assert (source.start_ns, source.problem) == (None, "")
+
+
+def test_a_sidecar_beside_a_remote_video_is_found():
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/noted/clip.mp4", b"xyz")
+    memory.pipe("/noted/clip.json", b'{"camera": "lobby", "start": "2026-03-14T09:00:00Z"}')
+    [source] = listed("memory://noted")
+    assert (source.camera, source.clock) == ("lobby", "sidecar")
 
 
 def test_a_folder_is_searched_for_videos_only_and_sorted_by_camera_and_time(tmp_path):

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.timebase import (
+    UNCORRECTED,
+    ClockCorrection,
     TimeRange,
     datetime_to_ns,
     fps_fraction,
@@ -89,3 +91,40 @@ def test_ticks_too_large_for_64_bit_products_still_count_right():
     shown = np.array([0, 2**60, 2**60 + 1], dtype=np.int64)
     taken = on_grid(shown, 2**60 + 2, step=Fraction(7, 1001), origin_pts=0)
     assert list(taken) == [1, 1, 1]
+
+
+HOUR_NS = 3600 * 10**9
+
+
+def test_a_clock_that_loses_fifty_millionths_is_put_right_to_the_nanosecond():
+    slow = ClockCorrection(offset_ns=-7, rate_ppb=50_000, since_ns=10 * HOUR_NS)
+    assert slow.utc_ns(10 * HOUR_NS) == 10 * HOUR_NS - 7
+    assert slow.utc_ns(34 * HOUR_NS) == 34 * HOUR_NS - 7 + 4_320_000_000
+    assert slow.elapsed_ns(HOUR_NS) == HOUR_NS + 180_000_000
+    assert ClockCorrection(rate_ppb=50_000).utc_ns(34 * HOUR_NS) == 34 * HOUR_NS
+
+
+def test_an_uncorrected_clock_is_what_it_shows():
+    assert (UNCORRECTED.utc_ns(5), UNCORRECTED.elapsed_ns(7), str(UNCORRECTED)) == (5, 7, "")
+
+
+def test_a_correction_tells_itself():
+    since = datetime_to_ns(datetime(2026, 3, 1, tzinfo=UTC))
+    told = str(ClockCorrection(offset_ns=-1_500_000_000, rate_ppb=50_000, since_ns=since))
+    assert told == "-1500000000 ns, +50000 ppb since 2026-03-01T00:00:00+00:00"
+
+
+@given(
+    rate_ppb=st.integers(-100_000_000, 100_000_000),
+    media_ns=st.lists(st.integers(0, 10**15), min_size=2, max_size=20),
+)
+def test_corrected_time_keeps_its_order_and_finds_its_way_back(rate_ppb, media_ns):
+    clock = ClockCorrection(rate_ppb=rate_ppb)
+    media_ns = sorted(media_ns)
+    elapsed = [clock.elapsed_ns(ns) for ns in media_ns]
+    assert elapsed == sorted(elapsed)
+    for ns, took_ns in zip(media_ns, elapsed, strict=True):
+        first = clock.media_ns(took_ns)
+        assert clock.elapsed_ns(first) >= took_ns
+        assert first <= ns
+        assert first == 0 or clock.elapsed_ns(first - 1) < took_ns
