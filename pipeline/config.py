@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -156,23 +156,62 @@ class SignalsEngineConfig(_Section):
     frozen_s: float = Field(default=20.0, gt=0)
 
 
-class VllmEngineConfig(_Section):
-    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors."""
+class ModelEngineConfig(_Section):
+    """What every engine that asks a model has."""
 
-    kind: Literal["vllm"]
     model: str
-    """Local folder or hub id."""
-    revision: str | None = None
-    thinking: bool = False
-    """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
     max_output_tokens: int = Field(default=1024, gt=0)
     max_concurrency: int = Field(default=16, gt=0)
     """Requests in flight per replica."""
     replicas: int = Field(default=1, gt=0)
+
+
+class VllmEngineConfig(ModelEngineConfig):
+    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors: a local folder or hub id."""
+
+    kind: Literal["vllm"]
+    revision: str | None = None
+    thinking: bool = False
+    """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
     num_gpus: float = Field(default=1.0, ge=0)
     """GPUs of one replica (its tensor-parallel size); 0 runs on CPU."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
+
+
+class OpenAIEngineConfig(ModelEngineConfig):
+    """Any OpenAI-compatible endpoint. ``model`` is the name it serves the model under."""
+
+    kind: Literal["openai"]
+    num_gpus: ClassVar[float] = 0.0
+    base_url: str = Field(pattern=r"^https?://")
+    """Up to and including ``/v1``."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; it must be set on every node."""
+    server: Literal["any", "vllm"] = "any"
+    """``any``: frames go as images, each after its own time as text. ``vllm``: they go as one video
+    with exact times, for half the tokens, and the server's own tokens show what the model saw."""
+    max_requests_per_minute: float | None = Field(default=None, gt=0)
+    """Of the whole run, repeated requests included."""
+    max_retries: int = Field(default=6, ge=0)
+    """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
+    timeout_s: float = Field(default=300.0, gt=0)
+    """For one request, its answer included."""
+    jpeg_quality: int = Field(default=92, ge=1, le=100)
+    args: dict[str, Any] = Field(default_factory=dict)
+    """Further request fields, by the API's own names; null leaves one of ours out."""
+
+
+# How an engine is reached and how fast it is asked.
+_NOT_THE_ANSWER = (
+    "replicas",
+    "max_concurrency",
+    "base_url",
+    "api_key_env",
+    "max_requests_per_minute",
+    "max_retries",
+    "timeout_s",
+)
 
 
 def _engine_kind(section: Any) -> str:  # noqa: ANN401 - a mapping from YAML, or a section
@@ -182,7 +221,9 @@ def _engine_kind(section: Any) -> str:  # noqa: ANN401 - a mapping from YAML, or
 
 
 EngineConfig = Annotated[
-    Annotated[SignalsEngineConfig, Tag("signals")] | Annotated[VllmEngineConfig, Tag("vllm")],
+    Annotated[SignalsEngineConfig, Tag("signals")]
+    | Annotated[VllmEngineConfig, Tag("vllm")]
+    | Annotated[OpenAIEngineConfig, Tag("openai")],
     Discriminator(_engine_kind),
 ]
 
@@ -244,6 +285,8 @@ class Config(_Section):
                 return f"signals-{ALGORITHM_VERSION}"
             case VllmEngineConfig(model=model, revision=revision):
                 return f"{model}@{revision}" if revision else model
+            case OpenAIEngineConfig(model=model):
+                return model
 
     @property
     def prompt_id(self) -> str:
@@ -260,8 +303,8 @@ class Config(_Section):
         kept = self.model_dump(
             mode="json", exclude={"index", "sources", "clock", "commit", "cluster"}
         )
-        for throughput_only in ("replicas", "max_concurrency"):
-            kept["engine"].pop(throughput_only, None)
+        for not_the_answer in _NOT_THE_ANSWER:
+            kept["engine"].pop(not_the_answer, None)
         if isinstance(self.engine, VllmEngineConfig):
             kept["engine"]["model"] = weights_id(self.engine.model) or self.engine.model
         return _digest([ALGORITHM_VERSION, kept])

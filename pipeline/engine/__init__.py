@@ -1,12 +1,14 @@
 """Engines answer windows with JSON of the task's schema; they know neither files nor Ray.
 
 ``signals`` watches a shard's windows in order, since it learns the background as it goes.
-``vllm`` answers any window at any time, many at once.
+``vllm`` and ``openai`` answer any window at any time, many at once.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from pipeline.config import Config, OpenAIEngineConfig, VllmEngineConfig
+from pipeline.errors import ConfigError
 from pipeline.records import Completion, Window
 
 
@@ -28,3 +30,27 @@ class ModelEngine(Protocol):
             WindowError: this window has no valid answer; the others go on.
         """
         ...
+
+    def shutdown(self) -> None:
+        """Stop what the engine has started."""
+        ...
+
+
+def open_model(config: Config) -> ModelEngine:
+    """The configured model, ready to answer.
+
+    Raises:
+        ConfigError: the configured engine is no model.
+        EngineStartError: it cannot be loaded or reached.
+    """
+    match config.engine:
+        case VllmEngineConfig() as vllm:
+            from pipeline.engine.vllm import VllmEngine  # noqa: PLC0415 - needs the vllm extra
+
+            return VllmEngine(vllm, task=config.task, frame=config.frame, plan=config.plan)
+        case OpenAIEngineConfig() as openai:
+            from pipeline.engine.openai import OpenAIEngine  # noqa: PLC0415 - needs its extra
+
+            return OpenAIEngine(openai, task=config.task, frame=config.frame, plan=config.plan)
+        case _:
+            raise ConfigError(f"engine.kind={config.engine.kind}: is no model")

@@ -42,7 +42,14 @@ async def ask_twice(
 def problem(completion: Completion, window: Window, task: Task) -> str:
     """Which rule the answer breaks; "" if none."""
     try:
-        parse_completion(completion.text, completion.finish_reason, window.plan, task, window.video)
+        parse_completion(
+            completion.text,
+            completion.finish_reason,
+            window.plan,
+            task,
+            window.video,
+            markers=completion.markers,
+        )
     except WindowError as exc:
         return str(exc)
     return ""

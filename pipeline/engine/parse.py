@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers
+from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
 from pipeline.errors import WindowError
 from pipeline.records import Box, Observation, Video, WindowPlan
 from pipeline.task import Task, TaskField
@@ -30,9 +30,17 @@ _PRINTED_CHARS = 80
 
 
 def parse_completion(
-    text: str, finish_reason: str, plan: WindowPlan, task: Task, video: Video
+    text: str,
+    finish_reason: str,
+    plan: WindowPlan,
+    task: Task,
+    video: Video,
+    *,
+    markers: Sequence[str] = (),
 ) -> tuple[tuple[Observation, ...], str]:
     """Check one answer; return what it claims (media time) and its caption ("" if none is asked).
+
+    ``markers`` are those the model was shown: one per frame, or one per patch of two.
 
     Raises:
         WindowError: says which rule the answer breaks, with the value.
@@ -50,7 +58,7 @@ def parse_completion(
     # An engine that needs no prompt is no model, and cannot loop.
     if task.prompt and len(events) > task.max_events:
         raise WindowError(f"{len(events)} events, but at most {task.max_events} are allowed")
-    clock = _Clock(plan, video, asked=bool(task.prompt))
+    clock = _Clock(plan, video, asked=bool(task.prompt), markers=markers)
     observations = tuple(
         _observation(event, f"events[{i}]", clock, task) for i, event in enumerate(events)
     )
@@ -62,15 +70,18 @@ def parse_completion(
 class _Clock:
     """The window's seconds as media time."""
 
-    def __init__(self, plan: WindowPlan, video: Video, *, asked: bool) -> None:
+    def __init__(
+        self, plan: WindowPlan, video: Video, *, asked: bool, markers: Sequence[str]
+    ) -> None:
         self.window_id = plan.window_id
         self.video = video
         self.span = plan.span
         self.frame_ns = [video.media_ns(pts) for pts in plan.frame_pts]
         self.length_s = plan.span.duration_ns / NS_PER_S
-        num_markers = max(1, math.ceil(len(plan.frame_pts) / 2))
+        per_marker = 1 if len(markers) == len(self.frame_ns) else FRAMES_PER_PATCH
+        num_markers = max(1, math.ceil(len(plan.frame_pts) / per_marker))
         self.tolerance_s = max(self.length_s / num_markers / 2, _MARKER_ROUNDING_S)
-        self.patches = _patches(self.frame_ns, plan.span.start_ns) if asked else ()
+        self.patches = _patches(self.frame_ns, plan.span.start_ns, per_marker) if asked else ()
 
     def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
         """A time within half a marker step of the window, moved into it."""
@@ -108,19 +119,20 @@ class _Clock:
 
 @dataclass(frozen=True, slots=True)
 class _Patch:
-    """A temporal patch: the marker a model reads, and the first and last of its frames."""
+    """A marker as a model reads it, and the first and last frame that it stands for."""
 
     marker_s: float
     first_ns: int
     last_ns: int
 
 
-def _patches(frame_ns: Sequence[int], start_ns: int) -> tuple[_Patch, ...]:
-    times = [float(marker[1:].split()[0]) for marker in expected_markers(frame_ns, start_ns)]
-    firsts = frame_ns[::FRAMES_PER_PATCH]
+def _patches(frame_ns: Sequence[int], start_ns: int, per_marker: int) -> tuple[_Patch, ...]:
+    marked = image_markers if per_marker == 1 else expected_markers
+    times = [float(marker[1:].split()[0]) for marker in marked(frame_ns, start_ns)]
+    firsts = frame_ns[::per_marker]
     lasts = [
-        frame_ns[min(i + FRAMES_PER_PATCH, len(frame_ns)) - 1]
-        for i in range(0, len(frame_ns), FRAMES_PER_PATCH)
+        frame_ns[min(i + per_marker, len(frame_ns)) - 1]
+        for i in range(0, len(frame_ns), per_marker)
     ]
     return tuple(map(_Patch, times, firsts, lasts))
 

@@ -3,6 +3,7 @@
 Frames go in as one video on a clock of 1000 "frames" per second, so that a frame's index is its
 time in milliseconds since the window's start: any frame rate, variable ones too, stays exact.
 Qwen3-VL turns each pair of frames into one temporal patch and writes ``<t seconds>`` before it.
+Where a server takes only images, the same texts are written here, one before each frame.
 """
 
 import math
@@ -10,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.config import FrameConfig, PlanConfig
+from pipeline.errors import WindowError
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS
 
@@ -19,17 +22,20 @@ PIXELS_PER_TOKEN = 32 * 32
 """Pixels of one temporal patch that become one token (16-pixel patches, merged 2 x 2)."""
 
 _CLOCK_HZ = 1000
+_MIN_SIDE = 32
 # A marker stands right before its pictures; the same text in the question or the answer does not.
 _MARKER = re.compile(r"(<\d+\.\d seconds>)<\|vision_start\|>")
 _MAX_COMPLAINT_CHARS = 300
 
 
-def messages(task: Task, *, complaint: str = "") -> list[dict[str, Any]]:
+def messages(
+    task: Task, *, shown: Sequence[dict[str, Any]] = ({"type": "video"},), complaint: str = ""
+) -> list[dict[str, Any]]:
     """The conversation in the form chat templates take: system, then video before question.
 
     The question comes last so that everything before it is one prefix for all questions about
-    the window. ``complaint`` says what was wrong with the answer before; it comes after the
-    question for the same reason.
+    the window. ``shown`` is the video as the server takes it. ``complaint`` says what was wrong
+    with the answer before; it comes after the question for the same reason.
     """
     question = task.question
     if complaint:
@@ -40,7 +46,7 @@ def messages(task: Task, *, complaint: str = "") -> list[dict[str, Any]]:
             "times between the first and the last marker of this video, do not repeat an event, "
             "and keep it short."
         )
-    user = {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": question}]}
+    user = {"role": "user", "content": [*shown, {"type": "text", "text": question}]}
     if task.system is None:
         return [user]
     return [{"role": "system", "content": [{"type": "text", "text": task.system}]}, user]
@@ -80,9 +86,77 @@ def expected_markers(frame_ns: Sequence[int], start_ns: int) -> tuple[str, ...]:
     )
 
 
+def processor_kwargs(frame: FrameConfig, plan: PlanConfig) -> dict[str, Any]:
+    """Bounds that keep Qwen3-VL's processor from resizing frames, which have their final size.
+
+    Its defaults shrink long windows and enlarge short ones, and have changed before.
+    """
+    return {
+        "size": {
+            "shortest_edge": FRAMES_PER_PATCH * _MIN_SIDE**2,
+            "longest_edge": whole_patches(plan.max_window_frames) * frame.rgb_max_pixels,
+        },
+        "cap_pixels_per_frame": False,
+        "do_sample_frames": False,
+    }
+
+
+def whole_patches(num_frames: int) -> int:
+    """Frames that ``num_frames`` become: an odd last one is shown twice."""
+    return math.ceil(num_frames / FRAMES_PER_PATCH) * FRAMES_PER_PATCH
+
+
+def image_markers(frame_ns: Sequence[int], start_ns: int) -> tuple[str, ...]:
+    """The ``<t seconds>`` texts to write before frames that go as images: each its own time."""
+    ms = shown_ms(frame_ns, start_ns)[: len(frame_ns)]
+    return tuple(f"<{one / _CLOCK_HZ:.1f} seconds>" for one in ms)
+
+
 def found_markers(prompt: str) -> tuple[str, ...]:
     """The markers in a decoded prompt (special tokens kept), in order."""
     return tuple(_MARKER.findall(prompt))
+
+
+def checked_markers(
+    prompt: str,
+    *,
+    num_tokens: int,
+    frame_ns: Sequence[int],
+    start_ns: int,
+    num_pixels: int,
+) -> tuple[str, ...]:
+    """The times the model was really shown; they must be those of the frames sent.
+
+    Args:
+        prompt: the tokenised prompt as text, special tokens kept.
+        num_tokens: vision tokens in it.
+        frame_ns: media times of the frames that were sent.
+        start_ns: of the window.
+        num_pixels: of one frame.
+
+    Raises:
+        WindowError: the model was shown other times, or the frames were resized or dropped.
+    """
+    found = found_markers(prompt)
+    expected = expected_markers(frame_ns, start_ns)
+    if found != expected:
+        raise WindowError(
+            f"markers: the model was shown {_summary(found)} for frames at {_summary(expected)}; "
+            "this model, server or version changes the frames' times"
+        )
+    wanted = num_video_tokens(len(shown_ms(frame_ns, start_ns)), num_pixels=num_pixels)
+    if num_tokens != wanted:
+        raise WindowError(
+            f"markers: {num_tokens} vision tokens for {wanted} expected; the frames were resized "
+            "or dropped: see mm_processor_kwargs of the model's server or engine.args"
+        )
+    return found
+
+
+def _summary(markers: Sequence[str]) -> str:
+    if not markers:
+        return "no marker"
+    return f"{len(markers)} from {markers[0]} to {markers[-1]}"
 
 
 def num_video_tokens(num_frames: int, *, num_pixels: int) -> int:

@@ -14,11 +14,10 @@ import numpy as np
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.prompt import (
-    FRAMES_PER_PATCH,
-    expected_markers,
-    found_markers,
+    checked_markers,
     messages,
     num_video_tokens,
+    processor_kwargs,
     shown_ms,
     video_metadata,
 )
@@ -29,7 +28,6 @@ from pipeline.task import Task
 log = logging.getLogger(__name__)
 
 _MIN_BATCHED_TOKENS = 8192
-_MIN_SIDE = 32
 _MAX_RENDERERS = 4
 _END_OF_THOUGHT = "</think>"
 _MAX_CAUSE_CHARS = 400
@@ -41,8 +39,7 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
     The largest window this run can send decides how many tokens one step may take, since its
     pictures are encoded in one go, and what vLLM profiles its memory with.
     """
-    max_frames = math.ceil(plan.max_window_frames / FRAMES_PER_PATCH) * FRAMES_PER_PATCH
-    window_tokens = num_video_tokens(max_frames, num_pixels=frame.rgb_max_pixels)
+    window_tokens = num_video_tokens(plan.max_window_frames, num_pixels=frame.rgb_max_pixels)
     args: dict[str, Any] = {
         "model": config.model,
         "revision": config.revision,
@@ -53,18 +50,9 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
         "max_num_seqs": config.max_concurrency,
         "max_num_batched_tokens": max(_MIN_BATCHED_TOKENS, window_tokens),
         # A count alone: with width and height vLLM would profile a single pair of frames, while
-        # without it takes longest_edge below, a whole window.
+        # without it takes longest_edge of the next, a whole window.
         "limit_mm_per_prompt": {"image": 0, "video": 1},
-        # Frames arrive at their final size. These bounds keep the processor from resizing them:
-        # its defaults shrink long windows and enlarge short ones, and have changed before.
-        "mm_processor_kwargs": {
-            "size": {
-                "shortest_edge": FRAMES_PER_PATCH * _MIN_SIDE**2,
-                "longest_edge": max_frames * frame.rgb_max_pixels,
-            },
-            "cap_pixels_per_frame": False,
-            "do_sample_frames": False,
-        },
+        "mm_processor_kwargs": processor_kwargs(frame, plan),
         # Hardly a window is sent twice, and several renderers may share no such cache.
         "mm_processor_cache_gb": 0,
         "renderer_num_workers": min(_MAX_RENDERERS, config.max_concurrency),
@@ -176,22 +164,13 @@ class VllmEngine:
         """The times the model was really shown; they must be those of the frames sent."""
         ids = np.asarray(token_ids)
         is_video = ids == self._video_token
-        prompt = self._tokenizer.decode(ids[~is_video].tolist(), skip_special_tokens=False)
-        found = found_markers(prompt)
-        expected = expected_markers(window.frame_ns.tolist(), window.plan.span.start_ns)
-        if found != expected:
-            raise WindowError(
-                f"markers: the model was shown {_summary(found)} for frames at "
-                f"{_summary(expected)}; this model or vLLM version changes the frames' times"
-            )
-        num_pixels = frames.shape[1] * frames.shape[2]
-        wanted = num_video_tokens(len(frames), num_pixels=num_pixels)
-        if int(is_video.sum()) != wanted:
-            raise WindowError(
-                f"markers: {int(is_video.sum())} vision tokens for {wanted} expected; the frames "
-                "were resized: see engine.args.mm_processor_kwargs"
-            )
-        return found
+        return checked_markers(
+            self._tokenizer.decode(ids[~is_video].tolist(), skip_special_tokens=False),
+            num_tokens=int(is_video.sum()),
+            frame_ns=window.frame_ns.tolist(),
+            start_ns=window.plan.span.start_ns,
+            num_pixels=frames.shape[1] * frames.shape[2],
+        )
 
 
 def _frames(window: Window) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
@@ -210,12 +189,6 @@ def _root_cause(exc: BaseException) -> str:
     while exc.__cause__ is not None:
         exc = exc.__cause__
     return " ".join(f"{type(exc).__name__}: {exc}"[:_MAX_CAUSE_CHARS].split())
-
-
-def _summary(markers: tuple[str, ...]) -> str:
-    if not markers:
-        return "no marker"
-    return f"{len(markers)} from {markers[0]} to {markers[-1]}"
 
 
 def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN401 - vLLM's type

@@ -127,7 +127,12 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
         if result.status != "analysed":
             continue
         found, caption = parse_completion(
-            result.text, result.finish_reason, _plan_of(result), config.task, one.video
+            result.text,
+            result.finish_reason,
+            _plan_of(result),
+            config.task,
+            one.video,
+            markers=result.markers,
         )
         observations.extend(found)
         captions.append((result.window_id, result.span, caption))

@@ -14,8 +14,8 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from pipeline.config import Config, SignalsEngineConfig, VllmEngineConfig
-from pipeline.engine import ModelEngine
+from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
+from pipeline.engine import ModelEngine, open_model
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
@@ -92,14 +92,6 @@ def probe_graph(
     return _results(ds)
 
 
-def open_model(config: Config) -> ModelEngine:
-    """The engine that an actor holds; called once per replica, in its process."""
-    from pipeline.engine.vllm import VllmEngine  # noqa: PLC0415 - needs the vllm extra
-
-    assert isinstance(config.engine, VllmEngineConfig)  # noqa: S101 - the only one of its kind
-    return VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
-
-
 def answer_graph(
     shards: Sequence[ShardParcel],
     config: Config,
@@ -125,7 +117,7 @@ def answer_graph(
 
             ds = planned.map_batches(embedded, **decoding)
 
-        case VllmEngineConfig() as engine:
+        case VllmEngineConfig() | OpenAIEngineConfig() as engine:
 
             def look(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):

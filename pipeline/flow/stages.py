@@ -111,7 +111,12 @@ def result_of(window: Window, completion: Completion, config: Config) -> WindowR
         return _result(window, completion, status="failed", error=completion.error)
     try:
         parse_completion(
-            completion.text, completion.finish_reason, window.plan, config.task, window.video
+            completion.text,
+            completion.finish_reason,
+            window.plan,
+            config.task,
+            window.video,
+            markers=completion.markers,
         )
     except WindowError as exc:
         return _result(window, completion, status="failed", error=str(exc))

@@ -1,0 +1,280 @@
+"""A real HTTP server that fails on purpose: what is tried again, what is given up, what is told."""
+
+import asyncio
+import base64
+import contextlib
+import io
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig
+from pipeline.engine import open_model
+from pipeline.engine.openai import OpenAIEngine
+from pipeline.errors import EngineStartError, WindowError
+from pipeline.records import Window, WindowPlan
+from pipeline.task import Task
+from pipeline.timebase import NS_PER_MS, TimeRange
+from tests.made import a_video
+
+pytest.importorskip("openai")
+
+KEY = "sk-secret-0123456789"
+TASK = Task(name="gate", labels={"enter": "comes in"}, system="Be brief.", prompt="Report.")
+GOOD = '{"events": [{"label": "enter", "start": 0.5, "end": 1.5}], "summary": "one"}'
+
+
+class Endpoint:
+    """Answers chat requests by a script of (status, answer text); the last one goes on."""
+
+    def __init__(self, *script, models=("m",), delay_s=0.0):
+        self.script = list(script)
+        self.requests = []
+        self.at_s = []
+        self.most_at_once = 0
+        endpoint = self
+        lock = threading.Lock()
+        self._active = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                data = [{"id": name, "object": "model"} for name in models]
+                self.reply(200, {"object": "list", "data": data})
+
+            def do_POST(self):
+                length = int(self.headers["Content-Length"])
+                body = json.loads(self.rfile.read(length))
+                with lock:
+                    endpoint._active += 1
+                    endpoint.most_at_once = max(endpoint.most_at_once, endpoint._active)
+                    endpoint.requests.append((self.headers, body))
+                    endpoint.at_s.append(time.monotonic())
+                    script = endpoint.script
+                    status, text = script.pop(0) if len(script) > 1 else script[0]
+                time.sleep(delay_s)
+                with lock:
+                    endpoint._active -= 1
+                if status == 200:
+                    self.reply(200, completion(text))
+                else:
+                    key = self.headers["Authorization"]
+                    self.reply(status, {"error": {"message": f"{text} for {key}"}})
+
+            def reply(self, status, body):
+                raw = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                # A client that has given up waiting is one of the tests.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(raw)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def completion(text):
+    content, reason = text if isinstance(text, tuple) else (text, "stop")
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": reason,
+                "message": {"role": "assistant", "content": content},
+            }
+        ],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }
+
+
+@pytest.fixture
+def serve():
+    endpoints = []
+
+    def start(*script, **more):
+        endpoints.append(Endpoint(*script, **more))
+        return endpoints[-1]
+
+    yield start
+    for endpoint in endpoints:
+        endpoint.stop()
+
+
+def make_config(endpoint, **changes) -> OpenAIEngineConfig:
+    settings = {"kind": "openai", "model": "m", "base_url": endpoint.url, "max_retries": 2}
+    return OpenAIEngineConfig.model_validate(settings | changes)
+
+
+def make_window(*frame_ms, start_ms=0) -> Window:
+    pts = np.array(frame_ms, dtype=np.int64)
+    rng = np.random.default_rng(0)
+    return Window(
+        plan=WindowPlan(
+            window_id=f"w{start_ms}",
+            span=TimeRange(start_ms * NS_PER_MS, (frame_ms[-1] + 500) * NS_PER_MS),
+            frame_pts=tuple(frame_ms),
+        ),
+        shard_id="s",
+        video=a_video(),
+        frame_pts=pts,
+        frame_ns=pts * NS_PER_MS,
+        luma=np.zeros((len(pts), 9, 16), np.uint8),
+        rgb=rng.integers(0, 255, (len(pts), 32, 64, 3), dtype=np.uint8),
+    )
+
+
+WINDOW = make_window(20_000, 20_500, 21_250, start_ms=20_000)
+
+
+def ask(config, *windows):
+    async def all_at_once():
+        engine = OpenAIEngine(config, task=TASK, frame=FrameConfig(), plan=PlanConfig())
+        return await asyncio.gather(*map(engine.answer, windows), return_exceptions=True)
+
+    return asyncio.run(all_at_once())
+
+
+def test_each_frame_goes_after_its_own_time_and_before_the_question(serve):
+    endpoint = serve((200, GOOD))
+    (answer,) = ask(make_config(endpoint), WINDOW)
+    assert answer.text == GOOD
+    assert answer.error == ""
+    assert answer.markers == ("<0.0 seconds>", "<0.5 seconds>", "<1.2 seconds>")
+    assert (answer.num_prompt_tokens, answer.num_output_tokens) == (100, 10)
+    (_, body), *_ = endpoint.requests
+    system, user = body["messages"]
+    assert system["role"] == "system"
+    kinds = [part["type"] for part in user["content"]]
+    assert kinds == ["text", "image_url"] * 3 + ["text"]
+    assert [part["text"] for part in user["content"][:-1:2]] == list(answer.markers)
+    assert user["content"][-1]["text"] == "Report."
+    shown = user["content"][3]["image_url"]["url"].removeprefix("data:image/jpeg;base64,")
+    from PIL import Image
+
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))), np.int16)
+    assert np.abs(picture - WINDOW.rgb[1]).mean() < 12
+    assert body["response_format"]["json_schema"]["schema"] == TASK.json_schema()
+    assert body["temperature"] == 0
+
+
+def test_the_times_in_an_answer_are_the_frames_own(serve):
+    from pipeline.engine.parse import parse_completion
+
+    (answer,) = ask(make_config(serve((200, GOOD))), WINDOW)
+    (one,), _ = parse_completion(
+        answer.text, answer.finish_reason, WINDOW.plan, TASK, WINDOW.video, markers=answer.markers
+    )
+    assert (one.span.start_ns, one.span.end_ns) == (20_500 * NS_PER_MS, 21_500 * NS_PER_MS)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_passing_failure_is_tried_again(serve, status):
+    endpoint = serve((status, "busy"), (status, "busy"), (200, GOOD))
+    (answer,) = ask(make_config(endpoint), WINDOW)
+    assert answer.text == GOOD
+    assert len(endpoint.requests) == 3
+
+
+def test_a_lasting_failure_fails_its_window_without_the_key_in_the_error(serve, monkeypatch):
+    monkeypatch.setenv("MY_KEY", KEY)
+    endpoint = serve((500, "out of memory"))
+    config = make_config(endpoint, max_retries=1, api_key_env="MY_KEY")
+    (failed,) = ask(config, WINDOW)
+    assert isinstance(failed, WindowError)
+    assert "tried 2 times" in str(failed)
+    assert "out of memory" in str(failed)
+    assert len(endpoint.requests) == 2
+    assert endpoint.requests[0][0]["Authorization"] == f"Bearer {KEY}"
+    assert KEY not in str(failed)
+    assert KEY not in Config(engine=config).to_json()
+
+
+def test_an_endpoint_that_never_answers_fails_its_window(serve):
+    endpoint = serve((200, GOOD), delay_s=1.0)
+    (failed,) = ask(make_config(endpoint, timeout_s=0.2, max_retries=1), WINDOW)
+    assert isinstance(failed, WindowError)
+    assert "no answer in 0.2 s" in str(failed)
+    assert len(endpoint.requests) == 2
+
+
+def test_a_request_that_the_endpoint_refuses_is_not_tried_again(serve):
+    endpoint = serve((400, "too many images"))
+    (failed,) = ask(make_config(endpoint), WINDOW)
+    assert isinstance(failed, WindowError)
+    assert "too many images" in str(failed)
+    assert len(endpoint.requests) == 1
+
+
+def test_a_broken_answer_is_asked_for_again_with_the_reason(serve):
+    endpoint = serve((200, "I cannot"), (200, GOOD))
+    (answer,) = ask(make_config(endpoint), WINDOW)
+    assert (answer.text, answer.num_prompt_tokens) == (GOOD, 200)
+    assert "not JSON" in endpoint.requests[1][1]["messages"][-1]["content"][-1]["text"]
+
+
+def test_a_wrong_key_a_wrong_model_or_no_endpoint_stops_the_run_not_a_window(serve, monkeypatch):
+    with pytest.raises(EngineStartError, match="serves m; name one"):
+        ask(make_config(serve((200, GOOD)), model="other"))
+    with pytest.raises(EngineStartError, match="ABSENT_KEY: this variable is not set"):
+        ask(make_config(serve((200, GOOD)), api_key_env="ABSENT_KEY"))
+    monkeypatch.setenv("MY_KEY", KEY)
+    (refused,) = ask(make_config(serve((401, "bad key")), api_key_env="MY_KEY"), WINDOW)
+    assert isinstance(refused, EngineStartError)
+    assert KEY not in str(refused)
+    gone = serve((200, GOOD))
+    gone.stop()
+    with pytest.raises(EngineStartError, match="base_url"):
+        open_model(Config(engine=make_config(gone, max_retries=0), task=TASK))
+
+
+def test_never_more_requests_at_once_than_allowed_nor_sooner(serve):
+    endpoint = serve((200, GOOD), delay_s=0.05)
+    windows = [WINDOW] * 6
+    config = make_config(endpoint, max_concurrency=2)
+    assert len(ask(config, *windows)) == 6
+    assert endpoint.most_at_once == 2
+    paced = serve((429, "slow down"), (200, GOOD))
+    ask(make_config(paced, max_requests_per_minute=300), *windows[:4])
+    # The repeated request waits for its turn, too: four times 0.2 s, less what the first was late.
+    assert len(paced.at_s) == 5
+    assert paced.at_s[-1] - paced.at_s[0] > 0.6
+
+
+def test_request_fields_can_be_added_changed_and_left_out(serve):
+    endpoint = serve((200, GOOD))
+    args = {"temperature": None, "reasoning_effort": "low", "seed": 7}
+    ask(make_config(endpoint, args=args), WINDOW)
+    body = endpoint.requests[0][1]
+    assert "temperature" not in body
+    assert (body["reasoning_effort"], body["seed"]) == ("low", 7)
+
+
+def test_where_and_how_fast_an_endpoint_is_asked_is_no_part_of_the_answer(serve):
+    one = make_config(serve((200, GOOD)))
+    other = one.model_copy(
+        update={"base_url": "https://other/v1", "max_retries": 9, "api_key_env": "K"}
+    )
+    same, changed = Config(engine=other), Config(engine=one.model_copy(update={"model": "n"}))
+    assert Config(engine=one).fingerprint == same.fingerprint != changed.fingerprint
