@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 MIN_TIOU: Final = 0.5
+NUM_BINS: Final = 10
 NOTHING: Final = "(nothing)"
 # Times come as decimal text on both sides; a difference in the last bit is no difference.
 _TIME_NOISE_S: Final = 1e-6
@@ -25,6 +26,8 @@ class TimedEvent:
     fields: tuple[tuple[str, str], ...] = ()
     start_s: float
     end_s: float
+    confidence: float | None = None
+    """Of a found event: the probability its finder gave it."""
 
     @property
     def identity(self) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -136,8 +139,46 @@ def evaluate(
         "identified_start_error_steps": _mean_steps(identified, footage),
         "false_events_per_hour": round(num_false / footage.hours, 3) if footage.hours else None,
         "empty_groups": {"num": len(empty), "num_without_events": len(empty - noisy)},
+        "calibration": calibration(found, [match.found for match in overlapping]),
         "per_label": _per_label(truth, found, overlapping),
         "confusion": _confusion(truth, found),
+    }
+
+
+def calibration(found: Sequence[TimedEvent], right: Iterable[TimedEvent]) -> dict[str, Any] | None:
+    """How far confidences are what they say: of events told with 0.8, 80 % should be right.
+
+    ``ece`` is the expected calibration error (Naeini et al. 2015): the mean distance of confidence
+    and precision over ten equal bins, by their number of events; ``brier`` the mean squared
+    distance of confidence and being right. None if no event has a confidence.
+    """
+    left = Counter(right)
+    told: list[tuple[float, bool]] = []
+    for event in found:
+        is_right = left[event] > 0
+        left[event] -= is_right
+        if event.confidence is not None:
+            told.append((event.confidence, is_right))
+    if not told:
+        return None
+    bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+    for confidence, is_right in told:
+        bins[min(int(confidence * NUM_BINS), NUM_BINS - 1)].append((confidence, is_right))
+    rows = [
+        {
+            "from": index / NUM_BINS,
+            "num": len(held),
+            "mean_confidence": round(sum(c for c, _ in held) / len(held), 4),
+            "precision": round(sum(is_right for _, is_right in held) / len(held), 4),
+        }
+        for index, held in sorted(bins.items())
+    ]
+    off = sum(row["num"] * abs(row["mean_confidence"] - row["precision"]) for row in rows)
+    return {
+        "num": len(told),
+        "ece": round(off / len(told), 4),
+        "brier": round(sum((c - is_right) ** 2 for c, is_right in told) / len(told), 4),
+        "bins": rows,
     }
 
 
@@ -227,6 +268,7 @@ def events_from_json(events: Iterable[Mapping[str, Any]]) -> list[TimedEvent]:
             fields=tuple(sorted((name, str(value)) for name, value in event["fields"].items())),
             start_s=utc_seconds(event["start"]),
             end_s=utc_seconds(event["end"]),
+            confidence=event.get("confidence"),
         )
         for event in events
     ]

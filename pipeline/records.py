@@ -205,6 +205,8 @@ class Completion:
     finish_reason: str
     markers: tuple[str, ...] = ()
     """The ``<t seconds>`` texts found in the tokenised prompt; empty for engines without one."""
+    confidences: tuple[float, ...] = ()
+    """Per event of ``text``: the probability of its label; empty where the engine knows none."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     error: str = ""
@@ -226,6 +228,7 @@ class WindowResult:
     text: str = ""
     finish_reason: str = ""
     markers: tuple[str, ...] = ()
+    confidences: tuple[float, ...] = ()
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     error: str = ""

@@ -104,6 +104,8 @@ WINDOWS = pa.schema(
         _required("markers", pa.list_(pa.string())),
         _required("completion", pa.string()),
         _required("finish_reason", pa.string()),
+        # Per event of the completion: the probability that the model gave to its label.
+        pa.field("confidences", pa.list_(pa.float32())),
         _required("num_prompt_tokens", pa.int32()),
         _required("num_output_tokens", pa.int32()),
         _required("error", pa.string()),

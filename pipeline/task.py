@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+MAX_TIME_S = 99_999
+"""Longer than any window, in seconds."""
 RESERVED_FIELDS = frozenset({"label", "start", "end", "boxes", "confidence"})
 
 
@@ -56,8 +58,9 @@ class Task(BaseModel):
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of one answer: events in time order, then the caption.
 
-        Times are plain numbers: an enum of numbers made small models write invalid JSON, and the
-        parser refuses times outside the window anyway.
+        Times are numbers with bounds, which also bound their digits: a model that gets stuck in
+        one ends. One schema serves every window, so that it is compiled once; the parser refuses
+        times outside the window.
         """
         properties: dict[str, Any] = {
             name: {"enum": list(field.values)}
@@ -70,8 +73,8 @@ class Task(BaseModel):
             if self.vocabulary == "closed"
             else {"type": "string", "minLength": 1, "maxLength": 64}
         )
-        properties["start"] = {"type": "number"}
-        properties["end"] = {"type": "number"}
+        properties["start"] = {"type": "number", "minimum": 0, "maximum": MAX_TIME_S}
+        properties["end"] = properties["start"]
         event = {
             "type": "object",
             "properties": properties,

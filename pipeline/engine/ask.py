@@ -1,21 +1,31 @@
-"""Ask a model, check its answer, ask once more with the reason."""
+"""Ask a model, check its answer, ask once more with the reason, or about less time."""
 
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from pipeline.engine.parse import parse_completion
+from pipeline.engine.prompt import FRAMES_PER_PATCH
 from pipeline.errors import WindowError
-from pipeline.records import Completion, Window
+from pipeline.records import Completion, Window, WindowPlan, make_id
 from pipeline.task import Task
+from pipeline.timebase import TimeRange
 
 log = logging.getLogger(__name__)
+
+CUT_OFF = "length"
+"""The finish reason of an answer that has filled all the room it had."""
+MIN_FRAMES = 4
+"""Fewer a half may not have; so a window of 32 frames becomes eight at most."""
 
 
 async def ask_twice(
     ask: Callable[[str], Awaitable[Completion]], window: Window, task: Task
 ) -> Completion:
     """The first answer if it obeys the rules, else the second with its ``error``, if it has one.
+
+    One that was cut off is not asked for again while its window can be parted: two halves have
+    twice the room, and the same question would fill the same room.
 
     Args:
         ask: takes the complaint about the answer before, "" the first time.
@@ -29,6 +39,8 @@ async def ask_twice(
     complaint = problem(first, window, task)
     if not complaint:
         return first
+    if first.finish_reason == CUT_OFF and halves(window):
+        return replace(first, error=complaint)
     log.info("window %s: asking again: %s", window.plan.window_id, complaint)
     second = await ask(complaint)
     return replace(
@@ -36,6 +48,39 @@ async def ask_twice(
         num_prompt_tokens=first.num_prompt_tokens + second.num_prompt_tokens,
         num_output_tokens=first.num_output_tokens + second.num_output_tokens,
         error=problem(second, window, task),
+    )
+
+
+def halves(window: Window) -> tuple[Window, Window] | None:
+    """The window as two that tile it; None if they would show too little.
+
+    Cut between two temporal patches, so that each half has whole ones.
+    """
+    num_frames = len(window.frame_pts)
+    if num_frames < 2 * MIN_FRAMES:
+        return None
+    middle = num_frames // 2 // FRAMES_PER_PATCH * FRAMES_PER_PATCH
+    cut_ns = int(window.frame_ns[middle])
+    span = window.plan.span
+    first = _part(window, slice(0, middle), TimeRange(span.start_ns, cut_ns))
+    second = _part(window, slice(middle, None), TimeRange(cut_ns, span.end_ns))
+    # What was spent on the whole, and what is damaged in it, is told once.
+    return first, replace(second, num_suspect=0, decode_cpu_s=0.0)
+
+
+def _part(window: Window, rows: slice, span: TimeRange) -> Window:
+    frame_pts = window.frame_pts[rows]
+    return replace(
+        window,
+        plan=WindowPlan(
+            window_id=make_id(window.plan.window_id, span.start_ns, span.end_ns),
+            span=span,
+            frame_pts=tuple(int(pts) for pts in frame_pts),
+        ),
+        frame_pts=frame_pts,
+        frame_ns=window.frame_ns[rows],
+        luma=window.luma[rows],
+        rgb=None if window.rgb is None else window.rgb[rows],
     )
 
 

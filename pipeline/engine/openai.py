@@ -18,6 +18,7 @@ from PIL import Image
 
 from pipeline.config import FrameConfig, OpenAIEngineConfig, PlanConfig
 from pipeline.engine.ask import ask_twice
+from pipeline.engine.confidence import Token, label_confidences, tokens_of_bytes
 from pipeline.engine.prompt import (
     checked_markers,
     image_markers,
@@ -170,11 +171,13 @@ class OpenAIEngine:
             markers = await self._checked_markers(window, answer)
         else:
             markers = image_markers(window.frame_ns.tolist(), window.plan.span.start_ns)
+        # A refusal is text that is no JSON: it fails, and says why.
+        text = choice.message.content or getattr(choice.message, "refusal", None) or ""
         return Completion(
-            # A refusal is text that is no JSON: it fails, and says why.
-            text=choice.message.content or getattr(choice.message, "refusal", None) or "",
+            text=text,
             finish_reason=choice.finish_reason or "",
             markers=markers,
+            confidences=label_confidences(text, _tokens(choice)),
             num_prompt_tokens=usage.prompt_tokens if usage else 0,
             num_output_tokens=usage.completion_tokens if usage else 0,
         )
@@ -227,6 +230,15 @@ class OpenAIEngine:
         return " ".join(f"{type(exc).__name__}: {text}"[:_MAX_CAUSE_CHARS].split())
 
 
+def _tokens(choice: Any) -> list[Token]:  # noqa: ANN401 - the client's type
+    """The tokens of an answer as text, each with its log-probability; none if it has none."""
+    chosen = (choice.logprobs.content if choice.logprobs else None) or ()
+    return tokens_of_bytes(
+        (one.token.encode() if one.bytes is None else bytes(one.bytes), one.logprob)
+        for one in chosen
+    )
+
+
 class _Pace:
     """Lets requests begin no closer together than ``interval_s``; 0 lets all through."""
 
@@ -262,6 +274,7 @@ def _request_fields(
     fields: dict[str, Any] = {
         "temperature": 0,
         "seed": 0,
+        "logprobs": True,
         "max_completion_tokens": config.max_output_tokens,
         "response_format": {
             "type": "json_schema",

@@ -7,9 +7,11 @@ signals engine writes them. Times are seconds since the window's start.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NoReturn
 
 from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
@@ -20,6 +22,9 @@ from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
 
 MAX_REPEATS = 8
 """So often may one window tell the same sentence before it is taken for a loop."""
+MAX_COPIES = 4
+"""So often may the very same event at the very same time stand in an answer (two may enter as
+one), and the same sentence in its caption."""
 
 _EXTRA_KEYS = frozenset({"text", "boxes", "confidence"})
 _MAX_LABEL_CHARS = 64
@@ -37,10 +42,12 @@ def parse_completion(
     video: Video,
     *,
     markers: Sequence[str] = (),
+    confidences: Sequence[float] = (),
 ) -> tuple[tuple[Observation, ...], str]:
     """Check one answer; return what it claims (media time) and its caption ("" if none is asked).
 
     ``markers`` are those the model was shown: one per frame, or one per patch of two.
+    ``confidences`` has one value per event, or none.
 
     Raises:
         WindowError: says which rule the answer breaks, with the value.
@@ -62,8 +69,12 @@ def parse_completion(
     observations = tuple(
         _observation(event, f"events[{i}]", clock, task) for i, event in enumerate(events)
     )
+    if len(confidences) == len(observations):
+        observations = tuple(map(_with_confidence, observations, confidences))
     _check_repeats(events, task)
     caption = _text(answer["summary"], "summary", _MAX_SUMMARY_CHARS) if task.summary else ""
+    if task.prompt:
+        _check_caption(caption)
     return observations, caption
 
 
@@ -157,7 +168,8 @@ def _observation(
     else:
         told = fields.pop("text", "")
     confidence = None
-    if event.get("confidence") is not None:
+    # A model's own word on how sure it is says little.
+    if event.get("confidence") is not None and not task.prompt:
         confidence = _number(event["confidence"], f"{where}.confidence")
         if not 0 <= confidence <= 1:
             raise WindowError(f"{where}.confidence = {confidence} is not between 0 and 1")
@@ -170,6 +182,10 @@ def _observation(
         boxes=_boxes(event.get("boxes", []), f"{where}.boxes", clock),
         fields=tuple(fields.items()),
     )
+
+
+def _with_confidence(one: Observation, confidence: float) -> Observation:
+    return replace(one, confidence=confidence)
 
 
 def _label(value: Any, where: str, task: Task) -> str:  # noqa: ANN401 - any JSON
@@ -214,15 +230,53 @@ def _boxes(value: Any, where: str, clock: _Clock) -> tuple[Box, ...]:  # noqa: A
 
 
 def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:
-    """Refuse one sentence told over and over as time advances, the way models get stuck.
+    """Refuse the same thing told over and over, the way models get stuck.
 
-    Only prose can tell: that the same label comes often is what happens at a busy door.
+    The same event at the same time; one sentence as time advances; or one event that comes again
+    and again by the clock. That the same label comes often is what happens at a busy door, but
+    doors keep no time.
     """
+    told = Counter((_identity(event, task), event["start"], event["end"]) for event in events)
+    for (identity, start, _), repeats in told.items():
+        if repeats > MAX_COPIES and task.prompt:
+            raise WindowError(
+                f"the answer tells {_shown(identity)} at {_shown(start)} {repeats} times"
+            )
     prose = [name for name, spec in task.fields.items() if spec.values is None]
-    told = Counter((event["label"], *(event.get(name) for name in prose)) for event in events)
-    for sentence, repeats in told.items():
+    sentences = Counter((event["label"], *(event.get(name) for name in prose)) for event in events)
+    for sentence, repeats in sentences.items():
         if repeats > MAX_REPEATS and any(sentence[1:]):
             raise WindowError(f"the answer tells {_shown(sentence)} {repeats} times")
+    steps = Counter(
+        (_identity(event, task), _step(event, then), _duration(event), _duration(then))
+        for event, then in pairwise(events)
+        if _identity(event, task) == _identity(then, task)
+    )
+    for (identity, step, *_), repeats in steps.items():
+        if repeats >= MAX_REPEATS and task.prompt:
+            raise WindowError(
+                f"the answer tells {_shown(identity)} every {step:g} s, {repeats + 1} times"
+            )
+
+
+def _identity(event: dict[str, Any], task: Task) -> tuple[Any, ...]:
+    return (event["label"], *(event.get(name) for name in task.fields))
+
+
+def _step(event: dict[str, Any], then: dict[str, Any]) -> float:
+    return round(float(then["start"]) - float(event["start"]), 1)
+
+
+def _duration(event: dict[str, Any]) -> float:
+    return round(float(event["end"]) - float(event["start"]), 1)
+
+
+def _check_caption(caption: str) -> None:
+    sentences = Counter(part.strip().lower() for part in re.split(r"[.;!?\n]+", caption))
+    del sentences[""]
+    for sentence, repeats in sentences.items():
+        if repeats > MAX_COPIES:
+            raise WindowError(f"the summary tells {_shown(sentence)} {repeats} times")
 
 
 def _load(text: str) -> Any:  # noqa: ANN401 - any JSON

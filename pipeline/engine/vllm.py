@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
 from pipeline.engine.ask import ask_twice
+from pipeline.engine.confidence import Token, label_confidences
 from pipeline.engine.prompt import (
     checked_markers,
     messages,
@@ -154,6 +155,7 @@ class VllmEngine:
             text=text,
             finish_reason=answer.finish_reason or "",
             markers=self._checked_markers(output.prompt_token_ids, window, frames),
+            confidences=label_confidences(text, _tokens(answer)),
             num_prompt_tokens=len(output.prompt_token_ids),
             num_output_tokens=len(answer.token_ids),
         )
@@ -184,6 +186,12 @@ def _frames(window: Window) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
     return np.ascontiguousarray(frames), ms
 
 
+def _tokens(answer: Any) -> list[Token]:  # noqa: ANN401 - vLLM's type
+    """The tokens of an answer as text, each with its log-probability."""
+    chosen = [at[token] for at, token in zip(answer.logprobs, answer.token_ids, strict=True)]
+    return [(one.decoded_token or "", one.logprob) for one in chosen]
+
+
 def _root_cause(exc: BaseException) -> str:
     """What went wrong first, in one short line: vLLM's outer errors print whole pictures."""
     while exc.__cause__ is not None:
@@ -201,6 +209,8 @@ def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN4
     return SamplingParams(
         max_tokens=config.max_output_tokens,
         temperature=0,
+        # Of the chosen tokens alone: they say how sure the model is of its labels.
+        logprobs=0,
         output_kind=RequestOutputKind.FINAL_ONLY,
         structured_outputs=StructuredOutputsParams(json=task.json_schema_text()),
     )

@@ -133,6 +133,7 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
             config.task,
             one.video,
             markers=result.markers,
+            confidences=result.confidences,
         )
         observations.extend(found)
         captions.append((result.window_id, result.span, caption))

@@ -17,16 +17,16 @@ import ray.data
 from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
 from pipeline.engine import ModelEngine, open_model
 from pipeline.engine.signals import SignalsEngine
-from pipeline.errors import EngineStartError, WindowError
+from pipeline.errors import EngineStartError
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.stages import (
     Failure,
     answer_shard,
+    answer_window,
     look_at_shard,
     probe_and_plan,
-    result_of,
 )
-from pipeline.records import Completion, Source, Video, Window, WindowResult
+from pipeline.records import Source, Video, Window, WindowResult
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -152,17 +152,13 @@ class _ModelActor:
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        results = await asyncio.gather(*(self._settle(item) for item in _records(batch)))
-        yield _table([pack(result) for result in results])
+        settled = await asyncio.gather(*(self._settle(item) for item in _records(batch)))
+        yield _table([pack(result) for results in settled for result in results])
 
-    async def _settle(self, item: Window | WindowResult) -> WindowResult:
+    async def _settle(self, item: Window | WindowResult) -> list[WindowResult]:
         if isinstance(item, WindowResult):
-            return item
-        try:
-            completion = await self._engine.answer(item)
-        except WindowError as exc:
-            completion = Completion(text="", finish_reason="error", error=str(exc))
-        return result_of(item, completion, self._config)
+            return [item]
+        return await answer_window(item, self._engine, self._config)
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:

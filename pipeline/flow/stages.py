@@ -1,15 +1,17 @@
 """The stages in their order, on plain records: what one Ray task does, without Ray."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline.config import Config
-from pipeline.engine import ShardEngine
+from pipeline.engine import ModelEngine, ShardEngine
+from pipeline.engine.ask import CUT_OFF, halves
 from pipeline.engine.parse import parse_completion
 from pipeline.errors import SourceError, WindowError
 from pipeline.gate import MotionGate
@@ -103,6 +105,32 @@ def answer_shard(shard: Shard, config: Config, engine: ShardEngine) -> Iterator[
         while settled:
             yield settled.popleft()
     yield from settled
+
+
+async def answer_window(window: Window, engine: ModelEngine, config: Config) -> list[WindowResult]:
+    """engine -> parse: one result, or those of the parts whose answers fit.
+
+    A window whose answer was cut off is halved until it fits; the parts tile it.
+    """
+    try:
+        completion = await engine.answer(window)
+    except WindowError as exc:
+        completion = Completion(text="", finish_reason="error", error=str(exc))
+    parts = halves(window) if completion.finish_reason == CUT_OFF else None
+    if parts is None:
+        return [result_of(window, completion, config)]
+    answered = await asyncio.gather(*(answer_window(part, engine, config) for part in parts))
+    first, *others = [result for results in answered for result in results]
+    return [_with_tokens_of(completion, first), *others]
+
+
+def _with_tokens_of(completion: Completion, result: WindowResult) -> WindowResult:
+    """The answer that was thrown away was paid for, too."""
+    return replace(
+        result,
+        num_prompt_tokens=result.num_prompt_tokens + completion.num_prompt_tokens,
+        num_output_tokens=result.num_output_tokens + completion.num_output_tokens,
+    )
 
 
 def result_of(window: Window, completion: Completion, config: Config) -> WindowResult:
@@ -237,6 +265,7 @@ def _result(
         text=completion.text,
         finish_reason=completion.finish_reason,
         markers=completion.markers,
+        confidences=completion.confidences,
         num_prompt_tokens=completion.num_prompt_tokens,
         num_output_tokens=completion.num_output_tokens,
         error=error,

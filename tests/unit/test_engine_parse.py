@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.engine.parse import MAX_REPEATS, parse_completion
+from pipeline.engine.parse import MAX_COPIES, MAX_REPEATS, parse_completion
 from pipeline.errors import WindowError
 from pipeline.records import Box, WindowPlan
 from pipeline.task import SIGNALS_TASK, Task, TaskField
@@ -123,6 +123,15 @@ def test_boxes_are_kept_to_the_upright_picture():
     assert (one.boxes[0].x1, one.boxes[0].y1) == (360, 640)
 
 
+@pytest.mark.parametrize(
+    ("confidence", "reason"), [(1.5, "between 0 and 1"), ("high", "must be a number")]
+)
+def test_a_confidence_is_a_probability(confidence, reason):
+    told = {"label": "motion", "start": 1, "end": 2, "confidence": confidence}
+    with pytest.raises(WindowError, match=reason):
+        parse(answer(told), task=SIGNALS_TASK)
+
+
 def test_an_engine_without_a_prompt_may_report_as_much_as_it_sees():
     many = [{"label": "motion", "start": i / 10, "end": (i + 1) / 10} for i in range(90)]
     observations, _ = parse(answer(*many), task=SIGNALS_TASK)
@@ -191,8 +200,6 @@ def test_a_window_of_one_frame_can_hold_an_instant():
         (answer(event(-0.51, 2)), "outside the window"),
         (answer(event(1, 10.51)), "outside the window"),
         (answer(event(45, 45)), "outside the window of 10.0 s"),
-        (answer(event(confidence=1.5)), "between 0 and 1"),
-        (answer(event(confidence="high")), "must be a number"),
         (answer(event(boxes={})), "must be a list"),
         (answer(event(boxes=[[1, 2, 3, 4]])), "must be \\[seconds"),
         (answer(event(boxes=[[1, 9, 0, 5, 5]])), "x0 <= x1"),
@@ -232,9 +239,42 @@ def test_the_same_sentence_over_and_over_is_a_loop():
 
 
 def test_a_busy_door_is_no_loop():
-    busy = [event(i / 2, i / 2 + 0.4) for i in range(16)]
+    busy = [event(i / 2, i / 2 + 0.4 + 0.3 * (i % 3)) for i in range(16)]
     observations, _ = parse(answer(*busy))
     assert len(observations) == 16
+
+
+def test_one_event_that_comes_again_and_again_by_the_clock_is_a_loop():
+    loop = [event(i / 2, i / 2 + 0.5) for i in range(MAX_REPEATS + 1)]
+    with pytest.raises(WindowError, match=r"every 0.5 s, 9 times"):
+        parse(answer(*loop))
+    observations, _ = parse(answer(*loop[:-1]))
+    assert len(observations) == MAX_REPEATS
+    both = [one for i in range(8) for one in (event(i, i + 1), event(i, i + 1, color="blue"))]
+    observations, _ = parse(answer(*both))
+    assert len(observations) == 16
+
+
+def test_the_same_event_at_the_same_time_may_be_two_but_not_any_number():
+    observations, _ = parse(answer(*[event(1, 2)] * MAX_COPIES))
+    assert len(observations) == MAX_COPIES
+    with pytest.raises(WindowError, match=r"at 1 5 times"):
+        parse(answer(*[event(1, 2)] * (MAX_COPIES + 1)))
+
+
+def test_a_caption_that_goes_round_in_circles_is_refused():
+    with pytest.raises(WindowError, match="the summary tells 'a man walks' 5 times"):
+        parse(answer(summary="A man walks. " * (MAX_COPIES + 1)))
+    _, caption = parse(answer(summary="A man walks. " * MAX_COPIES))
+    assert caption.startswith("A man walks.")
+
+
+def test_the_probability_of_the_label_is_the_events_confidence_whatever_the_model_says():
+    both = answer(event(1, 2, confidence=0.99), event(3, 4))
+    observations, _ = parse_completion(both, "stop", PLAN, TASK, VIDEO, confidences=(0.5, 0.25))
+    assert [one.confidence for one in observations] == [0.5, 0.25]
+    (one, _), _ = parse(both)
+    assert one.confidence is None
 
 
 def test_reasons_are_short_and_printable():

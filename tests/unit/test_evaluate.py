@@ -1,5 +1,7 @@
 """The scores, on cases small enough to be counted by hand; borders get a value on them."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.evaluate import (
@@ -150,3 +152,28 @@ def test_events_come_from_json_with_their_zone():
     assert found == event("loiter", 1.5, 2.0, group="cam01", color="red", shape="person")
     with pytest.raises(ValueError, match="has no zone"):
         utc_seconds("2026-03-14T09:00:00")
+
+
+def sure(start_s, confidence, label="loiter"):
+    return replace(event(label, start_s, start_s + 10), confidence=confidence)
+
+
+def test_confidences_are_held_against_what_was_right():
+    truth = [event(start_s=at, end_s=at + 10) for at in (0, 100, 200)]
+    found = [sure(0, 0.95), sure(100, 0.95), sure(200, 0.75), sure(300, 0.75), sure(400, 0.05)]
+    told = scores(truth, found)["calibration"]
+    assert told["num"] == 5
+    assert [(row["from"], row["num"], row["precision"]) for row in told["bins"]] == [
+        (0.0, 1, 0.0),
+        (0.7, 2, 0.5),
+        (0.9, 2, 1.0),
+    ]
+    assert told["ece"] == pytest.approx((0.05 + 2 * 0.25 + 2 * 0.05) / 5)
+    errors = (0.05**2, 0.05**2, 0.25**2, 0.75**2, 0.05**2)
+    assert told["brier"] == pytest.approx(sum(errors) / 5, abs=1e-4)
+
+
+def test_of_two_alike_only_one_is_right_and_without_confidences_nothing_is_said():
+    doubled = scores([event()], [sure(0, 1.0), sure(0, 1.0)])["calibration"]
+    assert doubled["bins"][0]["precision"] == 0.5
+    assert scores([event()], [event()])["calibration"] is None
