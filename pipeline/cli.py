@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import structlog
 import typer
 
+from pipeline import asking
 from pipeline.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -22,8 +23,7 @@ from pipeline.errors import (
     SourceError,
     TimereelError,
 )
-from pipeline.export.formats import Format, to_json, write_rows
-from pipeline.schema import TableName
+from pipeline.export.formats import to_json
 
 app = typer.Typer(
     name="timereel",
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(asking.app)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")
@@ -42,15 +43,6 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
-FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
-]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")]
-CameraOption = Annotated[
-    list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
-]
-FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 
 
 @app.command()
@@ -110,45 +102,6 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
         f"{windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
     )
-
-
-@app.command()
-def query(
-    index_uri: IndexOption,
-    start: FromOption = None,
-    end: ToOption = None,
-    camera: CameraOption = None,
-    label: Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Substring, in any language and case.")
-    ] = None,
-    table: Annotated[TableName, typer.Option("--table", help="What to list.")] = "events",
-    form: FormatOption = "table",
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="At most so many rows.")
-    ] = None,
-) -> None:
-    """List what happened in a wall-clock range; a row counts if it overlaps the range."""
-    from pipeline.index import open_index  # noqa: PLC0415
-
-    rows = open_index(index_uri).rows(
-        table, start, end, camera=camera, label=label, text=text, limit=limit
-    )
-    write_rows(rows, form, sys.stdout.buffer)
-
-
-@app.command()
-def coverage(
-    index_uri: IndexOption,
-    start: FromOption = None,
-    end: ToOption = None,
-    camera: CameraOption = None,
-    form: FormatOption = "table",
-) -> None:
-    """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
-    from pipeline.index import open_index  # noqa: PLC0415
-
-    write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
 
 
 @app.command()

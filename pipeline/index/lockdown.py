@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
+import threading
 from collections.abc import Callable
 
 import duckdb
@@ -16,16 +17,30 @@ from pipeline.schema import TABLES, TableName
 Files = Callable[[TableName, Span, Cameras], list[str]]
 Source = Callable[[TableName, Span, Cameras], str]
 
+TIMEOUT_S = 60.0
+_MAX_RESULT_BYTES = 2**30
+_BATCH_ROWS = 100_000
+_LIMITS = {
+    "memory_limit": "2GiB",
+    # No spilling: a file that this process writes is a file out of the query's reach, or is none.
+    "temp_directory": "",
+    "enable_external_access": "false",
+    "lock_configuration": "true",  # the last one
+}
 
-def run(store: Store, query: str, files: Files, source: Source) -> pa.Table:
+
+def run(
+    store: Store, query: str, files: Files, source: Source, *, timeout_s: float = TIMEOUT_S
+) -> pa.Table:
     """The result of one SELECT in a database of its own.
 
     Only current data files may be opened, no setting changed, no extension loaded, no Python
     variable read. A SELECT cannot write; COPY could, over those very files, so it is refused by
-    its kind.
+    its kind. Memory, result and time are bounded.
 
     Raises:
-        ConfigError: the query is not one SELECT, has an error, or reaches for something else.
+        ConfigError: the query is not one SELECT, has an error, reaches for something else, or
+            takes more than it may.
     """
     try:
         statements = duckdb.extract_statements(query)
@@ -42,10 +57,32 @@ def run(store: Store, query: str, files: Files, source: Source) -> pa.Table:
                 if name == "windows":
                     allowed += files("videos", ALWAYS, ALL)
         _lock(connection, allowed)
+        alarm = threading.Timer(timeout_s, connection.interrupt)
+        alarm.start()
         try:
-            return duck.fetch(connection, query)
+            return _fetch(connection, query)
+        except duckdb.InterruptException as exc:
+            raise ConfigError(
+                f"sql: not done after {timeout_s:g} s; ask for a shorter range of time"
+            ) from exc
         except duckdb.Error as exc:
             raise ConfigError(f"sql: {exc}") from exc
+        finally:
+            alarm.cancel()
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    reader = connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+    batches, num_bytes = [], 0
+    for batch in reader:
+        batches.append(batch)
+        num_bytes += batch.nbytes
+        if num_bytes > _MAX_RESULT_BYTES:
+            raise ConfigError(
+                f"sql: the result is larger than {_MAX_RESULT_BYTES >> 20} MiB; ask for fewer "
+                "columns or rows, or read the files themselves"
+            )
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source: str) -> None:
@@ -55,5 +92,5 @@ def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source:
 def _lock(connection: duckdb.DuckDBPyConnection, allowed: list[str]) -> None:
     listed = {form for path in allowed for form in (path, duck.pattern(path))}
     connection.execute(f"SET allowed_paths = [{', '.join(map(duck.quote, sorted(listed)))}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
+    for name, value in _LIMITS.items():
+        connection.execute(f"SET {name} = {duck.quote(value)}")

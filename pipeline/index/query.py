@@ -4,38 +4,17 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import coverage, duck, lockdown
+from pipeline.index import coverage, duck, lockdown, questions
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
+from pipeline.index.questions import Asked
 from pipeline.index.snapshot import TableReader
 from pipeline.index.store import Store
-from pipeline.index.strict import ID_COLUMN
 from pipeline.schema import TABLES, TableName
-
-# The column that a text is looked for in.
-_TEXT: dict[TableName, str] = {
-    "events": "text",
-    "segments": "text",
-    "windows": "completion",
-    "videos": "uri",
-}
-
-
-class Asked(TypedDict, total=False):
-    """What rows must be besides in the range; what is left out, or None, does not matter."""
-
-    camera: Names
-    """Name or glob such as ``cam*``, or several."""
-    label: Names
-    text: str | None
-    """Part of the text in any language, whatever the case."""
-    task: Names
-    limit: int | None
-    columns: Iterable[str] | None
 
 
 class Index:
@@ -75,25 +54,15 @@ class Index:
         """The rows of a table that share an instant with ``[start, end)`` and are what is asked.
 
         Raises:
-            ConfigError: an unknown column, a label where there are none, a wrong time or limit.
+            ConfigError: an unknown column, a label or confidence where there are none, a wrong time
+                or limit.
         """
-        where = Where()
-        if (label := asked.get("label")) is not None:
-            if "label" not in TABLES[table].names:
-                raise ConfigError(f"{table} have no label; ask for a label in events")
-            where.among("label", as_list(label))
-        if text := asked.get("text"):
-            where.contains(_TEXT[table], text)
-        if (task := asked.get("task")) is not None:
-            where.among("task", as_list(task))
-        if (limit := asked.get("limit")) is not None and limit < 0:
-            raise ConfigError(f"limit {limit}: must not be negative")
         return self.select(
             table,
-            where,
+            questions.conditions(table, asked),
             span=Span.parse(start, end),
             cameras=Cameras.parse(asked.get("camera")),
-            limit=limit,
+            order=questions.order(table, asked),
             columns=asked.get("columns"),
         )
 
@@ -122,13 +91,14 @@ class Index:
         """
         return self._files(table, Span.parse(start, end), Cameras.parse(camera))
 
-    def sql(self, query: str) -> pa.Table:
+    def sql(self, query: str, *, timeout_s: float = lockdown.TIMEOUT_S) -> pa.Table:
         """The result of one SELECT over the views events, segments, windows and videos.
 
         Raises:
-            ConfigError: anything but a SELECT, an error in it, or a reach for anything else.
+            ConfigError: anything but a SELECT, an error in it, a reach for anything else, or no
+                result in time.
         """
-        return lockdown.run(self.store, query, self._files, self.source)
+        return lockdown.run(self.store, query, self._files, self.source, timeout_s=timeout_s)
 
     def select(
         self,
@@ -137,7 +107,7 @@ class Index:
         *,
         span: Span = ALWAYS,
         cameras: Cameras = ALL,
-        limit: int | None = None,
+        order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
         """Rows under any condition; of windows, those that are current."""
@@ -145,7 +115,7 @@ class Index:
             table,
             self.source(table, span, cameras),
             where.also(Where().overlaps(span).of(cameras)),
-            limit=limit,
+            order=order,
             columns=columns,
         )
 
@@ -155,7 +125,7 @@ class Index:
         """Windows whatever their fingerprint, stale ones too."""
         source = duck.scan(self.store, "windows", self._files("windows", span, ALL))
         where = where.also(Where().overlaps(span))
-        return self._select("windows", source, where, limit=None, columns=columns)
+        return self._select("windows", source, where, columns=columns)
 
     def _select(
         self,
@@ -163,7 +133,7 @@ class Index:
         source: str,
         where: Where,
         *,
-        limit: int | None,
+        order: str | None = None,
         columns: Iterable[str] | None,
     ) -> pa.Table:
         schema = TABLES[table]
@@ -175,8 +145,7 @@ class Index:
         found = duck.fetch(
             self._connection,
             f"SELECT {duck.identifiers(names)} FROM {source} WHERE {where.sql} "
-            f"ORDER BY {duck.identifiers(['start', 'camera', ID_COLUMN[table]])}"
-            + (f" LIMIT {limit}" if limit is not None else ""),
+            + (questions.order(table, {}) if order is None else order),
             where,
         )
         return found.cast(pa.schema([schema.field(name) for name in names]))

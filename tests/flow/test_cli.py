@@ -7,7 +7,10 @@ from itertools import pairwise
 
 import pytest
 
+from pipeline.index import Writer
 from tests.conftest import LOBBY
+from tests.unit.test_index_query import video
+from tests.unit.test_index_rows import at, event, rows
 
 
 def test_frames_are_those_of_the_sample_grid_with_their_own_pts(cli, tmp_path):
@@ -49,6 +52,7 @@ def test_plan_tiles_the_video(cli):
         (["index", "pipeline/flow", "--index", "x"], 5, "no videos"),
         (["query", "--index", "nowhere"], 2, "nowhere"),
         (["query"], 2, "--index"),
+        (["query", "--index", "x", "--order-by", "colour"], 2, "colour"),
         (["query", "--index", "x", "--format", "xml"], 2, "xml"),
         (["nonsense"], 2, "nonsense"),
         (["probe", "pyproject.toml"], 4, "pyproject.toml"),
@@ -67,14 +71,50 @@ def test_config_show_prints_the_resolved_tree(cli):
     assert "fingerprint: " in shown
 
 
-def test_a_query_loads_nothing_it_does_not_need(tmp_path):
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("index")
+    of_video = {"media_start": 1.0, "media_end": 3.0, "uri": "/rec/v1.mp4"}
+    Writer(folder).finish_videos(
+        rows("videos", video(uri="/rec/v1.mp4")),
+        rows(
+            "events",
+            event("e1", at(1), at(3), label="person", text="红色的车", confidence=0.9, **of_video),
+            event("e2", at(2), at(3), label="dog", text="a dog", confidence=0.4, **of_video),
+        ),
+    )
+    return folder
+
+
+def test_query_filters_orders_and_writes_every_form(cli, index):
+    ask = ("query", "--index", index)
+    found = cli.rows(*ask, "--min-confidence", 0.3, "--max-duration", 2, "--order-by",
+                     "duration", "--video", "v1.mp4")  # fmt: skip
+    assert [row["event_id"] for row in found] == ["e2", "e1"]
+    assert "00:00:01.000 --> 00:00:03.000\nperson: 红色的车" in cli.run(*ask, "--format", "webvtt")
+    counts = cli.rows(
+        *ask, "--sql", "SELECT label, count(*) AS n FROM events GROUP BY 1 ORDER BY 1"
+    )
+    assert counts == [{"label": "dog", "n": 1}, {"label": "person", "n": 1}]
+    for refused in ("COPY events TO 'x.csv'", "SELECT * FROM read_csv('/etc/passwd')"):
+        cli.run(*ask, "--sql", refused, code=2)
+        assert "error: sql: " in cli.err
+    cli.run(*ask, "--sql", "SELECT 1", "--limit", 1, code=2)
+    assert "put range, camera and limit into the SELECT" in cli.err
+
+
+def test_a_query_loads_nothing_it_does_not_need(index):
     code = (
         "import sys, pipeline.cli\n"
-        "from pipeline import index\n"
-        "index.Writer(sys.argv[1]).open().events()\n"
-        "print(*(m for m in ('ray', 'av', 'torch', 'pandas', 'vllm') if m in sys.modules))"
+        "try:\n"
+        "    pipeline.cli.main(['query', '--index', sys.argv[1], '--format', sys.argv[2]])\n"
+        "finally:\n"
+        "    heavy = {'ray', 'av', 'torch', 'pandas', 'vllm'} & set(sys.modules)\n"
+        "    print(sorted(heavy), file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "index"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == ""
+    for form in ("table", "jsonl"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, index, form], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.count("dog") > 0
+        assert done.stderr.strip() == "[]"

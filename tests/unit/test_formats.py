@@ -1,7 +1,10 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -58,7 +61,25 @@ def test_a_table_shows_wall_clock_times_and_the_number_of_rows(events):
     assert "1 row" in text
 
 
-@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "parquet", "webvtt"])
 def test_no_rows_are_written_too(form):
     data = written(EVENTS.empty_table(), form)
     assert form == "jsonl" or data
+
+
+def test_json_lines_and_csv_load_no_pandas():
+    code = (
+        "import sys, duckdb, io\n"
+        "from pipeline.export.formats import write_rows\n"
+        "rows = duckdb.sql(\"select now() as a, [{'b': now(), 'c': map {'d': now()}}] as e\")\n"
+        "for form in ('jsonl', 'csv', 'table', 'parquet'):\n"
+        "    write_rows(rows.to_arrow_table(), form, io.BytesIO())\n"
+        "print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_sums_of_sql_are_numbers():
+    table = pa.table({"n": pa.array([Decimal(12)], pa.decimal128(38, 0))})
+    assert json.loads(written(table, "jsonl")) == {"n": 12}

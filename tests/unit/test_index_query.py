@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.index import lockdown
 from pipeline.index.store import VERSION_PROPERTY
 from pipeline.schema import TABLES
 from tests.index_rows import T0, US, at, event, rows, video
@@ -101,6 +102,57 @@ def test_labels_and_texts_filter_in_any_case_and_language(index):
     assert ids(index.events(text="power cut")) == ["late"]
     assert ids(index.events(text="包裹")) == ["long"]
     assert ids(index.events(text="%")) == []
+
+
+def test_confidence_and_duration_filter_on_their_very_borders(tmp_path):
+    writer = pi.Writer(tmp_path)
+    writer.finish_videos(
+        rows("videos", video()),
+        rows(
+            "events",
+            event("sure", at(1), at(3.5), confidence=0.9),
+            event("unsure", at(2), at(2.5) - US, confidence=0.2),
+            event("unknown", at(3), at(13), confidence=None),
+        ),
+    )
+    index = pi.open(tmp_path)
+    assert ids(index.events(min_confidence=0.9)) == ["sure"]  # stored as float32, below 0.9
+    assert ids(index.events(min_confidence=0)) == ["sure", "unsure"]
+    assert ids(index.events(min_duration_s=2.5)) == ["sure", "unknown"]
+    assert ids(index.events(min_duration_s=0.5)) == ["sure", "unknown"]
+    assert ids(index.events(max_duration_s=2.5)) == ["sure", "unsure"]
+    assert ids(index.events(max_duration_s=2.499999)) == ["unsure"]
+    assert ids(index.events(descending=True)) == ["unknown", "unsure", "sure"]
+    assert ids(index.events(order_by="duration")) == ["unsure", "sure", "unknown"]
+    assert ids(index.events(order_by="duration", descending=True, limit=1)) == ["unknown"]
+    assert ids(index.events(order_by="confidence")) == ["unsure", "sure", "unknown"]
+    assert ids(index.events(order_by="confidence", descending=True))[0] == "sure"
+    for asked in ({"min_confidence": 0.5}, {"order_by": "confidence"}):
+        with pytest.raises(ConfigError, match="no confidence"):
+            index.segments(**asked)
+
+
+def test_a_video_is_named_by_id_uri_or_file_name_and_holds_parts_of_events(tmp_path):
+    writer = pi.Writer(tmp_path)
+    parts = [
+        {"video_id": v, "uri": f"/rec/{v}.mp4", "start": at(i), "end": at(i + 1),
+         "media_start": 0.0, "media_end": 1.0}
+        for i, v in enumerate(("v1", "v2"))
+    ]  # fmt: skip
+    writer.finish_videos(
+        rows("videos", video("v1", uri="/rec/v1.mp4"), video("v2", uri="/rec/v2.mp4")),
+        rows(
+            "events",
+            event("over", at(0), at(2), uri="/rec/v1.mp4", parts=parts),
+            event("alone", at(5), at(6), uri="/rec/v2.mp4", video_id="v2"),
+        ),
+    )
+    index = pi.open(tmp_path)
+    for name in ("v2", "/rec/v2.mp4", "v2.mp4"):
+        assert ids(index.events(video=name)) == ["over", "alone"]
+    assert ids(index.events(video="v1.mp4")) == ["over"]
+    assert ids(index.events(video="1.mp4")) == []
+    assert index.videos(video="v2.mp4")["video_id"].to_pylist() == ["v2"]
 
 
 def test_limit_columns_and_task(index):
@@ -220,6 +272,28 @@ def test_sql_reaches_nothing_else(index, tmp_path):
         "LOAD httpfs",
         "SELECT * FROM read_parquet('https://example.org/a.parquet')",
         "SET enable_external_access = true",
+        "RESET lock_configuration",
+        "PRAGMA enable_profiling",
+        "CALL enable_logging()",
+        "SELECT * FROM enable_logging()",
+        "SELECT * FROM sniff_csv('/etc/passwd')",
+        "SELECT * FROM read_blob('/etc/passwd')",
+        "SELECT * FROM read_json('http://127.0.0.1:1/x')",
+        "SELECT * FROM parquet_metadata('s3://bucket/x.parquet')",
+        "SELECT * FROM query('COPY (SELECT 1) TO ''x.csv''')",
+        "SELECT * FROM query_table('/etc/passwd')",
+        "SELECT * FROM duckdb_secrets()",
+        "SELECT * FROM arrow_scan(1, 2, 3)",
+        "SELECT * FROM sqlite_scan('a', 'b')",
+        "SELECT getenv('HOME')",
+        "UPDATE events SET label = 'x'",
+        "DELETE FROM events",
+        "DROP VIEW events",
+        "CREATE MACRO f(a) AS a",
+        "SET VARIABLE x = 1",
+        "BEGIN",
+        "CHECKPOINT",
+        "USE memory",
         "SELECT 1; SELECT 2",
         "CREATE TABLE x AS SELECT 1",
         "SELECT * FROM secret",
@@ -231,6 +305,15 @@ def test_sql_reaches_nothing_else(index, tmp_path):
             index.sql(query)
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
     assert len(index.events()) == 4
+
+
+def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
+    forever = "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT sum(a) FROM r"
+    with pytest.raises(ConfigError, match="not done after"):
+        index.sql(forever, timeout_s=0.2)
+    monkeypatch.setattr(lockdown, "_MAX_RESULT_BYTES", 2**20)
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        index.sql("SELECT * FROM range(10000000)")
 
 
 def test_importing_the_index_imports_nothing_heavy():

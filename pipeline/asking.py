@@ -1,0 +1,88 @@
+"""The commands that ask an index: thin, and without what asking does not need."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import ConfigError
+from pipeline.export.formats import Format, write_rows
+from pipeline.index import Asked, Order, open_index
+from pipeline.schema import TableName
+
+app = typer.Typer()
+
+IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")]
+CameraOption = Annotated[
+    list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
+
+
+@app.command()
+def query(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Substring, in any language and case.")
+    ] = None,
+    video: Annotated[
+        str | None, typer.Option("--video", help="Id, uri or file name of one video.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option("--min-confidence", help="Leaves out rows without one.")
+    ] = None,
+    min_duration: Seconds = None,
+    max_duration: Seconds = None,
+    table: Annotated[TableName, typer.Option("--table", help="What to list.")] = "events",
+    order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
+    descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=0, help="At most so many rows.")
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option("--sql", help="One SELECT over events, segments, windows and videos."),
+    ] = None,
+    form: FormatOption = "table",
+) -> None:
+    """List what happened in a wall-clock range; a row counts if it overlaps the range."""
+    index = open_index(index_uri)
+    asked: Asked = {
+        "camera": camera,
+        "label": label,
+        "text": text,
+        "video": video,
+        "min_confidence": min_confidence,
+        "min_duration_s": min_duration,
+        "max_duration_s": max_duration,
+        "limit": limit,
+    }
+    if sql is None:
+        asked |= {"order_by": order_by, "descending": descending}
+        rows = index.rows(table, start, end, **asked)
+    elif any(value is not None for value in (start, end, *asked.values())):
+        raise ConfigError("--sql asks alone; put range, camera and limit into the SELECT")
+    else:
+        rows = index.sql(sql)
+    write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def coverage(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    form: FormatOption = "table",
+) -> None:
+    """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
+    write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)

@@ -1,0 +1,73 @@
+"""Rows of one video as WebVTT, one cue per row, so that a player shows them over the file.
+
+https://www.w3.org/TR/webvtt1/
+"""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, floor
+from typing import Any
+
+from pipeline.errors import ConfigError
+
+Row = Mapping[str, Any]
+
+_NEEDED = ("uri", "media_start", "media_end")
+# What a cue says of a row, in this order; a row has some of them.
+_SAID = ("label", "text", "completion")
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def document(rows: Sequence[Row]) -> str:
+    """Cues in seconds of the file, to the millisecond: starts rounded down, ends up.
+
+    An event that runs through several files has the cue of the one that all rows share.
+
+    Raises:
+        ConfigError: the rows are not of one file, or have no time in a file.
+    """
+    if rows and (missing := [name for name in _NEEDED if name not in rows[0]]):
+        raise ConfigError(f"webvtt: these rows have no {', '.join(missing)}; take another format")
+    blocks = ["WEBVTT"]
+    if rows:
+        uri = _shared_uri(rows)
+        blocks.append(f"NOTE {_line(uri)}")
+        timed = sorted((_times_ms(row, uri), i) for i, row in enumerate(rows))
+        blocks += [_cue(*times_ms, rows[i]) for times_ms, i in timed]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _shared_uri(rows: Sequence[Row]) -> str:
+    shared = set.intersection(*({part["uri"] for part in _parts(row)} for row in rows))
+    if shared:
+        return next(part["uri"] for part in _parts(rows[0]) if part["uri"] in shared)
+    uris = sorted({row["uri"] for row in rows})
+    raise ConfigError(
+        f"webvtt: cues count from the start of one file, and these rows are of {len(uris)}: "
+        f"{', '.join(uris[:3])}{' ...' if uris[3:] else ''}; name one with --video"
+    )
+
+
+def _parts(row: Row) -> Sequence[Row]:
+    return row.get("parts") or [row]
+
+
+def _times_ms(row: Row, uri: str) -> tuple[int, int]:
+    part = next(part for part in _parts(row) if part["uri"] == uri)
+    # Whole microseconds first: 6.1 s is not 6100.000000000001 ms.
+    start_us, end_us = (round(part[name] * 1e6) for name in ("media_start", "media_end"))
+    return floor(start_us / 1000), max(ceil(end_us / 1000), floor(start_us / 1000) + 1)
+
+
+def _cue(start_ms: int, end_ms: int, row: Row) -> str:
+    said = ": ".join(str(row[name]) for name in _SAID if row.get(name))
+    # A blank line ends a cue, and "-->" may not stand in one: ">" is escaped.
+    lines = [line.strip() for line in said.translate(_ESCAPED).splitlines() if line.strip()]
+    return "\n".join([f"{_clock(start_ms)} --> {_clock(end_ms)}", *(lines or ["-"])])
+
+
+def _clock(ms: int) -> str:
+    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("-->", "->")

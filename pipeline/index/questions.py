@@ -1,0 +1,111 @@
+"""What rows a question wants and in which order, as SQL."""
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from pipeline.errors import ConfigError
+from pipeline.index.filters import Names, Where, as_list
+from pipeline.index.strict import ID_COLUMN
+from pipeline.schema import TABLES, TableName
+from pipeline.timebase import NS_PER_US, seconds_to_ns
+
+Order = Literal["time", "confidence", "duration"]
+
+# The column that a text is looked for in.
+_TEXT: dict[TableName, str] = {
+    "events": "text",
+    "segments": "text",
+    "windows": "completion",
+    "videos": "uri",
+}
+_LENGTH_US = 'epoch_us("end") - epoch_us("start")'
+
+
+class Asked(TypedDict, total=False):
+    """What rows must be besides in the range; what is left out, or None, does not matter."""
+
+    camera: Names
+    """Name or glob such as ``cam*``, or several."""
+    label: Names
+    text: str | None
+    """Part of the text in any language, whatever the case."""
+    video: str | None
+    """Id or uri of a video, or the end of its uri; an event may run through several."""
+    task: Names
+    min_confidence: float | None
+    """Rows without a confidence are left out then."""
+    min_duration_s: float | None
+    max_duration_s: float | None
+    order_by: Order | None
+    """None is time: start, camera, id. Other orders go on with it."""
+    descending: bool | None
+    limit: int | None
+    columns: Iterable[str] | None
+
+
+def conditions(table: TableName, asked: Asked) -> Where:
+    """Everything but range, camera and limit.
+
+    Raises:
+        ConfigError: the table has no such column, or no row can be meant.
+    """
+    where = Where()
+    if (label := asked.get("label")) is not None:
+        _must_have(table, "label")
+        where.among("label", as_list(label))
+    if (task := asked.get("task")) is not None:
+        where.among("task", as_list(task))
+    if text := asked.get("text"):
+        where.contains(_TEXT[table], text)
+    if (video := asked.get("video")) is not None:
+        _of_video(table, where, video)
+    if (confidence := asked.get("min_confidence")) is not None:
+        _must_have(table, "confidence")
+        # As stored: the float32 nearest to 0.9 is less than 0.9.
+        where.add("confidence >= ?::FLOAT", confidence)
+    if (shortest := asked.get("min_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} >= ?", _us(shortest))
+    if (longest := asked.get("max_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} <= ?", _us(longest))
+    return where
+
+
+def order(table: TableName, asked: Asked) -> str:
+    """The ORDER BY and LIMIT of a question.
+
+    Raises:
+        ConfigError: a negative limit, or a table without that column.
+    """
+    by: Order = asked.get("order_by") or "time"
+    direction = "DESC" if asked.get("descending") else "ASC"
+    id_column = ID_COLUMN[table]
+    match by:
+        case "time":
+            keys = [f'"start" {direction}', "camera", id_column]
+        case "confidence":
+            _must_have(table, "confidence")
+            keys = [f"confidence {direction} NULLS LAST", '"start"', "camera", id_column]
+        case "duration":
+            keys = [f"{_LENGTH_US} {direction}", '"start"', "camera", id_column]
+    limit = asked.get("limit")
+    if limit is not None and limit < 0:
+        raise ConfigError(f"limit {limit}: must not be negative")
+    return f"ORDER BY {', '.join(keys)}" + (f" LIMIT {limit}" if limit is not None else "")
+
+
+def _us(seconds: float) -> int:
+    return seconds_to_ns(seconds) // NS_PER_US
+
+
+def _must_have(table: TableName, column: str) -> None:
+    if column not in TABLES[table].names:
+        raise ConfigError(f"{table} have no {column}; events have one")
+
+
+def _of_video(table: TableName, where: Where, video: str) -> None:
+    mine = "(video_id = ? OR uri = ? OR ends_with(uri, '/' || ?))"
+    if table != "events":
+        where.add(mine, video, video, video)
+        return
+    part = mine.replace("video_id", "part.video_id").replace("uri", "part.uri")
+    where.add(f"({mine} OR len(list_filter(parts, lambda part: {part})) > 0)", *[video] * 6)

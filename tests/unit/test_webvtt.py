@@ -1,0 +1,63 @@
+import io
+
+import pytest
+import webvtt
+
+from pipeline.errors import ConfigError
+from pipeline.export.webvtt import document
+
+
+def row(start_s, end_s, text="", uri="a.mp4", **given):
+    return {"uri": uri, "media_start": start_s, "media_end": end_s, "text": text, **given}
+
+
+def parsed(*rows):
+    return webvtt.from_buffer(io.StringIO(document(rows)))
+
+
+def test_a_cue_per_row_in_the_order_of_their_starts_in_the_file():
+    cues = parsed(row(3661.5, 3700, "second"), row(6.1, 20.0004, "first", label="motion"))
+    assert [(c.start, c.end, c.text) for c in cues] == [
+        ("00:00:06.100", "00:00:20.001", "motion: first"),
+        ("01:01:01.500", "01:01:40.000", "second"),
+    ]
+
+
+def test_a_cue_covers_its_row_and_is_never_empty():
+    [cue] = parsed(row(1.0004, 1.0005, "x"))
+    assert (cue.start, cue.end) == ("00:00:01.000", "00:00:01.001")
+
+
+def test_no_text_can_break_a_cue():
+    text = "a --> b\n\n\n00:00:01.000 --> 00:00:02.000\r\n<c.red>&价格"
+    first, second = parsed(row(0, 1, text), row(1, 2, ""))
+    assert first.raw_text.splitlines() == [
+        "a --&gt; b",
+        "00:00:01.000 --&gt; 00:00:02.000",
+        "&lt;c.red&gt;&amp;价格",
+    ]
+    assert second.start == "00:00:01.000"
+
+
+def test_an_event_over_two_files_has_the_time_in_the_one_that_is_shared():
+    parts = [
+        {"uri": "a.mp4", "media_start": 590.0, "media_end": 600.0},
+        {"uri": "b.mp4", "media_start": 0.0, "media_end": 4.0},
+    ]
+    over = row(590.0, 600.0, "over", parts=parts)
+    cues = parsed(row(7, 8, "b", uri="b.mp4"), over)
+    assert [(c.start, c.text) for c in cues] == [("00:00:00.000", "over"), ("00:00:07.000", "b")]
+
+
+def test_rows_of_several_files_are_refused_with_the_way_out():
+    with pytest.raises(ConfigError, match=r"of 2: a\.mp4, b\.mp4; name one with --video"):
+        document([row(0, 1), row(0, 1, uri="b.mp4")])
+
+
+def test_rows_without_a_time_in_a_file_are_refused():
+    with pytest.raises(ConfigError, match="no uri, media_start, media_end"):
+        document([{"n": 1}])
+
+
+def test_no_rows_are_a_document_too():
+    assert document([]) == "WEBVTT\n"
