@@ -8,6 +8,7 @@ import typer
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
 from pipeline.index import Asked, Order, open_index
+from pipeline.index.moments import MomentOrder, Searched
 from pipeline.schema import TableName
 
 app = typer.Typer()
@@ -21,6 +22,10 @@ CameraOption = Annotated[
     list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
 ]
 FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+VideoOption = Annotated[
+    str | None, typer.Option("--video", help="Id, uri or file name of one video.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most so many rows.")]
 Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
 
 
@@ -34,9 +39,7 @@ def query(
     text: Annotated[
         str | None, typer.Option("--text", help="Substring, in any language and case.")
     ] = None,
-    video: Annotated[
-        str | None, typer.Option("--video", help="Id, uri or file name of one video.")
-    ] = None,
+    video: VideoOption = None,
     min_confidence: Annotated[
         float | None, typer.Option("--min-confidence", help="Leaves out rows without one.")
     ] = None,
@@ -45,9 +48,7 @@ def query(
     table: Annotated[TableName, typer.Option("--table", help="What to list.")] = "events",
     order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
     descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=0, help="At most so many rows.")
-    ] = None,
+    limit: LimitOption = None,
     sql: Annotated[
         str | None,
         typer.Option("--sql", help="One SELECT over events, segments, windows and videos."),
@@ -86,3 +87,40 @@ def coverage(
 ) -> None:
     """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
     write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
+
+
+@app.command()
+def search(
+    words: Annotated[str, typer.Argument(help='Words; "several" in quotes belong together.')],
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    video: VideoOption = None,
+    table: Annotated[
+        Searched | None, typer.Option("--table", help="Only events, or only segments.")
+    ] = None,
+    order_by: Annotated[MomentOrder, typer.Option("--order-by", help="Best or first.")] = "score",
+    limit: LimitOption = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
+    form: FormatOption = "table",
+) -> None:
+    """Find every moment at which the words occur: wall clock, file, time in the file, text."""
+    from pipeline.index.grams import Sidecar  # noqa: PLC0415 - needs the extra `search`
+    from pipeline.index.search import by_words  # noqa: PLC0415
+
+    index = open_index(index_uri)
+    if rebuild:
+        Sidecar.of(index.store).forget()
+    rows = by_words(
+        index,
+        words,
+        start,
+        end,
+        camera=camera,
+        video=video,
+        table=table,
+        order_by=order_by,
+        limit=limit,
+    )
+    write_rows(rows, form, sys.stdout.buffer)

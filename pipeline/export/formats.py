@@ -18,6 +18,7 @@ Format = Literal["table", "jsonl", "csv", "parquet", "webvtt"]
 
 # What a person asks first, per table; the other formats carry every column.
 _SHOWN = (
+    "score",
     "camera",
     "start",
     "end",
@@ -25,6 +26,7 @@ _SHOWN = (
     "state",
     "level",
     "label",
+    "excerpt",
     "text",
     "confidence",
     "media_start",
@@ -34,6 +36,7 @@ _SHOWN = (
     "uri",
 )
 _MAX_CELL_CHARS = 80
+_UNCUT = ("uri", "excerpt")
 
 
 def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
@@ -127,9 +130,11 @@ def _write_table(table: pa.Table, out: BinaryIO) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     shown = [name for name in _SHOWN if name in table.column_names] or table.column_names
+    if "excerpt" in shown:  # the part of the text that was found
+        shown.remove("text")
     sheet = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in shown:
-        sheet.add_column(name, overflow="fold" if name == "uri" else "ellipsis")
+        sheet.add_column(name, overflow="fold" if name in _UNCUT else "ellipsis")
     for row in python_rows(table.select(shown)):
         sheet.add_row(*(Text(_cell(name, row[name])) for name in shown))
     is_terminal = out is sys.stdout.buffer and sys.stdout.isatty()
@@ -151,7 +156,7 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - any value of a row
             return f"{value:.3f}" if name.startswith("media") else f"{value:.2f}"
         case str():
             line = " ".join(value.split())
-            cut = len(line) > _MAX_CELL_CHARS and name != "uri"
+            cut = len(line) > _MAX_CELL_CHARS and name not in _UNCUT
             return line[: _MAX_CELL_CHARS - 1] + "\u2026" if cut else line
         case _:
             return str(value)

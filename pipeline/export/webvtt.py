@@ -39,7 +39,7 @@ def document(rows: Sequence[Row]) -> str:
 def _shared_uri(rows: Sequence[Row]) -> str:
     shared = set.intersection(*({part["uri"] for part in _parts(row)} for row in rows))
     if shared:
-        return next(part["uri"] for part in _parts(rows[0]) if part["uri"] in shared)
+        return next(str(part["uri"]) for part in _parts(rows[0]) if part["uri"] in shared)
     uris = sorted({row["uri"] for row in rows})
     raise ConfigError(
         f"webvtt: cues count from the start of one file, and these rows are of {len(uris)}: "

@@ -9,8 +9,7 @@ import pytest
 
 from pipeline.index import Writer
 from tests.conftest import LOBBY
-from tests.unit.test_index_query import video
-from tests.unit.test_index_rows import at, event, rows
+from tests.index_rows import at, event, rows, video
 
 
 def test_frames_are_those_of_the_sample_grid_with_their_own_pts(cli, tmp_path):

@@ -1,0 +1,126 @@
+"""Moments that a search has hit: rows of events and segments, best first, matches marked.
+
+Whatever found them is only asked which rows; everything that is shown comes from the tables, so a
+row that is gone or has changed since never comes up.
+"""
+
+# ruff: noqa: S608 - values are parameters, names and paths are quoted
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.index import duck
+from pipeline.index.filters import Where
+from pipeline.index.strict import ID_COLUMN
+
+Searched = Literal["events", "segments"]
+SEARCHED: tuple[Searched, ...] = get_args(Searched)
+MomentOrder = Literal["score", "time"]
+
+# All that a row says; what is searched and what the excerpt is cut from.
+SAID: dict[Searched, str] = {
+    "events": (
+        "concat_ws(' | ', replace(label, '_', ' '), nullif(text, ''), "
+        "nullif(array_to_string(map_values(fields), ' | '), ''))"
+    ),
+    "segments": "text",
+}
+# Names a row in 64 bits, the same on every machine and in every version.
+KEY = {
+    name: f"md5_number_lower(concat_ws(chr(31), '{name}', task, fingerprint, {ID_COLUMN[name]}))"
+    for name in SEARCHED
+}
+_LABEL: dict[Searched, str] = {"events": "label", "segments": "level"}
+_EXCERPT_CHARS = 160
+_CHARS_BEFORE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Keys of rows, and how well each matches; position ``i`` of both is hit ``i``."""
+
+    keys: Sequence[int]
+    scores: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What must occur, each as a part of the text in any case; lower case, none empty."""
+
+    each: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, connection: duckdb.DuckDBPyConnection, asked: str) -> "Words":
+        """Split at spaces; ``"quoted words"`` stay together.
+
+        DuckDB folds the case of both sides, so that they agree in every script.
+        """
+        found = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+)', asked)]
+        folded = connection.execute("SELECT lower(trim(unnest(?::VARCHAR[])))", [found]).fetchall()
+        return cls(tuple(dict.fromkeys(word for (word,) in folded if word)))
+
+
+def rows(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Mapping[Searched, tuple[str, Where]],
+    hits: Hits,
+    words: Words,
+    *,
+    order_by: MomentOrder = "score",
+    limit: int | None = None,
+) -> pa.Table:
+    """Hits among the rows of ``sources`` that meet their condition and have all words in them.
+
+    Columns score, table, camera, start, end, label, excerpt, media_start, media_end, uri, text,
+    id, video_id, task, model, fingerprint. ``excerpt`` is the part of the text around the first
+    match, each match between ``**``.
+    """
+    verified = Where()
+    for word in words.each:
+        verified.add("contains(lower(said), ?)", word)
+    parts = [
+        f"""SELECT *, '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,
+               {SAID[name]} AS said, {KEY[name]} AS key
+            FROM {source} WHERE {where.sql}"""
+        for name, (source, where) in sources.items()
+    ]
+    columns = (
+        '"table", camera, "start", "end", kind AS label, media_start, media_end, uri, text, id, '
+        "video_id, task, model, fingerprint, said, key"
+    )
+    keys = {"score": 'score DESC, "start", camera, id', "time": '"start", camera, id'}
+    first = f"greatest(1, {_first_match(words)} - {_CHARS_BEFORE})"
+    sql = f"""
+        WITH hits AS (SELECT unnest(?::UBIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
+        said AS ({" UNION ALL ".join(f"SELECT {columns} FROM ({part})" for part in parts)}),
+        cut AS (SELECT *, {first} AS cut_at FROM said JOIN hits USING (key) WHERE {verified.sql})
+        SELECT score, "table", camera, "start", "end", label,
+            {_marked(words)} AS excerpt,
+            media_start, media_end, uri, text, id, video_id, task, model, fingerprint
+        FROM cut ORDER BY {keys[order_by]} {"" if limit is None else f"LIMIT {limit}"}"""
+    asked = [value for _, where in sources.values() for value in where.values]
+    values = [list(hits.keys), list(hits.scores), *asked, *verified.values]
+    return duck.fetch(connection, sql, Where(values=values))
+
+
+def _first_match(words: Words) -> str:
+    if not words.each:
+        return "1"
+    return f"least({', '.join(f'strpos(lower(said), {duck.quote(w)})' for w in words.each)})"
+
+
+def _marked(words: Words) -> str:
+    cut = f"replace(substr(said, cut_at, {_EXCERPT_CHARS}), chr(10), ' ')"
+    if words.each:
+        longest_first = sorted(words.each, key=len, reverse=True)
+        pattern = duck.quote(f"({'|'.join(map(re.escape, longest_first))})")
+        cut = f"regexp_replace({cut}, {pattern}, '**\\1**', 'gi')"
+    return (
+        f"if(cut_at > 1, '\u2026', '') || {cut} || "
+        f"if(length(said) >= cut_at + {_EXCERPT_CHARS}, '\u2026', '')"
+    )

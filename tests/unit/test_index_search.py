@@ -1,0 +1,151 @@
+"""Search: what is found, how it is ranked and shown, and that it is never older than the tables."""
+
+import pytest
+
+import pipeline.index as pi
+from pipeline.errors import ConfigError
+from pipeline.index import duck, maintain, moments
+from pipeline.index.filters import Where
+from pipeline.index.grams import Sidecar
+from pipeline.index.search import by_words, searched_files
+from pipeline.index.store import Store
+from tests.index_rows import US, at, event, rows, video
+
+
+def segment(segment_id, start, end, text, **given):
+    return {
+        "segment_id": segment_id,
+        "video_id": "v1",
+        "level": "window",
+        "start": start,
+        "end": end,
+        "text": text,
+        **given,
+    }
+
+
+def written(folder, *events, segments=(), **of_video):
+    writer = pi.Writer(folder)
+    writer.finish_videos(
+        rows("videos", video(**of_video)), rows("events", *events), rows("segments", *segments)
+    )
+    return writer
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    return written(
+        tmp_path_factory.mktemp("search"),
+        event("label", at(100), at(200), label="price_mentioned", text="一个人在门口放下包裹"),
+        event("often", at(10), at(20), label="slide", text="The PRICE list: price by price",
+              fields=[("on_screen_text", "价格 9 元 (50% off)")]),
+        event("other", at(300), at(301), label="dog", text="a dog runs", camera="cam2"),
+        segments=[
+            segment("hello", at(0), at(30), "somebody says hello"),
+            segment("talk", at(30), at(60), "so " * 99 + "they talk about prices" + " on" * 99),
+            segment("all", at(0), at(600), "price price price", level="video"),
+        ],
+    ).index  # fmt: skip
+
+
+def ids(table):
+    return table["id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("price", ["often", "label", "talk"]),  # more often, then in a shorter text
+        ("PRICE", ["often", "label", "talk"]),
+        ("价格", ["often"]),
+        ("包", ["label"]),
+        ("price 包裹", ["label"]),  # all of the words
+        ('"by price"', ["often"]),
+        ('"price by dog"', []),
+        ("(50%", ["often"]),
+        ("rices", ["talk"]),
+        ("nothing", []),
+    ],
+)
+def test_words_are_found_in_any_language_and_case_the_best_first(index, asked, found):
+    assert ids(by_words(index, asked)) == found
+
+
+def test_a_moment_says_when_where_and_what_was_matched(index):
+    moment = by_words(index, "price").to_pylist()[0]
+    assert (moment["camera"], moment["start"], moment["end"]) == ("cam1", at(10), at(20))
+    assert moment["excerpt"] == (
+        "slide | The **PRICE** list: **price** by **price** | 价格 9 元 (50% off)"
+    )
+    assert (moment["table"], moment["label"]) == ("events", "slide")
+    [long] = by_words(index, "price", table="segments").to_pylist()
+    assert long["excerpt"].startswith("\u2026")
+    assert long["excerpt"].endswith("\u2026")
+    assert "they talk about **price**s" in long["excerpt"]
+
+
+def test_search_keeps_to_range_camera_video_table_order_and_limit(index):
+    assert ids(by_words(index, "price", at(20), at(100))) == ["talk"]
+    assert ids(by_words(index, "price", at(20) - US, at(100) + US)) == ["often", "label", "talk"]
+    assert ids(by_words(index, "price", camera="cam2")) == []
+    assert ids(by_words(index, "dog", camera="c*2")) == ["other"]
+    assert ids(by_words(index, "price", video="v2")) == []
+    assert ids(by_words(index, "price", table="events")) == ["often", "label"]
+    assert ids(by_words(index, "price", order_by="time")) == ["often", "talk", "label"]
+    assert ids(by_words(index, "price", limit=1)) == ["often"]
+
+
+def test_no_words_are_refused(index):
+    with pytest.raises(ConfigError, match="no word"):
+        by_words(index, ' "" ')
+
+
+def test_search_is_as_new_as_the_tables_and_rows_that_are_gone_never_come_up(tmp_path):
+    writer = written(tmp_path, event("a", at(1), at(2), text="red car"))
+    index = writer.index
+    assert ids(by_words(index, "car")) == ["a"]
+    writer.finish_videos(
+        rows("videos", video()), rows("events", event("a", at(1), at(2), text="dog"))
+    )
+    assert ids(by_words(index, "car")) == []
+    assert ids(by_words(index, "dog")) == ["a"]
+    writer.finish_videos(
+        rows("videos", video("v2")),
+        rows("events", event("b", at(3), at(4), text="dogs", video_id="v2")),
+    )
+    maintain.compact(index.store, settled=maintain.SETTLED * 0)
+    assert sorted(ids(by_words(index, "dog"))) == ["a", "b"]
+    writer.finish_videos(rows("videos", video("v2")))
+    assert ids(by_words(index, "dog")) == ["a"]
+
+
+def test_a_sidecar_that_is_wrong_gives_no_wrong_row(tmp_path):
+    index = written(tmp_path, event("a", at(1), at(2), text="red car")).index
+    with duck.connect(index.store) as connection:
+        words = moments.Words.parse(connection, "dog")
+        key = connection.sql(
+            f"SELECT {moments.KEY['events']} FROM {index.source('events')}"  # noqa: S608
+        ).fetchall()[0][0]
+        hits = moments.Hits([key, 12345], [1.0, 2.0])
+        sources = {"events": (index.source("events"), Where())}
+        assert moments.rows(connection, sources, hits, words).num_rows == 0
+
+
+def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):
+    index = written(tmp_path, event("a", at(1), at(2), text="red car")).index
+    sidecar = Sidecar.of(index.store)
+    assert sidecar.folder == tmp_path / "search"
+    assert ids(by_words(index, "car")) == ["a"]
+    (sidecar.folder / "files.json").unlink()  # killed before it was written
+    assert ids(by_words(index, "car")) == ["a"]  # once
+    sidecar.forget()
+    assert ids(by_words(index, "car")) == ["a"]
+    with duck.connect(index.store) as connection:
+        assert sidecar.refresh(index.store, connection, searched_files(index)) == 0
+
+
+def test_of_an_index_elsewhere_the_sidecar_is_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    one, two = (Sidecar.of(Store.at(f"s3://bucket/{name}")).folder for name in "ab")
+    assert one.is_relative_to(tmp_path)
+    assert one != two
