@@ -1,15 +1,17 @@
 """The commands that ask an index: thin, and without what asking does not need."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
+from pipeline.export.plain import write_directory
 from pipeline.index import Asked, Order, open_index
 from pipeline.index.moments import MomentOrder, Searched
-from pipeline.schema import TableName
+from pipeline.schema import TABLES, TableName
 
 app = typer.Typer()
 
@@ -124,3 +126,31 @@ def search(
         limit=limit,
     )
     write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="A new folder, or that of an earlier export.")],
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    form: Annotated[
+        Literal["parquet"], typer.Option("--format", help="One file per table and UTC date.")
+    ] = "parquet",
+) -> None:
+    """Write the current rows as plain files that any reader may glob; may be repeated."""
+    index = open_index(index_uri)
+    parts = (
+        (f"{table}/{name}.{form}", rows)
+        for table in TABLES
+        for name, rows in index.by_date(table, start, end, camera=camera)
+    )
+    about = {
+        "index": index.store.root,
+        "from": start or "",
+        "to": end or "",
+        "camera": ", ".join(camera or ()),
+    }
+    num_rows = write_directory(directory, parts, about)
+    typer.echo(f"{num_rows} rows in {directory}", err=True)

@@ -89,7 +89,7 @@ class Sidecar:
             wanted.append((must, _between(schema, "end_us", span.start_us + 1, None)))
         query = tantivy.Query.boolean_query(wanted)
         searcher = index.searcher()
-        if not (count := searcher.search(query, 1).count):
+        if not (count := searcher.search(query, 1).count):  # type: ignore[attr-defined]  # stub
             return Hits((), ())
         found = searcher.search(query, count, count=False).hits
         keys = searcher.fast_field_values("key", [address for _, address in found])

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Unpack
 
@@ -81,6 +81,28 @@ class Index:
             cameras=Cameras.parse(camera),
             tasks=as_list(task),
         )
+
+    def by_date(
+        self, table: TableName, start: When = None, end: When = None, **asked: Unpack[Asked]
+    ) -> Iterator[tuple[str, pa.Table]]:
+        """What ``rows`` finds, a UTC date of the start at a time: its name, and the rows.
+
+        Where there is nothing: once, named "none", without rows.
+        """
+        span, cameras = Span.parse(start, end), Cameras.parse(asked.get("camera"))
+        where = questions.conditions(table, asked)
+        overlap = where.also(Where().overlaps(span).of(cameras))
+        source = self.source(table, span, cameras)
+        days = duck.fetch(
+            self._connection,
+            f"SELECT DISTINCT date::VARCHAR AS date FROM {source} WHERE {overlap.sql} ORDER BY 1",
+            overlap,
+        )["date"].to_pylist()
+        for day in days:
+            of_day = where.also(Where().add("date = ?::DATE", day))
+            yield day, self.select(table, of_day, span=span, cameras=cameras)
+        if not days:
+            yield "none", TABLES[table].empty_table()
 
     def files(
         self, table: TableName, start: When = None, end: When = None, *, camera: Names = None
