@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ import typer
 
 from pipeline import asking
 from pipeline.errors import (
+    EXIT_ENGINE,
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_SOME_FAILED,
@@ -223,6 +225,29 @@ def plan(
             for shard in planned.shards
         )
     _write_json_or_lines(rows, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Check this machine and whether the configured engine tells the time; exit code 3 if not."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.doctor import examine  # noqa: PLC0415
+
+    checks = []
+    for check in examine(load_config(config, tuple(overrides or ()))):
+        checks.append(asdict(check))
+        if not as_json:
+            typer.echo(f"{check.verdict:4}  {check.name:14}  {check.detail}")
+    if as_json:
+        typer.echo(to_json(checks))
+    failed = [check["name"] for check in checks if check["verdict"] == "FAIL"]
+    if failed:
+        typer.echo(f"error: not fit for a run: {', '.join(failed)}", err=True)
+        raise typer.Exit(EXIT_ENGINE)
 
 
 @config_app.command("show")

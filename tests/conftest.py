@@ -70,3 +70,19 @@ class Cli:
 @pytest.fixture
 def cli() -> Cli:
     return Cli()
+
+
+@pytest.fixture
+def serve():
+    """Starts scripted endpoints; all are stopped at the end."""
+    from tests.endpoint import Endpoint
+
+    endpoints = []
+
+    def start(*script, **more):
+        endpoints.append(Endpoint(*script, **more))
+        return endpoints[-1]
+
+    yield start
+    for endpoint in endpoints:
+        endpoint.stop()

@@ -1,0 +1,91 @@
+"""A real HTTP server that speaks as OpenAI-compatible endpoints do, by a script."""
+
+import contextlib
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Endpoint:
+    """Answers chat requests by a script of (status, answer); the last one goes on.
+
+    An answer is a text, or a function that makes one of the request's body.
+    """
+
+    def __init__(self, *script, models=("m",), delay_s=0.0):
+        self.script = list(script)
+        self.requests = []
+        self.at_s = []
+        self.most_at_once = 0
+        endpoint = self
+        lock = threading.Lock()
+        self._active = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args):
+                pass
+
+            def do_GET(self):
+                data = [{"id": name, "object": "model"} for name in models]
+                self.reply(200, {"object": "list", "data": data})
+
+            def do_POST(self):
+                length = int(self.headers["Content-Length"])
+                body = json.loads(self.rfile.read(length))
+                with lock:
+                    endpoint._active += 1
+                    endpoint.most_at_once = max(endpoint.most_at_once, endpoint._active)
+                    endpoint.requests.append((self.headers, body))
+                    endpoint.at_s.append(time.monotonic())
+                    script = endpoint.script
+                    status, text = script.pop(0) if len(script) > 1 else script[0]
+                time.sleep(delay_s)
+                with lock:
+                    endpoint._active -= 1
+                if status == 200:
+                    self.reply(200, completion(text(body) if callable(text) else text))
+                else:
+                    key = self.headers["Authorization"]
+                    self.reply(status, {"error": {"message": f"{text} for {key}"}})
+
+            def reply(self, status, body):
+                raw = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                # A client that has given up waiting is one of the tests.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self.wfile.write(raw)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/v1"
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def completion(text):
+    content, reason = text if isinstance(text, tuple) else (text, "stop")
+    return {
+        "id": "c",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": reason,
+                "message": {"role": "assistant", "content": content},
+            }
+        ],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110},
+    }
