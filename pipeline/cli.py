@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import structlog
 import typer
 
-from pipeline import asking
+from pipeline import asking, upkeep
 from pipeline.errors import (
     EXIT_ENGINE,
     EXIT_INTERRUPTED,
@@ -37,6 +37,7 @@ app = typer.Typer(
 config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(asking.app)
+app.add_typer(upkeep.app)
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")
@@ -45,6 +46,9 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+IncludeErasedOption = Annotated[
+    bool, typer.Option("--include-erased", help="Also what was erased from the index.")
+]
 
 
 @app.command()
@@ -60,7 +64,8 @@ def index(
     address: Annotated[
         str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
     ] = None,
-    as_json: JsonOption = False,  # noqa: FBT002 - Typer's form of a flag
+    include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
+    as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Index videos; run it again and only what is missing is done."""
     from pipeline.config import load_config  # noqa: PLC0415
@@ -79,7 +84,12 @@ def index(
     try:
         with shown_progress() as on_progress:
             report = index_archive(
-                sources, settings, where, address=address, on_progress=on_progress
+                sources,
+                settings,
+                where,
+                address=address,
+                include_erased=include_erased,
+                on_progress=on_progress,
             )
     except KeyboardInterrupt:
         typer.echo("interrupted: run the same command again to go on", err=True)

@@ -271,6 +271,13 @@ class Config(_Section):
     stitch: StitchConfig = StitchConfig()
     commit: CommitConfig = CommitConfig()
     cluster: ClusterConfig = ClusterConfig()
+    retention_days: dict[str, float | None] = Field(default_factory=dict)
+    """Camera or glob -> days that are kept; the first that matches decides, None keeps all."""
+
+    def keep_days(self, camera: str) -> float | None:
+        """How many days of a camera are kept; None keeps all."""
+        days = (d for glob, d in self.retention_days.items() if fnmatchcase(camera, glob))
+        return next(days, None)
 
     @property
     def wants_rgb(self) -> bool:
@@ -301,7 +308,8 @@ class Config(_Section):
         clock are in ``video_id``: setting one clock does not send all cameras back to the model.
         """
         kept = self.model_dump(
-            mode="json", exclude={"index", "sources", "clock", "commit", "cluster"}
+            mode="json",
+            exclude={"index", "sources", "clock", "commit", "cluster", "retention_days"},
         )
         for not_the_answer in _NOT_THE_ANSWER:
             kept["engine"].pop(not_the_answer, None)

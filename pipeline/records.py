@@ -22,8 +22,8 @@ from pipeline.timebase import (
 )
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
-WindowStatus = Literal["analysed", "quiet", "failed"]
-VideoStatus = Literal["done", "partial", "failed"]
+WindowStatus = Literal["analysed", "quiet", "failed", "erased"]
+VideoStatus = Literal["done", "partial", "failed", "erased"]
 
 
 def make_id(*parts: object) -> str:

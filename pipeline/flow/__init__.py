@@ -7,7 +7,7 @@ call does only what is missing: finished videos are skipped, committed shards no
 
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -18,10 +18,17 @@ from pipeline.flow.finish import finish_videos
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
-from pipeline.flow.parcel import ShardParcel
+from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.report import OnProgress, Report
-from pipeline.flow.stages import Failure
-from pipeline.index import Writer, events_near
+from pipeline.flow.stages import Failure, leave_out
+from pipeline.index import (
+    Writer,
+    cut_ids,
+    erased_ranges,
+    erased_videos,
+    events_near,
+    forget_erased,
+)
 from pipeline.records import Source, Video, WindowResult
 from pipeline.rows import (
     Maker,
@@ -31,7 +38,14 @@ from pipeline.rows import (
     window_results,
     windows_table,
 )
-from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime, seconds_to_ns
+from pipeline.timebase import (
+    NS_PER_US,
+    ClockCorrection,
+    TimeRange,
+    datetime_to_ns,
+    ns_to_datetime,
+    seconds_to_ns,
+)
 
 log = structlog.get_logger()
 
@@ -42,9 +56,13 @@ def index_archive(
     index_uri: str,
     *,
     address: str | None = None,
+    include_erased: bool = False,
     on_progress: OnProgress,
 ) -> Report:
     """Index every source that is not indexed yet under this configuration.
+
+    What was erased from the index is left out, however it is stored by now, unless
+    ``include_erased``.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed.
 
@@ -52,7 +70,8 @@ def index_archive(
         EngineStartError: the engine cannot be started or reached.
         IndexFormatError: ``index_uri`` holds something else.
     """
-    run = _Run(config, index_uri, Report(index=index_uri, num_sources=len(sources)), on_progress)
+    report = Report(index=index_uri, num_sources=len(sources))
+    run = _Run(config, index_uri, report, on_progress, include_erased=include_erased)
     todo = run.skip_finished(sources)
     if todo:
         # Signals after Ray's start, which takes SIGTERM for itself.
@@ -67,7 +86,13 @@ class _Run:
     """What the driver holds while it works through an archive."""
 
     def __init__(
-        self, config: Config, index_uri: str, report: Report, on_progress: OnProgress
+        self,
+        config: Config,
+        index_uri: str,
+        report: Report,
+        on_progress: OnProgress,
+        *,
+        include_erased: bool,
     ) -> None:
         self.config = config
         self.report = report
@@ -82,11 +107,20 @@ class _Run:
         self.interruption = Interruption()
         self.index = Writer(index_uri)
         rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
-        finished = [row for row in rows if row["status"] != "failed"]
+        self.include_erased = include_erased
+        finished = [row for row in rows if row["status"] not in {"failed", "erased"}]
+        erased = [] if include_erased else erased_videos(self.index.index).to_pylist()
+        # A clock set right moves footage away from where it was erased.
+        self.erased_contents = {(row["content_id"], row["camera"]) for row in erased}
+        if include_erased:
+            wanted_again = cut_ids(self.index.index)
+            finished = [row for row in finished if row["video_id"] not in wanted_again]
+        finished += erased
         self.finished_ids = {row["video_id"] for row in finished}
         self.finished_files = {_as_indexed(row) for row in finished}
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
+        self.started_at = datetime.now(tz=UTC)
 
     def skip_finished(self, sources: Sequence[Source]) -> list[Source]:
         """The sources that the index does not hold as they are now."""
@@ -131,14 +165,61 @@ class _Run:
             else:
                 planned[video.video_id] = (video, shards)
         self._commit_failures(failures)
+        erased = self._erased([video for video, _ in planned.values()])
         committed = self._committed(list(planned))
         todo: list[ShardParcel] = []
         for video_id, (video, shards) in planned.items():
-            missing = ledger.expect(video, shards, committed.get(video_id, ()))
+            expected = ledger.expect(video, shards, committed.get(video_id, ()))
+            missing = [
+                rest
+                for shard in expected
+                for rest in self._leave_out(shard, erased[video_id], ledger)
+            ]
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)
             todo.extend(missing)
         # The dearest first: a long shard that starts last would be waited for alone.
         return sorted(todo, key=lambda shard: -shard.cost_s)
+
+    def _erased(self, videos: Sequence[Video]) -> dict[str, list[TimeRange]]:
+        """Media time of each video that must not be looked at."""
+        if not videos:
+            return {}
+        spans = {video.video_id: _utc(video) for video in videos}
+        known = erased_ranges(
+            self.index.index,
+            {video.camera for video in videos},
+            min(start for start, _ in spans.values()),
+            max(end for _, end in spans.values()),
+        )
+        erased: dict[str, list[TimeRange]] = {}
+        for video in videos:
+            start, end = spans[video.video_id]
+            ranges = [r for r in known.get(video.camera, ()) if r[0] < end and start < r[1]]
+            if ranges and self.include_erased:
+                forget_erased(self.index.store, video.camera, start, end)
+                ranges = []
+            if (video.content_id, video.camera) in self.erased_contents:
+                ranges = [(start, end)]
+            days = self.config.keep_days(video.camera)
+            if days is not None and start < (expired := self.started_at - timedelta(days=days)):
+                ranges.append((start, expired))
+            erased[video.video_id] = [
+                TimeRange(datetime_to_ns(a), datetime_to_ns(b)).shifted(-video.start_ns)
+                for a, b in ranges
+            ]
+        return erased
+
+    def _leave_out(
+        self, shard: ShardParcel, erased: Sequence[TimeRange], ledger: Ledger
+    ) -> list[ShardParcel]:
+        """The shard without what was erased, if anything is left; the rest is booked."""
+        if not erased:
+            return [shard]
+        rest, results = leave_out(open_parcel(shard.packed), erased)
+        for result in results:
+            if whole := ledger.add(result):
+                self.uncommitted.append(whole)
+        return [parcel(rest)] if rest.windows else []
 
     def _committed(self, video_ids: Sequence[str]) -> dict[str, list[WindowResult]]:
         """Results that an interrupted run of the same fingerprint left, per video."""
@@ -228,3 +309,8 @@ def _as_listed(source: Source, correction: ClockCorrection) -> tuple[Any, ...]:
         told = ns_to_datetime(correction.utc_ns(source.start_ns))
     content = source.uri, source.num_bytes, source.etag
     return (*content, source.camera, str(correction), told)
+
+
+def _utc(video: Video) -> tuple[datetime, datetime]:
+    span = video.span.shifted(video.start_ns)
+    return ns_to_datetime(span.start_ns), ns_to_datetime(span.end_ns)

@@ -152,6 +152,8 @@ def _plan_of(result: WindowResult) -> WindowPlan:
 
 
 def _status(results: Sequence[WindowResult]) -> VideoStatus:
+    if all(result.status == "erased" for result in results):
+        return "erased"
     if video_error(results):
         return "failed"
     return "partial" if any(result.status == "failed" for result in results) else "done"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -63,6 +63,29 @@ def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
         return Failure(source=source, error=str(exc))
     shards = plan_shards(video, packets, sample=config.sample, plan=config.plan)
     return Planned(video=video, shards=shards)
+
+
+def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[WindowResult]]:
+    """The shard without the frames that are on screen in erased media time, and results for them.
+
+    Both together tile what was planned.
+    """
+    kept: list[WindowPlan] = []
+    results: list[WindowResult] = []
+    for plan in shard.windows:
+        borders = [shard.video.media_ns(pts) for pts in plan.frame_pts[1:]]
+        starts, ends = [plan.span.start_ns, *borders], [*borders, plan.span.end_ns]
+        gone = {
+            pts
+            for start_ns, end_ns, pts in zip(starts, ends, plan.frame_pts, strict=True)
+            if any(TimeRange(start_ns, end_ns).overlaps(span) for span in erased)
+        }
+        for part in _split(plan, [pts in gone for pts in plan.frame_pts], shard.video):
+            if part.frame_pts[0] in gone:
+                results.append(_erased(part, shard))
+            else:
+                kept.append(part)
+    return replace(shard, windows=tuple(kept)), results
 
 
 def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
@@ -198,22 +221,27 @@ def _runs(
     """
     by_pts = {frame.pts: frame for frame in frames}
     sizes = [_size(by_pts.get(pts)) for pts in plan.frame_pts]
-    starts = [0, *(i for i in range(1, len(sizes)) if sizes[i] != sizes[i - 1]), len(sizes)]
+    for part in _split(plan, sizes, video):
+        yield part, [by_pts[pts] for pts in part.frame_pts if pts in by_pts]
+
+
+def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[WindowPlan]:
+    """Part ``plan`` where one frame is of another kind than the one before it."""
+    starts = [0, *(i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]), len(kinds)]
     if len(starts) == 2:  # noqa: PLR2004 - one run: the plan stays as it is
-        yield plan, frames
+        yield plan
         return
     for low, high in pairwise(starts):
         frame_pts = plan.frame_pts[low:high]
         span = TimeRange(
             plan.span.start_ns if low == 0 else video.media_ns(frame_pts[0]),
-            plan.span.end_ns if high == len(sizes) else video.media_ns(plan.frame_pts[high]),
+            plan.span.end_ns if high == len(kinds) else video.media_ns(plan.frame_pts[high]),
         )
-        part = WindowPlan(
+        yield WindowPlan(
             window_id=make_id(plan.window_id, span.start_ns, span.end_ns),
             span=span,
             frame_pts=frame_pts,
         )
-        yield part, [by_pts[pts] for pts in frame_pts if pts in by_pts]
 
 
 def _size(frame: Frame | None) -> tuple[tuple[int, ...], ...] | None:
@@ -248,6 +276,17 @@ def _failed(plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float) -> 
         frame_pts=(),
         error=f"{shard.video.uri} at {start_s:.3f}-{end_s:.3f} s: {error}",
         decode_cpu_s=decode_cpu_s,
+    )
+
+
+def _erased(plan: WindowPlan, shard: Shard) -> WindowResult:
+    return WindowResult(
+        window_id=plan.window_id,
+        shard_id=shard.shard_id,
+        video_id=shard.video.video_id,
+        span=plan.span,
+        status="erased",
+        frame_pts=(),
     )
 
 

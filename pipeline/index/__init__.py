@@ -8,9 +8,22 @@ The only place that knows Delta and DuckDB.
 """
 
 from pipeline.index.commit import Writer
+from pipeline.index.erase import forget as forget_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
-from pipeline.index.state import events_near
+from pipeline.index.state import cut_ids, erased_ranges, erased_videos, events_near
 
-__all__ = ["Asked", "Index", "Order", "Writer", "events_near", "open", "open_index"]
+__all__ = [
+    "Asked",
+    "Index",
+    "Order",
+    "Writer",
+    "cut_ids",
+    "erased_ranges",
+    "erased_videos",
+    "events_near",
+    "forget_erased",
+    "open",
+    "open_index",
+]

@@ -154,7 +154,7 @@ class Writer:
             current.to_pylist(),
         )
         where.add(on_dates(dates))
-        return self.index.every_window(where, columns=["date", "video_id", "fingerprint"])
+        return self.index.every("windows", where, columns=["date", "video_id", "fingerprint"])
 
 
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:

@@ -4,6 +4,7 @@ State of a moment, the best of what files and windows say about it:
 
 * ``analysed``      an engine looked at it
 * ``quiet``         the gate looked at it, nothing moved, no engine was asked
+* ``erased``        what was known was erased on purpose; no job looks there again unasked
 * ``failed``        it could not be looked at
 * ``not_analysed``  there is footage, and no window
 * ``no_footage``    the index knows of no frame
@@ -24,7 +25,7 @@ from pipeline.index.filters import ALWAYS, Cameras, Span, Where
 from pipeline.schema import TableName
 from pipeline.timebase import Int64Array
 
-STATES = ("no_footage", "not_analysed", "failed", "quiet", "analysed")
+STATES = ("no_footage", "not_analysed", "failed", "erased", "quiet", "analysed")
 """Ascending: where two overlap, the later one wins."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -43,7 +44,8 @@ Levels = npt.NDArray[np.int8]
 # A failed file whose time or length is unknown (end = start + 1 us) says nothing of any moment.
 _FILES = """
 SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us, level FROM (
-    SELECT camera, unnest(footage) AS shown, {not_analysed} AS level
+    SELECT camera, unnest(footage) AS shown,
+        CASE status WHEN 'erased' THEN {erased} ELSE {not_analysed} END AS level
     FROM {videos} WHERE status <> 'failed' AND {where}
     UNION ALL
     SELECT camera, {{'start': "start", 'end': "end"}} AS shown, {failed} AS level
@@ -135,6 +137,7 @@ def _known(
         "states": list(STATES),
         "not_analysed": STATES.index("not_analysed"),
         "failed": STATES.index("failed"),
+        "erased": STATES.index("erased"),
     }
     ranges = Where(values=where.values * 4)
     sql = (

@@ -3,24 +3,14 @@
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import duckdb
-import fsspec
 import pyarrow as pa
 
-from pipeline.errors import ConfigError
 from pipeline.index.filters import Where
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
 
-# What delta-rs calls a setting -> what s3fs calls it. Both read the usual environment themselves.
-_S3_ARGUMENTS = {
-    "AWS_ACCESS_KEY_ID": "key",
-    "AWS_SECRET_ACCESS_KEY": "secret",
-    "AWS_SESSION_TOKEN": "token",
-    "AWS_ENDPOINT_URL": "endpoint_url",
-}
 _TYPES = {
     pa.date32(): "DATE",
     pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
@@ -45,22 +35,8 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     for name, value in _SETTINGS.items():
         connection.execute(f"SET {name} = {quote(value)}")
     if not store.is_local:
-        connection.register_filesystem(_filesystem(store))
+        connection.register_filesystem(store.filesystem())
     return connection
-
-
-def _filesystem(store: Store) -> fsspec.AbstractFileSystem:
-    given = {key.upper(): value for key, value in store.storage_options.items()}
-    arguments: dict[str, Any] = {
-        theirs: given[ours] for ours, theirs in _S3_ARGUMENTS.items() if ours in given
-    }
-    try:
-        return fsspec.filesystem(store.root.partition("://")[0], **arguments)
-    except (ImportError, ValueError) as exc:
-        raise ConfigError(
-            f"index at {store.root}: {exc}; for s3:// install timereel[s3], for others the "
-            "fsspec package of their protocol"
-        ) from exc
 
 
 def quote(text: str) -> str:

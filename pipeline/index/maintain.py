@@ -1,74 +1,116 @@
 """Keeping an index small and fast; safe beside running writers and readers."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby, pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
 from pipeline.index import duck
+from pipeline.index.log import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import Store
 from pipeline.index.strict import conform
 from pipeline.schema import TABLES, TableName
 
 SETTLED = timedelta(hours=1)
-RETENTION_HOURS = 7 * 24
+RETENTION = timedelta(days=7)
+TARGET_FILE_BYTES = 128 * 1024 * 1024
 
 
-def compact(store: Store, *, settled: timedelta = SETTLED) -> int:
-    """Rewrite each date that has several files, none of them younger than ``settled``, as one.
+def compact(
+    store: Store, *, settled: timedelta = SETTLED, target_file_bytes: int = TARGET_FILE_BYTES
+) -> dict[TableName, int]:
+    """Rewrite each date that is scattered, and settled: no file of it is younger than that.
 
     The library's own compaction does not keep rows sorted by camera and start, and a commit that
     others cannot tell from a change of data would bring deleted rows back. This one counts as a
-    change: whoever wrote to the date meanwhile makes it, or is made to, try again.
+    change: whoever wrote to the date meanwhile makes it, or is made to, try again. A date is held
+    in memory while it is sorted.
 
     Returns:
-        Number of (table, date) that were rewritten.
+        How many dates of each table were rewritten; a second call finds none.
     """
-    rewritten = 0
-    for name in TABLES:
-        for day in _dates_to_compact(store.handle(name), settled):
-            _rewrite(store, name, day)
-            rewritten += 1
-        store.handle(name).create_checkpoint()
+    rewritten: dict[TableName, int] = {}
+    for name in store.tables():
+        due = _due_dates(store.handle(name), settled, target_file_bytes)
+        for day in due:
+            _rewrite(store, name, day, target_file_bytes)
+        if due:
+            store.handle(name).create_checkpoint()
+        rewritten[name] = len(due)
     return rewritten
 
 
-def vacuum(store: Store, *, retention_hours: int = RETENTION_HOURS) -> int:
-    """Remove files that no version younger than ``retention_hours`` needs, orphans included.
+def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName, int]:
+    """Remove files and log entries that no version younger than ``retention`` needs.
 
-    Keep it above the longest job and the longest reader: theirs are removed too.
+    Files of commits that never came to be are removed at that age, too. Keep it above the longest
+    job and the longest reader: what they have begun with would be gone.
 
     Returns:
-        Number of removed files.
+        How many data files of each table were removed.
     """
-    return sum(
-        len(
-            store.handle(name).vacuum(
-                retention_hours=retention_hours,
-                dry_run=False,
-                enforce_retention_duration=False,
-                full=True,
-            )
+    removed: dict[TableName, int] = {}
+    for name in store.tables():
+        files = store.handle(name).vacuum(
+            retention_hours=int(retention / timedelta(hours=1)),
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
         )
-        for name in TABLES
-    )
+        clean_log(store, name, before=datetime.now(tz=UTC) - retention)
+        removed[name] = len(files)
+    return removed
 
 
-def _dates_to_compact(table: DeltaTable, settled: timedelta) -> list[date]:
-    files = pa.table(table.get_add_actions(flatten=True))
-    if not files.num_rows:
-        return []
-    by_date = files.group_by("partition.date").aggregate(
-        [("path", "count"), ("modification_time", "max")]
-    )
+@dataclass(frozen=True, slots=True)
+class _File:
+    day: date
+    first_camera: str
+    last_camera: str
+    num_bytes: int
+    modified_ms: int
+
+
+def _due_dates(table: DeltaTable, settled: timedelta, target_file_bytes: int) -> list[date]:
     latest_ms = int((datetime.now(tz=UTC) - settled).timestamp() * 1000)
-    due = (pc.field("path_count") > 1) & (pc.field("modification_time_max") <= latest_ms)
-    return sorted(by_date.filter(due)["partition.date"].to_pylist())
+    return [
+        day
+        for day, files in groupby(_files(table), key=lambda file: file.day)
+        if _is_due(list(files), latest_ms, target_file_bytes)
+    ]
 
 
-def _rewrite(store: Store, name: TableName, day: date) -> None:
+def _files(table: DeltaTable) -> Iterator[_File]:
+    """By date and camera."""
+    listed = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    files = (
+        _File(
+            day=file["partition.date"],
+            first_camera=file.get("min.camera") or "",
+            last_camera=file.get("max.camera") or "",
+            num_bytes=file["size_bytes"],
+            modified_ms=file["modification_time"],
+        )
+        for file in listed
+    )
+    return iter(sorted(files, key=lambda f: (f.day, f.first_camera, f.last_camera)))
+
+
+def _is_due(files: Sequence[_File], latest_ms: int, target_file_bytes: int) -> bool:
+    if len(files) == 1 or max(file.modified_ms for file in files) > latest_ms:
+        return False
+    # What this module writes is none of these: cameras apart, and files half full on average.
+    are_mixed = any(first.last_camera > then.first_camera for first, then in pairwise(files))
+    are_small = sum(file.num_bytes for file in files) < len(files) * target_file_bytes / 2
+    return are_mixed or are_small
+
+
+def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -> None:
     for attempt in conflict_retries():
         with attempt:
             table = store.handle(name)
@@ -85,5 +127,6 @@ def _rewrite(store: Store, name: TableName, day: date) -> None:
                     rows,
                     mode="overwrite",
                     predicate=on_dates([day]),
+                    target_file_size=target_file_bytes,
                     writer_properties=writer_properties(name),
                 )

@@ -141,13 +141,19 @@ class Index:
             columns=columns,
         )
 
-    def every_window(
-        self, where: Where, *, span: Span = ALWAYS, columns: Iterable[str] | None = None
+    def every(
+        self,
+        table: TableName,
+        where: Where,
+        *,
+        span: Span = ALWAYS,
+        cameras: Cameras = ALL,
+        columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Windows whatever their fingerprint, stale ones too."""
-        source = duck.scan(self.store, "windows", self._files("windows", span, ALL))
-        where = where.also(Where().overlaps(span))
-        return self._select("windows", source, where, columns=columns)
+        """Rows whatever their fingerprint, stale ones too."""
+        source = duck.scan(self.store, table, self._files(table, span, cameras))
+        where = where.also(Where().overlaps(span).of(cameras))
+        return self._select(table, source, where, columns=columns)
 
     def _select(
         self,

@@ -7,13 +7,14 @@ import pyarrow as pa
 
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
-from pipeline.schema import EVENTS
+from pipeline.schema import EVENTS, TableName
 
 _FINISHED = (
     "video_id",
     "uri",
     "num_bytes",
     "etag",
+    "content_id",
     "status",
     "error",
     "camera",
@@ -30,8 +31,8 @@ _FINISHED = (
 def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Table:
     """The videos rows of a task, failed ones too: done is what still has size and etag.
 
-    Columns video_id, uri, num_bytes, etag, status, error, camera, start, end, clock, clock_start,
-    clock_correction, task, fingerprint. Without ``fingerprint`` those of every one.
+    Columns video_id, uri, num_bytes, etag, content_id, status, error, camera, start, end, clock,
+    clock_start, clock_correction, task, fingerprint. Without ``fingerprint`` those of every one.
     """
     where = _of_task(task)
     if fingerprint is not None:
@@ -42,7 +43,7 @@ def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Tabl
 def windows_of(index: Index, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
     """All windows of these videos, finished or not, ordered by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)
-    return index.every_window(where)
+    return index.every("windows", where)
 
 
 def events_near(
@@ -70,3 +71,37 @@ def events_near(
 
 def _of_task(task: str) -> Where:
     return Where().add("task = ?", task)
+
+
+def erased_videos(index: Index) -> pa.Table:
+    """What was erased as a whole, whatever the task; columns as of ``finished``."""
+    return index.every("videos", Where().add("status = 'erased'"), columns=_FINISHED)
+
+
+def cut_ids(index: Index) -> set[str]:
+    """Ids of videos of which a part was erased, whatever the task."""
+    where = Where().add("status = 'erased'")
+    return set(index.every("windows", where, columns=["video_id"])["video_id"].to_pylist())
+
+
+def erased_ranges(
+    index: Index, cameras: Iterable[str], start: datetime, end: datetime
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """What was erased of each of exactly these cameras, whatever the video and the task.
+
+    All ranges that share an instant with ``[start, end)``; cameras without any are left out.
+    """
+    ranges: dict[str, list[tuple[datetime, datetime]]] = {}
+    if (exact := Cameras(exact=tuple(cameras))).exact:
+        tables: tuple[TableName, ...] = ("videos", "windows")
+        for table in tables:
+            rows = index.every(
+                table,
+                Where().add("status = 'erased'"),
+                span=Span.parse(start, end),
+                cameras=exact,
+                columns=("camera", "start", "end"),
+            )
+            for row in rows.to_pylist():
+                ranges.setdefault(row["camera"], []).append((row["start"], row["end"]))
+    return ranges

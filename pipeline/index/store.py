@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote, urlparse
 
+import fsspec
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -17,6 +18,13 @@ VERSION_PROPERTY = "timereel.schema_version"
 # Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
 _STATISTICS = "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id"
 _CHECKPOINT_COMMITS = 50
+# What delta-rs calls a setting -> what s3fs calls it. Both read the usual environment themselves.
+_S3_ARGUMENTS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_SESSION_TOKEN": "token",
+    "AWS_ENDPOINT_URL": "endpoint_url",
+}
 # delta-rs builds a host name from the path and panics at these.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
 
@@ -54,6 +62,36 @@ class Store:
     def table_uri(self, name: TableName) -> str:
         """Folder of one table."""
         return f"{self.root}/{name}"
+
+    def tables(self) -> tuple[TableName, ...]:
+        """The tables that are here; an index that is older than a table lacks it."""
+        return tuple(
+            name
+            for name in TABLES
+            if DeltaTable.is_deltatable(
+                self.table_uri(name), storage_options=dict(self.storage_options)
+            )
+        )
+
+    def filesystem(self) -> fsspec.AbstractFileSystem:
+        """The files of the index, for what the table library has no call for.
+
+        Raises:
+            ConfigError: the package for this kind of URL is not installed.
+        """
+        given = {key.upper(): value for key, value in self.storage_options.items()}
+        arguments: dict[str, Any] = {
+            theirs: given[ours] for ours, theirs in _S3_ARGUMENTS.items() if ours in given
+        }
+        protocol = "file" if self.is_local else self.root.partition("://")[0]
+        try:
+            # Another process may have written since: what a listing said is never kept.
+            return fsspec.filesystem(protocol, use_listings_cache=False, **arguments)
+        except (ImportError, ValueError) as exc:
+            raise ConfigError(
+                f"index at {self.root}: {exc}; for s3:// install timereel[s3], for others the "
+                "fsspec package of their protocol"
+            ) from exc
 
     def handle(self, name: TableName) -> DeltaTable:
         """The table as it is now.

@@ -47,6 +47,8 @@ def _check_ranges(name: TableName, rows: pa.Table) -> None:
         raise ValueError(f"{name}: a range is empty; end must be after start")
     if not pc.all(pc.equal(rows["date"], rows["start"].cast(pa.date32()))).as_py():
         raise ValueError(f"{name}: a date is not the UTC date of its start")
-    ids = [ID_COLUMN[name], *(["task", "fingerprint"] if name != "videos" else ["task"])]
-    if rows.group_by(ids).aggregate([]).num_rows != rows.num_rows:
+    if (
+        rows.group_by([ID_COLUMN[name], "task", "fingerprint"]).aggregate([]).num_rows
+        != rows.num_rows
+    ):
         raise ValueError(f"{name}: the same {ID_COLUMN[name]} comes twice")

@@ -112,3 +112,56 @@ def test_two_writers_at_once(tmp_path, ranges):
     for job, (first, last) in zip(jobs, ranges, strict=True):
         assert job.communicate(timeout=120)[0].split() == ["ready", *map(str, range(first, last))]
     _assert_whole(tmp_path, sorted({f"v{n}" for some in ranges for n in range(*some)}))
+
+
+# One rewrites a shard again and again, one compacts and vacuums, until their input ends.
+_REWRITE = """
+import sys, threading
+from datetime import timedelta
+import pipeline.index as pi
+from pipeline.index import maintain
+from tests.unit.test_index_processes import generation
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+writer = pi.Writer(sys.argv[1])
+print("ready", flush=True)
+number = 0
+while not ended.is_set():
+    number += 1
+    if sys.argv[2] == "write":
+        writer.write_windows(generation(number))
+    else:
+        maintain.compact(writer.store, settled=timedelta(0))
+        maintain.vacuum(writer.store)
+print(number)
+"""
+
+
+def generation(number):
+    return rows("windows", *(window("a", i, i, i + 1, markers=[str(number)]) for i in range(50)))
+
+
+def test_a_reader_sees_one_whole_generation_while_others_write_compact_and_vacuum(tmp_path):
+    pi.Writer(tmp_path).write_windows(generation(0))
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", _REWRITE, str(tmp_path), what],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for what in ("write", "maintain", "maintain")
+    ]
+    for job in jobs:
+        assert job.stdout.readline() == "ready\n"
+    kept, seen = pi.open(tmp_path), []
+    while len(set(seen)) < 8:
+        for index in (kept, pi.open(tmp_path)):
+            found = index.windows(columns=["markers"])
+            assert found.num_rows == 50
+            (marker,) = {m for row in found["markers"].to_pylist() for m in row}
+            seen.append(int(marker))
+    rounds = [int(job.communicate(timeout=120)[0]) for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0, 0]
+    assert seen == sorted(seen)
+    assert kept.windows(limit=1)["markers"].to_pylist() == [[str(rounds[0])]]

@@ -1,0 +1,232 @@
+"""What is gone after erasing, what stays, and that no byte of it is left after vacuum."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import pipeline.index as pi
+from pipeline.index import erase as erase_module
+from pipeline.index.erase import Scope, erase, erase_older
+from pipeline.index.maintain import compact, vacuum
+from tests.index_rows import T0, at, event, ids, rows, segment, video, window
+
+UMBRELLA = "a person with a red umbrella"
+
+
+def part(video_id, start, end):
+    return {"video_id": video_id, "uri": f"{video_id}.mp4", "start": at(start), "end": at(end)}
+
+
+def one(event_id, video_id, start, end, **given):
+    mine = {"video_id": video_id, "parts": [part(video_id, start, end)], **given}
+    return event(event_id, at(start), at(end), **mine)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """v1 and v2 follow each other on cam1, one event runs through both; v3 is on cam2."""
+    writer = pi.Writer(tmp_path / "index")
+    for name, start, camera in (("v1", 0, "cam1"), ("v2", 600, "cam1"), ("v3", 0, "cam2")):
+        mine = {"video_id": name, "uri": f"{name}.mp4", "camera": camera}
+        writer.write_windows(
+            rows(
+                "windows",
+                *(
+                    window(name, i, start + 100 * i, start + 100 * (i + 1), **mine)
+                    | {"completion": f"{UMBRELLA} {name}-{i}"}
+                    for i in range(6)
+                ),
+            )
+        )
+    through = {
+        "video_id": "v1",
+        "text": UMBRELLA,
+        "parts": [part("v1", 590, 600), part("v2", 600, 620)],
+        "boxes": [{"at": at(s), "x0": 0.0, "y0": 0.0, "x1": 1.0, "y1": 1.0} for s in (595, 610)],
+    }
+    writer.finish_videos(
+        rows(
+            "videos",
+            video("v1", 0, 600, num_windows_analysed=6),
+            video("v2", 600, 1200, num_windows_analysed=6),
+            video("v3", 0, 600, camera="cam2", num_windows_analysed=6),
+        ),
+        rows(
+            "events",
+            one("early", "v1", 10, 20, text=UMBRELLA),
+            one("late", "v1", 250, 260, text=UMBRELLA),
+            event("through", at(590), at(620), **through),
+            one("second", "v2", 700, 710, text=UMBRELLA),
+            one("other", "v3", 10, 20, camera="cam2"),
+        ),
+        rows(
+            "segments",
+            segment("s1", text=UMBRELLA),
+            segment("s2", text=UMBRELLA, video_id="v2", start=at(600), end=at(1200)),
+            segment("s3", video_id="v3", camera="cam2"),
+        ),
+    )
+    return writer
+
+
+def left(writer, table, column):
+    return ids(pi.open(writer.store.root).rows(table), column)
+
+
+def everything_stored(folder: Path) -> str:
+    """All bytes and all values of Parquet files, which hide their texts from a plain search."""
+    told = []
+    for path in folder.rglob("*"):
+        if path.is_file():
+            told.append(path.read_bytes().decode("latin-1"))
+            if path.suffix == ".parquet":
+                told.append(str(pq.read_table(path, partitioning=None).to_pylist()))
+    return "\n".join(told)
+
+
+def test_a_camera_is_gone_from_every_table_and_after_vacuum_from_every_byte(writer, tmp_path):
+    assert UMBRELLA in everything_stored(tmp_path)
+    receipt = erase(writer.store, Scope.parse(camera="cam1"))
+    assert receipt["rows"] == {"videos": 2, "windows": 12, "events": 4, "segments": 2}
+    assert [told["video_id"] for told in receipt["videos"]] == ["v1", "v2"]
+    assert left(writer, "events", "event_id") == ["other"]
+    assert left(writer, "segments", "segment_id") == ["s3"]
+    assert left(writer, "windows", "window_id") == [f"v3-{i}" for i in range(6)]
+    videos = pi.open(writer.store.root).videos(camera="cam1").to_pylist()
+    assert [(row["uri"], row["status"]) for row in videos] == [
+        ("v1.mp4", "erased"), ("v2.mp4", "erased"),
+    ]  # fmt: skip
+    vacuum(writer.store, retention=timedelta(0))
+    stored = everything_stored(tmp_path)
+    assert f"{UMBRELLA} v3-0" in stored
+    for gone in (f"{UMBRELLA} v1", f"{UMBRELLA} v2", "early", "through", "second"):
+        assert gone not in stored
+    assert left(writer, "events", "event_id") == ["other"]
+
+
+def test_coverage_says_erased_and_not_that_nothing_was_seen(writer):
+    erase(writer.store, Scope.parse(video="v1.mp4"))
+    erase(writer.store, Scope.parse(camera="cam2", start=at(150), end=at(250)))
+    found = pi.open(writer.store.root).coverage().to_pylist()
+    seen = [
+        (
+            row["camera"],
+            *(int((row[c] - T0).total_seconds()) for c in ("start", "end")),
+            row["state"],
+        )
+        for row in found
+    ]
+    assert seen == [
+        ("cam1", 0, 600, "erased"),
+        ("cam1", 600, 1200, "analysed"),
+        ("cam2", 0, 100, "analysed"),
+        ("cam2", 100, 300, "erased"),  # windows go as a whole
+        ("cam2", 300, 600, "analysed"),
+    ]
+
+
+def test_a_range_takes_what_overlaps_it_and_leaves_what_only_touches_it(writer):
+    receipt = erase(writer.store, Scope.parse(camera="cam*", start=at(20), end=at(250)))
+    assert receipt["rows"] == {"videos": 0, "windows": 6, "events": 0, "segments": 2}
+    assert left(writer, "events", "event_id") == ["early", "late", "other", "second", "through"]
+    windows = pi.open(writer.store.root).windows().to_pylist()
+    blank = [row for row in windows if row["status"] == "erased"]
+    assert sorted(row["window_id"] for row in blank) == [
+        f"{v}-{i}" for v in ("v1", "v3") for i in range(3)
+    ]
+    assert {row["completion"] for row in blank} == {""}
+    counts = pi.open(writer.store.root).videos(camera="cam1").to_pylist()
+    assert [row["num_windows_analysed"] for row in counts] == [3, 6]
+    assert counts[0]["num_events"] == 3
+    assert [row["status"] for row in counts] == ["done", "done"]
+
+
+def test_an_event_ends_before_the_later_file_that_is_erased(writer):
+    receipt = erase(writer.store, Scope.parse(video="v2"))
+    assert receipt["events_cut"] == 1
+    [cut] = [r for r in writer.index.events().to_pylist() if r["event_id"] == "through"]
+    assert (cut["start"], cut["end"]) == (at(590), at(600))
+    assert [p["video_id"] for p in cut["parts"]] == ["v1"]
+    assert [box["at"] for box in cut["boxes"]] == [at(595)]
+    # What its text was made from was the first file: with that it goes as a whole.
+    erase(writer.store, Scope.parse(video="v1"))
+    assert left(writer, "events", "event_id") == ["other"]
+
+
+def test_videos_cameras_and_range_must_all_hold(writer):
+    scope = Scope.parse(video="v*.mp4", camera="cam2", start=at(0), end=at(100))
+    assert erase(writer.store, scope, dry_run=True)["rows"]["windows"] == 1
+    assert left(writer, "events", "event_id") == ["early", "late", "other", "second", "through"]
+    erase(writer.store, scope)
+    assert left(writer, "events", "event_id") == ["early", "late", "second", "through"]
+
+
+class TornError(Exception):
+    """The process dies here."""
+
+
+@pytest.mark.parametrize("survived", range(6))
+def test_a_crash_between_any_two_steps_is_healed_by_the_same_call(writer, monkeypatch, survived):
+    scope = Scope.parse(camera="cam1", end=at(900))
+    done = []
+
+    def torn(*args):
+        if len(done) == survived:
+            raise TornError
+        done.append(args[1])
+        replace(*args)
+
+    replace = erase_module.replace
+    with monkeypatch.context() as patched:
+        patched.setattr(erase_module, "replace", torn)
+        with pytest.raises(TornError):
+            erase(writer.store, scope)
+    erase(writer.store, scope)
+    assert left(writer, "events", "event_id") == ["other"]
+    assert left(writer, "segments", "segment_id") == ["s3"]
+    videos = pi.open(writer.store.root).videos(camera="cam1").to_pylist()
+    assert [row["status"] for row in videos] == ["erased", "done"]
+    assert videos[1]["num_windows_analysed"] == 3
+    windows = pi.open(writer.store.root).windows(camera="cam1").to_pylist()
+    assert [row["status"] for row in windows] == ["erased"] * 3 + ["analysed"] * 3
+
+
+def test_windows_of_a_job_that_was_killed_are_erased_too(writer):
+    unfinished = window("v9", 0, 0, 100, video_id="v9", camera="cam9", completion=UMBRELLA)
+    writer.write_windows(rows("windows", unfinished))
+    erase(writer.store, Scope.parse(camera="cam9"))
+    [row] = writer.index.windows(camera="cam9").to_pylist()
+    assert (row["status"], row["completion"]) == ("erased", "")
+
+
+def test_what_a_job_must_not_look_at_again_is_known_until_it_is_forgotten(writer):
+    erase(writer.store, Scope.parse(video="v1"))
+    erase(writer.store, Scope.parse(camera="cam1", start=at(650), end=at(660)))
+    index = pi.open(writer.store.root)
+    assert ids(pi.erased_videos(index), "video_id") == ["v1"]
+    assert pi.cut_ids(index) == {"v2"}
+    known = pi.erased_ranges(index, ["cam1", "cam2"], at(0), at(1200))
+    assert known == {"cam1": [(at(0), at(600)), (at(600), at(700))]}
+    assert pi.erased_ranges(index, ["cam1"], at(700), at(1200)) == {}
+    pi.forget_erased(writer.store, "cam1", at(0), at(600))
+    assert pi.erased_ranges(index, ["cam1"], at(0), at(1200)) == {"cam1": [(at(600), at(700))]}
+
+
+def test_retention_erases_by_age_and_by_the_first_glob_that_matches(writer):
+    keep = {"cam2": None, "cam*": 1.0}.get
+    now = at(86_400 + 700)
+    receipts = erase_older(writer.store, lambda camera: keep(camera, keep("cam*")), now=now)
+    assert [receipt["cameras"] for receipt in receipts] == [["cam1"]]
+    assert left(writer, "events", "event_id") == ["other", "second"]
+    windows = writer.index.windows(camera="cam1").to_pylist()
+    assert [row["status"] for row in windows] == ["erased"] + ["analysed"] * 5
+    again = erase_older(writer.store, {"cam1": 1.0}.get, now=now)
+    assert [receipt["rows"]["windows"] for receipt in again] == [0]
+
+
+def test_compaction_after_erasing_keeps_it_erased(writer):
+    erase(writer.store, Scope.parse(video="v1"))
+    compact(writer.store, settled=timedelta(0))
+    assert left(writer, "events", "event_id") == ["other", "second"]
