@@ -7,7 +7,7 @@ OUT ?= out
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-model check test test-fast kill-test clean
+.PHONY: help demo demo-model check test test-fast kill-test bench-index clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -51,6 +51,15 @@ kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be
 
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
 	$(BIN)/pytest -m 'not ray and not vllm'
+
+# What the index is compared with; a figure is null where it cannot be installed.
+$(VENV)/.bench: pyproject.toml $(VENV)/.core
+	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
+ROWS ?= 20000000
+bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
+	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
 
 clean:  ## remove the environment and everything the targets made
 	rm -rf $(VENV) $(OUT)

@@ -3,13 +3,14 @@
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Unpack
 
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import coverage, duck, lockdown, questions
+from pipeline.index import coverage, duck, histogram, lockdown, questions
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
 from pipeline.index.questions import Asked
 from pipeline.index.snapshot import TableReader
@@ -103,6 +104,25 @@ class Index:
             yield day, self.select(table, of_day, span=span, cameras=cameras)
         if not days:
             yield "none", TABLES[table].empty_table()
+
+    def histogram(
+        self,
+        start: When,
+        end: When,
+        *,
+        every: timedelta = timedelta(hours=1),
+        table: TableName = "events",
+        **asked: Unpack[Asked],
+    ) -> pa.Table:
+        """How many rows there are in each step of a range: see ``pipeline.index.histogram``.
+
+        Columns start, end, num_rows; ``num_rows`` is what a query of that step alone finds,
+        without a limit.
+        """
+        span, cameras = Span.parse(start, end), Cameras.parse(asked.get("camera"))
+        where = questions.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        source = self.source(table, span, cameras)
+        return histogram.table(self._connection, source, where, span, every)
 
     def files(
         self, table: TableName, start: When = None, end: When = None, *, camera: Names = None

@@ -21,6 +21,10 @@ _ROW_GROUP: dict[TableName, int] = {
     "events": 32_768,
     "segments": 32_768,
 }
+# Ids, instants and texts that hardly repeat leave the dictionary early: else a reader of one row
+# unpacks every value of the row group. And it unpacks whole pages, so those are small.
+_DICTIONARY_BYTES = 64 * 1024
+_PAGE_BYTES = 64 * 1024
 _MAX_LISTED_DATES = 100
 
 
@@ -59,7 +63,11 @@ def conflict_retries() -> Retrying:
 def writer_properties(name: TableName) -> WriterProperties:
     """How Parquet files are written."""
     return WriterProperties(
-        compression="ZSTD", compression_level=3, max_row_group_size=_ROW_GROUP[name]
+        compression="ZSTD",
+        compression_level=3,
+        max_row_group_size=_ROW_GROUP[name],
+        dictionary_page_size_limit=_DICTIONARY_BYTES,
+        data_page_size_limit=_PAGE_BYTES,
     )
 
 
