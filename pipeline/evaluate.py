@@ -259,6 +259,30 @@ def _confusion(
     return {label: dict(sorted(row.items())) for label, row in sorted(table.items())}
 
 
+def side_by_side(
+    truth: Sequence[TimedEvent], found: Sequence[TimedEvent]
+) -> list[tuple[TimedEvent | None, TimedEvent | None]]:
+    """Every event once, in the order of group and time: with its match, missed, or invented."""
+    matches = match_events(
+        truth, found, key=lambda event: event.label, likeness=tiou, least=MIN_TIOU
+    )
+    pairs: list[tuple[TimedEvent | None, TimedEvent | None]] = [
+        (match.truth, match.found) for match in matches
+    ]
+    missed = Counter(truth)
+    missed.subtract(match.truth for match in matches)
+    invented = Counter(found)
+    invented.subtract(match.found for match in matches)
+    pairs += [(event, None) for event in missed.elements()]
+    pairs += [(None, event) for event in invented.elements()]
+
+    def at(pair: tuple[TimedEvent | None, TimedEvent | None]) -> tuple[str, float]:
+        event = pair[0] or pair[1]
+        return (event.group, event.start_s) if event else ("", 0.0)
+
+    return sorted(pairs, key=at)
+
+
 def events_from_json(events: Iterable[Mapping[str, Any]]) -> list[TimedEvent]:
     """Events as a truth file or an exported index holds them: camera, label, fields, UTC times."""
     return [

@@ -85,9 +85,9 @@ def draw_plan(rng: np.random.Generator, *, batch_size: int, progress: float) -> 
     group = rng.random()
     if group < 0.06 and progress > 0.1:
         num_patches = int(rng.integers(1, 4))
-    elif group < 0.52 or longest <= 8:
+    elif group < 0.36 or longest <= 8:
         num_patches = int(rng.integers(4, min(longest, 8) + 1))
-    elif group < 0.78:
+    elif group < 0.68:
         num_patches = int(rng.integers(9, 13))
     else:
         num_patches = int(rng.integers(13, 17))

@@ -12,7 +12,7 @@ from pipeline.demo.language import COLORS, LABELS, PROMPT, PROMPTS, SHAPES, UNSE
 from pipeline.demo.scene import FRAMES_PER_PATCH, patch_times_ms
 from pipeline.evaluate import Footage, TimedEvent, evaluate
 
-# Training draws from (seed, 1, step); an exam may use the same number without meeting its clips.
+# Training draws from (seed, 1, number); an exam may use the same number without meeting its clips.
 _EXAM_STREAM: Final = 2
 _MS_PER_HOUR: Final = 3_600_000
 

@@ -1,6 +1,7 @@
 """What is minimised: the answer's tokens, and beside them the lessons in seeing and pointing."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch.nn import functional
@@ -11,6 +12,9 @@ from pipeline.demo.lessons import NUM_CELL_TARGETS, NUM_PATCH_TARGETS, make_head
 from pipeline.demo.model import DemoModel
 
 Losses = dict[str, torch.Tensor]
+
+# How much more than another token of the answer a time counts.
+_TIME_WEIGHT: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,13 +77,16 @@ class Teacher:
         patches = functional.binary_cross_entropy_with_logits(
             self.heads["patches"](at_ends), batch.patches
         )
+        # Identities are learnt soon; what stays hard is which of the times it is.
+        weights = 1 + (_TIME_WEIGHT - 1) * points.any(1)[told].float()
+        tokens = functional.cross_entropy(
+            self._forward.logits(answer[told]), text.labels[told], reduction="none"
+        )
         pointing = answer.sum() * 0
         if points.any():
             pointing = -hidden.pointing[points].gather(1, text.pointed[points][:, None]).mean()
         return {
-            "answer": functional.cross_entropy(
-                self._forward.logits(answer[told]), text.labels[told]
-            ),
+            "answer": (tokens * weights).sum() / weights.sum(),
             "patches": patches * NUM_PATCH_TARGETS,
             "times": functional.cross_entropy(times, text.times.flatten()),
             "previous_times": functional.cross_entropy(previous, text.times.flatten()),

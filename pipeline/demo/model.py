@@ -76,7 +76,9 @@ def build(*, seed: int) -> DemoModel:
             "max_position_embeddings": 4096,
             "rope_parameters": {
                 "rope_type": "default",
-                "rope_theta": 10000.0,
+                # As the large ones: what a slow rotation carries can be looked up hundreds of
+                # tokens away, and with heads of 32 a base of 1e4 leaves few such dimensions.
+                "rope_theta": 5_000_000.0,
                 "mrope_section": [6, 5, 5],
                 "mrope_interleaved": True,
             },

@@ -8,39 +8,25 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import torch
 
 from pipeline.demo.batches import Batch, Writer, draw_plan, make_batch, retimed
-from pipeline.demo.clip import ClipMix
 from pipeline.demo.language import PROMPT
 from pipeline.demo.losses import Losses, Seen, Teacher
 from pipeline.demo.model import DemoModel, build, time_token_ids
+from pipeline.demo.syllabus import SEE_PART, Drawer, Stage, inner_part, stage_at
 
 log = logging.getLogger(__name__)
 
-Stage = Literal["see", "read", "joint"]
-# Parts of the training time.
-_SEE_PART: Final = 0.06
-_READ_PART: Final = 0.16
 _WARM_STEPS: Final = {"see": 60, "read": 150, "joint": 150}
 # In "read", vision stands still, so its output is kept and read again with other times.
 _KEPT_BATCHES: Final = 150
 _FEWEST_KEPT: Final = 20
 _FRESH_CHANCE: Final = 0.4
-_SEE_MIX: Final = ClipMix(
-    num_moving_weights=(0.0, 0.1, 0.5, 0.4), dark_chance=0.22, door_chance=0.5
-)
-_EASY_MIX: Final = ClipMix(num_moving_weights=(0.25, 0.75), dark_chance=0.12, door_chance=0.14)
-_EASY_UNTIL: Final = 0.3
 _DEFAULT_PROMPT_UNTIL: Final = 0.5
-_SEE_BATCH_SIZE: Final = 4
-_SEE_MAX_PATCHES: Final = 5
-# As `progress` of a plan: the smallest frames only, and all of them.
-_SMALL_FRAMES: Final = 0.05
-_ALL_FRAMES: Final = 0.35
 _VALIDATION_SEED: Final = 990_000
 _STATE_NAME: Final = "state.pt"
 
@@ -71,6 +57,7 @@ class Progress:
     trained_s: float = 0.0
     num_steps: int = 0
     num_clips: int = 0
+    num_drawn: int = 0
     stage: Stage = "see"
     stage_steps: int = 0
 
@@ -145,19 +132,19 @@ class Trainer:
         settings, progress = self._settings, self._progress
         total_s = settings.minutes * 60
         sums = _Sums()
+        drawer = Drawer(
+            seed=settings.seed, batch_size=settings.batch_size, first_number=progress.num_drawn
+        )
         started_s = time.monotonic() - progress.trained_s
         saved_s = validated_s = sums.since_s = progress.trained_s
         while progress.trained_s < total_s:
             part = progress.trained_s / total_s
-            stage: Stage = (
-                "see" if part < _SEE_PART else "read" if part < _SEE_PART + _READ_PART else "joint"
-            )
+            stage = stage_at(part)
             if stage != progress.stage:
                 progress.stage, progress.stage_steps = stage, 0
                 self._kept.clear()
                 self._note(self.validate())
-            rng = np.random.default_rng((settings.seed, 1, progress.num_steps))
-            losses, num_clips = self._step(stage, part, rng)
+            losses, num_clips = self._step(stage, part, drawer)
             progress.num_steps += 1
             progress.stage_steps += 1
             progress.num_clips += num_clips
@@ -175,6 +162,7 @@ class Trainer:
             if now_s - saved_s > settings.save_every_s:
                 self.save()
                 saved_s = now_s
+        drawer.close()
         self._note(self.validate())
         self.save()
 
@@ -182,9 +170,9 @@ class Trainer:
         settings = self._settings
         warm = min(1.0, (self._progress.stage_steps + 1) / _WARM_STEPS[stage])
         if stage == "see":
-            scale = {"vision": warm * _cosine(part / _SEE_PART, floor=0.08), "text": 0.0}
+            scale = {"vision": warm * _cosine(inner_part("see", part), floor=0.08), "text": 0.0}
         else:
-            text = _cosine((part - _SEE_PART) / (1 - _SEE_PART), floor=0.02)
+            text = _cosine((part - SEE_PART) / (1 - SEE_PART), floor=0.02)
             if stage == "read":
                 text *= warm
             scale = {
@@ -194,68 +182,55 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = group["base"] * scale[group["name"]]
 
-    def _step(
-        self, stage: Stage, part: float, rng: np.random.Generator
-    ) -> tuple[dict[str, float], int]:
+    def _step(self, stage: Stage, part: float, drawer: Drawer) -> tuple[dict[str, float], int]:
         self._set_rates(stage, part)
         match stage:
             case "see":
-                batch, losses, loss = self._lesson_in_seeing(rng, part / _SEE_PART)
+                batch, losses, loss = self._lesson_in_seeing(self._fresh(part, drawer))
             case "read":
-                batch, losses, loss = self._lesson_in_reading(rng, part)
+                batch, losses, loss = self._lesson_in_reading(part, drawer)
             case "joint":
-                batch, losses, loss = self._whole_lesson(rng, part)
+                batch, losses, loss = self._whole_lesson(self._fresh(part, drawer))
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights[stage], 1.0)
         self._optimizer.step()
         return {name: value.item() for name, value in losses.items()}, len(batch.events)
 
-    def _lesson_in_seeing(
-        self, rng: np.random.Generator, inner: float
-    ) -> tuple[Batch, Losses, torch.Tensor]:
-        progress = _SMALL_FRAMES if inner < 1 / 3 else _ALL_FRAMES
-        plan = draw_plan(rng, batch_size=_SEE_BATCH_SIZE, progress=progress)
-        plan = replace(plan, mix=_SEE_MIX, num_patches=min(plan.num_patches, _SEE_MAX_PATCHES))
-        batch = make_batch(rng, self._writer, plan)
+    def _fresh(self, part: float, drawer: Drawer) -> Batch:
+        self._progress.num_drawn += 1
+        return drawer.next(part)
+
+    def _lesson_in_seeing(self, batch: Batch) -> tuple[Batch, Losses, torch.Tensor]:
         loss = self._teacher.cell_loss(batch, self._teacher.see(batch))
         return batch, {"cells": loss}, loss
 
-    def _lesson_in_reading(
-        self, rng: np.random.Generator, part: float
-    ) -> tuple[Batch, Losses, torch.Tensor]:
-        batch, seen = self._kept_batch(rng, (part - _SEE_PART) / _READ_PART)
+    def _lesson_in_reading(self, part: float, drawer: Drawer) -> tuple[Batch, Losses, torch.Tensor]:
+        batch, seen = self._kept_batch(part, drawer)
         losses = self._teacher.text_losses(batch, seen)
         # The lessons lead at first and only accompany later.
         fading = max(0.2, 1 - 2 * part)
-        loss = losses["answer"] + 0.2 * losses["pointing"]
+        loss = losses["answer"] + 0.3 * losses["pointing"]
         loss = loss + fading * (
             0.3 * losses["patches"] + 0.1 * (losses["times"] + losses["previous_times"])
         )
         return batch, losses, loss
 
-    def _whole_lesson(
-        self, rng: np.random.Generator, part: float
-    ) -> tuple[Batch, Losses, torch.Tensor]:
-        inner = (part - _SEE_PART - _READ_PART) / (1 - _SEE_PART - _READ_PART)
-        plan = draw_plan(rng, batch_size=self._settings.batch_size, progress=0.2 + 0.8 * inner)
-        batch = make_batch(rng, self._writer, plan)
+    def _whole_lesson(self, batch: Batch) -> tuple[Batch, Losses, torch.Tensor]:
         seen = self._teacher.see(batch)
         losses = self._teacher.text_losses(batch, seen)
         losses["cells"] = self._teacher.cell_loss(batch, seen)
         loss = losses["answer"] + 0.5 * losses["cells"] + 0.2 * losses["patches"]
         times = losses["times"] + losses["previous_times"]
-        return batch, losses, loss + 0.15 * times + 0.15 * losses["pointing"]
+        return batch, losses, loss + 0.15 * times + 0.3 * losses["pointing"]
 
-    def _kept_batch(self, rng: np.random.Generator, inner: float) -> tuple[Batch, Seen]:
+    def _kept_batch(self, part: float, drawer: Drawer) -> tuple[Batch, Seen]:
+        rng = np.random.default_rng((self._settings.seed, 3, self._progress.num_steps))
         if len(self._kept) >= _FEWEST_KEPT and rng.random() >= _FRESH_CHANCE:
             batch, seen = self._kept[int(rng.integers(len(self._kept)))]
-            prompt = PROMPT if inner <= _DEFAULT_PROMPT_UNTIL else ""
+            prompt = PROMPT if inner_part("read", part) <= _DEFAULT_PROMPT_UNTIL else ""
             return retimed(rng, self._writer, batch, prompt), seen
-        plan = draw_plan(rng, batch_size=self._settings.batch_size, progress=0.25 * inner)
-        if inner < _EASY_UNTIL:
-            plan = replace(plan, mix=_EASY_MIX)
-        batch = make_batch(rng, self._writer, plan)
+        batch = self._fresh(part, drawer)
         with torch.no_grad():
             seen = self._teacher.see(batch)
         self._kept.append((replace(batch, pixels=torch.empty(0)), seen))
@@ -319,6 +294,7 @@ class Trainer:
                 "trained_s": progress.trained_s,
                 "num_steps": progress.num_steps,
                 "num_clips": progress.num_clips,
+                "num_drawn": progress.num_drawn,
                 "stage": progress.stage,
                 "stage_steps": progress.stage_steps,
             },

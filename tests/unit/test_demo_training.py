@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on_where_it_was_saved(tmp_path):
     Trainer(tmp_path, short).run()
     first = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert first["steps"] > 0
-    resumed = Trainer(tmp_path, replace(short, minutes=0.04))
+    resumed = Trainer(tmp_path, replace(short, minutes=first["trained_s"] / 60 + 0.05))
     resumed.run()
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert last["steps"] > first["steps"]

@@ -11,6 +11,7 @@ from pipeline.evaluate import (
     evaluate,
     events_from_json,
     f1,
+    side_by_side,
     tiou,
     utc_seconds,
 )
@@ -177,3 +178,14 @@ def test_of_two_alike_only_one_is_right_and_without_confidences_nothing_is_said(
     doubled = scores([event()], [sure(0, 1.0), sure(0, 1.0)])["calibration"]
     assert doubled["bins"][0]["precision"] == 0.5
     assert scores([event()], [event()])["calibration"] is None
+
+
+def test_side_by_side_shows_every_event_once_matched_missed_or_invented():
+    truth = [event("loiter", 0, 10), event("door_open", 20, 30), event("loiter", 50, 60)]
+    found = [event("loiter", 1, 10), event("door_open", 40, 45)]
+    assert side_by_side(truth, found) == [
+        (truth[0], found[0]),
+        (truth[1], None),
+        (None, found[1]),
+        (truth[2], None),
+    ]
