@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
 )
 
+from pipeline.catalogue import resolved
 from pipeline.errors import ConfigError
 from pipeline.task import SIGNALS_TASK, Task
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
@@ -156,27 +157,49 @@ class SignalsEngineConfig(_Section):
     frozen_s: float = Field(default=20.0, gt=0)
 
 
+class RatesConfig(_Section):
+    """What a GPU is assumed to do and to cost. Only ``timereel plan`` and budgets use it."""
+
+    gpu: str = ""
+    prompt_tokens_per_gpu_s: float = Field(gt=0)
+    output_tokens_per_gpu_s: float = Field(gt=0)
+    output_tokens_per_window: float = Field(default=200.0, gt=0)
+    usd_per_gpu_hour: float = Field(default=2.5, ge=0)
+    error_factor: float = Field(default=2.0, ge=1)
+    """The truth is taken to lie between a figure divided and multiplied by this."""
+    source: str = ""
+
+
 class ModelEngineConfig(_Section):
     """What every engine that asks a model has."""
 
     model: str
     max_output_tokens: int = Field(default=1024, gt=0)
+    """Of the answer alone."""
     max_concurrency: int = Field(default=16, gt=0)
     """Requests in flight per replica."""
     replicas: int = Field(default=1, gt=0)
 
 
 class VllmEngineConfig(ModelEngineConfig):
-    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors: a local folder or hub id."""
+    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors.
+
+    ``model`` is a name of ``configs/models``, hub id, local folder, or s3://, gs:// or az:// URL.
+    """
 
     kind: Literal["vllm"]
+    weights: str | None = None
+    """Where the weights of ``model`` are, if not there: local folder or URL."""
     revision: str | None = None
     thinking: bool = False
     """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
+    max_thinking_tokens: int = Field(default=4096, gt=0)
+    """A Thinking checkpoint that reasons for longer is made to answer."""
     num_gpus: float = Field(default=1.0, ge=0)
-    """GPUs of one replica (its tensor-parallel size); 0 runs on CPU."""
+    """GPUs of one replica (its tensor-parallel size), all on one node; 0 runs on CPU."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
+    rates: RatesConfig | None = None
 
 
 class OpenAIEngineConfig(ModelEngineConfig):
@@ -202,10 +225,21 @@ class OpenAIEngineConfig(ModelEngineConfig):
     """Further request fields, by the API's own names; null leaves one of ours out."""
 
 
+# Sections that say where, when and for how much a run works.
+_NOT_WHAT_A_ROW_SAYS = (
+    "index",
+    "sources",
+    "clock",
+    "commit",
+    "budget",
+    "cluster",
+    "retention_days",
+)
 # How an engine is reached and how fast it is asked.
 _NOT_THE_ANSWER = (
     "replicas",
     "max_concurrency",
+    "rates",
     "base_url",
     "api_key_env",
     "max_requests_per_minute",
@@ -241,7 +275,16 @@ class CommitConfig(_Section):
     shards: int = Field(default=256, gt=0)
     seconds: float = Field(default=60.0, gt=0)
     batch_videos: int = Field(default=256, gt=0)
-    """Sources probed and planned together; the driver holds about 0.5 MB per hour of them."""
+    """Sources probed and planned together; the driver holds about 0.3 MB per hour of them."""
+
+
+class BudgetConfig(_Section):
+    """Where a run stops by itself. What is whole is kept; the same command goes on from there."""
+
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Of prompts and answers together."""
+    max_gpu_hours: float | None = Field(default=None, gt=0)
+    """Of all replicas, idle or not, since the first was asked for."""
 
 
 class ClusterConfig(_Section):
@@ -270,6 +313,7 @@ class Config(_Section):
     engine: EngineConfig = SignalsEngineConfig()
     stitch: StitchConfig = StitchConfig()
     commit: CommitConfig = CommitConfig()
+    budget: BudgetConfig = BudgetConfig()
     cluster: ClusterConfig = ClusterConfig()
     retention_days: dict[str, float | None] = Field(default_factory=dict)
     """Camera or glob -> days that are kept; the first that matches decides, None keeps all."""
@@ -283,6 +327,12 @@ class Config(_Section):
     def wants_rgb(self) -> bool:
         """Whether the engine looks at colour pictures."""
         return self.engine.kind != "signals"
+
+    @property
+    def num_gpus(self) -> float:
+        """GPUs that all replicas hold together."""
+        engine = self.engine
+        return engine.num_gpus * engine.replicas if isinstance(engine, VllmEngineConfig) else 0.0
 
     @property
     def model(self) -> str:
@@ -307,14 +357,13 @@ class Config(_Section):
         A model folder counts by what it holds, wherever it lies. Content, camera and corrected
         clock are in ``video_id``: setting one clock does not send all cameras back to the model.
         """
-        kept = self.model_dump(
-            mode="json",
-            exclude={"index", "sources", "clock", "commit", "cluster", "retention_days"},
-        )
-        for not_the_answer in _NOT_THE_ANSWER:
-            kept["engine"].pop(not_the_answer, None)
+        kept = self.model_dump(mode="json", exclude=set(_NOT_WHAT_A_ROW_SAYS))
+        for key in _NOT_THE_ANSWER:
+            kept["engine"].pop(key, None)
         if isinstance(self.engine, VllmEngineConfig):
-            kept["engine"]["model"] = weights_id(self.engine.model) or self.engine.model
+            for key in ("model", "weights"):
+                if where := kept["engine"][key]:
+                    kept["engine"][key] = weights_id(where) or where
         return _digest([ALGORITHM_VERSION, kept])
 
     def to_json(self) -> str:
@@ -330,8 +379,8 @@ def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON
 def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Config:
     """Read a YAML file, apply ``key.path=value`` overrides, validate once.
 
-    ``task`` may be the path of a task file, relative to the config file. Without ``path`` the
-    defaults run: the signals engine.
+    ``task`` may be the path of a task file, relative to the config file; ``engine.model`` may be
+    a name of the model catalogue. Without ``path`` the defaults run: the signals engine.
 
     Raises:
         ConfigError: names the file and each wrong key with its value.
@@ -342,7 +391,7 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
     if isinstance(tree.get("task"), str):
         tree["task"] = _read_yaml((path.parent if path else Path()) / tree["task"])
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(resolved(tree))
     except ValidationError as exc:
         raise ConfigError(_explain(path, exc)) from exc
 

@@ -4,6 +4,7 @@ TimereelError
   ConfigError        asked for something that cannot be done; nothing was started       exit 2
   NoSourcesError     the sources match nothing                                          exit 5
   EngineStartError   the engine cannot be started or reached                            exit 3
+  EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   WindowError        one window cannot be answered: it becomes a failed row
@@ -18,6 +19,8 @@ EXIT_USAGE = 2
 EXIT_ENGINE = 3
 EXIT_SOME_FAILED = 4
 EXIT_NO_SOURCES = 5
+EXIT_BUDGET = 6
+"""The budget is spent: whole shards are committed, and the same command goes on."""
 EXIT_INTERRUPTED = 130
 
 
@@ -39,6 +42,12 @@ class NoSourcesError(TimereelError):
 
 class EngineStartError(TimereelError):
     """The engine cannot be started or reached."""
+
+    exit_code = EXIT_ENGINE
+
+
+class EngineDiedError(TimereelError):
+    """The engine's process is gone, and every window that was in it; another can be opened."""
 
     exit_code = EXIT_ENGINE
 

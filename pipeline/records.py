@@ -233,6 +233,8 @@ class WindowResult:
     num_output_tokens: int = 0
     error: str = ""
     decode_cpu_s: float = 0.0
+    engine_s: float = 0.0
+    """Its share of a replica's time: all windows of a replica add up to the time it was busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,8 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
             "confidences": list(result.confidences),
             "num_prompt_tokens": result.num_prompt_tokens,
             "num_output_tokens": result.num_output_tokens,
+            "decode_cpu_s": result.decode_cpu_s,
+            "engine_s": result.engine_s,
             "error": result.error,
             **maker.columns(),
         }
@@ -89,6 +91,8 @@ def window_results(table: pa.Table) -> list[WindowResult]:
             confidences=tuple(row["confidences"] or ()),
             num_prompt_tokens=row["num_prompt_tokens"],
             num_output_tokens=row["num_output_tokens"],
+            decode_cpu_s=row["decode_cpu_s"],
+            engine_s=row["engine_s"],
             error=row["error"],
         )
         for row in table.to_pylist()
@@ -225,6 +229,7 @@ def video_row(
         "num_prompt_tokens": sum(result.num_prompt_tokens for result in results),
         "num_output_tokens": sum(result.num_output_tokens for result in results),
         "decode_cpu_s": sum(result.decode_cpu_s for result in results),
+        "engine_s": sum(result.engine_s for result in results),
         "warnings": list(video.warnings),
         "error": next((result.error for result in results if result.status == "failed"), ""),
         **maker.columns(),
@@ -264,6 +269,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
         "num_prompt_tokens": 0,
         "num_output_tokens": 0,
         "decode_cpu_s": 0.0,
+        "engine_s": 0.0,
         "warnings": [],
         "error": error,
         **maker.columns(),

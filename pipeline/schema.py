@@ -108,6 +108,9 @@ WINDOWS = pa.schema(
         pa.field("confidences", pa.list_(pa.float32())),
         _required("num_prompt_tokens", pa.int32()),
         _required("num_output_tokens", pa.int32()),
+        # What it cost: CPU seconds of decoding, and its share of the time an engine was busy.
+        _required("decode_cpu_s", pa.float64()),
+        _required("engine_s", pa.float64()),
         _required("error", pa.string()),
         *_MAKER,
     ]
@@ -145,6 +148,7 @@ VIDEOS = pa.schema(
         _required("num_prompt_tokens", pa.int64()),
         _required("num_output_tokens", pa.int64()),
         _required("decode_cpu_s", pa.float64()),
+        _required("engine_s", pa.float64()),
         _required("warnings", pa.list_(pa.string())),
         _required("error", pa.string()),
         *_MAKER,

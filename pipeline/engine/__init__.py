@@ -28,6 +28,7 @@ class ModelEngine(Protocol):
 
         Raises:
             WindowError: this window has no valid answer; the others go on.
+            EngineDiedError: no window can be answered any more, by this engine.
         """
         ...
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import itertools
-import logging
 import math
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,9 @@ from pipeline.engine.prompt import (
     shown_ms,
     video_metadata,
 )
-from pipeline.errors import EngineStartError, WindowError
+from pipeline.errors import EngineDiedError, EngineStartError, WindowError
 from pipeline.records import Completion, Window
 from pipeline.task import Task
-
-log = logging.getLogger(__name__)
 
 _MIN_BATCHED_TOKENS = 8192
 _MAX_RENDERERS = 4
@@ -41,12 +37,14 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
     pictures are encoded in one go, and what vLLM profiles its memory with.
     """
     window_tokens = num_video_tokens(plan.max_window_frames, num_pixels=frame.rgb_max_pixels)
+    num_gpus = max(1, math.ceil(config.num_gpus))
+    weights = config.weights or config.model
     args: dict[str, Any] = {
-        "model": config.model,
+        "model": weights,
         "revision": config.revision,
         "tokenizer_revision": config.revision,
         "seed": 0,
-        "tensor_parallel_size": max(1, math.ceil(config.num_gpus)),
+        "tensor_parallel_size": num_gpus,
         "enable_prefix_caching": True,
         "max_num_seqs": config.max_concurrency,
         "max_num_batched_tokens": max(_MIN_BATCHED_TOKENS, window_tokens),
@@ -66,6 +64,14 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
         },
         "enable_log_requests": False,
     }
+    if config.thinking:
+        # Names the tokens that end a thought which is longer than its budget.
+        args["reasoning_config"] = {"reasoning_parser": "qwen3"}
+    if num_gpus > 1:
+        # Inside a Ray actor vLLM may take Ray's own backend, and ask for GPUs the actor has.
+        args["distributed_executor_backend"] = "mp"
+    if "://" in weights:
+        args["load_format"] = "runai_streamer"
     return args | config.args
 
 
@@ -105,6 +111,7 @@ class VllmEngine:
 
         Raises:
             WindowError: vLLM refused the request, or did not show the model the frames' times.
+            EngineDiedError: vLLM's engine process is gone.
         """
         async with self._slots:
             return await ask_twice(partial(self._ask, window), window, self._task)
@@ -138,11 +145,8 @@ class VllmEngine:
         try:
             async for latest in self._llm.generate(request, self._sampling, request_id):
                 output = latest
-        except EngineDeadError:
-            # Nothing in this process can revive vLLM's, and an actor that went on would fail
-            # every window it is given. Ray restarts an actor that exits, and retries its windows.
-            log.critical("vLLM's engine died; leaving so that Ray starts another")
-            os._exit(1)
+        except EngineDeadError as exc:
+            raise EngineDiedError("vLLM's engine process died; its log says why") from exc
         except (VLLMClientError, EngineGenerateError, ValueError) as exc:
             raise WindowError(f"vLLM refused the window: {_root_cause(exc)}") from exc
         if output is None or not output.outputs:
@@ -206,9 +210,19 @@ def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN4
         StructuredOutputsParams,
     )
 
+    how: dict[str, Any] = {"max_tokens": config.max_output_tokens, "temperature": 0.0}
+    if config.thinking:
+        # Qwen's own settings for Thinking models, which repeat themselves without end if greedy.
+        how = {
+            "max_tokens": config.max_thinking_tokens + config.max_output_tokens,
+            "thinking_token_budget": config.max_thinking_tokens,
+            "temperature": 1.0,
+            "top_p": 0.95,
+            "top_k": 20,
+            "seed": 0,
+        }
     return SamplingParams(
-        max_tokens=config.max_output_tokens,
-        temperature=0,
+        **how,
         # Of the chosen tokens alone: they say how sure the model is of its labels.
         logprobs=0,
         output_kind=RequestOutputKind.FINAL_ONLY,
@@ -217,11 +231,12 @@ def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN4
 
 
 def _load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM's type
-    folder = Path(config.model)
-    if (folder.is_absolute() or config.model.startswith(".")) and not folder.is_dir():
+    where = config.weights or config.model
+    if (Path(where).is_absolute() or where.startswith(".")) and not Path(where).is_dir():
         raise EngineStartError(
-            f"engine.model={config.model}: no such folder; give a model folder that every node "
-            "has, or a hub id such as Qwen/Qwen3-VL-8B-Instruct"
+            f"engine.{'weights' if config.weights else 'model'}={where}: no such folder; give a "
+            "model folder that every node has, a hub id such as Qwen/Qwen3-VL-8B-Instruct, or an "
+            "s3:// URL"
         )
     try:
         from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - optional dependency

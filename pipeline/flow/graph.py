@@ -6,7 +6,7 @@ the model's actors, window by window; an embedded engine runs where the frames a
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,18 +15,13 @@ import ray
 import ray.data
 
 from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
-from pipeline.engine import ModelEngine, open_model
+from pipeline.engine import open_model
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
-from pipeline.flow.stages import (
-    Failure,
-    answer_shard,
-    answer_window,
-    look_at_shard,
-    probe_and_plan,
-)
-from pipeline.records import Source, Video, Window, WindowResult
+from pipeline.flow.replica import OpenEngine, Replica
+from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
+from pipeline.records import Source, Video, WindowResult
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -96,7 +91,7 @@ def answer_graph(
     shards: Sequence[ShardParcel],
     config: Config,
     *,
-    open_engine: Callable[[Config], ModelEngine] = open_model,
+    open_engine: OpenEngine = open_model,
 ) -> Iterator[WindowResult]:
     """decode -> gate -> engine -> parse, results as they come, in any order."""
     decoding: dict[str, Any] = {
@@ -145,20 +140,14 @@ def answer_graph(
 class _ModelActor:
     """Holds one replica of the model; answers several batches of windows at once."""
 
-    def __init__(self, config: Config, open_engine: Callable[[Config], ModelEngine]) -> None:
-        self._config = config
-        self._engine = open_engine(config)
+    def __init__(self, config: Config, open_engine: OpenEngine) -> None:
+        self._replica = Replica(config, open_engine)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        settled = await asyncio.gather(*(self._settle(item) for item in _records(batch)))
+        settled = await asyncio.gather(*map(self._replica.settle, _records(batch)))
         yield _table([pack(result) for results in settled for result in results])
-
-    async def _settle(self, item: Window | WindowResult) -> list[WindowResult]:
-        if isinstance(item, WindowResult):
-            return [item]
-        return await answer_window(item, self._engine, self._config)
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:

@@ -26,7 +26,7 @@ def seconds(row: dict) -> tuple[float, float]:
 
 def key_rows(cli: Cli, index: Path, table: str) -> list[str]:
     """Rows without what may differ between two runs that did the same."""
-    drop = {"indexed_at", "decode_cpu_s"}
+    drop = {"indexed_at", "decode_cpu_s", "engine_s"}
     rows = cli.rows("query", "--index", index, "--table", table)
     return sorted(
         json.dumps({k: v for k, v in row.items() if k not in drop}, sort_keys=True) for row in rows

@@ -1,0 +1,109 @@
+"""One replica of a model: what an actor does with its engine, without Ray."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from pipeline.config import Config
+from pipeline.engine import ModelEngine
+from pipeline.errors import EngineDiedError, EngineStartError, WindowError
+from pipeline.flow.stages import answer_window
+from pipeline.records import Completion, Window, WindowResult
+
+log = logging.getLogger(__name__)
+
+OpenEngine = Callable[[Config], ModelEngine]
+
+
+class Replica:
+    """Settles windows, many at once; a bad one fails alone, whatever it does to the engine.
+
+    When the engine's process dies, another takes its place and every window that was in it is
+    asked again, one at a time. A window that is in an engine that dies for the second time is
+    the one that kills them: it becomes a failed row.
+    """
+
+    def __init__(self, config: Config, open_engine: OpenEngine) -> None:
+        self._config = config
+        self._open_engine = open_engine
+        self._engine = open_engine(config)
+        self._suspects = asyncio.Lock()
+        self._busy = _Busy()
+
+    async def settle(self, item: Window | WindowResult) -> list[WindowResult]:
+        """The results of a window, or of its parts; what is settled already stays as it is."""
+        if isinstance(item, WindowResult):
+            return [item]
+        began_s = self._busy.enter()
+        first, *others = await answer_window(item, self, self._config)
+        return [replace(first, engine_s=self._busy.leave(began_s)), *others]
+
+    async def answer(self, window: Window) -> Completion:
+        """Answer one window, by another engine if the first dies of it or of another.
+
+        Raises:
+            WindowError: the engine refused the window, or two died of it.
+        """
+        engine = self._engine
+        try:
+            return await engine.answer(window)
+        except EngineDiedError as exc:
+            self._replace(engine, exc)
+        async with self._suspects:
+            engine = self._engine
+            try:
+                return await engine.answer(window)
+            except EngineDiedError as exc:
+                self._replace(engine, exc)
+                raise WindowError(f"the engine died of this window, twice: {exc}") from exc
+
+    def shutdown(self) -> None:
+        """Stop the engine."""
+        self._engine.shutdown()
+
+    def _replace(self, dead: ModelEngine, exc: EngineDiedError) -> None:
+        """Open another engine, unless that has been done; nothing else could go on meanwhile."""
+        if self._engine is not dead:
+            return
+        log.error("%s; opening another", exc)
+        dead.shutdown()
+        try:
+            self._engine = self._open_engine(self._config)
+        except EngineStartError:
+            # Not in this process, perhaps not on this GPU: Ray starts an actor that exits anew,
+            # gives it the same windows, and gives up after a few deaths in a row.
+            log.critical("no other engine can be opened here", exc_info=True)
+            os._exit(1)
+
+
+class _Busy:
+    """Shares the seconds in which the engine has work among the windows it then has.
+
+    The shares of all windows add up to the time in which there was at least one.
+    """
+
+    def __init__(self) -> None:
+        self._num_windows = 0
+        self._share_s = 0.0
+        self._at_s = 0.0
+
+    def enter(self) -> float:
+        """Count a window in; returns what ``leave`` needs."""
+        self._advance()
+        self._num_windows += 1
+        return self._share_s
+
+    def leave(self, began_s: float) -> float:
+        """Count it out; returns its share in seconds."""
+        self._advance()
+        self._num_windows -= 1
+        return self._share_s - began_s
+
+    def _advance(self) -> None:
+        now_s = time.monotonic()
+        if self._num_windows:
+            self._share_s += (now_s - self._at_s) / self._num_windows
+        self._at_s = now_s
