@@ -16,6 +16,7 @@ import typer
 
 from pipeline import asking, upkeep
 from pipeline.errors import (
+    EXIT_BUDGET,
     EXIT_ENGINE,
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -100,6 +101,11 @@ def index(
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
         typer.echo(_summary(report))
+    if report.stopped:
+        typer.echo(
+            f"stopped: {report.stopped}; what is whole is kept, the same command goes on", err=True
+        )
+        raise typer.Exit(EXIT_BUDGET)
     raise typer.Exit(EXIT_SOME_FAILED if report.failures else EXIT_OK)
 
 
@@ -210,19 +216,24 @@ def plan(
     overrides: SetOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Say how videos would be cut, and what decoding them would cost."""
+    """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow.estimate import Estimate  # noqa: PLC0415
     from pipeline.flow.stages import Failure, probe_and_plan  # noqa: PLC0415
     from pipeline.sources import list_sources  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
-    rows: list[dict[str, Any]] = []
+    estimate = Estimate(settings)
+    failures: list[dict[str, str]] = []
+    shards: list[dict[str, Any]] = []
     for source in list_sources(src, settings.sources):
         planned = probe_and_plan(source, settings)
         if isinstance(planned, Failure):
-            rows.append({"uri": source.uri, "error": planned.error})
+            failures.append({"uri": source.uri, "error": planned.error})
+            typer.echo(f"failed: {planned.error}", err=True)
             continue
-        rows.extend(
+        estimate.add(planned)
+        shards.extend(
             {
                 "uri": source.uri,
                 "shard_id": shard.shard_id,
@@ -234,7 +245,12 @@ def plan(
             }
             for shard in planned.shards
         )
-    _write_json_or_lines(rows, as_json=as_json)
+    if as_json:
+        typer.echo(to_json({**estimate.to_json(), "failures": failures, "per_shard": shards}))
+        return
+    typer.echo(f"{'videos':14} {estimate.num_videos:,}, {len(failures)} cannot be read")
+    for name, figure in estimate.lines():
+        typer.echo(f"{name:14} {figure}")
 
 
 @app.command()

@@ -64,7 +64,8 @@ def index_archive(
     What was erased from the index is left out, however it is stored by now, unless
     ``include_erased``.
 
-    Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed.
+    Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed. A spent
+    budget ends the run in the same way, without an error: the report says so in ``stopped``.
 
     Raises:
         EngineStartError: the engine cannot be started or reached.
@@ -77,6 +78,8 @@ def index_archive(
         # Signals after Ray's start, which takes SIGTERM for itself.
         with running_ray(config, address), run.interruption:
             for start in range(0, len(todo), config.commit.batch_videos):
+                if run.is_budget_spent():
+                    break
                 run.index_batch(todo[start : start + config.commit.batch_videos])
             run.interruption.check()
     return run.report
@@ -137,8 +140,10 @@ class _Run:
         """Probe a batch of sources, answer its shards, commit as they become whole."""
         ledger = Ledger()
         shards = self._plan(sources, ledger)
+        self.report.hold_gpus(self.config.num_gpus if shards else 0.0)
         try:
             results = answer_graph(shards, self.config) if shards else iter(())
+            shards.clear()  # the graph has its own copies, in the object store
             for result in self.interruption.each(results):
                 self.report.book(result)
                 if whole := ledger.add(result):
@@ -146,9 +151,16 @@ class _Run:
                 self.on_progress(self.report)
                 if self._is_commit_due():
                     self._commit(ledger)
+                if ledger.has_open_shards and self.is_budget_spent():
+                    break
         finally:
             # Also when interrupted, or when the engine gives up: whole shards are kept.
             self._commit(ledger)
+
+    def is_budget_spent(self) -> bool:
+        """Whether the run must stop; the report then says why."""
+        self.report.stopped = self.report.exceeded(self.config.budget)
+        return bool(self.report.stopped)
 
     def _plan(self, sources: Sequence[Source], ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan; book failures; return the shards that the index lacks."""
@@ -167,7 +179,7 @@ class _Run:
         self._commit_failures(failures)
         erased = self._erased([video for video, _ in planned.values()])
         committed = self._committed(list(planned))
-        todo: list[ShardParcel] = []
+        todo: list[list[ShardParcel]] = []
         for video_id, (video, shards) in planned.items():
             expected = ledger.expect(video, shards, committed.get(video_id, ()))
             missing = [
@@ -176,9 +188,11 @@ class _Run:
                 for rest in self._leave_out(shard, erased[video_id], ledger)
             ]
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)
-            todo.extend(missing)
-        # The dearest first: a long shard that starts last would be waited for alone.
-        return sorted(todo, key=lambda shard: -shard.cost_s)
+            todo.append(missing)
+        # Video by video, so that few are open at a time: the ledger holds the results of those. The
+        # dearest first, since what is long and starts last is waited for alone.
+        todo.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
+        return [shard for shards in todo for shard in sorted(shards, key=lambda one: -one.cost_s)]
 
     def _erased(self, videos: Sequence[Video]) -> dict[str, list[TimeRange]]:
         """Media time of each video that must not be looked at."""

@@ -86,6 +86,11 @@ class Ledger:
         opened.results.extend(shard.results)
         return WholeShard(video=opened.video, results=_by_start(shard.results))
 
+    @property
+    def has_open_shards(self) -> bool:
+        """Whether a result is still awaited."""
+        return bool(self._shards)
+
     def take_whole_videos(self) -> list[WholeVideo]:
         """Videos with every shard in; each is given out once."""
         whole = [opened for opened in self._videos.values() if not opened.open_shards]

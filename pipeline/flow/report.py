@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pipeline.config import BudgetConfig
 from pipeline.flow.ledger import WholeVideo
 from pipeline.records import WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
+
+SECONDS_PER_HOUR = 3600
 
 
 @dataclass(slots=True)
@@ -33,6 +36,35 @@ class Report:
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     decode_cpu_s: float = 0.0
+    engine_s: float = 0.0
+    """Seconds in which replicas had work, over all of them."""
+    num_gpus: float = 0.0
+    """That are held by replicas."""
+    gpus_held_since_s: float = 0.0
+    stopped: str = ""
+    """Why the run ended before all was done."""
+
+    def hold_gpus(self, num_gpus: float) -> None:
+        """Replicas with so many GPUs start; they are held until the run ends."""
+        if num_gpus and not self.num_gpus:
+            self.num_gpus, self.gpus_held_since_s = num_gpus, time.monotonic()
+
+    @property
+    def gpu_hours(self) -> float:
+        """Hours for which GPUs have been held, whether they had work or not."""
+        held_s = time.monotonic() - self.gpus_held_since_s
+        return self.num_gpus * held_s / SECONDS_PER_HOUR
+
+    def exceeded(self, budget: BudgetConfig) -> str:
+        """Which limit the run has reached, as a sentence; "" while none."""
+        tokens = self.num_prompt_tokens + self.num_output_tokens
+        if budget.max_tokens is not None and tokens >= budget.max_tokens:
+            return f"budget.max_tokens={budget.max_tokens} is spent ({tokens} tokens)"
+        if budget.max_gpu_hours is not None and self.gpu_hours >= budget.max_gpu_hours:
+            return (
+                f"budget.max_gpu_hours={budget.max_gpu_hours} is spent ({self.gpu_hours:.3f} hours)"
+            )
+        return ""
 
     @property
     def wall_s(self) -> float:
@@ -57,6 +89,7 @@ class Report:
         self.num_prompt_tokens += result.num_prompt_tokens
         self.num_output_tokens += result.num_output_tokens
         self.decode_cpu_s += result.decode_cpu_s
+        self.engine_s += result.engine_s
 
     def finish(self, whole: WholeVideo, *, failed_because: str) -> None:
         """Count one video whose rows are committed."""
@@ -74,15 +107,18 @@ class Report:
                 "skipped": self.videos_skipped,
                 "failed": len(self.failures),
             },
-            "video_hours": round(self.video_ns / NS_PER_S / 3600, 6),
+            "video_hours": round(self.video_ns / NS_PER_S / SECONDS_PER_HOUR, 6),
             "windows": dict(self.windows),
             "events": self.num_events,
             "segments": self.num_segments,
             "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
             "wall_s": round(self.wall_s, 3),
             "decode_cpu_s": round(self.decode_cpu_s, 3),
+            "engine_s": round(self.engine_s, 3),
+            "gpu_hours": round(self.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [{"uri": uri, "error": error} for uri, error in self.failures],
+            "stopped": self.stopped,
             "index": self.index,
         }
 

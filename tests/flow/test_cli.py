@@ -31,7 +31,8 @@ def test_probe_tells_the_facts(cli):
 
 
 def test_plan_tiles_the_video(cli):
-    shards = json.loads(cli.run("plan", LOBBY, "--set", "plan.shard_cost_s=0.5", "--json"))
+    plan = json.loads(cli.run("plan", LOBBY, "--set", "plan.shard_cost_s=0.5", "--json"))
+    shards = plan["per_shard"]
     assert len(shards) > 1
     assert shards[0]["media_start"] == 0.0
     assert shards[-1]["media_end"] == 139.4

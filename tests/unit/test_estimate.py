@@ -1,0 +1,93 @@
+"""What a run would take, and where it stops."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import BudgetConfig, load_config
+from pipeline.flow.estimate import Estimate
+from pipeline.flow.report import Report
+from pipeline.flow.stages import Planned, probe_and_plan
+from pipeline.records import WindowResult
+from pipeline.timebase import NS_PER_S, TimeRange
+from tests.videos import make_video, source_of
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory) -> Path:
+    """40 s at 2 frames a second, 320 x 192: 60 tokens per pair of frames."""
+    path = tmp_path_factory.mktemp("video") / "v.mp4"
+    return make_video(path, num_frames=80, rate=2, width=320, height=192)
+
+
+def estimate(video: Path, *overrides: str) -> Estimate:
+    config = load_config(CONFIGS / "surveillance.yaml", overrides)
+    found = Estimate(config)
+    planned = probe_and_plan(source_of(video), config)
+    assert isinstance(planned, Planned)
+    found.add(planned)
+    return found
+
+
+def test_windows_frames_and_vision_tokens_follow_from_the_plan(video):
+    found = estimate(video)
+    assert (found.num_videos, found.num_frames, found.num_windows) == (1, 80, 3)
+    assert found.footage_ns == 40 * NS_PER_S
+    text = estimate(video, "plan.max_window_frames=80").prompt_tokens
+    # Two windows more: two questions more, and not a picture more.
+    question = (found.prompt_tokens - text) / 2
+    assert 500 < question < 1500
+    assert found.prompt_tokens > 40 * 60 + 3 * question
+
+
+def test_gpu_hours_and_money_follow_from_the_rates_with_their_error(video):
+    rates = [
+        "engine.rates.prompt_tokens_per_gpu_s=100",
+        "engine.rates.output_tokens_per_gpu_s=10",
+        "engine.rates.output_tokens_per_window=30",
+        "engine.rates.usd_per_gpu_hour=4",
+        "engine.rates.error_factor=3",
+    ]
+    found = estimate(video, *rates)
+    hours = (found.prompt_tokens / 100 + 3 * 30 / 10) / 3600
+    assert found.gpu_hours.expected == pytest.approx(hours)
+    assert found.gpu_hours.low == pytest.approx(hours / 3)
+    assert found.gpu_hours.high == pytest.approx(hours * 3)
+    assert found.usd.expected == pytest.approx(4 * hours)
+    assert found.max_output_tokens == 3 * 2048
+
+
+def test_without_a_model_there_are_no_tokens_and_without_rates_no_money(video):
+    config = load_config()
+    signals = Estimate(config)
+    signals.add(probe_and_plan(source_of(video), config))
+    assert (signals.prompt_tokens, signals.gpu_hours, signals.usd) == (0, None, None)
+    unknown = estimate(video, "engine.model=organisation/model")
+    assert unknown.prompt_tokens > 0
+    assert (unknown.gpu_hours, unknown.usd) == (None, None)
+
+
+def test_a_budget_of_tokens_is_spent_when_prompts_and_answers_reach_it():
+    report = Report(index="i", num_sources=1)
+    budget = BudgetConfig(max_tokens=110)
+    result = WindowResult(
+        window_id="w", shard_id="s", video_id="v", span=TimeRange(0, 1), status="analysed",
+        frame_pts=(), num_prompt_tokens=100, num_output_tokens=9,
+    )  # fmt: skip
+    report.book(result)
+    assert report.exceeded(budget) == ""
+    report.book(result)
+    assert "budget.max_tokens=110 is spent (218 tokens)" in report.exceeded(budget)
+    assert report.exceeded(BudgetConfig()) == ""
+
+
+def test_held_gpus_cost_whether_they_work_or_not():
+    report = Report(index="i", num_sources=1)
+    budget = BudgetConfig(max_gpu_hours=2.0)
+    assert (report.gpu_hours, report.exceeded(budget)) == (0.0, "")
+    report.hold_gpus(8)
+    report.gpus_held_since_s -= 900
+    assert report.gpu_hours == pytest.approx(2.0, abs=0.01)
+    assert "budget.max_gpu_hours=2.0 is spent" in report.exceeded(budget)
