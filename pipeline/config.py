@@ -170,6 +170,16 @@ class RatesConfig(_Section):
     source: str = ""
 
 
+class VerifyConfig(_Section):
+    """The second look: short ranges around the borders of what was found, with more frames."""
+
+    fps: float = Field(default=4.0, gt=0, le=1000)
+    reach_s: float = Field(default=2.0, gt=0)
+    """Time shown to either side of a border; more than a border may be off."""
+    max_looks: int = Field(default=8, gt=0)
+    """Per window: what a second look may cost at most."""
+
+
 class ModelEngineConfig(_Section):
     """What every engine that asks a model has."""
 
@@ -179,6 +189,8 @@ class ModelEngineConfig(_Section):
     max_concurrency: int = Field(default=16, gt=0)
     """Requests in flight per replica."""
     replicas: int = Field(default=1, gt=0)
+    verify: VerifyConfig | None = None
+    """Check each event once more, at its borders; None takes the first answer."""
 
 
 class VllmEngineConfig(ModelEngineConfig):

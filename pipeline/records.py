@@ -23,6 +23,7 @@ from pipeline.timebase import (
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
 WindowStatus = Literal["analysed", "quiet", "failed", "erased"]
+Verdict = Literal["confirmed", "moved", "split"]
 VideoStatus = Literal["done", "partial", "failed", "erased"]
 
 
@@ -187,6 +188,8 @@ class Window:
     num_suspect: int = 0
     """Frames that may be damaged."""
     decode_cpu_s: float = 0.0
+    packets: PacketIndex | None = None
+    """What decoding this window and its surroundings again needs; None where nobody will."""
 
     def __post_init__(self) -> None:
         """Frames and times must agree, and time must advance."""
@@ -213,6 +216,16 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A second look at a short range of a window: what was shown, and what came back."""
+
+    span: TimeRange
+    """Media time."""
+    frame_pts: tuple[int, ...]
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowResult:
     """One row of the ``windows`` table: what was looked at, and what came back."""
 
@@ -229,7 +242,10 @@ class WindowResult:
     finish_reason: str = ""
     markers: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
+    looks: tuple[Look, ...] = ()
+    """Second looks; ``text`` stays the first answer."""
     num_prompt_tokens: int = 0
+    """Of all requests, second looks included."""
     num_output_tokens: int = 0
     error: str = ""
     decode_cpu_s: float = 0.0
@@ -261,6 +277,8 @@ class Observation:
     boxes: tuple[Box, ...] = ()
     fields: tuple[tuple[str, str], ...] = ()
     """The task's extra fields, in the task's order."""
+    verdict: Verdict | None = None
+    """Of the second look; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +307,8 @@ class Event:
     fields: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     window_ids: tuple[str, ...]
+    verdict: Verdict | None = None
+    """Of the second look; None if there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

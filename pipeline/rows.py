@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from pipeline.records import (
     Box,
+    Completion,
     Event,
+    Look,
     Part,
     Segment,
     Source,
@@ -62,6 +64,7 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
             "completion": result.text,
             "finish_reason": result.finish_reason,
             "confidences": list(result.confidences),
+            "looks": [_look_row(look) for look in result.looks],
             "num_prompt_tokens": result.num_prompt_tokens,
             "num_output_tokens": result.num_output_tokens,
             "decode_cpu_s": result.decode_cpu_s,
@@ -89,6 +92,7 @@ def window_results(table: pa.Table) -> list[WindowResult]:
             finish_reason=row["finish_reason"],
             markers=tuple(row["markers"]),
             confidences=tuple(row["confidences"] or ()),
+            looks=tuple(_look(held) for held in row["looks"] or ()),
             num_prompt_tokens=row["num_prompt_tokens"],
             num_output_tokens=row["num_output_tokens"],
             decode_cpu_s=row["decode_cpu_s"],
@@ -97,6 +101,38 @@ def window_results(table: pa.Table) -> list[WindowResult]:
         )
         for row in table.to_pylist()
     ]
+
+
+def _look_row(look: Look) -> dict[str, Any]:
+    completion = look.completion
+    return {
+        "media_start": _s(look.span.start_ns),
+        "media_end": _s(look.span.end_ns),
+        "frame_pts": list(look.frame_pts),
+        "markers": list(completion.markers),
+        "completion": completion.text,
+        "finish_reason": completion.finish_reason,
+        "confidences": list(completion.confidences),
+        "num_prompt_tokens": completion.num_prompt_tokens,
+        "num_output_tokens": completion.num_output_tokens,
+        "error": completion.error,
+    }
+
+
+def _look(row: Mapping[str, Any]) -> Look:
+    return Look(
+        span=TimeRange(seconds_to_ns(row["media_start"]), seconds_to_ns(row["media_end"])),
+        frame_pts=tuple(row["frame_pts"]),
+        completion=Completion(
+            text=row["completion"],
+            finish_reason=row["finish_reason"],
+            markers=tuple(row["markers"]),
+            confidences=tuple(row["confidences"]),
+            num_prompt_tokens=row["num_prompt_tokens"],
+            num_output_tokens=row["num_output_tokens"],
+            error=row["error"],
+        ),
+    )
 
 
 def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
@@ -109,6 +145,7 @@ def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
             "label": event.label,
             "text": event.text,
             "confidence": event.confidence,
+            "verdict": event.verdict,
             "boxes": [
                 {"at": _at(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
                 for box in event.boxes
@@ -140,6 +177,7 @@ def events_of_table(table: pa.Table) -> list[Event]:
             label=row["label"],
             text=row["text"],
             confidence=row["confidence"],
+            verdict=row["verdict"],
             boxes=tuple(
                 Box(
                     at_ns=datetime_to_ns(box["at"]),

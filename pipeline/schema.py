@@ -60,6 +60,22 @@ PART = pa.struct(
     ]
 )
 
+# A second look, with its own receipt; `completion` of the window stays the first answer.
+LOOK = pa.struct(
+    [
+        ("media_start", pa.float64()),
+        ("media_end", pa.float64()),
+        ("frame_pts", pa.list_(pa.int64())),
+        ("markers", pa.list_(pa.string())),
+        ("completion", pa.string()),
+        ("finish_reason", pa.string()),
+        ("confidences", pa.list_(pa.float32())),
+        ("num_prompt_tokens", pa.int32()),
+        ("num_output_tokens", pa.int32()),
+        ("error", pa.string()),
+    ]
+)
+
 EVENTS = pa.schema(
     [
         *_RANGE,
@@ -68,6 +84,8 @@ EVENTS = pa.schema(
         _required("event_id", pa.string()),
         _required("text", pa.string()),
         pa.field("confidence", pa.float32()),
+        # What the second look made of it: confirmed, moved, split; null if there was none.
+        pa.field("verdict", pa.string()),
         _required("boxes", pa.list_(BOX)),
         _required("fields", pa.map_(pa.string(), pa.string())),
         # One entry per file the event runs through; the first is (video_id, uri).
@@ -106,6 +124,7 @@ WINDOWS = pa.schema(
         _required("finish_reason", pa.string()),
         # Per event of the completion: the probability that the model gave to its label.
         pa.field("confidences", pa.list_(pa.float32())),
+        pa.field("looks", pa.list_(LOOK)),
         _required("num_prompt_tokens", pa.int32()),
         _required("num_output_tokens", pa.int32()),
         # What it cost: CPU seconds of decoding, and its share of the time an engine was busy.

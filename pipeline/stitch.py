@@ -8,8 +8,11 @@ border the same label with the same identifying fields goes on if the pause is n
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from pipeline.records import Box, Event, Observation, Part, Video, make_id
+from pipeline.records import Box, Event, Observation, Part, Verdict, Video, make_id
 from pipeline.timebase import TimeRange
+
+# Of an event's parts, the one that changed most speaks for it.
+_VERDICTS: tuple[Verdict | None, ...] = (None, "confirmed", "moved", "split")
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -97,6 +100,7 @@ def _merged(first: Event, then: Event) -> Event:
         first,
         span=_hull(first.span, then.span),
         confidence=confidence,
+        verdict=max(first.verdict, then.verdict, key=_VERDICTS.index),
         boxes=first.boxes + then.boxes,
         parts=_joined_parts(first.parts, then.parts),
         window_ids=first.window_ids + then.window_ids,
@@ -127,6 +131,7 @@ def _single(video: Video, one: Observation, task: str) -> Event:
         label=one.label,
         text=one.text,
         confidence=one.confidence,
+        verdict=one.verdict,
         boxes=tuple(
             Box(at_ns=video.utc_ns(b.at_ns), x0=b.x0, y0=b.y0, x1=b.x1, y1=b.y1) for b in one.boxes
         ),

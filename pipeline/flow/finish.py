@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import Config
-from pipeline.engine.parse import parse_completion
 from pipeline.flow.ledger import WholeVideo
-from pipeline.records import Event, Observation, Segment, VideoStatus, WindowPlan, WindowResult
+from pipeline.flow.read import identity_fields, read_both_looks
+from pipeline.records import Event, Observation, Segment, VideoStatus, WindowResult
 from pipeline.rows import (
     Maker,
     events_of_table,
@@ -102,16 +102,11 @@ def _cut(others: pa.Table, anew: set[str]) -> tuple[pa.Table, list[str]]:
     return pa.concat_tables([EVENTS.empty_table(), *changed]), ids
 
 
-def identity_fields(config: Config) -> frozenset[str]:
-    """The task's fields that tell one thing from another: those with fixed values."""
-    return frozenset(name for name, field in config.task.fields.items() if field.values is not None)
-
-
 def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
     by_camera: dict[str, list[Event]] = {}
     for event in events:
         by_camera.setdefault(event.camera, []).append(event)
-    fields: Collection[str] = identity_fields(config)
+    fields: Collection[str] = identity_fields(config.task)
     gap_ns = seconds_to_ns(config.stitch.max_gap_s)
     return [
         event
@@ -126,29 +121,17 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
     for result in one.results:
         if result.status != "analysed":
             continue
-        found, caption = parse_completion(
-            result.text,
-            result.finish_reason,
-            _plan_of(result),
-            config.task,
-            one.video,
-            markers=result.markers,
-            confidences=result.confidences,
-        )
+        found, caption = read_both_looks(result, config, one.video)
         observations.extend(found)
         captions.append((result.window_id, result.span, caption))
     events = events_of_video(
         one.video,
         observations,
         task=config.task.name,
-        identity_fields=identity_fields(config),
+        identity_fields=identity_fields(config.task),
         max_gap_ns=seconds_to_ns(config.stitch.max_gap_s),
     )
     return events, captions
-
-
-def _plan_of(result: WindowResult) -> WindowPlan:
-    return WindowPlan(window_id=result.window_id, span=result.span, frame_pts=result.frame_pts)
 
 
 def _status(results: Sequence[WindowResult]) -> VideoStatus:

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,10 +19,11 @@ from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, Vll
 from pipeline.engine import open_model
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError
+from pipeline.flow.answer import decode_look
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.replica import OpenEngine, Replica
 from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
-from pipeline.records import Source, Video, WindowResult
+from pipeline.records import Source, Video, Window, WindowPlan, WindowResult
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -141,13 +143,25 @@ class _ModelActor:
     """Holds one replica of the model; answers several batches of windows at once."""
 
     def __init__(self, config: Config, open_engine: OpenEngine) -> None:
-        self._replica = Replica(config, open_engine)
+        self._config = config
+        self._replica = Replica(config, open_engine, self._look_again)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
         settled = await asyncio.gather(*map(self._replica.settle, _records(batch)))
         yield _table([pack(result) for results in settled for result in results])
+
+    async def _look_again(self, window: Window, plan: WindowPlan) -> Window | None:
+        around = pack(replace(window, rgb=None))
+        shown: Window | None = unpack(await _decode_look.remote(around, plan, self._config))
+        return shown
+
+
+# No CPU of its own: decoders hold all of them, and may be waiting for this very actor.
+@ray.remote(num_cpus=0)
+def _decode_look(around: bytes, plan: WindowPlan, config: Config) -> bytes:
+    return pack(decode_look(unpack(around), plan, config))
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pipeline.config import Config
 from pipeline.engine import ModelEngine
 from pipeline.errors import EngineDiedError, EngineStartError, WindowError
-from pipeline.flow.stages import answer_window
+from pipeline.flow.answer import LookAgain, answer_window
 from pipeline.records import Completion, Window, WindowResult
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,12 @@ class Replica:
     the one that kills them: it becomes a failed row.
     """
 
-    def __init__(self, config: Config, open_engine: OpenEngine) -> None:
+    def __init__(
+        self, config: Config, open_engine: OpenEngine, look_again: LookAgain | None = None
+    ) -> None:
         self._config = config
         self._open_engine = open_engine
+        self._look_again = look_again
         self._engine = open_engine(config)
         self._suspects = asyncio.Lock()
         self._busy = _Busy()
@@ -38,7 +41,7 @@ class Replica:
         if isinstance(item, WindowResult):
             return [item]
         began_s = self._busy.enter()
-        first, *others = await answer_window(item, self, self._config)
+        first, *others = await answer_window(item, self, self._config, self._look_again)
         return [replace(first, engine_s=self._busy.leave(began_s)), *others]
 
     async def answer(self, window: Window) -> Completion:

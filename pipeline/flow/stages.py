@@ -1,6 +1,5 @@
 """The stages in their order, on plain records: what one Ray task does, without Ray."""
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,17 +8,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.config import Config
-from pipeline.engine import ModelEngine, ShardEngine
-from pipeline.engine.ask import CUT_OFF, halves
-from pipeline.engine.parse import parse_completion
+from pipeline.config import Config, VerifyConfig
+from pipeline.engine import ShardEngine
 from pipeline.errors import SourceError, WindowError
+from pipeline.flow.read import read_answer, verify_of
 from pipeline.gate import MotionGate
 from pipeline.media import decode_frames, probe
-from pipeline.plan import plan_shards
+from pipeline.plan import packets_for, plan_shards
 from pipeline.records import (
     Completion,
     Frame,
+    PacketIndex,
     Shard,
     Source,
     Video,
@@ -29,7 +28,7 @@ from pipeline.records import (
     WindowStatus,
     make_id,
 )
-from pipeline.timebase import NS_PER_S, TimeRange
+from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +94,7 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
     frames cannot be had is parted: what was seen stays, the rest is a failed range.
     """
     gate = MotionGate(config.gate)
+    verify = verify_of(config)
     frames = _Frames(shard, config)
     for plan in shard.windows:
         got = frames.take(plan)
@@ -103,7 +103,9 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
             if not part_frames:
                 yield _failed(part, shard, frames.error, decode_cpu_s)
                 continue
-            window = _window(part, shard, part_frames, decode_cpu_s)
+            window = as_window(part, shard.shard_id, shard.video, part_frames, decode_cpu_s)
+            if verify:
+                window = replace(window, packets=_packets_around(window, shard, verify))
             if gate.is_quiet(window.luma, window.frame_ns):
                 yield _result(window, Completion(text="", finish_reason=""), status="quiet")
             else:
@@ -130,48 +132,16 @@ def answer_shard(shard: Shard, config: Config, engine: ShardEngine) -> Iterator[
     yield from settled
 
 
-async def answer_window(window: Window, engine: ModelEngine, config: Config) -> list[WindowResult]:
-    """engine -> parse: one result, or those of the parts whose answers fit.
-
-    A window whose answer was cut off is halved until it fits; the parts tile it.
-    """
-    try:
-        completion = await engine.answer(window)
-    except WindowError as exc:
-        completion = Completion(text="", finish_reason="error", error=str(exc))
-    parts = halves(window) if completion.finish_reason == CUT_OFF else None
-    if parts is None:
-        return [result_of(window, completion, config)]
-    answered = await asyncio.gather(*(answer_window(part, engine, config) for part in parts))
-    first, *others = [result for results in answered for result in results]
-    return [_with_tokens_of(completion, first), *others]
-
-
-def _with_tokens_of(completion: Completion, result: WindowResult) -> WindowResult:
-    """The answer that was thrown away was paid for, too."""
-    return replace(
-        result,
-        num_prompt_tokens=result.num_prompt_tokens + completion.num_prompt_tokens,
-        num_output_tokens=result.num_output_tokens + completion.num_output_tokens,
-    )
-
-
 def result_of(window: Window, completion: Completion, config: Config) -> WindowResult:
     """engine -> parse: an answer that does not parse is a failed window with its text kept."""
     if completion.error:
         return _result(window, completion, status="failed", error=completion.error)
+    result = _result(window, completion, status="analysed")
     try:
-        parse_completion(
-            completion.text,
-            completion.finish_reason,
-            window.plan,
-            config.task,
-            window.video,
-            markers=completion.markers,
-        )
+        read_answer(result, config.task, window.video)
     except WindowError as exc:
-        return _result(window, completion, status="failed", error=str(exc))
-    return _result(window, completion, status="analysed")
+        return replace(result, status="failed", error=str(exc))
+    return result
 
 
 class _Frames:
@@ -250,14 +220,29 @@ def _size(frame: Frame | None) -> tuple[tuple[int, ...], ...] | None:
     return (frame.luma.shape, frame.rgb.shape) if frame.rgb is not None else (frame.luma.shape,)
 
 
-def _window(plan: WindowPlan, shard: Shard, frames: list[Frame], decode_cpu_s: float) -> Window:
+def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> PacketIndex:
+    """The packets of the window and of what a second look reaches beyond it, within the shard."""
+    reach_ns = seconds_to_ns(verify.reach_s)
+    span = window.plan.span
+    around = [
+        pts
+        for pts in shard.packets.shown_pts.tolist()
+        if span.start_ns - reach_ns <= shard.video.media_ns(pts) < span.end_ns + reach_ns
+    ]
+    return packets_for(shard.packets, around)
+
+
+def as_window(
+    plan: WindowPlan, shard_id: str, video: Video, frames: list[Frame], decode_cpu_s: float
+) -> Window:
+    """The decoded frames of ``plan``, all of one size."""
     rgb = [frame.rgb for frame in frames if frame.rgb is not None]
     return Window(
         plan=plan,
-        shard_id=shard.shard_id,
-        video=shard.video,
+        shard_id=shard_id,
+        video=video,
         frame_pts=np.array([frame.pts for frame in frames], dtype=np.int64),
-        frame_ns=np.array([shard.video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
+        frame_ns=np.array([video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
         luma=np.stack([frame.luma for frame in frames]),
         rgb=np.stack(rgb) if rgb else None,
         num_suspect=sum(frame.suspect for frame in frames),

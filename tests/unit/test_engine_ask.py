@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import Config
 from pipeline.engine.ask import ask_twice, halves
 from pipeline.errors import WindowError
-from pipeline.flow.stages import answer_window
+from pipeline.flow.answer import answer_window
 from pipeline.records import Completion, Window, WindowPlan
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_S, TimeRange

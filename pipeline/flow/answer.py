@@ -1,0 +1,113 @@
+"""engine -> parse for windows that a model answers: cut-off answers, second looks. No Ray here."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from pipeline.config import Config
+from pipeline.engine import ModelEngine
+from pipeline.engine.ask import CUT_OFF, halves
+from pipeline.engine.second_look import plan_look, spans_to_check
+from pipeline.errors import SourceError, WindowError
+from pipeline.flow.read import read_answer, verify_of
+from pipeline.flow.stages import as_window, result_of
+from pipeline.media import decode_frames
+from pipeline.plan import packets_for
+from pipeline.records import Completion, Look, Window, WindowPlan, WindowResult
+from pipeline.timebase import TimeRange
+
+LookAgain = Callable[[Window, WindowPlan], Awaitable[Window | None]]
+"""Decodes other frames of a window's surroundings; None if they cannot be had."""
+
+
+async def answer_window(
+    window: Window, engine: ModelEngine, config: Config, look_again: LookAgain | None = None
+) -> list[WindowResult]:
+    """engine -> parse: one result, or those of the parts whose answers fit.
+
+    A window whose answer was cut off is halved until it fits; the parts tile it. With
+    ``look_again`` and ``engine.verify`` each event gets its second look here, from the same engine.
+    """
+    try:
+        completion = await engine.answer(window)
+    except WindowError as exc:
+        completion = Completion(text="", finish_reason="error", error=str(exc))
+    parts = halves(window) if completion.finish_reason == CUT_OFF else None
+    if parts is None:
+        result = result_of(window, completion, config)
+        if look_again is None or result.status != "analysed":
+            return [result]
+        return [await _with_second_look(result, window, engine, config, look_again)]
+    answered = await asyncio.gather(
+        *(answer_window(part, engine, config, look_again) for part in parts)
+    )
+    first, *others = [result for results in answered for result in results]
+    return [_with_tokens_of(completion, first), *others]
+
+
+async def _with_second_look(
+    result: WindowResult,
+    window: Window,
+    engine: ModelEngine,
+    config: Config,
+    look_again: LookAgain,
+) -> WindowResult:
+    verify = verify_of(config)
+    if verify is None or window.packets is None:
+        return result
+    observations, _ = read_answer(result, config.task, window.video)
+    frame_ns = window.frame_ns.tolist()
+
+    async def look(span: TimeRange) -> Look | None:
+        assert window.packets is not None  # noqa: S101 - see above
+        plan = plan_look(
+            span,
+            window.plan,
+            window.video,
+            window.packets.shown_pts,
+            verify,
+            max_frames=config.plan.max_window_frames,
+        )
+        shown = await look_again(window, plan) if plan else None
+        if shown is None:
+            return None
+        try:
+            completion = await engine.answer(shown)
+        except WindowError as exc:
+            completion = Completion(text="", finish_reason="error", error=str(exc))
+        return Look(span=shown.plan.span, frame_pts=shown.plan.frame_pts, completion=completion)
+
+    spans = spans_to_check(observations, window.plan, frame_ns, verify)
+    looks = [held for held in await asyncio.gather(*map(look, spans)) if held]
+    for held in looks:
+        result = _with_tokens_of(held.completion, result)
+    return replace(result, looks=tuple(looks))
+
+
+def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | None:
+    """The frames of ``plan`` as a window of its own; None if not all of them can be had.
+
+    ``window`` is the one they are around; its pixels are not needed.
+    """
+    if window.packets is None:
+        raise ValueError(f"window {window.plan.window_id} has no packets to decode from")
+    packets = packets_for(window.packets, plan.frame_pts)
+    try:
+        frames = list(
+            decode_frames(window.video, packets, plan.frame_pts, frame=config.frame, rgb=True)
+        )
+    except SourceError:
+        return None
+    shapes = {frame.rgb.shape for frame in frames if frame.rgb is not None}
+    if len(frames) < len(plan.frame_pts) or len(shapes) != 1:
+        return None
+    return as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
+
+
+def _with_tokens_of(completion: Completion, result: WindowResult) -> WindowResult:
+    """Every answer was paid for, also one that was thrown away."""
+    return replace(
+        result,
+        num_prompt_tokens=result.num_prompt_tokens + completion.num_prompt_tokens,
+        num_output_tokens=result.num_output_tokens + completion.num_output_tokens,
+    )
