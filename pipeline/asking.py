@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
@@ -11,7 +11,10 @@ from pipeline.export.formats import Format, write_rows
 from pipeline.export.plain import write_directory
 from pipeline.index import Asked, Order, open_index
 from pipeline.index.moments import MomentOrder, Searched
-from pipeline.schema import TABLES, TableName
+from pipeline.schema import AskedTable
+
+if TYPE_CHECKING:
+    from pipeline.engine.embed import Embedder
 
 app = typer.Typer()
 
@@ -28,6 +31,15 @@ VideoOption = Annotated[
     str | None, typer.Option("--video", help="Id, uri or file name of one video.")
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most so many rows.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML run configuration; its section embedding.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
+]
+SemanticOption = Annotated[
+    bool, typer.Option("--semantic", help="By meaning: the nearest 20, or --limit.")
+]
 Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
 
 
@@ -47,7 +59,7 @@ def query(
     ] = None,
     min_duration: Seconds = None,
     max_duration: Seconds = None,
-    table: Annotated[TableName, typer.Option("--table", help="What to list.")] = "events",
+    table: Annotated[AskedTable, typer.Option("--table", help="What to list.")] = "events",
     order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
     descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
     limit: LimitOption = None,
@@ -105,27 +117,53 @@ def search(
     order_by: Annotated[MomentOrder, typer.Option("--order-by", help="Best or first.")] = "score",
     limit: LimitOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
+    semantic: SemanticOption = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    overrides: SetOption = None,
     form: FormatOption = "table",
 ) -> None:
     """Find every moment at which the words occur: wall clock, file, time in the file, text."""
-    from pipeline.index.grams import Sidecar  # noqa: PLC0415 - needs the extra `search`
-    from pipeline.index.search import by_words  # noqa: PLC0415
+    from pipeline.index import search as find  # noqa: PLC0415
 
     index = open_index(index_uri)
-    if rebuild:
-        Sidecar.of(index.store).forget()
-    rows = by_words(
-        index,
-        words,
-        start,
-        end,
-        camera=camera,
-        video=video,
-        table=table,
-        order_by=order_by,
-        limit=limit,
-    )
+    wanted: find.Wanted = {
+        "camera": camera,
+        "video": video,
+        "table": table,
+        "order_by": order_by,
+        "limit": limit,
+    }
+    if semantic:
+        embedder = _embedder(config, overrides)
+        question = embedder.question(words)
+        rows = find.by_meaning(index, question, embedder.name, start, end, **wanted)
+    else:
+        if rebuild:
+            find.forget(index)
+        rows = find.by_words(index, words, start, end, **wanted)
     write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
+    """Make the vectors that search --semantic needs; only of what has none yet."""
+    from pipeline.index.vectors import embed_missing  # noqa: PLC0415
+
+    embedder = _embedder(config, overrides)
+    num_made = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
+    typer.echo(f"{num_made} vectors made", err=True)
+
+
+def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.engine.embed import Embedder  # noqa: PLC0415
+
+    settings = load_config(config, tuple(overrides or ())).embedding
+    if settings is None:
+        raise ConfigError(
+            "no embedding engine: set embedding.base_url and embedding.model in the config"
+        )
+    return Embedder(settings)
 
 
 @app.command()
@@ -143,7 +181,7 @@ def export(
     index = open_index(index_uri)
     parts = (
         (f"{table}/{name}.{form}", rows)
-        for table in TABLES
+        for table in get_args(AskedTable)
         for name, rows in index.by_date(table, start, end, camera=camera)
     )
     about = {

@@ -245,6 +245,7 @@ _NOT_WHAT_A_ROW_SAYS = (
     "commit",
     "budget",
     "cluster",
+    "embedding",
     "retention_days",
 )
 # How an engine is reached and how fast it is asked.
@@ -309,6 +310,21 @@ class ClusterConfig(_Section):
     """Of the embedded Ray; None lets Ray choose."""
 
 
+class EmbeddingConfig(_Section):
+    """An OpenAI-compatible endpoint that makes vectors of texts, for search by meaning."""
+
+    base_url: str = Field(pattern=r"^https?://")
+    """Up to and including ``/v1``."""
+    model: str
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
+    question_prefix: str = ""
+    """Put before what is looked for, where a model wants an instruction there."""
+    batch_texts: int = Field(default=64, gt=0)
+    max_retries: int = Field(default=6, ge=0)
+    timeout_s: float = Field(default=60.0, gt=0)
+
+
 class Config(_Section):
     """Everything a run may be told."""
 
@@ -327,6 +343,8 @@ class Config(_Section):
     commit: CommitConfig = CommitConfig()
     budget: BudgetConfig = BudgetConfig()
     cluster: ClusterConfig = ClusterConfig()
+    embedding: EmbeddingConfig | None = None
+    """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
     retention_days: dict[str, float | None] = Field(default_factory=dict)
     """Camera or glob -> days that are kept; the first that matches decides, None keeps all."""
 

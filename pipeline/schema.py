@@ -10,7 +10,9 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-TableName = Literal["videos", "windows", "events", "segments"]
+TableName = Literal["videos", "windows", "events", "segments", "vectors"]
+AskedTable = Literal["videos", "windows", "events", "segments"]
+"""Those that a person asks for rows."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -176,9 +178,23 @@ VIDEOS = pa.schema(
     ]
 )
 
+VECTORS = pa.schema(
+    [
+        *_RANGE,
+        _required("video_id", pa.string()),
+        # Made of table, row and text; half-precision floats of unit length, little-endian.
+        _required("vector_id", pa.string()),
+        _required("embedder", pa.string()),
+        _required("vector", pa.binary()),
+        _required("task", pa.string()),
+        _required("fingerprint", pa.string()),
+    ]
+)
+
 TABLES: dict[TableName, pa.Schema] = {
     "videos": VIDEOS,
     "windows": WINDOWS,
     "events": EVENTS,
     "segments": SEGMENTS,
+    "vectors": VECTORS,
 }

@@ -19,6 +19,7 @@ _TYPES = {
     pa.float32(): "FLOAT",
     pa.int64(): "BIGINT",
     pa.int32(): "INTEGER",
+    pa.binary(): "BLOB",
 }
 _SETTINGS = {
     "TimeZone": "UTC",

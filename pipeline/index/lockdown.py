@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Span
 from pipeline.index.store import Store
-from pipeline.schema import TABLES, TableName
+from pipeline.schema import TableName
 
 Files = Callable[[TableName, Span, Cameras], list[str]]
 Source = Callable[[TableName, Span, Cameras], str]
@@ -50,7 +50,7 @@ def run(
         raise ConfigError("sql: must be exactly one SELECT")
     with duck.connect(store) as connection:
         allowed = []
-        for name in TABLES:
+        for name in store.tables():
             if name in query.lower():
                 _create_view(connection, name, source(name, ALWAYS, ALL))
                 allowed += files(name, ALWAYS, ALL)

@@ -9,33 +9,45 @@ row that is gone or has changed since never comes up.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import duckdb
 import pyarrow as pa
 
-from pipeline.index import duck
-from pipeline.index.filters import Where
+from pipeline.index import duck, questions
+from pipeline.index.filters import ALL, ALWAYS, Cameras, Span, Where
+from pipeline.index.query import Index
 from pipeline.index.strict import ID_COLUMN
 
 Searched = Literal["events", "segments"]
 SEARCHED: tuple[Searched, ...] = get_args(Searched)
 MomentOrder = Literal["score", "time"]
+Sources: TypeAlias = Mapping[Searched, tuple[str, Where]]
+"""By table: what to select from, and which rows of it count."""
 
 # All that a row says; what is searched and what the excerpt is cut from.
 SAID: dict[Searched, str] = {
     "events": (
-        "concat_ws(' | ', replace(label, '_', ' '), nullif(text, ''), "
+        "concat_ws(' | ', nullif(replace(label, '_', ' '), ''), nullif(text, ''), "
         "nullif(array_to_string(map_values(fields), ' | '), ''))"
     ),
     "segments": "text",
 }
-# Names a row in 64 bits, the same on every machine and in every version.
+# Names a row and what it says in 63 bits, the same on every machine and in every version.
 KEY = {
-    name: f"md5_number_lower(concat_ws(chr(31), '{name}', task, fingerprint, {ID_COLUMN[name]}))"
+    name: (
+        f"(md5_number_lower(concat_ws(chr(31), '{name}', task, fingerprint, {ID_COLUMN[name]}, "
+        f"{SAID[name]})) >> 1)::BIGINT"
+    )
     for name in SEARCHED
 }
+# The text of a whole video or day says again what its windows say, without the moment.
+_MOMENTS = "level NOT IN ('video', 'day')"
 _LABEL: dict[Searched, str] = {"events": "label", "segments": "level"}
+_COLUMNS = (
+    'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '
+    "fingerprint"
+)
 _EXCERPT_CHARS = 160
 _CHARS_BEFORE = 50
 
@@ -65,9 +77,38 @@ class Words:
         return cls(tuple(dict.fromkeys(word for (word,) in folded if word)))
 
 
+def sources(
+    index: Index,
+    span: Span = ALWAYS,
+    cameras: Cameras = ALL,
+    *,
+    table: Searched | None = None,
+    video: str | None = None,
+) -> Sources:
+    """Where moments of a range are, and which rows count."""
+    found = {}
+    for name in SEARCHED if table is None else (table,):
+        where = questions.conditions(name, {"video": video}).overlaps(span).of(cameras)
+        if name == "segments":
+            where.add(_MOMENTS)
+        found[name] = index.source(name, span, cameras), where
+    return found
+
+
+def said(sources: Sources) -> str:
+    """One SELECT over all of ``sources``, with their key and what they say."""
+    parts = [
+        f"""SELECT '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,
+            {SAID[name]} AS said, {KEY[name]} AS key, {_COLUMNS}
+        FROM {source} WHERE {where.sql}"""
+        for name, (source, where) in sources.items()
+    ]
+    return " UNION ALL ".join(parts)
+
+
 def rows(
     connection: duckdb.DuckDBPyConnection,
-    sources: Mapping[Searched, tuple[str, Where]],
+    sources: Sources,
     hits: Hits,
     words: Words,
     *,
@@ -83,23 +124,13 @@ def rows(
     verified = Where()
     for word in words.each:
         verified.add("contains(lower(said), ?)", word)
-    parts = [
-        f"""SELECT *, '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,
-               {SAID[name]} AS said, {KEY[name]} AS key
-            FROM {source} WHERE {where.sql}"""
-        for name, (source, where) in sources.items()
-    ]
-    columns = (
-        '"table", camera, "start", "end", kind AS label, media_start, media_end, uri, text, id, '
-        "video_id, task, model, fingerprint, said, key"
-    )
     keys = {"score": 'score DESC, "start", camera, id', "time": '"start", camera, id'}
     first = f"greatest(1, {_first_match(words)} - {_CHARS_BEFORE})"
     sql = f"""
-        WITH hits AS (SELECT unnest(?::UBIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
-        said AS ({" UNION ALL ".join(f"SELECT {columns} FROM ({part})" for part in parts)}),
+        WITH hits AS (SELECT unnest(?::BIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
+        said AS ({said(sources)}),
         cut AS (SELECT *, {first} AS cut_at FROM said JOIN hits USING (key) WHERE {verified.sql})
-        SELECT score, "table", camera, "start", "end", label,
+        SELECT score, "table", camera, "start", "end", kind AS label,
             {_marked(words)} AS excerpt,
             media_start, media_end, uri, text, id, video_id, task, model, fingerprint
         FROM cut ORDER BY {keys[order_by]} {"" if limit is None else f"LIMIT {limit}"}"""

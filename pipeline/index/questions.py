@@ -17,6 +17,7 @@ _TEXT: dict[TableName, str] = {
     "segments": "text",
     "windows": "completion",
     "videos": "uri",
+    "vectors": "embedder",
 }
 _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 

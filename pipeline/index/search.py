@@ -5,13 +5,14 @@ from typing import TypedDict, Unpack
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import duck, moments, questions
-from pipeline.index.filters import Cameras, Names, Span, When, Where
-from pipeline.index.moments import SEARCHED, MomentOrder, Searched, Words
+from pipeline.index import duck, moments, vectors
+from pipeline.index.filters import Cameras, Names, Span, When
+from pipeline.index.moments import SEARCHED, Hits, MomentOrder, Searched, Words
 from pipeline.index.query import Index
+from pipeline.index.vectors import Vectors
 
-# The text of a whole video or day says again what its windows say, without the moment.
-_MOMENTS = "level NOT IN ('video', 'day')"
+NEAREST = 20
+_FIRST_LOOK = 1000
 
 
 class Wanted(TypedDict, total=False):
@@ -44,10 +45,9 @@ def by_words(
             raise ConfigError(f"search for {asked!r}: there is no word in it")
         sidecar = Sidecar.of(index.store)
         sidecar.refresh(index.store, connection, searched_files(index))
-        sources = _sources(index, span, wanted)
         return moments.rows(
             connection,
-            sources,
+            _sources(index, span, wanted),
             sidecar.find(words, span),
             words,
             order_by=wanted.get("order_by", "score"),
@@ -55,19 +55,52 @@ def by_words(
         )
 
 
+def by_meaning(
+    index: Index,
+    question: Vectors,
+    embedder: str,
+    start: When = None,
+    end: When = None,
+    **wanted: Unpack[Wanted],
+) -> pa.Table:
+    """The moments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
+
+    Every moment is near to some degree, so ``limit`` is NEAREST where none is given. The score is
+    the cosine. Columns: see ``moments.rows``.
+
+    Raises:
+        ConfigError: the index has no vectors, or they are of another model.
+    """
+    span, cameras = Span.parse(start, end), Cameras.parse(wanted.get("camera"))
+    limit = NEAREST if (given := wanted.get("limit")) is None else given
+    with duck.connect(index.store) as connection:
+        sources = _sources(index, span, wanted)
+        hits = vectors.nearest(connection, index, question, embedder, span=span, cameras=cameras)
+        # A vector's row may be gone, or not be wanted: look further until there are enough.
+        count = _FIRST_LOOK
+        while True:
+            best = Hits(hits.keys[:count], hits.scores[:count])
+            found = moments.rows(connection, sources, best, Words(()), limit=limit)
+            if found.num_rows >= limit or count >= len(hits.keys):
+                break
+            count *= 10
+    return found.sort_by("start") if wanted.get("order_by") == "time" else found
+
+
+def forget(index: Index) -> None:
+    """Remove the sidecar of ``by_words``; the next search builds it again."""
+    from pipeline.index.grams import Sidecar  # noqa: PLC0415 - needs the extra `search`
+
+    Sidecar.of(index.store).forget()
+
+
 def searched_files(index: Index) -> dict[str, Searched]:
     """The current files of everything that can be searched, with their table."""
     return {path: name for name in SEARCHED for path in index.files(name)}
 
 
-def _sources(index: Index, span: Span, wanted: Wanted) -> dict[Searched, tuple[str, Where]]:
+def _sources(index: Index, span: Span, wanted: Wanted) -> moments.Sources:
     cameras = Cameras.parse(wanted.get("camera"))
-    only = wanted.get("table")
-    sources = {}
-    for name in SEARCHED if only is None else (only,):
-        where = questions.conditions(name, {"video": wanted.get("video")})
-        where = where.also(Where().overlaps(span).of(cameras))
-        if name == "segments":
-            where.add(_MOMENTS)
-        sources[name] = index.source(name, span, cameras), where
-    return sources
+    return moments.sources(
+        index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
+    )

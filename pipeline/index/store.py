@@ -128,9 +128,10 @@ class Store:
             self.handle("videos")
             return
         for name in sorted(TABLES, key=lambda name: name == "videos"):
-            self._create(name)
+            self.create_table(name)
 
-    def _create(self, name: TableName) -> None:
+    def create_table(self, name: TableName) -> None:
+        """Make one table if it is missing, as in an index that is older than it."""
         known = set(TABLES[name].names)
         try:
             DeltaTable.create(

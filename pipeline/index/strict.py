@@ -10,6 +10,7 @@ ID_COLUMN: dict[TableName, str] = {
     "windows": "window_id",
     "events": "event_id",
     "segments": "segment_id",
+    "vectors": "vector_id",
 }
 
 

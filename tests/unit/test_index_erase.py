@@ -86,10 +86,15 @@ def everything_stored(folder: Path) -> str:
     return "\n".join(told)
 
 
+def erased_rows(receipt):
+    """Rows by table, where there are any."""
+    return {name: count for name, count in receipt["rows"].items() if count}
+
+
 def test_a_camera_is_gone_from_every_table_and_after_vacuum_from_every_byte(writer, tmp_path):
     assert UMBRELLA in everything_stored(tmp_path)
     receipt = erase(writer.store, Scope.parse(camera="cam1"))
-    assert receipt["rows"] == {"videos": 2, "windows": 12, "events": 4, "segments": 2}
+    assert erased_rows(receipt) == {"videos": 2, "windows": 12, "events": 4, "segments": 2}
     assert [told["video_id"] for told in receipt["videos"]] == ["v1", "v2"]
     assert left(writer, "events", "event_id") == ["other"]
     assert left(writer, "segments", "segment_id") == ["s3"]
@@ -129,7 +134,7 @@ def test_coverage_says_erased_and_not_that_nothing_was_seen(writer):
 
 def test_a_range_takes_what_overlaps_it_and_leaves_what_only_touches_it(writer):
     receipt = erase(writer.store, Scope.parse(camera="cam*", start=at(20), end=at(250)))
-    assert receipt["rows"] == {"videos": 0, "windows": 6, "events": 0, "segments": 2}
+    assert erased_rows(receipt) == {"windows": 6, "segments": 2}
     assert left(writer, "events", "event_id") == ["early", "late", "other", "second", "through"]
     windows = pi.open(writer.store.root).windows().to_pylist()
     blank = [row for row in windows if row["status"] == "erased"]

@@ -1,0 +1,119 @@
+"""The vectors of what rows say, in a table of their own; searched by brute force.
+
+A vector is of the very text that its key was made from: a row that changes has none until it is
+embedded again, and one that is gone takes its vector with it at the next ``embed_missing``.
+"""
+
+# ruff: noqa: S608 - values are parameters, names and paths are quoted
+
+from collections.abc import Callable, Sequence
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.index import duck, moments
+from pipeline.index.filters import Cameras, Span, Where
+from pipeline.index.moments import Hits
+from pipeline.index.query import Index
+from pipeline.index.replace import both, equal, replace
+from pipeline.index.strict import conform
+from pipeline.schema import VECTORS
+
+Vectors = npt.NDArray[np.float32]
+Embed = Callable[[Sequence[str]], Vectors]
+"""Texts become vectors of unit length [N, D]."""
+
+# Half the size of float32, and far finer than what tells two texts apart.
+_STORED = np.dtype("<f2")
+
+
+def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
+    """Give every row that has none a vector, forget those whose row is gone; how many were made.
+
+    One commit per UTC date; a run that was stopped goes on with the next date. An embedder's
+    vectors do not compare with another's, and both may stand.
+    """
+    index.store.create_table("vectors")
+    num_made = 0
+    with duck.connect(index.store) as connection:
+        sources = moments.sources(index)
+        said = moments.said(sources)
+        values = [value for _, where in sources.values() for value in where.values]
+        held = f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
+        due = connection.execute(
+            f"WITH s AS (SELECT date, key::VARCHAR AS key FROM ({said}) WHERE said <> ''), "
+            f"h AS (SELECT date, vector_id AS key FROM {held}) "
+            "SELECT DISTINCT date FROM ((FROM s EXCEPT FROM h) UNION ALL (FROM h EXCEPT FROM s)) "
+            "ORDER BY 1",
+            values,
+        ).fetchall()
+        for (day,) in due:
+            rows = duck.fetch(
+                connection,
+                f"SELECT s.*, s.key::VARCHAR AS vector_id, h.vector FROM ({said}) AS s "
+                f"LEFT JOIN {held} AS h ON h.date = s.date AND h.vector_id = s.key::VARCHAR "
+                "WHERE s.date = ? AND said <> ''",
+                Where(values=[*values, day]),
+            )
+            num_made += _replace_day(index, rows, str(day), embed, embedder)
+    return num_made
+
+
+def _replace_day(index: Index, rows: pa.Table, day: str, embed: Embed, embedder: str) -> int:
+    vectors = rows["vector"].to_pylist()
+    missing = [i for i, vector in enumerate(vectors) if vector is None]
+    if missing:
+        texts = rows["said"].to_pylist()
+        made = embed([texts[i] for i in missing]).astype(_STORED)
+        for i, vector in zip(missing, made, strict=True):
+            vectors[i] = vector.tobytes()
+    columns = {
+        **{name: rows[name] for name in VECTORS.names if name in rows.column_names},
+        "embedder": pa.array([embedder] * rows.num_rows, pa.string()),
+        "vector": pa.array(vectors, pa.binary()),
+    }
+    table = pa.table([columns[name] for name in VECTORS.names], names=VECTORS.names)
+    predicate = both(f"date = '{day}'", equal("embedder", embedder))
+    replace(index.store, "vectors", conform("vectors", table.cast(VECTORS)), predicate)
+    return len(missing)
+
+
+def nearest(
+    connection: duckdb.DuckDBPyConnection,
+    index: Index,
+    question: Vectors,
+    embedder: str,
+    *,
+    span: Span,
+    cameras: Cameras,
+) -> Hits:
+    """All vectors of the range, by their cosine with ``question`` [D], the nearest first.
+
+    Raises:
+        ConfigError: the index has no vectors yet, or they are of another size.
+    """
+    try:
+        source = index.source("vectors", span, cameras)
+    except IndexFormatError as exc:  # older than this table
+        raise ConfigError(f"{index.store.root} has no vectors: run timereel embed first") from exc
+    where = Where().overlaps(span).of(cameras).add("embedder = ?", embedder)
+    found = duck.fetch(
+        connection,
+        f"SELECT vector_id::BIGINT AS key, vector FROM {source} WHERE {where.sql}",
+        where,
+    )
+    if not found.num_rows:
+        return Hits((), ())
+    vectors = np.frombuffer(b"".join(found["vector"].to_pylist()), _STORED)
+    if vectors.size != found.num_rows * len(question):
+        raise ConfigError(
+            f"vectors of {embedder} in the index have another size than {len(question)}: the model "
+            "behind this name has changed; serve it under another name"
+        )
+    scores = vectors.reshape(found.num_rows, -1).astype(np.float32) @ question
+    order = np.argsort(-scores, kind="stable")
+    keys = found["key"].to_numpy()
+    return Hits(keys[order].tolist(), scores[order].tolist())

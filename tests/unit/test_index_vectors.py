@@ -1,0 +1,129 @@
+"""Search by meaning: a real HTTP endpoint whose vectors are hashed words, so that near is known."""
+
+import pytest
+
+import pipeline.index as pi
+from pipeline.config import EmbeddingConfig
+from pipeline.engine.embed import Embedder
+from pipeline.errors import ConfigError, EngineStartError
+from pipeline.index.erase import Scope, erase
+from pipeline.index.search import by_meaning
+from pipeline.index.vectors import embed_missing
+from tests.embeddings import Embeddings
+from tests.index_rows import DAY, at, event, rows, video
+
+SMALL = 200
+
+
+@pytest.fixture
+def endpoint():
+    server = Embeddings()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def embedder(endpoint, monkeypatch):
+    monkeypatch.setenv("A_KEY", "s3cret")
+    return Embedder(
+        EmbeddingConfig(base_url=endpoint.url, model="m", api_key_env="A_KEY", batch_texts=2)
+    )
+
+
+def write(writer, *events):
+    writer.finish_videos(rows("videos", video(end=2 * DAY)), rows("events", *events))
+
+
+def found(index, embedder, text, *asked, **wanted):
+    rows = by_meaning(index, embedder.question(text), embedder.name, *asked, **wanted)
+    return rows["id"].to_pylist()
+
+
+EVENTS = (
+    event("dog", at(10), at(11), text="a dog runs over the street"),
+    event("car", at(20), at(21), text="a red car stops", camera="cam2"),
+    event("cars", at(DAY), at(DAY + 1), text="a blue car starts"),
+)
+
+
+def test_the_nearest_moments_come_first_within_range_and_camera(tmp_path, endpoint, embedder):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+    index = writer.index
+    assert found(index, embedder, "a car") == []
+    assert embed_missing(index, embedder.texts, embedder.name) == 3
+    assert endpoint.keys == {"Bearer s3cret"}
+    assert found(index, embedder, "a red car") == ["car", "cars", "dog"]
+    assert found(index, embedder, "dog street", limit=1) == ["dog"]
+    assert found(index, embedder, "a red car", at(0), at(20)) == ["dog"]
+    assert found(index, embedder, "a red car", camera="cam1") == ["cars", "dog"]
+    assert found(index, embedder, "a red car", order_by="time") == ["dog", "car", "cars"]
+    [best] = by_meaning(index, embedder.question("a red car stops"), "m", limit=1).to_pylist()
+    assert best["score"] == pytest.approx(1.0, abs=1e-3)
+    assert best["excerpt"] == "a red car stops"
+
+
+def test_only_what_is_missing_is_embedded_and_what_is_gone_is_forgotten(
+    tmp_path, endpoint, embedder
+):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+    index = writer.index
+    embed_missing(index, embedder.texts, embedder.name)
+    endpoint.texts.clear()
+    assert embed_missing(index, embedder.texts, embedder.name) == 0
+    changed = EVENTS[0] | {"text": "a cat sleeps"}
+    write(writer, changed, EVENTS[1])
+    assert found(index, embedder, "a dog runs over the street") == ["car"]  # before it is embedded
+    assert embed_missing(index, embedder.texts, embedder.name) == 1
+    assert endpoint.texts[1:] == ["a cat sleeps"]
+    assert index.sql("SELECT count(*) AS n FROM vectors")["n"].to_pylist() == [2]
+    assert found(index, embedder, "cat") == ["dog", "car"]
+
+
+def test_vectors_of_two_models_stand_side_by_side_and_never_mix(tmp_path, embedder):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+    index = writer.index
+    embed_missing(index, embedder.texts, embedder.name)
+    small = Embeddings(size=SMALL)
+    other = Embedder(EmbeddingConfig(base_url=small.url, model="other"))
+    assert embed_missing(index, other.texts, other.name) == 3
+    assert len(found(index, other, "a car")) == len(found(index, embedder, "a car")) == 3
+    renamed = Embedder(EmbeddingConfig(base_url=small.url, model="m"))
+    with pytest.raises(ConfigError, match="another size"):
+        found(index, renamed, "a car")
+    small.stop()
+
+
+def test_an_endpoint_that_is_gone_or_a_missing_key_says_so(endpoint, monkeypatch):
+    endpoint.stop()
+    gone = Embedder(EmbeddingConfig(base_url=endpoint.url, model="m", max_retries=0))
+    with pytest.raises(EngineStartError, match=r"embedding\.base_url"):
+        gone.question("a")
+    monkeypatch.delenv("A_KEY", raising=False)
+    with pytest.raises(EngineStartError, match="A_KEY"):
+        Embedder(EmbeddingConfig(base_url=endpoint.url, model="m", api_key_env="A_KEY"))
+
+
+def test_the_commands_embed_and_search_by_meaning(cli, tmp_path, endpoint):
+    writer = pi.Writer(tmp_path / "index")
+    write(writer, *EVENTS)
+    config = tmp_path / "run.yaml"
+    config.write_text(f"embedding: {{base_url: {endpoint.url}, model: m}}\n")
+    where = ("--index", tmp_path / "index", "--config", config)
+    cli.run("embed", *where)
+    assert "3 vectors made" in cli.err
+    found = cli.rows("search", "red car", "--semantic", *where, "--limit", 2)
+    assert [row["id"] for row in found] == ["car", "cars"]
+    cli.run("search", "red car", "--semantic", "--index", tmp_path / "index", code=2)
+    assert "embedding.base_url" in cli.err
+
+
+def test_what_is_erased_has_no_vector_any_more(tmp_path, embedder):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+    embed_missing(writer.index, embedder.texts, embedder.name)
+    erase(writer.store, Scope.parse(start=at(0), end=at(20)))
+    left = writer.index.sql("SELECT start FROM vectors ORDER BY 1")["start"].to_pylist()
+    assert left == [at(20), at(DAY)]
