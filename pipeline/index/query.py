@@ -4,9 +4,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Unpack
 
+import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
@@ -30,8 +32,13 @@ class Index:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._readers = {name: TableReader(store, name) for name in TABLES}
-        self._connection = duck.connect(store)
         self._readers["videos"].latest()  # refuses what is no index now, not at the first question
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        # At the first question: a database costs more than reading the log, and who only asks for
+        # files needs none.
+        return duck.connect(self.store)
 
     def events(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
         """What happened; ``text`` is looked for in the text."""

@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import date
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from deltalake import WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pipeline.index.duck import quote
 from pipeline.index.store import Store
 from pipeline.schema import TableName
+
+if TYPE_CHECKING:
+    from tenacity import Retrying
 
 # Two jobs on one archive touch the same dates all the time; each attempt starts afresh.
 _ATTEMPTS = 30
@@ -51,12 +54,14 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
                 table.delete(predicate, writer_properties=writer_properties(name))
 
 
-def conflict_retries() -> Retrying:
+def conflict_retries() -> "Retrying":
     """Attempts with growing random pauses, while others commit to the same rows."""
-    return Retrying(
-        retry=retry_if_exception_type(CommitFailedError),
-        wait=wait_random_exponential(multiplier=0.05, max=5),
-        stop=stop_after_attempt(_ATTEMPTS),
+    import tenacity  # noqa: PLC0415 - with all of asyncio; who only reads needs neither
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(CommitFailedError),
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=5),
+        stop=tenacity.stop_after_attempt(_ATTEMPTS),
         reraise=True,
     )
 

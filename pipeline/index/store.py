@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlparse
 
-import fsspec
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.schema import SCHEMA_VERSION, TABLES, TableName
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 VERSION_PROPERTY = "timereel.schema_version"
 
@@ -73,12 +75,14 @@ class Store:
             )
         )
 
-    def filesystem(self) -> fsspec.AbstractFileSystem:
+    def filesystem(self) -> "AbstractFileSystem":
         """The files of the index, for what the table library has no call for.
 
         Raises:
             ConfigError: the package for this kind of URL is not installed.
         """
+        import fsspec  # noqa: PLC0415 - with all of asyncio; a local query needs neither
+
         given = {key.upper(): value for key, value in self.storage_options.items()}
         arguments: dict[str, Any] = {
             theirs: given[ours] for ours, theirs in _S3_ARGUMENTS.items() if ours in given
