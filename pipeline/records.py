@@ -19,6 +19,7 @@ from pipeline.timebase import (
     Int64Array,
     TimeRange,
     pts_to_ns,
+    without,
 )
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
@@ -75,6 +76,8 @@ class Video:
     """Tick of media time 0."""
     footage: tuple[TimeRange, ...]
     """Media time in which a frame is on screen; more than one where the stream has gaps."""
+    ceded: tuple[TimeRange, ...] = ()
+    """The part of ``footage`` that other files of the camera speak for."""
     num_frames: int
     num_keyframes: int
     correction: ClockCorrection = UNCORRECTED
@@ -85,6 +88,11 @@ class Video:
         """Media time from the first frame to the end of the last."""
         return TimeRange(self.footage[0].start_ns, self.footage[-1].end_ns)
 
+    @property
+    def owned(self) -> tuple[TimeRange, ...]:
+        """The part of ``footage`` that this file speaks for."""
+        return tuple(without(self.footage, self.ceded))
+
     def media_ns(self, pts: int) -> int:
         """Media time of a tick."""
         return pts_to_ns(pts - self.origin_pts, self.time_base)
@@ -92,6 +100,13 @@ class Video:
     def utc_ns(self, media_ns: int) -> int:
         """Wall clock at a media time."""
         return self.start_ns + self.correction.elapsed_ns(media_ns)
+
+    def media(self, utc: TimeRange) -> TimeRange:
+        """Media time of a stretch of wall clock."""
+        start_ns, end_ns = (
+            self.correction.media_ns(at - self.start_ns) for at in (utc.start_ns, utc.end_ns)
+        )
+        return TimeRange(start_ns, max(end_ns, start_ns + 1))
 
     def utc(self, media: TimeRange) -> TimeRange:
         """Wall clock of a stretch of media time; what touches goes on touching."""
@@ -279,6 +294,14 @@ class Observation:
     """The task's extra fields, in the task's order."""
     verdict: Verdict | None = None
     """Of the second look; None if there was none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A stretch of one camera's time that a file speaks for; UTC in whole microseconds."""
+
+    span: TimeRange
+    uri: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.records import (
     Box,
+    Claim,
     Completion,
     Event,
     Look,
@@ -253,10 +254,11 @@ def video_row(
         "rotation": video.rotation,
         "time_base": str(video.time_base),
         "num_frames": video.num_frames,
-        "video_s": _s(sum(footage.duration_ns for footage in video.footage)),
+        "video_s": _s(sum(owned.duration_ns for owned in video.owned)),
+        "overlap_s": _s(sum(ceded.duration_ns for ceded in video.ceded)),
         "footage": [
             {"start": _at(shown.start_ns), "end": _at(shown.end_ns)}
-            for shown in map(video.utc, video.footage)
+            for shown in map(video.utc, video.owned)
         ],
         "num_shards": num_shards,
         "num_windows_analysed": statuses.count("analysed"),
@@ -297,6 +299,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
         "time_base": "",
         "num_frames": 0,
         "video_s": 0.0,
+        "overlap_s": 0.0,
         "footage": [],
         "num_shards": 0,
         "num_windows_analysed": 0,
@@ -317,10 +320,21 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
 
 
 def video_error(results: Sequence[WindowResult]) -> str:
-    """Why a video counts as failed: none of its windows has an answer; "" if one has."""
+    """Why a video counts as failed: it has windows, and none has an answer; else ""."""
     if any(result.status != "failed" for result in results):
         return ""
-    return results[0].error
+    return results[0].error if results else ""
+
+
+def claims_by_camera(table: pa.Table) -> dict[str, list[Claim]]:
+    """What the files of some ``videos`` rows speak for."""
+    claims: dict[str, list[Claim]] = {}
+    for row in table.to_pylist():
+        of_camera = claims.setdefault(row["camera"], [])
+        for shown in row["footage"]:
+            span = TimeRange(datetime_to_ns(shown["start"]), datetime_to_ns(shown["end"]))
+            of_camera.append(Claim(span=span, uri=row["uri"]))
+    return claims
 
 
 def videos_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

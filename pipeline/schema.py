@@ -157,8 +157,11 @@ VIDEOS = pa.schema(
         _required("rotation", pa.int32()),
         _required("time_base", pa.string()),
         _required("num_frames", pa.int64()),
+        # Seconds of footage, and of such footage as other files of the camera speak for.
         _required("video_s", pa.float64()),
-        # Where a frame is on screen; what lies between is "no footage", not "nothing seen".
+        _required("overlap_s", pa.float64()),
+        # Where a frame is on screen and this file speaks for it; what lies between is "no
+        # footage", not "nothing seen".
         _required("footage", pa.list_(pa.struct([("start", _TIME), ("end", _TIME)]))),
         _required("num_shards", pa.int32()),
         _required("num_windows_analysed", pa.int32()),

@@ -23,7 +23,7 @@ def segments_of_video(video: Video, captions: Sequence[Caption], *, task: str) -
     whole = _segment(
         video,
         level="video",
-        media=video.span,
+        media=TimeRange(video.owned[0].start_ns, video.owned[-1].end_ns),
         text="\n".join(lines),
         window_ids=tuple(window_id for window_id, _, _ in told),
         task=task,

@@ -1,5 +1,6 @@
 """Exact time: stream ticks, integer nanoseconds, half-open ranges, the sample grid."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -43,6 +44,22 @@ class TimeRange:
     def shifted(self, by_ns: int) -> "TimeRange":
         """The same range, ``by_ns`` later."""
         return TimeRange(self.start_ns + by_ns, self.end_ns + by_ns)
+
+
+def without(ranges: Iterable[TimeRange], taken: Iterable[TimeRange]) -> list[TimeRange]:
+    """What is left of ascending ranges without what is taken, ascending."""
+    left = list(ranges)
+    for other in taken:
+        parts = (
+            bounds
+            for one in left
+            for bounds in (
+                (one.start_ns, min(one.end_ns, other.start_ns)),
+                (max(one.start_ns, other.end_ns), one.end_ns),
+            )
+        )
+        left = [TimeRange(start_ns, end_ns) for start_ns, end_ns in parts if start_ns < end_ns]
+    return left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,12 @@ call does only what is missing: finished videos are skipped, committed shards no
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from pipeline.config import Config
@@ -27,11 +28,14 @@ from pipeline.index import (
     erased_ranges,
     erased_videos,
     events_near,
+    footage_near,
     forget_erased,
 )
+from pipeline.overlap import TOLD, leave_to_others, share_out
 from pipeline.records import Source, Video, WindowResult
 from pipeline.rows import (
     Maker,
+    claims_by_camera,
     failed_video_row,
     video_error,
     videos_table,
@@ -48,6 +52,8 @@ from pipeline.timebase import (
 )
 
 log = structlog.get_logger()
+
+_Planned: TypeAlias = dict[str, tuple[Video, tuple[ShardParcel, ...]]]
 
 
 def index_archive(
@@ -80,7 +86,7 @@ def index_archive(
             for start in range(0, len(todo), config.commit.batch_videos):
                 if run.is_budget_spent():
                     break
-                run.index_batch(todo[start : start + config.commit.batch_videos])
+                run.index_batch(todo[start:])
             run.interruption.check()
     return run.report
 
@@ -137,7 +143,7 @@ class _Run:
         return todo
 
     def index_batch(self, sources: Sequence[Source]) -> None:
-        """Probe a batch of sources, answer its shards, commit as they become whole."""
+        """Probe the first of these sources, answer their shards, commit as they become whole."""
         ledger = Ledger()
         shards = self._plan(sources, ledger)
         self.report.hold_gpus(self.config.num_gpus if shards else 0.0)
@@ -163,10 +169,11 @@ class _Run:
         return bool(self.report.stopped)
 
     def _plan(self, sources: Sequence[Source], ledger: Ledger) -> list[ShardParcel]:
-        """Probe and plan; book failures; return the shards that the index lacks."""
+        """Probe and plan a batch; book failures; return the shards that the index lacks."""
+        batch = sources[: self.config.commit.batch_videos]
         failures: list[Failure] = []
-        planned: dict[str, tuple[Video, tuple[ShardParcel, ...]]] = {}
-        for probed in self.interruption.each(probe_graph(sources, self.config)):
+        planned: _Planned = {}
+        for probed in self.interruption.each(probe_graph(batch, self.config)):
             if isinstance(probed, Failure):
                 failures.append(probed)
                 continue
@@ -177,8 +184,9 @@ class _Run:
             else:
                 planned[video.video_id] = (video, shards)
         self._commit_failures(failures)
+        self._share_out(planned, to_come={source.uri for source in sources})
         erased = self._erased([video for video, _ in planned.values()])
-        committed = self._committed(list(planned))
+        committed = self._committed(planned)
         todo: list[list[ShardParcel]] = []
         for video_id, (video, shards) in planned.items():
             expected = ledger.expect(video, shards, committed.get(video_id, ()))
@@ -218,8 +226,7 @@ class _Run:
             if days is not None and start < (expired := self.started_at - timedelta(days=days)):
                 ranges.append((start, expired))
             erased[video.video_id] = [
-                TimeRange(datetime_to_ns(a), datetime_to_ns(b)).shifted(-video.start_ns)
-                for a, b in ranges
+                video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges
             ]
         return erased
 
@@ -235,12 +242,40 @@ class _Run:
                 self.uncommitted.append(whole)
         return [parcel(rest)] if rest.windows else []
 
-    def _committed(self, video_ids: Sequence[str]) -> dict[str, list[WindowResult]]:
+    def _share_out(self, planned: _Planned, *, to_come: Collection[str]) -> None:
+        """Cut from each video what other files of its camera speak for; nothing is owned twice.
+
+        Of ``to_come``, the files that this run does anew, what the index holds is outdated.
+        """
+        videos = [video for video, _ in planned.values() if video.clock in TOLD]
+        if not videos:
+            return
+        spans = [video.utc(video.span) for video in videos]
+        rows = footage_near(
+            self.index.open(),
+            {video.camera for video in videos},
+            ns_to_datetime(min(span.start_ns for span in spans)),
+            ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
+            task=self.config.task.name,
+        )
+        told = (pc.field("clock").isin(sorted(TOLD))) & ~pc.field("uri").isin(sorted(to_come))
+        held = claims_by_camera(rows.filter(told))
+        for video_id, claims in share_out(videos, held).items():
+            video, parcels = planned[video_id]
+            shards = [open_parcel(shard.packed) for shard in parcels]
+            video, shards_left = leave_to_others(video, shards, claims)
+            planned[video_id] = video, tuple(map(parcel, shards_left))
+
+    def _committed(self, planned: _Planned) -> dict[str, list[WindowResult]]:
         """Results that an interrupted run of the same fingerprint left, per video."""
         results: dict[str, list[WindowResult]] = {}
-        rows = self.index.windows_of(video_ids, self.config.task.name, self.config.fingerprint)
-        for result in window_results(rows):
+        of_run = {"task": self.config.task.name, "fingerprint": self.config.fingerprint}
+        for result in window_results(self.index.windows_of(list(planned), **of_run)):
             results.setdefault(result.video_id, []).append(result)
+        shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
+        left = {result.shard_id for of_video in results.values() for result in of_video}
+        if strays := left - shard_ids:  # other files have come since, and own part of them
+            self.index.drop_shards(strays, **of_run)
         return results
 
     def _is_commit_due(self) -> bool:

@@ -97,7 +97,7 @@ class Report:
             self.failures.append((whole.video.uri, failed_because))
             return
         self.videos_done += 1
-        self.video_ns += sum(footage.duration_ns for footage in whole.video.footage)
+        self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
 
     def to_json(self) -> dict[str, object]:
         """The object that ``timereel index --json`` prints last."""

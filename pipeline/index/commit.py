@@ -13,7 +13,7 @@ from pipeline.index.query import Index
 from pipeline.index.replace import among, both, equal, on_dates, replace
 from pipeline.index.store import Store
 from pipeline.index.strict import conform
-from pipeline.schema import EVENTS, SEGMENTS
+from pipeline.schema import EVENTS, SEGMENTS, WINDOWS
 
 # A predicate names at most this many ids; more go into further commits.
 _IDS_PER_COMMIT = 1000
@@ -48,6 +48,21 @@ class Writer:
                         among("shard_id", shard_ids),
                     )
                     replace(self.store, "windows", part, predicate)
+
+    def drop_shards(self, shard_ids: Collection[str], *, task: str, fingerprint: str) -> None:
+        """Take back shards that were committed and that no plan has any more."""
+        where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
+        where.among("shard_id", shard_ids)
+        rows = self.index.every_window(where, columns=["date", "video_id", "shard_id"])
+        for some, part in _chunks(rows, "shard_id"):
+            predicate = both(
+                on_dates(part["date"].to_pylist()),
+                equal("task", task),
+                equal("fingerprint", fingerprint),
+                among("video_id", part["video_id"].to_pylist()),
+                among("shard_id", some),
+            )
+            replace(self.store, "windows", WINDOWS.empty_table(), predicate)
 
     def finish_videos(
         self,

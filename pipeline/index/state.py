@@ -27,6 +27,8 @@ _FINISHED = (
     "fingerprint",
 )
 
+_FOOTAGE = ("video_id", "uri", "camera", "clock", "footage")
+
 
 def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Table:
     """The videos rows of a task, failed ones too: done is what still has size and etag.
@@ -67,6 +69,20 @@ def events_near(
     if fingerprint is not None:
         where.add("fingerprint = ?", fingerprint)
     return index.select("events", where, span=Span.parse(start, end), cameras=exact)
+
+
+def footage_near(
+    index: Index, cameras: Iterable[str], start: datetime, end: datetime, *, task: str
+) -> pa.Table:
+    """What files speak for, in looked-at videos that share an instant with ``[start, end)``.
+
+    Columns video_id, uri, camera, clock, footage. Names are not globs here.
+    """
+    where = _of_task(task).add("status IN ('done', 'partial')")
+    exact = Cameras(exact=tuple(cameras))
+    return index.select(
+        "videos", where, span=Span.parse(start, end), cameras=exact, columns=_FOOTAGE
+    )
 
 
 def _of_task(task: str) -> Where:

@@ -277,3 +277,50 @@ def test_the_archive_of_two_cameras_gives_its_truth(cli, footage, tmp_path):
         ("analysed", f"{day}09:01:50.000000Z", f"{day}09:02:05.000000Z"),
         ("no_footage", f"{day}09:02:05.000000Z", f"{day}09:03:00.000000Z"),
     ]
+    videos = {Path(v["uri"]).name: v for v in rows_of_camera(cli, index, "videos")}
+    assert len(videos) == 6  # the byte-identical copy is none of its own
+    then = videos["cam01_20260314T090028Z.mp4"]
+    assert (then["video_s"], then["overlap_s"]) == (20.0, 2.0)
+    assert "are left to other files of this camera" in then["warnings"][-1]
+    assert [part["start"] for part in then["footage"]] == [f"{day}09:00:30.000000Z"]
+    assert_disjoint(rows_of_camera(cli, index, "windows"))
+
+
+def rows_of_camera(cli: Cli, index: Path, table: str) -> list[dict]:
+    return cli.rows("query", "--index", index, "--table", table, "--camera", "cam01")
+
+
+def assert_disjoint(rows: list[dict]) -> None:
+    spans = sorted((row["start"], row["end"]) for row in rows)
+    assert all(one[1] <= then[0] for one, then in pairwise(spans))
+
+
+def test_an_overlap_is_owned_once_whatever_is_indexed_first(cli, footage, tmp_path):
+    folder, index = tmp_path / "cam01", tmp_path / "index"
+    folder.mkdir()
+    first, then = "cam01_20260314T090000Z.mp4", "cam01_20260314T090028Z.mp4"
+    for name in (first, then):
+        shutil.copy(footage / "archive" / "cam01" / name, folder)
+
+    def coverage() -> list[tuple[str, ...]]:
+        rows = cli.rows("coverage", "--index", index)
+        return [(row["state"], row["start"][17:23], row["end"][17:23]) for row in rows]
+
+    def overlaps() -> dict[str, float]:
+        return {Path(v["uri"]).name: v["overlap_s"] for v in rows_of_camera(cli, index, "videos")}
+
+    cli.run("index", folder / then, "--index", index, *EAGER)
+    assert overlaps() == {then: 0.0}
+    cli.run("index", folder, "--index", index, *EAGER)
+    assert overlaps() == {first: 2.0, then: 0.0}
+    assert coverage() == [("analysed", "00.000", "50.000")]
+    assert_disjoint(rows_of_camera(cli, index, "windows"))
+    assert "nothing to do" in cli.run("index", folder, "--index", index, *EAGER)
+
+    # With another clock both are done again, together: now the first keeps what both show.
+    late = ("--set", "clock.cameras={'cam*': {offset_s: 1.25}}")
+    cli.run("index", folder, "--index", index, *EAGER, *late)
+    assert overlaps() == {first: 0.0, then: 2.0}
+    assert coverage() == [("analysed", "01.250", "51.250")]
+    assert_disjoint(rows_of_camera(cli, index, "windows"))
+    assert len({row["video_id"] for row in rows_of_camera(cli, index, "windows")}) == 2

@@ -1,0 +1,203 @@
+"""Each moment of a camera belongs to one file, and all that any file shows belongs to some file."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.overlap import leave_to_others, share_out
+from pipeline.records import Claim, PacketIndex, Shard, Video, WindowPlan
+from pipeline.timebase import ClockCorrection, TimeRange
+from tests.made import a_video
+
+MS = 1_000_000
+NO_PACKETS = PacketIndex(
+    pts=np.array([], dtype=np.int64),
+    dts=np.array([], dtype=np.int64),
+    num_bytes=np.array([], dtype=np.int32),
+    keyframe=np.array([], dtype=bool),
+    discard=np.array([], dtype=bool),
+)
+
+
+def ms(start, end):
+    return TimeRange(start * MS, end * MS)
+
+
+def a_file(name, start_ms, *footage_ms, **changes):
+    footage = tuple(ms(*one) for one in footage_ms)
+    facts = {"clock": "path", "start_ns": start_ms * MS, "footage": footage}
+    return a_video(video_id=name, uri=f"{name}.mp4", **facts | changes)
+
+
+def shards_of(video, *, step_ms=100, per_window=5, windows_per_shard=2):
+    """A frame every ``step_ms`` from the start of each stretch; media ticks are milliseconds."""
+    windows = []
+    for stretch in video.footage:
+        ticks = range(stretch.start_ns // MS, -(-stretch.end_ns // MS), step_ms)
+        groups = [ticks[i : i + per_window] for i in range(0, len(ticks), per_window)]
+        bounds = [*(group[0] * MS for group in groups), stretch.end_ns]
+        for group, (start_ns, end_ns) in zip(groups, pairwise(bounds), strict=True):
+            span = TimeRange(start_ns, end_ns)
+            windows.append(WindowPlan(window_id=f"{start_ns}", span=span, frame_pts=tuple(group)))
+    return [
+        Shard(
+            shard_id=f"{video.video_id}/{i}",
+            video=video,
+            span=TimeRange(group[0].span.start_ns, group[-1].span.end_ns),
+            packets=NO_PACKETS,
+            windows=tuple(group),
+            cost_s=1.0,
+        )
+        for i in range(0, len(windows), windows_per_shard)
+        if (group := windows[i : i + windows_per_shard])
+    ]
+
+
+def shared_out(files, held=()):
+    """Each file as it is looked at, and its shards."""
+    claims = share_out(files, {"cam": held})
+    return {
+        file.video_id: leave_to_others(file, shards_of(file), claims[file.video_id])
+        if file.video_id in claims
+        else (file, tuple(shards_of(file)))
+        for file in files
+    }
+
+
+def windows_of(shards):
+    return [plan for shard in shards for plan in shard.windows]
+
+
+def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
+    files = [a_file("b", 28_000, (0, 22_000)), a_file("a", 0, (0, 30_000))]
+    looked_at = shared_out(files)
+    first, _ = looked_at["a"]
+    then, shards = looked_at["b"]
+    assert (first.ceded, first.owned) == ((), first.footage)
+    assert then.ceded == (ms(0, 2_000),)
+    assert then.owned == (ms(2_000, 22_000),)
+    assert "2.000 s are left to other files of this camera, first to a.mp4" in then.warnings[-1]
+    windows = windows_of(shards)
+    assert windows[0].span.start_ns == 2_000 * MS
+    assert windows[0].frame_pts[0] == 2_000
+    assert sum(plan.span.duration_ns for plan in windows) == 20_000 * MS
+
+
+def test_shards_that_lose_nothing_stay_the_same_and_need_no_new_work():
+    file = a_file("b", 28_000, (0, 22_000))
+    before = shards_of(file)
+    _, after = leave_to_others(file, before, [Claim(span=ms(0, 30_300), uri="a")])
+    assert [shard.shard_id for shard in after[1:]] == [shard.shard_id for shard in before[3:]]
+    assert after[0].shard_id not in {shard.shard_id for shard in before}
+
+
+def test_a_file_inside_another_owns_nothing_and_has_no_work():
+    then, shards = shared_out([a_file("a", 0, (0, 30_000)), a_file("b", 5_000, (0, 9_000))])["b"]
+    assert (then.owned, shards) == ((), ())
+
+
+def test_in_a_gap_of_the_first_file_the_other_is_looked_at():
+    files = [a_file("a", 0, (0, 3_000), (6_000, 9_000)), a_file("b", 1_000, (0, 7_000))]
+    then, shards = shared_out(files)["b"]
+    assert then.owned == (ms(2_000, 5_000),)
+    assert windows_of(shards)[0].span.start_ns == 2_000 * MS
+
+
+def test_what_the_index_holds_is_never_taken_away():
+    then, _ = shared_out([a_file("a", 0, (0, 30_000))], [Claim(span=ms(28_000, 50_000), uri="b")])[
+        "a"
+    ]
+    assert then.owned == (ms(0, 28_000),)
+
+
+def test_files_that_only_touch_or_have_other_cameras_or_no_told_time_lose_nothing():
+    files = [
+        a_file("a", 0, (0, 1_000)),
+        a_file("b", 1_000, (0, 1_000)),
+        a_file("c", 0, (0, 1_000), camera="other"),
+        a_file("d", 0, (0, 1_000), clock="mtime"),
+    ]
+    assert share_out(files, {}) == {}
+
+
+def test_what_remains_without_a_frame_of_its_own_is_left_out():
+    claim = Claim(span=ms(0, 950), uri="a")
+    file = a_file("b", 0, (0, 1_000))
+    left, shards = leave_to_others(file, shards_of(file), [claim])
+    assert (left.owned, shards) == ((), ())
+
+
+def test_a_stretched_clock_is_cut_at_the_very_nanosecond():
+    fast = ClockCorrection(rate_ppb=-50_000_000)
+    file = a_file("b", 28_000, (0, 22_000), correction=fast)
+    left, shards = leave_to_others(file, shards_of(file), [Claim(span=ms(0, 30_000), uri="a")])
+    [owned] = left.owned
+    assert left.utc_ns(owned.start_ns) == 30_000 * MS
+    assert left.utc_ns(owned.start_ns - 1) < 30_000 * MS
+    assert windows_of(shards)[0].span.start_ns == owned.start_ns
+
+
+@st.composite
+def archives(draw):
+    """Files of one camera with gaps inside, at times that overlap in every way."""
+    files = []
+    for number in range(draw(st.integers(2, 5))):
+        at, footage = 0, []
+        for _ in range(draw(st.integers(1, 3))):
+            start = at + draw(st.integers(0, 1500))
+            at = start + draw(st.integers(1, 3000))
+            footage.append((start, at))
+            at += 1
+        files.append(a_file(f"v{number}", draw(st.integers(0, 5000)), *footage))
+    return files
+
+
+def moments(ranges):
+    """Milliseconds in ranges that begin and end on whole ones."""
+    return {at for one in ranges for at in range(one.start_ns // MS, one.end_ns // MS)}
+
+
+@given(archives())
+def test_every_moment_has_one_owner_and_only_slivers_have_none(files):
+    looked_at = shared_out(files)
+    owned, taken = set(), 0
+    for video, shards in looked_at.values():
+        mine = moments(map(video.utc, video.owned))
+        assert mine | moments(map(video.utc, video.ceded)) == moments(map(video.utc, video.footage))
+        taken += len(mine)
+        owned |= mine
+        assert sorted(plan.span for plan in windows_of(shards)) == tiling(video, shards)
+        assert all(shard.video == video for shard in shards) or not video.ceded
+    shown = moments(file.utc(footage) for file in files for footage in file.footage)
+    assert taken == len(owned)
+    assert owned <= shown
+    # Nobody owns what is left between two files if no frame of the grid begins in it.
+    assert all(len(run) < 100 * len(files) for run in runs_of(shown - owned))
+
+
+def tiling(video: Video, shards) -> list[TimeRange]:
+    """The windows, if they tile what the video owns and hold every frame in it once."""
+    windows = windows_of(shards)
+    frames = [pts for plan in windows for pts in plan.frame_pts]
+    assert frames == sorted(set(frames))
+    for stretch in video.owned:
+        mine = [plan.span for plan in windows if plan.span.overlaps(stretch)]
+        assert (mine[0].start_ns, mine[-1].end_ns) == (stretch.start_ns, stretch.end_ns)
+        assert all(one.end_ns == then.start_ns for one, then in pairwise(mine))
+    uncut = [pts for plan in windows_of(shards_of(video)) for pts in plan.frame_pts]
+    inside = [pts for pts in uncut if any(o.start_ns <= pts * MS < o.end_ns for o in video.owned)]
+    assert frames == inside
+    return sorted(plan.span for plan in windows)
+
+
+def runs_of(moments):
+    """Stretches of consecutive milliseconds."""
+    runs = []
+    for at in sorted(moments):
+        if runs and runs[-1][-1] == at - 1:
+            runs[-1].append(at)
+        else:
+            runs.append([at])
+    return runs
