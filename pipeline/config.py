@@ -125,6 +125,16 @@ class DecodeConfig(_Section):
     max_pixels: int = Field(default=64_000_000, gt=0)
     """Coded width x height; larger videos are failed before they are decoded."""
     max_packets: int = Field(default=20_000_000, gt=0)
+    max_duration_s: float = Field(default=31 * 86_400.0, gt=0)
+    """From the first frame to the end of the last, by their times; headers are not believed."""
+    max_stall_s: float = Field(default=120.0, gt=0)
+    """A worker that waits longer for one packet to be read or decoded is ended and replaced."""
+    max_shard_s: float = Field(default=4 * 3600.0, gt=0)
+    """Seconds of decoding after which the rest of a shard is failed."""
+
+
+# What they let pass is the same whatever they are.
+_LIMITS = ("max_pixels", "max_packets", "max_duration_s", "max_stall_s", "max_shard_s")
 
 
 class PlanConfig(_Section):
@@ -388,6 +398,8 @@ class Config(_Section):
         clock are in ``video_id``: setting one clock does not send all cameras back to the model.
         """
         kept = self.model_dump(mode="json", exclude=set(_NOT_WHAT_A_ROW_SAYS))
+        for limit in _LIMITS:
+            kept["decode"].pop(limit)
         for key in _NOT_THE_ANSWER:
             kept["engine"].pop(key, None)
         if isinstance(self.engine, VllmEngineConfig):

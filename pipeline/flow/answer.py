@@ -11,7 +11,7 @@ from pipeline.engine.second_look import plan_look, spans_to_check
 from pipeline.errors import SourceError, WindowError
 from pipeline.flow.read import read_answer, verify_of
 from pipeline.flow.stages import as_window, result_of
-from pipeline.media import decode_frames
+from pipeline.media import alarm, decode_frames
 from pipeline.plan import packets_for
 from pipeline.records import Completion, Look, Window, WindowPlan, WindowResult
 from pipeline.timebase import TimeRange
@@ -93,9 +93,10 @@ def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | No
         raise ValueError(f"window {window.plan.window_id} has no packets to decode from")
     packets = packets_for(window.packets, plan.frame_pts)
     try:
-        frames = list(
-            decode_frames(window.video, packets, plan.frame_pts, frame=config.frame, rgb=True)
-        )
+        with alarm(config.decode.max_stall_s):
+            frames = list(
+                decode_frames(window.video, packets, plan.frame_pts, frame=config.frame, rgb=True)
+            )
     except SourceError:
         return None
     shapes = {frame.rgb.shape for frame in frames if frame.rgb is not None}

@@ -20,10 +20,11 @@ from pipeline.engine import open_model
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import EngineStartError
 from pipeline.flow.answer import decode_look
+from pipeline.flow.apart import look_apart, probe_apart
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.replica import OpenEngine, Replica
 from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
-from pipeline.records import Source, Video, Window, WindowPlan, WindowResult
+from pipeline.records import Shard, Source, Video, Window, WindowPlan, WindowResult
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -77,7 +78,7 @@ def probe_graph(
 
     def stage(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
-            planned = probe_and_plan(source, config)
+            planned = (probe_apart if _has_killed() else probe_and_plan)(source, config)
             if isinstance(planned, Failure):
                 yield _table([pack(planned)])
             else:
@@ -108,8 +109,9 @@ def answer_graph(
 
             def embedded(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):
-                    shard = open_parcel(packed)
-                    for result in answer_shard(shard, config, SignalsEngine(signals, config.task)):
+                    looked_at = _look(open_parcel(packed), config)
+                    engine = SignalsEngine(signals, config.task)
+                    for result in answer_shard(looked_at, config, engine):
                         yield _table([pack(result)])
 
             ds = planned.map_batches(embedded, **decoding)
@@ -118,7 +120,7 @@ def answer_graph(
 
             def look(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):
-                    for item in look_at_shard(open_parcel(packed), config):
+                    for item in _look(open_parcel(packed), config):
                         yield _table([pack(item)])
 
             calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
@@ -161,7 +163,22 @@ class _ModelActor:
 # No CPU of its own: decoders hold all of them, and may be waiting for this very actor.
 @ray.remote(num_cpus=0)
 def _decode_look(around: bytes, plan: WindowPlan, config: Config) -> bytes:
-    return pack(decode_look(unpack(around), plan, config))
+    # A look that has killed a worker is not tried again.
+    return pack(None if _has_killed() else decode_look(unpack(around), plan, config))
+
+
+def _look(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+    if _has_killed():
+        yield from look_apart(look_at_shard, shard, config)
+    else:
+        yield from look_at_shard(shard, config)
+
+
+def _has_killed() -> bool:
+    """Whether this task runs again because a worker died of it, or died while it ran."""
+    # Ray's own counter has no public name. Ray Data repeats a task whose worker has died.
+    worker: Any = ray._private.worker.global_worker  # noqa: SLF001
+    return bool(worker.core_worker.get_current_task_attempt_number())
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -13,7 +13,7 @@ from pipeline.engine import ShardEngine
 from pipeline.errors import SourceError, WindowError
 from pipeline.flow.read import read_answer, verify_of
 from pipeline.gate import MotionGate
-from pipeline.media import decode_frames, probe
+from pipeline.media import alarm, decode_frames, probe
 from pipeline.plan import packets_for, plan_shards
 from pipeline.records import (
     Completion,
@@ -52,12 +52,13 @@ def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
     if source.problem:
         return Failure(source=source, error=f"{source.uri}: {source.problem}")
     try:
-        video, packets = probe(
-            source,
-            sample=config.sample,
-            decode=config.decode,
-            correction=config.clock.of(source.camera),
-        )
+        with alarm(config.decode.max_stall_s):
+            video, packets = probe(
+                source,
+                sample=config.sample,
+                decode=config.decode,
+                correction=config.clock.of(source.camera),
+            )
     except SourceError as exc:
         return Failure(source=source, error=str(exc))
     shards = plan_shards(video, packets, sample=config.sample, plan=config.plan)
@@ -101,7 +102,7 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
         for part, part_frames in _runs(plan, got, shard.video):
             decode_cpu_s = frames.take_cpu_s()
             if not part_frames:
-                yield _failed(part, shard, frames.error, decode_cpu_s)
+                yield failed_window(part, shard, frames.error, decode_cpu_s)
                 continue
             window = as_window(part, shard.shard_id, shard.video, part_frames, decode_cpu_s)
             if verify:
@@ -112,13 +113,15 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
                 yield window
 
 
-def answer_shard(shard: Shard, config: Config, engine: ShardEngine) -> Iterator[WindowResult]:
-    """decode -> gate -> embedded engine, in one process: no pixels leave it."""
+def answer_shard(
+    looked_at: Iterable[Window | WindowResult], config: Config, engine: ShardEngine
+) -> Iterator[WindowResult]:
+    """Embedded engine -> parse, on what ``look_at_shard`` gives: no pixels leave the process."""
     asked: deque[Window] = deque()
     settled: deque[WindowResult] = deque()
 
     def windows() -> Iterator[Window]:
-        for item in look_at_shard(shard, config):
+        for item in looked_at:
             if isinstance(item, Window):
                 asked.append(item)
                 yield item
@@ -155,6 +158,8 @@ class _Frames:
         self._next: Frame | None = None
         self._ended = False
         self._cpu_s = 0.0
+        self._left_s = config.decode.max_shard_s
+        self._max_stall_s = config.decode.max_stall_s
         self.error = "these frames could not be decoded; the file is damaged here"
 
     def take(self, plan: WindowPlan) -> list[Frame]:
@@ -172,12 +177,17 @@ class _Frames:
 
     def _peek(self) -> Frame | None:
         if self._next is None and not self._ended:
-            started = time.process_time()
+            started_s, cpu_s = time.monotonic(), time.process_time()
             try:
-                self._next = next(self._decoded, None)
+                with alarm(self._max_stall_s):
+                    self._next = next(self._decoded, None)
             except SourceError as exc:
                 self.error = str(exc)
-            self._cpu_s += time.process_time() - started
+            self._cpu_s += time.process_time() - cpu_s
+            self._left_s -= time.monotonic() - started_s
+            if self._left_s < 0 and self._next is not None:
+                self._next = None
+                self.error = "the shard has used up decode.max_shard_s; raise it or check the file"
             self._ended = self._next is None
         return self._next
 
@@ -250,7 +260,10 @@ def as_window(
     )
 
 
-def _failed(plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float) -> WindowResult:
+def failed_window(
+    plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float = 0.0
+) -> WindowResult:
+    """A window that could not be looked at, and why."""
     start_s, end_s = plan.span.start_ns / NS_PER_S, plan.span.end_ns / NS_PER_S
     return WindowResult(
         window_id=plan.window_id,

@@ -53,7 +53,7 @@ class Writer:
         """Take back shards that were committed and that no plan has any more."""
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
         where.among("shard_id", shard_ids)
-        rows = self.index.every_window(where, columns=["date", "video_id", "shard_id"])
+        rows = self.index.every("windows", where, columns=["date", "video_id", "shard_id"])
         for some, part in _chunks(rows, "shard_id"):
             predicate = both(
                 on_dates(part["date"].to_pylist()),

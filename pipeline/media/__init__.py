@@ -6,6 +6,7 @@
     target_size     size of the colour pictures a model gets
     luma_size       size of the grey pictures
     save_jpeg       one colour picture to disk
+    alarm           ends a process that hangs in here
 
 container  open, choose the stream        failures  what is wrong with a file
 packets    probe                          demux     packets, the same way each time
@@ -14,8 +15,17 @@ decode     what to decode, skip, repeat   reader    packets by row, proved by th
 pixels     sizes and colours              shelf     order and damage of what came out
 """
 
+from pipeline.media.alarm import alarm
 from pipeline.media.decode import decode_frames
 from pipeline.media.packets import probe
 from pipeline.media.pixels import luma_size, save_jpeg, source_size, target_size
 
-__all__ = ["decode_frames", "luma_size", "probe", "save_jpeg", "source_size", "target_size"]
+__all__ = [
+    "alarm",
+    "decode_frames",
+    "luma_size",
+    "probe",
+    "save_jpeg",
+    "source_size",
+    "target_size",
+]

@@ -18,7 +18,7 @@ from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.order import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
 from pipeline.records import NO_PTS, PacketIndex, Source, Video, make_id
-from pipeline.timebase import UNCORRECTED, ClockCorrection, Int64Array
+from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
 # Where nothing has come out by then, only keyframes are tried.
 _MAX_PACKETS_TO_FIRST_PICTURE = 1000
@@ -63,7 +63,14 @@ def probe(
         if not len(packets.shown_pts):
             raise SourceError(_nothing_shown(uri, len(packets)))
         video = _describe(
-            source, container, scan, packets, durations, sample=sample, correction=correction
+            source,
+            container,
+            scan,
+            packets,
+            durations,
+            sample=sample,
+            decode=decode,
+            correction=correction,
         )
         told = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
         return replace(video, warnings=told), packets
@@ -77,6 +84,7 @@ def _describe(
     durations: Int64Array,
     *,
     sample: SampleConfig,
+    decode: DecodeConfig,
     correction: ClockCorrection,
 ) -> Video:
     stream, picture = scan.stream, scan.check_picture()
@@ -94,6 +102,12 @@ def _describe(
         max_gap_s=sample.max_gap_s,
     )
     created = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
+    length_ns = timeline.footage[-1].end_ns - timeline.footage[0].start_ns
+    if length_ns > seconds_to_ns(decode.max_duration_s):
+        raise SourceError(
+            f"{source.uri}: its frames are spread over {length_ns / NS_PER_S / 86_400:.1f} days,"
+            f" more than decode.max_duration_s={decode.max_duration_s:g}; raise it if that is true"
+        )
     camera_ns, clock = camera_clock(source, created, timeline.footage[-1].end_ns)
     start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
     return Video(

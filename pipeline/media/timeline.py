@@ -13,7 +13,7 @@ from pipeline.timebase import NS_PER_S, Int64Array, TimeRange, datetime_to_ns, p
 _MIN_INTERVALS_OF_GAP = 10
 # Where durations are stored in decode order, the long one may stand so far from its frame.
 _REORDERED = 16
-_FIRST_CREDIBLE_YEAR = 1990
+_CREDIBLE_YEARS = range(1990, 2200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +114,6 @@ def _parse_created(text: str | None) -> int | None:
         created = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    if created.tzinfo is None or created.year < _FIRST_CREDIBLE_YEAR:
+    if created.tzinfo is None or created.year not in _CREDIBLE_YEARS:
         return None  # 1904 and 1970 mean that nobody set the clock
     return datetime_to_ns(created)

@@ -19,6 +19,21 @@ class Told:
     warnings: tuple[str, ...] = ()
 
 
+# Beyond these, calendars and tables come to their ends.
+_CREDIBLE_YEARS = range(1900, 2200)
+
+
+def credible(at: datetime) -> datetime:
+    """``at`` itself.
+
+    Raises:
+        ValueError: no recording began in such a year.
+    """
+    if at.year not in _CREDIBLE_YEARS:
+        raise ValueError(f"a recording does not begin in the year {at.year}")
+    return at
+
+
 def told_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -> Told:
     """A recording that began ``at``; without a zone that is a local time of ``config.timezone``.
 

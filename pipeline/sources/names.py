@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError
-from pipeline.sources.local_time import Told, told_at
-from pipeline.timebase import NS_PER_MS, NS_PER_S, NS_PER_US
+from pipeline.sources.local_time import Told, credible, told_at
+from pipeline.timebase import NS_PER_MS, NS_PER_S, NS_PER_US, ns_to_datetime
 
 
 def from_path(uri: str, config: SourcesConfig) -> Told:
@@ -38,10 +38,12 @@ def from_path(uri: str, config: SourcesConfig) -> Told:
 def _parse_start(text: str, form: str | None) -> int | datetime:
     """UTC in nanoseconds, or a datetime that may lack a zone."""
     if form in _EPOCHS:
-        return int(text) * _EPOCHS[form][1]
+        since_ns = int(text) * _EPOCHS[form][1]
+        credible(ns_to_datetime(since_ns))
+        return since_ns
     if form is None:
-        return datetime.fromisoformat(text)
-    return datetime.strptime(text, form)  # noqa: DTZ007 - the configured zone comes later
+        return credible(datetime.fromisoformat(text))
+    return credible(datetime.strptime(text, form))  # noqa: DTZ007 - the zone comes later
 
 
 _DIRECTIVES = {

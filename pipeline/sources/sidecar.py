@@ -11,7 +11,7 @@ import fsspec
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError
-from pipeline.sources.local_time import Told, told_at
+from pipeline.sources.local_time import Told, credible, told_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
 _TELEMETRY_BYTES = 65_536
@@ -72,7 +72,7 @@ class Sidecars:
         try:
             noted = json.loads(_read(sidecar))
             camera = str(noted["camera"]) if "camera" in noted else None
-            start = datetime.fromisoformat(noted["start"]) if "start" in noted else None
+            start = credible(datetime.fromisoformat(noted["start"])) if "start" in noted else None
         except (OSError, ValueError, TypeError) as exc:
             raise SourceError(
                 f'{sidecar} must hold {{"camera": "...", "start": "2026-03-14T09:00:00Z"}}: {exc}'
@@ -90,7 +90,7 @@ class Sidecars:
             return Told()
         written = "{}-{}-{}T{}:{}:{}.{}{}".format(*(part or "000" for part in stamp.groups()))
         try:
-            told = told_at(datetime.fromisoformat(written), self.config)
+            told = told_at(credible(datetime.fromisoformat(written)), self.config)
         except ValueError:
             return Told()  # digits that are no date
         hours, minutes, seconds, millis = map(int, cues[-1].groups())

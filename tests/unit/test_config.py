@@ -107,3 +107,8 @@ def test_the_first_camera_that_matches_has_its_own_clock():
 def test_one_cameras_clock_does_not_send_the_others_back_to_the_model():
     corrected = Config.model_validate({"clock": {"cameras": {"gate": {"offset_s": 2}}}})
     assert corrected.fingerprint == Config().fingerprint
+
+
+def test_a_raised_limit_does_not_do_the_archive_again():
+    raised = Config.model_validate({"decode": {"max_pixels": 10**9, "max_stall_s": 1}})
+    assert raised.fingerprint == Config().fingerprint

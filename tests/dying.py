@@ -1,0 +1,34 @@
+"""Stages that end their process in every way, for tests; a module of its own, quick to import."""
+
+import ctypes
+import os
+
+from pipeline.media.alarm import alarm, beat
+
+
+def counts(number):
+    yield from range(number)
+
+
+def prints(number):
+    os.write(1, b"a library that talks")
+    yield number
+
+
+def crashes(number):
+    yield from range(number)
+    ctypes.string_at(0)
+
+
+def hangs(number, limit_s):
+    """As a C call does that keeps the interpreter for itself: no thread, no handler gets a turn."""
+    with alarm(limit_s):
+        for item in range(number):
+            beat()
+            yield item
+        ctypes.PyDLL(None).pause()
+
+
+def has_a_bug(number):
+    yield number
+    raise KeyError("a bug")

@@ -1,0 +1,36 @@
+"""What kills its process is a failed row, and nothing else is lost."""
+
+import os
+import signal
+from itertools import pairwise
+
+from pipeline.config import Config
+from pipeline.flow.apart import look_apart
+from pipeline.flow.stages import failed_window
+from tests.unit.test_plan import make_packets, make_video, plan_of
+
+
+def one_and_a_half_then_dies(shard, _config):
+    first, second, *_ = shard.windows
+    yield failed_window(first, shard, "seen")
+    middle = (second.span.start_ns + second.span.end_ns) // 2
+    span = type(second.span)(second.span.start_ns, middle)
+    yield failed_window(type(second)(window_id="x", span=span, frame_pts=()), shard, "seen")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_dead_process_left_undone_has_failed_and_nothing_else():
+    pts = list(range(0, 60_000, 40))
+    shard = plan_of(
+        make_video([(0, 60_000)], len(pts)), make_packets(pts, gop=50), max_window_frames=2
+    )[0]
+    assert len(shard.windows) > 1
+    results = list(look_apart(one_and_a_half_then_dies, shard, Config()))
+    spans = [result.span for result in results]
+    assert spans[0].start_ns == shard.windows[0].span.start_ns
+    assert spans[-1].end_ns == shard.windows[-1].span.end_ns
+    assert all(one.end_ns == then.start_ns for one, then in pairwise(spans))
+    told = [result.error for result in results]
+    assert ["seen" in error for error in told] == [True, True] + [False] * (len(told) - 2)
+    assert all("SIGKILL" in error for error in told[2:])
+    assert len({result.window_id for result in results}) == len(results)
