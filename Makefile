@@ -7,7 +7,7 @@ OUT ?= out
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast kill-test bench-index clean
+.PHONY: help demo demo-signals check test test-fast kill-test bench-index bench-graph clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16

@@ -26,6 +26,9 @@ def test_a_model_that_sees_finds_the_events_of_an_archive_by_the_wall_clock(cli,
     )
     assert report["videos"] == {"done": 3, "skipped": 0, "failed": 0}
     assert report["windows"]["failed"] == 0
+    plan = cli.json("plan", world, "--config", ROOT / "configs" / "demo.yaml", "--json")
+    assert plan["windows"] == sum(report["windows"].values())
+    assert plan["prompt_tokens"] == pytest.approx(report["tokens"]["prompt"], rel=0.02)
     scores = tmp_path / "scores.json"
     evaluate(["--truth", str(world / "truth.json"), "--index", str(index), "--out", str(scores)])
     found = json.loads(scores.read_text())

@@ -1,0 +1,191 @@
+"""How much of vLLM's own speed arrives through the Ray graph, and what the graph itself can carry.
+
+``python -m tests.bench.bench_graph`` runs three parts (``--parts vllm,replicas,driver``):
+
+* vllm: the shipped checkpoint answers the same windows twice in this run, once called directly with
+  all requests at once, once through decode tasks, the object store, an actor and the driver.
+* replicas: engines that only wait show how busy one machine's graph keeps so many of them.
+* driver: CPU and memory of the driver's own work, at growing numbers of windows.
+
+It prints a table and, last, one JSON object.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config, load_config
+from pipeline.flow.parcel import ShardParcel, parcel
+from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
+from pipeline.records import Window
+from tests.bench.simulated import Replicas, busy_fraction, opener, shards_of
+from tests.videos import source_of
+
+ROOT = Path(__file__).parents[2]
+WARM_UP = 32
+"""Answers after which the clock starts, in both paths: loading and first steps do not count."""
+SMALL_STORE_BYTES = 256 * 2**20
+"""So that decoding goes on while the model answers, instead of being done before it has loaded."""
+
+
+def answers_per_s(times_s: list[float]) -> float:
+    """From the ``WARM_UP``-th answer to the last."""
+    return (len(times_s) - WARM_UP) / (times_s[-1] - times_s[WARM_UP - 1])
+
+
+def world(folder: Path, num_clips: int, config: Config) -> list[Planned]:
+    """Generated footage of the demo model's world, planned into at least ``num_clips`` windows."""
+    from pipeline.demo.archive import demo_recordings, write_archive
+
+    planned: list[Planned] = []
+    num_windows = 0
+    for seed in range(100):
+        part = folder / str(seed)
+        write_archive(part, demo_recordings(1000 + seed, num_cameras=1))
+        for path in sorted(part.rglob("*.mp4")):
+            one = probe_and_plan(source_of(path, camera=f"cam{seed}"), config)
+            assert isinstance(one, Planned), one
+            planned.append(one)
+            num_windows += sum(len(shard.windows) for shard in one.shards)
+        if num_windows >= num_clips:
+            return planned
+    raise SystemExit(f"--clips {num_clips}: too many")
+
+
+async def direct(config: Config, windows: list[Window]) -> float:
+    """Answers per second of vLLM alone: requests made beforehand, all handed over at once."""
+    from pipeline.engine.prompt import video_metadata
+    from pipeline.engine.vllm import VllmEngine, _frames
+
+    engine = VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
+    prompt = engine._render(config.task)
+    times_s: list[float] = []
+
+    async def ask(number: int, frames: Any, ms: tuple[int, ...]) -> None:
+        request = {
+            "prompt": prompt,
+            "multi_modal_data": {"video": [(frames, video_metadata(ms))]},
+        }
+        async for _ in engine._llm.generate(request, engine._sampling, str(number)):
+            pass
+        times_s.append(time.monotonic())
+
+    requests = [_frames(window) for window in windows]
+    try:
+        await asyncio.gather(*(ask(i, *request) for i, request in enumerate(requests)))
+    finally:
+        engine.shutdown()
+    return answers_per_s(times_s)
+
+
+def through_graph(config: Config, shards: list[ShardParcel]) -> tuple[float, int]:
+    """Answers per second that reach the driver, and how many windows have failed."""
+    from pipeline.flow.graph import answer_graph, running_ray
+
+    with running_ray(config, None):
+        times_s, failed = [], 0
+        for result in answer_graph(shards, config):
+            times_s.append(time.monotonic())
+            failed += result.status == "failed"
+    return answers_per_s(times_s), failed
+
+
+def bench_vllm(num_clips: int, rounds: int) -> Iterator[tuple[str, Any]]:
+    """Both paths in turn, the best of ``rounds`` of each."""
+    config = load_config(
+        ROOT / "configs" / "demo.yaml",
+        (f"cluster.object_store_bytes={SMALL_STORE_BYTES}", "plan.shard_cost_s=1"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        planned = world(Path(folder), num_clips, config)
+        shards = [shard for one in planned for shard in one.shards]
+        windows = [item for shard in shards for item in look_at_shard(shard, config)]
+        alone, graph = [], []
+        for _ in range(rounds):
+            alone.append(asyncio.run(direct(config, windows)))
+            graph.append(through_graph(config, [parcel(shard) for shard in shards]))
+    yield "clips", len(windows)
+    yield "direct_clips_per_s", round(max(alone), 2)
+    yield "clips_per_s", round(max(speed for speed, _ in graph), 2)
+    yield "failed_clips", max(failed for _, failed in graph)
+    yield "vs_direct_vllm", round(max(speed for speed, _ in graph) / max(alone), 3)
+
+
+def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, Any]]:
+    """Replicas that only wait, on this machine's graph."""
+    import ray
+
+    from pipeline.flow.graph import answer_graph, running_ray
+
+    num_windows = int(replicas.windows_per_s * (seconds + 2 * replicas.latency_s))
+    config = replicas.config()
+    # Room for every replica; decoding is held to the cores that there really are.
+    decoders = max(1, (os.cpu_count() or 2) - 1)
+    config = config.model_copy(
+        update={"cluster": config.cluster.model_copy(update={"max_decode_tasks": decoders})}
+    )
+    ray.init(num_cpus=replicas.num // 2 + decoders + 1, include_dashboard=False)
+    with tempfile.TemporaryDirectory() as folder, running_ray(config, None):
+        notes = Path(folder) / "notes"
+        notes.mkdir()
+        shards = list(shards_of(Path(folder), num_windows, config))
+        cpu_s = time.process_time()
+        results = answer_graph(shards, config, open_engine=opener(replicas, notes))
+        num_answered = sum(1 for _ in results)
+        cpu_s = time.process_time() - cpu_s
+        yield "simulated_windows", num_answered
+        yield "simulated_windows_per_s", round(replicas.windows_per_s, 1)
+        yield f"busy_fraction_{replicas.num}_replicas", round(busy_fraction(notes, replicas), 4)
+        yield "graph_driver_cpu_ms_per_window", round(1000 * cpu_s / num_answered, 3)
+    ray.shutdown()
+
+
+def bench_driver(sizes: Iterable[int]) -> Iterator[tuple[str, Any]]:
+    """The driver's own work, each size in a process of its own."""
+    rows = []
+    for size in sizes:
+        command = [sys.executable, "-m", "tests.bench.driver_cost", str(size)]
+        done = subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    yield "driver", rows
+
+
+def main() -> None:
+    """Run the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="vllm,replicas,driver")
+    parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--replicas", type=int, default=64)
+    parser.add_argument("--slots", type=int, default=16, help="windows in flight per replica")
+    parser.add_argument("--latency", type=float, default=16.0, help="seconds per window")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for which all are busy")
+    parser.add_argument("--windows", default="10000,100000", help="sizes for the driver part")
+    asked = parser.parse_args()
+    # Ray's workers are niced by default; vLLM called directly is not.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    parts = {
+        "vllm": lambda: bench_vllm(asked.clips, asked.rounds),
+        "replicas": lambda: bench_replicas(
+            Replicas(num=asked.replicas, slots=asked.slots, latency_s=asked.latency), asked.seconds
+        ),
+        "driver": lambda: bench_driver(map(int, asked.windows.split(","))),
+    }
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 1)}
+    for part in asked.parts.split(","):
+        for name, figure in parts[part]():
+            figures[name] = figure
+            print(f"{name:32} {figure}", flush=True)  # noqa: T201
+    print(json.dumps(figures))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What the driver itself needs per window: booking, parsing, stitching and committing, without Ray.
+
+``python -m tests.bench.driver_cost NUM_WINDOWS``, one process per measurement; prints JSON. The
+graphs are replaced by generators that hand over what tasks would send; everything else is real.
+"""
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from pipeline import flow
+from pipeline.config import Config, load_config
+from pipeline.flow.parcel import ShardParcel
+from pipeline.records import Source, Video, WindowResult, make_id
+from pipeline.timebase import NS_PER_S, TimeRange
+from tests.made import a_video
+
+WINDOW_NS = 16 * NS_PER_S
+WINDOWS_PER_SHARD = 15
+WINDOWS_PER_VIDEO = 225
+"""An hour."""
+NUM_CAMERAS = 50
+PARCEL_BYTES = 1000 * WINDOWS_PER_SHARD
+_EVENT = {"label": "person_enters", "start": 1.0, "end": 7.5}
+_TEXT = "A person in a red jacket walks from the left door to the gate and stops there."
+ANSWER = json.dumps({"events": [{"text": _TEXT, **_EVENT}], "summary": _TEXT * 2})
+MARKERS = tuple(f"<{second}.2 seconds>" for second in range(16))
+
+
+class Archive:
+    """Hour-long videos, known by their number."""
+
+    def __init__(self, num_windows: int) -> None:
+        self.num_videos = -(-num_windows // WINDOWS_PER_VIDEO)
+        self._shards: dict[str, tuple[str, int]] = {}
+
+    def sources(self) -> list[Source]:
+        """One per video; the etag is its number."""
+        return [
+            Source(
+                uri=f"/archive/{number}.mp4", num_bytes=10**9, etag=str(number),
+                camera=f"cam{number % NUM_CAMERAS}", start_ns=None, clock="path",
+            )
+            for number in range(self.num_videos)
+        ]  # fmt: skip
+
+    def probe_graph(
+        self, sources: Sequence[Source], _config: Config
+    ) -> Iterator[tuple[Video, tuple[ShardParcel, ...]]]:
+        """Stands for ``graph.probe_graph``."""
+        for source in sources:
+            number = int(source.etag)
+            hour = number // NUM_CAMERAS
+            video = a_video(
+                video_id=make_id("v", number), uri=source.uri, camera=source.camera, clock="path",
+                start_ns=(1_700_000_000 + hour * 3600) * NS_PER_S,
+                footage=(TimeRange(0, WINDOWS_PER_VIDEO * WINDOW_NS),),
+            )  # fmt: skip
+            shards = []
+            for first in range(0, WINDOWS_PER_VIDEO, WINDOWS_PER_SHARD):
+                shard_id = make_id(video.video_id, first)
+                self._shards[shard_id] = (video.video_id, first)
+                shards.append(
+                    ShardParcel(
+                        shard_id=shard_id, planned_ns=WINDOWS_PER_SHARD * WINDOW_NS, cost_s=30.0,
+                        packed=os.urandom(PARCEL_BYTES),
+                    )
+                )  # fmt: skip
+            yield video, tuple(shards)
+
+    def answer_graph(self, shards: Sequence[ShardParcel], _config: Config) -> Iterator[Any]:
+        """Stands for ``graph.answer_graph``; like it, it keeps no shard on the driver."""
+        ids = [shard.shard_id for shard in shards]
+        return (result for shard_id in ids for result in self._results(shard_id))
+
+    def _results(self, shard_id: str) -> Iterator[WindowResult]:
+        video_id, first = self._shards.pop(shard_id)
+        for number in range(first, first + WINDOWS_PER_SHARD):
+            start_ns = number * WINDOW_NS
+            yield WindowResult(
+                window_id=make_id(video_id, number), shard_id=shard_id, video_id=video_id,
+                span=TimeRange(start_ns, start_ns + WINDOW_NS), status="analysed",
+                frame_pts=tuple(range(number * 16_000, (number + 1) * 16_000, 500)),
+                # New objects, as they come out of a pickle.
+                text=bytes(ANSWER, "ascii").decode(), finish_reason="stop",
+                markers=tuple(marker[:1] + marker[1:] for marker in MARKERS),
+                num_prompt_tokens=5900, num_output_tokens=140, decode_cpu_s=0.1, engine_s=0.3,
+            )  # fmt: skip
+
+
+def main(num_windows: int) -> dict[str, float]:
+    """CPU seconds and peak memory of a whole run of the driver."""
+    archive = Archive(num_windows)
+    config = load_config(Path(__file__).parents[2] / "configs" / "surveillance.yaml")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(flow, "probe_graph", archive.probe_graph),
+        mock.patch.object(flow, "answer_graph", archive.answer_graph),
+        mock.patch.object(flow, "running_ray", return_value=nullcontext()),
+    ):
+        began_s = time.process_time()
+        report = flow.index_archive(
+            archive.sources(), config, folder, on_progress=lambda _report: None
+        )
+        cpu_s = time.process_time() - began_s
+    windows = sum(report.windows.values())
+    return {
+        "windows": windows,
+        "videos": report.videos_done,
+        "cpu_s": round(cpu_s, 1),
+        "cpu_ms_per_window": round(1000 * cpu_s / windows, 3),
+        "max_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]))))  # noqa: T201

@@ -1,0 +1,71 @@
+"""A spent budget ends a run between whole shards; the same call goes on. The engine only waits."""
+
+from functools import partial
+from unittest import mock
+
+import pytest
+from deltalake import DeltaTable
+
+from pipeline import flow
+from pipeline.flow.graph import answer_graph
+from tests.bench.simulated import Replicas, opener
+from tests.videos import make_video, source_of
+
+pytestmark = pytest.mark.ray
+
+NUM_WINDOWS = 30
+REPLICAS = Replicas(num=1, slots=2, latency_s=0.01)
+
+
+def index_archive(video, index, notes, **budget):
+    config = REPLICAS.config()
+    config = config.model_copy(
+        update={
+            "budget": config.budget.model_copy(update=budget),
+            "plan": config.plan.model_copy(update={"shard_cost_s": 0.001}),
+            "commit": config.commit.model_copy(update={"shards": 1}),
+        }
+    )
+    simulated = partial(answer_graph, open_engine=opener(REPLICAS, notes))
+    with mock.patch.object(flow, "answer_graph", simulated):
+        return flow.index_archive(
+            [source_of(video)], config, str(index), on_progress=lambda _report: None
+        )
+
+
+@pytest.fixture(scope="module")
+def running_ray():
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False)
+    yield
+    ray.shutdown()
+
+
+@pytest.mark.usefixtures("running_ray")
+def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(tmp_path):
+    video = make_video(
+        tmp_path / "v.mp4",
+        num_frames=2 * NUM_WINDOWS,
+        rate=1,
+        width=64,
+        height=64,
+        bframes=0,
+        gop=4,
+    )
+    index, notes = tmp_path / "index", tmp_path / "notes"
+    notes.mkdir()
+    # A simulated prompt has one token.
+    first = index_archive(video, index, notes, max_tokens=5)
+    assert "budget.max_tokens=5 is spent" in first.stopped
+    assert 5 <= first.num_prompt_tokens < NUM_WINDOWS
+    assert first.videos_done == 0
+    kept = DeltaTable(str(index / "windows")).to_pyarrow_table().num_rows
+    assert 0 < kept < NUM_WINDOWS
+
+    rest = index_archive(video, index, notes)
+    assert (rest.stopped, rest.videos_done) == ("", 1)
+    # What was whole is not paid for again.
+    assert sum(rest.windows.values()) == NUM_WINDOWS - kept
+    again = index_archive(video, index, notes, max_tokens=5)
+    assert (again.stopped, again.videos_skipped) == ("", 1)
