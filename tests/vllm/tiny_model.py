@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedTokenizerFast,
     Qwen2VLImageProcessor,
@@ -22,9 +22,9 @@ SPECIAL = (
     "<|vision_pad|>",
     "<|image_pad|>",
     "<|video_pad|>",
-    "<think>",
-    "</think>",
 )
+# As in Qwen's own tokenizers these are single tokens, yet not special: they stay in the text.
+THOUGHT = ("<think>", "</think>")
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}<|im_start|>{{ message.role + '\n' }}"
     "{%- if message.content is string -%}{{ message.content }}"
@@ -39,10 +39,11 @@ CHAT_TEMPLATE = (
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
     """One token per byte, and Qwen's special tokens."""
-    names = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    names = [*SPECIAL, *THOUGHT, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE(vocab={name: i for i, name in enumerate(names)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in THOUGHT])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",  # noqa: S106
