@@ -54,6 +54,9 @@ def query(
         str | None, typer.Option("--text", help="Substring, in any language and case.")
     ] = None,
     video: VideoOption = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="chapter, video or day of summaries.")
+    ] = None,
     min_confidence: Annotated[
         float | None, typer.Option("--min-confidence", help="Leaves out rows without one.")
     ] = None,
@@ -65,7 +68,7 @@ def query(
     limit: LimitOption = None,
     sql: Annotated[
         str | None,
-        typer.Option("--sql", help="One SELECT over events, segments, windows and videos."),
+        typer.Option("--sql", help="One SELECT over events, segments, windows, videos, summaries."),
     ] = None,
     form: FormatOption = "table",
 ) -> None:
@@ -76,6 +79,7 @@ def query(
         "label": label,
         "text": text,
         "video": video,
+        "level": level,
         "min_confidence": min_confidence,
         "min_duration_s": min_duration,
         "max_duration_s": max_duration,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pipeline import asking, upkeep
+from pipeline.asking import CameraOption, FromOption, IndexOption, ToOption
 from pipeline.errors import (
     EXIT_BUDGET,
     EXIT_ENGINE,
@@ -26,6 +27,7 @@ from pipeline.errors import (
     TimereelError,
 )
 from pipeline.export.formats import to_json
+from pipeline.records import SummaryLevel
 
 app = typer.Typer(
     name="timereel",
@@ -45,6 +47,9 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Also what was erased from the index.")
@@ -61,9 +66,7 @@ def index(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    address: Annotated[
-        str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
-    ] = None,
+    address: AddressOption = None,
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
@@ -119,6 +122,51 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
         f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
         f"{windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
+    )
+
+
+@app.command()
+def summarize(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    level: Annotated[SummaryLevel, typer.Option("--level", help="Up to which level.")] = "day",
+    task: Annotated[str | None, typer.Option("--task", help="Only this task.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML run configuration; without it: that of the index."),
+    ] = None,
+    overrides: SetOption = None,
+    address: AddressOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Tell chapters, videos and days from what is indexed; nothing is decoded again."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow.summaries import stored_configs, summarize_index  # noqa: PLC0415
+
+    given = tuple(overrides or ())
+    runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
+    for settings in runs:
+        try:
+            report = summarize_index(
+                index_uri, settings, level=level, start=start, end=end, camera=camera,
+                address=address,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            typer.echo("interrupted: run the same command again to go on", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        for reason, times in report.errors.items():
+            typer.echo(f"{times} counted and quoted instead: {reason}", err=True)
+        figures = {"task": settings.task.name, **report.to_json()}
+        typer.echo(json.dumps(figures) if as_json else _told(figures))
+
+
+def _told(figures: dict[str, Any]) -> str:
+    counts = ", ".join(f"{n} {level}s" for level, n in figures["summaries"].items())
+    return (
+        f"{figures['task']}: {counts}; {figures['extractive']} of them counted and quoted, not "
+        f"written by a model; {figures['days']['skipped']} days had nothing new"
     )
 
 

@@ -30,6 +30,8 @@ from pipeline.weights import weights_id
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
+# Raise when chapters or the checks of a summary change.
+SUMMARIES_VERSION = 1
 
 
 class _Section(BaseModel):
@@ -252,6 +254,7 @@ _NOT_WHAT_A_ROW_SAYS = (
     "index",
     "sources",
     "clock",
+    "summaries",
     "commit",
     "budget",
     "cluster",
@@ -290,6 +293,24 @@ class StitchConfig(_Section):
 
     max_gap_s: float = Field(default=2.0, ge=0)
     """Same label and fields, no further apart: one event."""
+
+
+class SummariesConfig(_Section):
+    """How chapters, videos and days are told; changing it never does a video again."""
+
+    level: Literal["chapter", "video", "day"] | None = None
+    """Written at the end of each run, up to this; None leaves it to ``timereel summarize``."""
+    instructions: str = ""
+    """Added to the question: a language, or what matters to the readers."""
+    max_sentences: int = Field(default=6, gt=0, le=50)
+    """Of one text."""
+    max_prompt_tokens: int = Field(default=8192, gt=0)
+    """Of one call; longer logs are told in parts first. The model's context bounds it, too."""
+    max_output_tokens: int = Field(default=1536, gt=0)
+    min_chapter_s: float = Field(default=60.0, ge=0)
+    max_chapter_s: float = Field(default=900.0, gt=0)
+    gap_s: float = Field(default=300.0, gt=0)
+    """So long a time without anything to tell ends a chapter."""
 
 
 class CommitConfig(_Section):
@@ -350,6 +371,7 @@ class Config(_Section):
     gate: GateConfig = GateConfig()
     engine: EngineConfig = SignalsEngineConfig()
     stitch: StitchConfig = StitchConfig()
+    summaries: SummariesConfig = SummariesConfig()
     commit: CommitConfig = CommitConfig()
     budget: BudgetConfig = BudgetConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -397,16 +419,29 @@ class Config(_Section):
         A model folder counts by what it holds, wherever it lies. Content, camera and corrected
         clock are in ``video_id``: setting one clock does not send all cameras back to the model.
         """
-        kept = self.model_dump(mode="json", exclude=set(_NOT_WHAT_A_ROW_SAYS))
+        kept = self.model_dump(mode="json", exclude={*_NOT_WHAT_A_ROW_SAYS, "engine"})
         for limit in _LIMITS:
             kept["decode"].pop(limit)
+        return _digest([ALGORITHM_VERSION, kept | {"engine": self._answering()}])
+
+    @property
+    def summaries_fingerprint(self) -> str:
+        """Names everything but the inputs that decides what a summary says."""
+        # Without a model nothing of the engine matters: events are counted, captions quoted.
+        engine = None if self.engine.kind == "signals" else self._answering()
+        kept = self.summaries.model_dump(mode="json", exclude={"level"})
+        return _digest([SUMMARIES_VERSION, kept, engine])
+
+    def _answering(self) -> dict[str, Any]:
+        """What of the engine decides an answer; a model folder counts by what it holds."""
+        kept = self.engine.model_dump(mode="json")
         for key in _NOT_THE_ANSWER:
-            kept["engine"].pop(key, None)
+            kept.pop(key, None)
         if isinstance(self.engine, VllmEngineConfig):
             for key in ("model", "weights"):
-                if where := kept["engine"][key]:
-                    kept["engine"][key] = weights_id(where) or where
-        return _digest([ALGORITHM_VERSION, kept])
+                if where := kept[key]:
+                    kept[key] = weights_id(where) or where
+        return kept
 
     def to_json(self) -> str:
         """The resolved tree, as it is stored with the run."""
@@ -436,6 +471,21 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
         return Config.model_validate(resolved(tree))
     except ValidationError as exc:
         raise ConfigError(_explain(path, exc)) from exc
+
+
+def stored_config(text: str, overrides: tuple[str, ...] = ()) -> Config:
+    """The tree that ``Config.to_json`` wrote, with overrides.
+
+    Raises:
+        ConfigError: names each wrong key with its value.
+    """
+    tree = json.loads(text)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as exc:
+        raise ConfigError(_explain(Path("the stored config"), exc)) from exc
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

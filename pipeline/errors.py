@@ -8,6 +8,7 @@ TimereelError
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   WindowError        one window cannot be answered: it becomes a failed row
+  SummaryError       one summary cannot be written by the model: it is counted and quoted instead
 
 A bug is any other exception; nothing catches those.
 """
@@ -64,5 +65,11 @@ class SourceError(TimereelError):
 
 class WindowError(TimereelError):
     """One window has no valid answer; the message becomes its ``error``."""
+
+    exit_code = EXIT_SOME_FAILED
+
+
+class SummaryError(TimereelError):
+    """A model has not written a summary that holds; an extractive one takes its place."""
 
     exit_code = EXIT_SOME_FAILED

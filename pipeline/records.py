@@ -347,3 +347,48 @@ class Segment:
     media: TimeRange
     text: str
     window_ids: tuple[str, ...] = field(default=())
+
+
+SummaryLevel = Literal["chapter", "video", "day"]
+SUMMARY_LEVELS: tuple[SummaryLevel, ...] = ("chapter", "video", "day")
+SummaryMethod = Literal["model", "extractive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One timestamped text: what a summary is made from, and each sentence of it; UTC."""
+
+    span: TimeRange
+    text: str
+    sources: tuple[str, ...]
+    """Ids of the segments and events that say so."""
+    label: str = ""
+    """Of an event; "" for a caption or a sentence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What happened in a chapter, a video, or a camera's day (UTC date); UTC."""
+
+    summary_id: str
+    level: SummaryLevel
+    camera: str
+    video_id: str
+    """"" for a day."""
+    uri: str
+    span: TimeRange
+    title: str
+    sentences: tuple[Line, ...]
+    method: SummaryMethod
+    """``extractive``: counted and quoted, without a model."""
+    error: str
+    """Why a model that was asked did not write it; "" if it did, or was not asked."""
+    inputs_id: str
+    """Names everything it was made from: equal while nothing needs to be done again."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+    @property
+    def text(self) -> str:
+        """The sentences, one after the other."""
+        return " ".join(sentence.text for sentence in self.sentences)

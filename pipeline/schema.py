@@ -10,8 +10,8 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-TableName = Literal["videos", "windows", "events", "segments", "vectors"]
-AskedTable = Literal["videos", "windows", "events", "segments"]
+TableName = Literal["videos", "windows", "events", "segments", "vectors", "summaries"]
+AskedTable = Literal["videos", "windows", "events", "segments", "summaries"]
 """Those that a person asks for rows."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -194,10 +194,44 @@ VECTORS = pa.schema(
     ]
 )
 
+SENTENCE = pa.struct(
+    [
+        ("start", _TIME),
+        ("end", _TIME),
+        ("text", pa.string()),
+        # Ids of the segments and events that it rests on.
+        ("sources", pa.list_(pa.string())),
+    ]
+)
+
+SUMMARIES = pa.schema(
+    [
+        *_RANGE,
+        # chapter, video, or day: a camera's UTC date, which has no video_id and no uri.
+        _required("level", pa.string()),
+        _required("video_id", pa.string()),
+        _required("uri", pa.string()),
+        pa.field("media_start", pa.float64()),
+        pa.field("media_end", pa.float64()),
+        _required("summary_id", pa.string()),
+        _required("title", pa.string()),
+        _required("text", pa.string()),
+        _required("sentences", pa.list_(SENTENCE)),
+        # model, or extractive: counted and quoted. `error` says why a model did not write it.
+        _required("method", pa.string()),
+        _required("error", pa.string()),
+        _required("num_prompt_tokens", pa.int32()),
+        _required("num_output_tokens", pa.int32()),
+        _required("inputs_id", pa.string()),
+        *_MAKER,
+    ]
+)
+
 TABLES: dict[TableName, pa.Schema] = {
     "videos": VIDEOS,
     "windows": WINDOWS,
     "events": EVENTS,
     "segments": SEGMENTS,
     "vectors": VECTORS,
+    "summaries": SUMMARIES,
 }

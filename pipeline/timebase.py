@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -126,6 +126,13 @@ def datetime_to_ns(at: datetime) -> int:
     """Aware datetime to nanoseconds since the epoch, without passing through a float."""
     delta = at - EPOCH
     return ((delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds) * NS_PER_US
+
+
+def days_between(start: datetime, end: datetime) -> list[date]:
+    """UTC dates that share an instant with ``[start, end)``."""
+    first = start.astimezone(UTC).date()
+    last = (end.astimezone(UTC) - timedelta(microseconds=1)).date()
+    return [first + timedelta(days=i) for i in range((last - first).days + 1)]
 
 
 def fps_fraction(fps: float) -> Fraction:

@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.config import Config, OpenAIEngineConfig, VllmEngineConfig
 from pipeline.errors import ConfigError
@@ -37,6 +37,27 @@ class ModelEngine(Protocol):
         ...
 
 
+class TextEngine(Protocol):
+    """Answers messages without pictures, many at once: what writes summaries."""
+
+    @property
+    def context(self) -> int:
+        """Tokens of prompt and answer together."""
+        ...
+
+    def num_tokens(self, text: str) -> int:
+        """How many tokens the model needs for ``text``; an upper bound will do."""
+        ...
+
+    async def ask(self, messages: list[dict[str, Any]], schema: str) -> Completion:
+        """Answer in JSON of ``schema`` (text).
+
+        Raises:
+            SummaryError: there is no answer.
+        """
+        ...
+
+
 def open_model(config: Config) -> ModelEngine:
     """The configured model, ready to answer.
 
@@ -55,3 +76,22 @@ def open_model(config: Config) -> ModelEngine:
             return OpenAIEngine(openai, task=config.task, frame=config.frame, plan=config.plan)
         case _:
             raise ConfigError(f"engine.kind={config.engine.kind}: is no model")
+
+
+def open_text_model(config: Config) -> TextEngine:
+    """The configured model, for words alone.
+
+    Raises:
+        ConfigError: the configured engine writes no summaries.
+        EngineStartError: it cannot be loaded or reached.
+    """
+    match config.engine:
+        case VllmEngineConfig() as vllm:
+            from pipeline.engine.vllm_text import VllmTextEngine  # noqa: PLC0415 - as above
+
+            return VllmTextEngine(vllm, max_output_tokens=config.summaries.max_output_tokens)
+        case _:
+            raise ConfigError(
+                f"engine.kind={config.engine.kind}: writes no summaries; take vllm, or signals to "
+                "count and quote"
+            )

@@ -26,7 +26,7 @@ from pipeline.task import Task
 
 _MIN_BATCHED_TOKENS = 8192
 _MAX_RENDERERS = 4
-_END_OF_THOUGHT = "</think>"
+END_OF_THOUGHT = "</think>"
 _MAX_CAUSE_CHARS = 400
 
 
@@ -91,7 +91,7 @@ class VllmEngine:
         self._task = task
         self._slots = asyncio.Semaphore(config.max_concurrency)
         self._request_numbers = itertools.count()
-        self._llm = _load(config, engine_args(config, frame, plan))
+        self._llm = load(config, engine_args(config, frame, plan))
         self._tokenizer = self._llm.get_tokenizer()
         video_token = getattr(self._llm.model_config.hf_config, "video_token_id", None)
         if video_token is None:
@@ -148,13 +148,13 @@ class VllmEngine:
         except EngineDeadError as exc:
             raise EngineDiedError("vLLM's engine process died; its log says why") from exc
         except (VLLMClientError, EngineGenerateError, ValueError) as exc:
-            raise WindowError(f"vLLM refused the window: {_root_cause(exc)}") from exc
+            raise WindowError(f"vLLM refused the window: {root_cause(exc)}") from exc
         if output is None or not output.outputs:
             raise WindowError("vLLM gave no answer")
         answer = output.outputs[0]
         text = answer.text
         if self._config.thinking:
-            text = text.rpartition(_END_OF_THOUGHT)[2].strip()
+            text = text.rpartition(END_OF_THOUGHT)[2].strip()
         return Completion(
             text=text,
             finish_reason=answer.finish_reason or "",
@@ -196,7 +196,7 @@ def _tokens(answer: Any) -> list[Token]:  # noqa: ANN401 - vLLM's type
     return [(one.decoded_token or "", one.logprob) for one in chosen]
 
 
-def _root_cause(exc: BaseException) -> str:
+def root_cause(exc: BaseException) -> str:
     """What went wrong first, in one short line: vLLM's outer errors print whole pictures."""
     while exc.__cause__ is not None:
         exc = exc.__cause__
@@ -230,7 +230,12 @@ def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN4
     )
 
 
-def _load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM's type
+def load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM's type
+    """A running vLLM.
+
+    Raises:
+        EngineStartError: the model or vLLM cannot be loaded.
+    """
     where = config.weights or config.model
     if (Path(where).is_absolute() or where.startswith(".")) and not Path(where).is_dir():
         raise EngineStartError(

@@ -27,6 +27,8 @@ def document(rows: Sequence[Row]) -> str:
     """
     if rows and (missing := [name for name in _NEEDED if name not in rows[0]]):
         raise ConfigError(f"webvtt: these rows have no {', '.join(missing)}; take another format")
+    if any(row["media_start"] is None for row in rows):
+        raise ConfigError("webvtt: a day has no time in a file; ask for --level chapter or video")
     blocks = ["WEBVTT"]
     if rows:
         uri = _shared_uri(rows)
@@ -59,7 +61,8 @@ def _times_ms(row: Row, uri: str) -> tuple[int, int]:
 
 
 def _cue(start_ms: int, end_ms: int, row: Row) -> str:
-    said = ": ".join(str(row[name]) for name in _SAID if row.get(name))
+    # A chapter is named by its title alone: players list chapters by their cues.
+    said = row.get("title") or ": ".join(str(row[name]) for name in _SAID if row.get(name))
     # A blank line ends a cue, and "-->" may not stand in one: ">" is escaped.
     lines = [line.strip() for line in said.translate(_ESCAPED).splitlines() if line.strip()]
     return "\n".join([f"{_clock(start_ms)} --> {_clock(end_ms)}", *(lines or ["-"])])

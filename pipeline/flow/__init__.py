@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import structlog
 
 from pipeline.config import Config
+from pipeline.flow.days import untold_days
 from pipeline.flow.finish import finish_videos
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
@@ -22,6 +23,7 @@ from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.report import OnProgress, Report
 from pipeline.flow.stages import Failure, leave_out
+from pipeline.flow.summaries import summarize_days
 from pipeline.index import (
     Writer,
     cut_ids,
@@ -88,6 +90,11 @@ def index_archive(
                     break
                 run.index_batch(todo[start:])
             run.interruption.check()
+    if level := config.summaries.level:
+        # Also if nothing was left to index: the run before may have ended in between.
+        keys = untold_days(run.index.open(), config, level, {source.uri for source in sources})
+        told = summarize_days(index_uri, config, keys, level=level, address=address)
+        run.report.summaries = told.to_json()
     return run.report
 
 

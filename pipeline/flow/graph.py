@@ -1,4 +1,4 @@
-"""The two Ray Data graphs; every Ray argument of the project stands on this screen.
+"""The Ray Data graphs; every Ray argument of the project stands on this screen.
 
 Rows carry one pickled record each. Pixels cross the object store only between decode tasks and
 the model's actors, window by window; an embedded engine runs where the frames are decoded.
@@ -6,31 +6,48 @@ the model's actors, window by window; an embedded engine runs where the frames a
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from datetime import date
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import ray
 import ray.data
 
 from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
-from pipeline.engine import open_model
+from pipeline.engine import TextEngine, open_model, open_text_model
 from pipeline.engine.signals import SignalsEngine
-from pipeline.errors import EngineStartError
+from pipeline.errors import ConfigError, EngineStartError
 from pipeline.flow.answer import decode_look
 from pipeline.flow.apart import look_apart, probe_apart
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.replica import OpenEngine, Replica
 from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
-from pipeline.records import Shard, Source, Video, Window, WindowPlan, WindowResult
+from pipeline.records import (
+    Shard,
+    Source,
+    Summary,
+    SummaryLevel,
+    Video,
+    Window,
+    WindowPlan,
+    WindowResult,
+)
+from pipeline.summarize import Scribe, SummaryDay, summarize_day
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
 BLOCK_BYTES = 16 * 1024 * 1024
 # Windows answered by one call of an actor; its rows come back together, so few.
 WINDOWS_PER_CALL = 4
+# Days of cameras that one replica tells at a time: their last, single calls overlap.
+DAYS_AT_ONCE = 4
+
+
+ToldDay: TypeAlias = tuple[tuple[str, date], list[Summary]]
+"""Camera and UTC date, and the summaries of that day."""
 
 
 @contextmanager
@@ -179,6 +196,53 @@ def _has_killed() -> bool:
     # Ray's own counter has no public name. Ray Data repeats a task whose worker has died.
     worker: Any = ray._private.worker.global_worker  # noqa: SLF001
     return bool(worker.core_worker.get_current_task_attempt_number())
+
+
+def summary_graph(
+    days: Sequence[SummaryDay],
+    config: Config,
+    level: SummaryLevel,
+    open_engine: Callable[[Config], TextEngine] = open_text_model,
+) -> Iterator[ToldDay]:
+    """Summaries of each day of a camera, as they come, in any order."""
+    engine = config.engine
+    assert not isinstance(engine, SignalsEngineConfig)  # noqa: S101 - without a model nothing needs Ray
+    ds = _dataset([pack(day) for day in days]).map_batches(
+        _ScribeActor,
+        fn_constructor_args=(config, level, open_engine),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=config.cluster.decode_cpus / 2,
+        num_gpus=engine.num_gpus or None,
+        compute=ray.data.ActorPoolStrategy(
+            size=min(engine.replicas, len(days)),
+            max_tasks_in_flight_per_actor=2 * DAYS_AT_ONCE,
+            max_concurrent_calls_per_actor=DAYS_AT_ONCE,
+        ),
+    )
+    return _results(ds)
+
+
+class _ScribeActor:
+    """Holds one replica of the model; tells several days at once."""
+
+    def __init__(
+        self, config: Config, level: SummaryLevel, open_engine: Callable[[Config], TextEngine]
+    ) -> None:
+        engine = open_engine(config)
+        self._config = config
+        self._level: SummaryLevel = level
+        try:
+            self._scribe = Scribe.within(
+                engine.context, config.summaries, engine.ask, engine.num_tokens
+            )
+        except ConfigError as exc:
+            raise EngineStartError(str(exc)) from exc
+
+    async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
+        for day in _records(batch):
+            told = await summarize_day(day, self._config.summaries, self._scribe, level=self._level)
+            yield _table([pack(((day.camera, day.date), told))])
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:

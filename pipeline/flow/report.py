@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.config import BudgetConfig
 from pipeline.flow.ledger import WholeVideo
@@ -36,6 +37,8 @@ class Report:
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     decode_cpu_s: float = 0.0
+    summaries: dict[str, Any] | None = None
+    """Counts of what was told at the end, if the run was asked to."""
     engine_s: float = 0.0
     """Seconds in which replicas had work, over all of them."""
     num_gpus: float = 0.0
@@ -111,6 +114,7 @@ class Report:
             "windows": dict(self.windows),
             "events": self.num_events,
             "segments": self.num_segments,
+            **({"summaries": self.summaries} if self.summaries else {}),
             "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
             "wall_s": round(self.wall_s, 3),
             "decode_cpu_s": round(self.decode_cpu_s, 3),

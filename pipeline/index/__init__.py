@@ -12,7 +12,14 @@ from pipeline.index.erase import forget as forget_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
-from pipeline.index.state import cut_ids, erased_ranges, erased_videos, events_near, footage_near
+from pipeline.index.state import (
+    cut_ids,
+    erased_ranges,
+    erased_videos,
+    events_near,
+    footage_near,
+    rows_near,
+)
 
 __all__ = [
     "Asked",
@@ -27,4 +34,5 @@ __all__ = [
     "forget_erased",
     "open",
     "open_index",
+    "rows_near",
 ]

@@ -8,12 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.index import state
-from pipeline.index.filters import Where, days_between
+from pipeline.index.filters import Where
 from pipeline.index.query import Index
 from pipeline.index.replace import among, both, equal, on_dates, replace
 from pipeline.index.store import Store
 from pipeline.index.strict import conform
 from pipeline.schema import EVENTS, SEGMENTS, WINDOWS
+from pipeline.timebase import days_between
 
 # A predicate names at most this many ids; more go into further commits.
 _IDS_PER_COMMIT = 1000
@@ -104,6 +105,26 @@ class Writer:
             mine = _in("video_id", video_ids)
             self._finish(part, events.filter(mine), segments.filter(mine))
 
+    def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
+        """Put chapters, videos and days in place of what the index has of them.
+
+        Args:
+            rows: of one task; of a video every chapter, or none.
+            dates: of the videos; a chapter that is no longer there may have begun on any of them.
+        """
+        self.store.create_table("summaries")
+        rows = conform("summaries", rows)
+        for level, of_level in _groups(rows, "level"):
+            key = "video_id" if level == "chapter" else "summary_id"
+            for ids, part in _chunks(of_level, key):
+                predicate = both(
+                    on_dates({*dates, *part["date"].to_pylist()}),
+                    equal("task", part["task"][0].as_py()),
+                    equal("level", level),
+                    among(key, ids),
+                )
+                replace(self.store, "summaries", part, predicate)
+
     def finished(self, task: str, fingerprint: str | None = None) -> pa.Table:
         """See ``state.finished``."""
         return state.finished(self.index, task, fingerprint)
@@ -134,6 +155,7 @@ class Writer:
         replace(self.store, "events", events, both(on, of_videos))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, both(on, of_videos))
+        self._forget_summaries(task, video_ids, _ids(videos, "camera"), dates)
         for fingerprint, rows in _groups(stale, "fingerprint"):
             predicate = both(
                 on_dates(rows["date"].to_pylist()),
@@ -144,6 +166,18 @@ class Writer:
             replace(self.store, "windows", rows.slice(0, 0), predicate)
         on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
         replace(self.store, "videos", videos, both(on, of_videos))
+
+    def _forget_summaries(
+        self, task: str, video_ids: set[str], cameras: set[str], dates: set[date]
+    ) -> None:
+        """What was told about these videos, and about their cameras' days, is no longer so."""
+        where = Where().add("task = ?", task).add(on_dates(dates))
+        days = both("level = 'day'", among("camera", cameras))
+        where.add(f"({among('video_id', video_ids)} OR {days})")
+        told = self.index.select("summaries", where, columns=["summary_id", "date"])
+        for ids, rows in _chunks(told, "summary_id"):
+            predicate = both(on_dates(rows["date"].to_pylist()), among("summary_id", ids))
+            replace(self.store, "summaries", rows.slice(0, 0), predicate)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
         """Rows of the same videos, or of what the uris of those that succeeded held then."""

@@ -25,14 +25,13 @@ from pipeline.index.filters import (
     When,
     Where,
     as_list,
-    days_between,
 )
 from pipeline.index.query import Index
 from pipeline.index.replace import among, both, on_dates, replace
 from pipeline.index.store import Store
 from pipeline.index.strict import ID_COLUMN, conform
 from pipeline.schema import TABLES, VIDEOS, WINDOWS, TableName
-from pipeline.timebase import NS_PER_US, datetime_to_ns
+from pipeline.timebase import NS_PER_US, datetime_to_ns, days_between
 
 Row = dict[str, Any]
 

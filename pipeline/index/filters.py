@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from pipeline.errors import ConfigError
@@ -131,10 +131,3 @@ def as_list(names: Names) -> list[str]:
     if names is None:
         return []
     return [names] if isinstance(names, str) else list(names)
-
-
-def days_between(start: datetime, end: datetime) -> list[date]:
-    """UTC dates that share an instant with ``[start, end)``."""
-    first = start.astimezone(UTC).date()
-    last = (end.astimezone(UTC) - timedelta(microseconds=1)).date()
-    return [first + timedelta(days=i) for i in range((last - first).days + 1)]

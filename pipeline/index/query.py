@@ -48,6 +48,10 @@ class Index:
         """Timestamped texts; ``text`` is looked for in them."""
         return self.rows("segments", start, end, **asked)
 
+    def summaries(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
+        """Chapters, videos and days as texts; ``text`` is looked for in them."""
+        return self.rows("summaries", start, end, **asked)
+
     def windows(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
         """What was looked at, with the receipts; ``text`` is looked for in the completion."""
         return self.rows("windows", start, end, **asked)
@@ -141,7 +145,7 @@ class Index:
         return self._files(table, Span.parse(start, end), Cameras.parse(camera))
 
     def sql(self, query: str, *, timeout_s: float = lockdown.TIMEOUT_S) -> pa.Table:
-        """The result of one SELECT over the views events, segments, windows and videos.
+        """The result of one SELECT over the views events, segments, windows, videos, summaries.
 
         Raises:
             ConfigError: anything but a SELECT, an error in it, a reach for anything else, or no

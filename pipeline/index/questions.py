@@ -15,6 +15,7 @@ Order = Literal["time", "confidence", "duration"]
 _TEXT: dict[TableName, str] = {
     "events": "text",
     "segments": "text",
+    "summaries": "text",
     "windows": "completion",
     "videos": "uri",
     "vectors": "embedder",
@@ -33,6 +34,8 @@ class Asked(TypedDict, total=False):
     video: str | None
     """Id or uri of a video, or the end of its uri; an event may run through several."""
     task: Names
+    level: Names
+    """Of segments and summaries: how much time one text stands for."""
     min_confidence: float | None
     """Rows without a confidence are left out then."""
     min_duration_s: float | None
@@ -54,6 +57,9 @@ def conditions(table: TableName, asked: Asked) -> Where:
     if (label := asked.get("label")) is not None:
         _must_have(table, "label")
         where.among("label", as_list(label))
+    if (level := asked.get("level")) is not None:
+        _must_have(table, "level")
+        where.among("level", as_list(level))
     if (task := asked.get("task")) is not None:
         where.among("task", as_list(task))
     if text := asked.get("text"):
@@ -100,7 +106,8 @@ def _us(seconds: float) -> int:
 
 def _must_have(table: TableName, column: str) -> None:
     if column not in TABLES[table].names:
-        raise ConfigError(f"{table} have no {column}; events have one")
+        having = " and ".join(name for name in TABLES if column in TABLES[name].names)
+        raise ConfigError(f"{table} have no {column}; {having} have one")
 
 
 def _of_video(table: TableName, where: Where, video: str) -> None:

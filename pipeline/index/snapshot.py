@@ -43,6 +43,9 @@ class Snapshot:
         ]
 
 
+_NOTHING = Snapshot([], np.empty(0, np.int64), np.empty(0, np.int64), [], [])
+
+
 def _meets(held: tuple[str | None, str | None], first: str, last: str) -> bool:
     low, high = held
     return (low is None or low <= last) and (high is None or high >= first)
@@ -59,6 +62,8 @@ class TableReader:
 
     def latest(self) -> Snapshot:
         """The table as it is now; one whole generation of it, whatever is being written."""
+        if self._name == "summaries" and self._handle is None and not self._store.holds(self._name):
+            return _NOTHING
         handle = self._refreshed()
         if self._seen is None or self._seen[0] != handle.version():
             self._seen = handle.version(), _read(self._store.table_uri(self._name), handle)

@@ -85,6 +85,15 @@ def footage_near(
     )
 
 
+def rows_near(
+    index: Index, table: TableName, camera: str, start: datetime, end: datetime, *, task: str
+) -> pa.Table:
+    """Rows of exactly this camera and task that share an instant with ``[start, end)``."""
+    return index.select(
+        table, _of_task(task), span=Span.parse(start, end), cameras=Cameras(exact=(camera,))
+    )
+
+
 def _of_task(task: str) -> Where:
     return Where().add("task = ?", task)
 

@@ -1,4 +1,4 @@
-"""Where an index is: its folder, its storage options, and its four Delta tables."""
+"""Where an index is: its folder, its storage options, and its Delta tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,13 +67,7 @@ class Store:
 
     def tables(self) -> tuple[TableName, ...]:
         """The tables that are here; an index that is older than a table lacks it."""
-        return tuple(
-            name
-            for name in TABLES
-            if DeltaTable.is_deltatable(
-                self.table_uri(name), storage_options=dict(self.storage_options)
-            )
-        )
+        return tuple(filter(self.holds, TABLES))
 
     def filesystem(self) -> "AbstractFileSystem":
         """The files of the index, for what the table library has no call for.
@@ -118,9 +112,13 @@ class Store:
         return table
 
     def exists(self) -> bool:
-        """Whether an index is here. ``videos`` is created last, so it speaks for all four."""
+        """Whether an index is here. ``videos`` is created last, so it speaks for all."""
+        return self.holds("videos")
+
+    def holds(self, name: TableName) -> bool:
+        """Whether the table is here."""
         return DeltaTable.is_deltatable(
-            self.table_uri("videos"), storage_options=dict(self.storage_options)
+            self.table_uri(name), storage_options=dict(self.storage_options)
         )
 
     def create(self) -> None:

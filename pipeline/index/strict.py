@@ -11,6 +11,7 @@ ID_COLUMN: dict[TableName, str] = {
     "events": "event_id",
     "segments": "segment_id",
     "vectors": "vector_id",
+    "summaries": "summary_id",
 }
 
 

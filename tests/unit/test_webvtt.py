@@ -61,3 +61,10 @@ def test_rows_without_a_time_in_a_file_are_refused():
 
 def test_no_rows_are_a_document_too():
     assert document([]) == "WEBVTT\n"
+
+
+def test_a_chapter_is_named_by_its_title_and_a_day_is_no_cue():
+    [cue] = parsed(row(0, 900, "All of what happens.", title="Budget & plans"))
+    assert cue.raw_text == "Budget &amp; plans"
+    with pytest.raises(ConfigError, match="--level chapter"):
+        document([row(None, None, "A day.", uri="")])

@@ -1,4 +1,4 @@
-"""summarize: window captions become timestamped segments of a window and of the whole video."""
+"""Window captions become timestamped segments of a window and of the whole video."""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,0 +1,190 @@
+"""summarize, for whole cameras' days: read the index, tell what is new, commit. Nothing is decoded.
+
+A day is told again if anything it rests on has changed, or what tells it has; of its videos only
+those that changed. Killed at any point, the same call does what is missing.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.config import Config, SignalsEngineConfig, stored_config
+from pipeline.errors import ConfigError
+from pipeline.flow.days import DayKey, day_to_tell, days_with_videos
+from pipeline.flow.graph import ToldDay, running_ray, summary_graph
+from pipeline.flow.interrupt import Interruption
+from pipeline.index import Writer, open_index
+from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
+from pipeline.rows import Maker, summaries_table
+from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
+from pipeline.timebase import days_between, ns_to_datetime
+
+
+@dataclass(slots=True)
+class SummaryReport:
+    """Counts of one call."""
+
+    days: int = 0
+    days_skipped: int = 0
+    written: dict[SummaryLevel, int] = field(
+        default_factory=lambda: dict.fromkeys(SUMMARY_LEVELS, 0)
+    )
+    extractive: int = 0
+    """Of those written."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Why a model that was asked did not write one, and how often."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+
+    def book(self, written: Sequence[Summary]) -> None:
+        """Count what is new."""
+        self.days += 1
+        for summary in written:
+            self.written[summary.level] += 1
+            self.extractive += summary.method == "extractive"
+            self.num_prompt_tokens += summary.num_prompt_tokens
+            self.num_output_tokens += summary.num_output_tokens
+            if summary.error:
+                self.errors[summary.error] = self.errors.get(summary.error, 0) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``timereel summarize --json`` prints."""
+        return {
+            "days": {"done": self.days, "skipped": self.days_skipped},
+            "summaries": dict(self.written),
+            "extractive": self.extractive,
+            "errors": dict(self.errors),
+            "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
+        }
+
+
+def summarize_index(
+    index_uri: str,
+    config: Config,
+    *,
+    level: SummaryLevel = "day",
+    start: str | None = None,
+    end: str | None = None,
+    camera: Sequence[str] | None = None,
+    address: str | None = None,
+) -> SummaryReport:
+    """Tell every day of every camera that has a video of the task in ``[start, end)``.
+
+    Raises:
+        ConfigError: a wrong time, or no room for a log in the model's context.
+        EngineStartError: the engine cannot be started.
+        IndexFormatError: there is no index.
+    """
+    # Reading refuses what is no index; a writer would make one.
+    keys = days_with_videos(open_index(index_uri), config, start, end, camera)
+    return summarize_days(index_uri, config, keys, level=level, address=address)
+
+
+def summarize_days(
+    index_uri: str,
+    config: Config,
+    keys: Sequence[DayKey],
+    *,
+    level: SummaryLevel,
+    address: str | None = None,
+) -> SummaryReport:
+    """Tell these days, where they are not told as they are now; raises as ``summarize_index``."""
+    writer = Writer(index_uri)
+    run = _Run(config, writer, level)
+    for first in range(0, len(keys), config.commit.batch_videos):
+        batch = keys[first : first + config.commit.batch_videos]
+        days = [
+            day
+            for key in batch
+            if (day := day_to_tell(writer.open(), config, key, level)) is not None
+        ]
+        run.report.days_skipped += len(batch) - len(days)
+        run.tell(days, address)
+    return run.report
+
+
+def stored_configs(
+    index_uri: str, overrides: Sequence[str] = (), task: str | None = None
+) -> list[Config]:
+    """Per task, the configuration with which its latest video was indexed.
+
+    Raises:
+        ConfigError: nothing is indexed for the task.
+    """
+    videos = open_index(index_uri).videos(task=task, columns=("task", "config", "indexed_at"))
+    latest = {
+        row["task"]: row["config"]
+        for row in sorted(videos.to_pylist(), key=lambda row: row["indexed_at"])
+    }
+    if not latest:
+        asked = f" for the task {task!r}" if task else ""
+        raise ConfigError(f"{index_uri}: nothing is indexed{asked}; run timereel index first")
+    return [stored_config(text, tuple(overrides)) for _, text in sorted(latest.items())]
+
+
+class _Run:
+    """What the driver holds."""
+
+    def __init__(self, config: Config, writer: Writer, level: SummaryLevel) -> None:
+        self.config = config
+        self.writer = writer
+        self.level = level
+        self.report = SummaryReport()
+        self.uncommitted: list[tuple[SummaryDay, list[Summary]]] = []
+        self.committed_at_s = time.monotonic()
+
+    def tell(self, days: Sequence[SummaryDay], address: str | None) -> None:
+        """Tell the days, and commit them as they come."""
+        by_key = {(day.camera, day.date): day for day in days}
+        interruption = Interruption()
+        try:
+            if isinstance(self.config.engine, SignalsEngineConfig):
+                with interruption:
+                    self._book(by_key, interruption.each(self._without_a_model(days)))
+            elif days:
+                with running_ray(self.config, address), interruption:
+                    told = summary_graph(days, self.config, self.level)
+                    self._book(by_key, interruption.each(told))
+        finally:
+            self._commit()
+
+    def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[ToldDay]:
+        for day in days:
+            told = summarize_day(day, self.config.summaries, None, level=self.level)
+            yield (day.camera, day.date), asyncio.run(told)
+
+    def _book(self, days: Mapping[DayKey, SummaryDay], told: Iterator[ToldDay]) -> None:
+        for key, summaries in told:
+            held = {summary.summary_id for video in days[key].videos for summary in video.held}
+            fresh = [summary for summary in summaries if summary.summary_id not in held]
+            self.report.book(fresh)
+            self.uncommitted.append((days[key], fresh))
+            if time.monotonic() - self.committed_at_s >= self.config.commit.seconds:
+                self._commit()
+
+    def _commit(self) -> None:
+        if self.uncommitted:
+            videos = [video for day, _ in self.uncommitted for video in day.videos]
+            table = summaries_table(
+                (summary for _, fresh in self.uncommitted for summary in fresh),
+                {video.video_id: video.start_ns for video in videos},
+                Maker(
+                    task=self.config.task.name,
+                    model=self.config.model,
+                    prompt_id=PROMPT_ID,
+                    fingerprint=self.config.summaries_fingerprint,
+                    config="",
+                ),
+            )
+            dates = {
+                day
+                for video in videos
+                for day in days_between(
+                    ns_to_datetime(video.span.start_ns), ns_to_datetime(video.span.end_ns)
+                )
+            }
+            self.writer.write_summaries(table, dates)
+            self.uncommitted = []
+        self.committed_at_s = time.monotonic()

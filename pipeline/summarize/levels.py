@@ -1,0 +1,131 @@
+"""Chapters of a video, then the video, then the camera's day; each from what lies below it.
+
+A level of one part takes that part's text over: nothing is asked twice about the same.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from pipeline.config import SummariesConfig
+from pipeline.records import Line, Summary, SummaryLevel, make_id
+from pipeline.summarize.captions import clock
+from pipeline.summarize.extract import hull
+from pipeline.summarize.tell import Scribe, Telling, Told
+from pipeline.timebase import NS_PER_S, TimeRange
+
+_NS_PER_DAY = 86_400 * NS_PER_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryVideo:
+    """One video's lines (UTC, ordered by start), and what the index holds of it already."""
+
+    video_id: str
+    uri: str
+    span: TimeRange
+    """UTC, first frame to end of the last."""
+    start_ns: int
+    """UTC of media time 0."""
+    lines: tuple[Line, ...]
+    held: tuple[Summary, ...] = ()
+    """Its chapters and its own summary, if they were made from these lines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummaryDay:
+    """One unit of work: the videos of a camera that begin on a UTC date, ordered by start."""
+
+    camera: str
+    task: str
+    date: date
+    videos: tuple[SummaryVideo, ...]
+
+
+def inputs_of(lines: Sequence[Line]) -> str:
+    """Names the lines: equal lines, equal name."""
+    return make_id(*((one.span, one.label, one.text, one.sources) for one in lines))
+
+
+def day_inputs_of(inputs_ids: Iterable[str]) -> str:
+    """Names what a day's videos rest on, in the order of the videos."""
+    return make_id(*inputs_ids)
+
+
+async def summarize_day(
+    day: SummaryDay, config: SummariesConfig, scribe: Scribe | None, *, level: SummaryLevel
+) -> list[Summary]:
+    """The summaries up to ``level``; what a video holds already is given back, not made again."""
+    told = await asyncio.gather(
+        *(_of_video(video, day, config, scribe, level) for video in day.videos if video.lines)
+    )
+    summaries = [summary for of_video in told for summary in of_video]
+    videos = [summary for summary in summaries if summary.level == "video"]
+    if level != "day" or not videos:
+        return summaries
+    midnight_ns = videos[0].span.start_ns // _NS_PER_DAY * _NS_PER_DAY
+    write = Telling(config, scribe, lambda ns: clock((ns - midnight_ns) % _NS_PER_DAY))
+    base = [line for video in day.videos for line in video.lines]
+    whole = Summary(
+        summary_id=make_id(day.task, day.camera, day.date, "day"),
+        level="day",
+        camera=day.camera,
+        video_id="",
+        uri="",
+        span=TimeRange(videos[0].span.start_ns, max(video.span.end_ns for video in videos)),
+        inputs_id=day_inputs_of(video.inputs_id for video in videos),
+        **(await _told_together(videos, base, write)).columns(),
+    )
+    return [*summaries, whole]
+
+
+async def _of_video(
+    video: SummaryVideo,
+    day: SummaryDay,
+    config: SummariesConfig,
+    scribe: Scribe | None,
+    level: SummaryLevel,
+) -> list[Summary]:
+    write = Telling(config, scribe, lambda ns: clock(ns - video.start_ns))
+    about: dict[str, Any] = {"camera": day.camera, "video_id": video.video_id, "uri": video.uri}
+    inputs_id = inputs_of(video.lines)
+    chapters = [held for held in video.held if held.level == "chapter"]
+    if not chapters:
+        cut = write.cut(video.lines)
+        told = await asyncio.gather(*(write(lines, lines) for lines in cut))
+        chapters = [
+            Summary(
+                summary_id=make_id(video.video_id, day.task, "chapter", i),
+                level="chapter",
+                span=hull(lines),
+                inputs_id=inputs_id,
+                **about,
+                **text.columns(),
+            )
+            for i, (lines, text) in enumerate(zip(cut, told, strict=True))
+        ]
+    if level == "chapter":
+        return chapters
+    whole = [held for held in video.held if held.level == "video"] or [
+        Summary(
+            summary_id=make_id(video.video_id, day.task, "video"),
+            level="video",
+            span=video.span,
+            inputs_id=inputs_id,
+            **about,
+            **(await _told_together(chapters, video.lines, write)).columns(),
+        )
+    ]
+    return [*chapters, *whole]
+
+
+async def _told_together(parts: Sequence[Summary], base: Sequence[Line], write: Telling) -> Told:
+    if len(parts) == 1:
+        [part] = parts
+        return Told(
+            title=part.title, sentences=part.sentences, method=part.method, error=part.error
+        )
+    sentences = [replace(one, label="") for part in parts for one in part.sentences]
+    return await write(sentences, base)

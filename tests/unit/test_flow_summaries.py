@@ -1,0 +1,213 @@
+"""What the index holds is told once, told again when it changes, and by whole videos and days.
+
+The engine here is signals: what it tells is exact, so that every text can be compared.
+"""
+
+import json
+import shutil
+from datetime import date
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.flow.days import untold_days
+from pipeline.flow.summaries import stored_configs, summarize_index
+from pipeline.index import Writer
+from tests.index_rows import DAY, T0, at, event, rows, segment, video
+
+CONFIG = Config()
+TASK = CONFIG.task.name
+
+
+def finish(writer, *videos, events=(), captions=()):
+    made = {"task": TASK}
+    seen = made | {"config": CONFIG.to_json(), "indexed_at": T0}
+    writer.finish_videos(
+        rows("videos", *(v | seen | {"clock_start": v["start"]} for v in videos)),
+        rows("events", *({"parts": [part(e["video_id"])]} | e | made for e in events)),
+        rows("segments", *(c | made | {"level": "window"} for c in captions)),
+    )
+
+
+def part(video_id):
+    nothing = dict.fromkeys(("uri", "start", "end", "media_start", "media_end"))
+    return nothing | {"video_id": video_id}
+
+
+def motion(name, start, end, video_id="v1"):
+    return event(name, at(start), at(end), video_id=video_id, label="motion", text="something")
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """Two videos of one day and one of the next."""
+    made = Writer(tmp_path / "index")
+    finish(
+        made,
+        video("v1", 0, 600),
+        video("v2", 3600, 4200),
+        video("v3", DAY, DAY + 600),
+        events=[
+            motion("e1", 10, 20),
+            motion("e2", 500, 530),
+            motion("e3", 3700, 3701, "v2"),
+            motion("e4", DAY, DAY + 1, "v3"),
+        ],
+    )
+    return made
+
+
+def summarize(writer, **more):
+    return summarize_index(writer.store.root, CONFIG, **more)
+
+
+def told(writer, **more):
+    return writer.open().summaries(**more).to_pylist()
+
+
+def texts(writer, level):
+    return [row["text"] for row in told(writer) if row["level"] == level]
+
+
+def test_chapters_videos_and_days_are_told_with_their_times_and_sources(writer):
+    report = summarize(writer)
+    assert report.to_json()["summaries"] == {"chapter": 4, "video": 3, "day": 2}
+    assert report.extractive == 9
+    assert texts(writer, "chapter") == [
+        "motion: once, 0:00:10 to 0:00:20.",
+        "motion: once, 0:08:20 to 0:08:50.",
+        "motion: once, 0:01:40 to 0:01:41.",
+        "motion: once, 0:00:00 to 0:00:01.",
+    ]
+    assert texts(writer, "day") == [
+        "motion: 3 times, 41.0 s in all, from 8:00:10, 8:08:20, 9:01:40.",
+        "motion: once, 0:00:00 to 0:00:01.",
+    ]
+    first_day = next(row for row in told(writer) if row["level"] == "day")
+    assert (first_day["start"], first_day["end"]) == (at(0), at(4200))
+    assert first_day["sentences"] == [
+        {
+            "start": at(10),
+            "end": at(3701),
+            "text": first_day["text"],
+            "sources": ["e1", "e2", "e3"],
+        }
+    ]
+    second = next(row for row in told(writer) if row["start"] == at(500))
+    assert (second["level"], second["video_id"], second["media_start"]) == ("chapter", "v1", 500.0)
+    assert (second["method"], second["model"]) == ("extractive", CONFIG.model)
+
+
+def test_the_same_again_writes_nothing(writer):
+    summarize(writer)
+    before = told(writer)
+    again = summarize(writer)
+    assert (again.days, again.days_skipped) == (0, 2)
+    assert told(writer) == before
+
+
+def test_only_what_changed_is_told_again_and_replaced(writer):
+    summarize(writer)
+    finish(writer, video("v2", 3600, 4200), events=[motion("e5", 3800, 3900, "v2")])
+    assert [row for row in told(writer) if row["video_id"] == "v2"] == []
+    assert texts(writer, "day") == ["motion: once, 0:00:00 to 0:00:01."]
+    report = summarize(writer)
+    assert report.to_json()["summaries"] == {"chapter": 1, "video": 1, "day": 1}
+    assert texts(writer, "day")[0].startswith("motion: 3 times, 140.0 s in all")
+    assert len(told(writer)) == 9
+
+
+def test_a_changed_setting_replaces_every_summary(writer):
+    summarize(writer)
+    other = CONFIG.model_copy(
+        update={"summaries": CONFIG.summaries.model_copy(update={"gap_s": 1000})}
+    )
+    report = summarize_index(writer.store.root, other)
+    assert report.to_json()["summaries"] == {"chapter": 3, "video": 3, "day": 2}
+    assert {row["fingerprint"] for row in told(writer)} == {other.summaries_fingerprint}
+
+
+def test_levels_are_told_one_upon_the_other(writer):
+    assert summarize(writer, level="chapter").written == {"chapter": 4, "video": 0, "day": 0}
+    assert summarize(writer, level="video").written == {"chapter": 0, "video": 3, "day": 0}
+    assert summarize(writer).written == {"chapter": 0, "video": 0, "day": 2}
+    assert summarize(writer, level="chapter").days == 0
+
+
+def test_a_range_tells_the_whole_of_each_day_it_touches(writer):
+    summarize(writer, start="2026-03-01T09:00Z", end="2026-03-01T10:00Z")
+    assert {row["date"] for row in told(writer)} == {date(2026, 3, 1)}
+    assert texts(writer, "day") == [
+        "motion: 3 times, 41.0 s in all, from 8:00:10, 8:08:20, 9:01:40."
+    ]
+    assert summarize(writer, camera="other").to_json()["days"] == {"done": 0, "skipped": 0}
+
+
+def test_captions_are_lines_and_a_video_with_nothing_to_tell_has_no_summary(tmp_path):
+    writer = Writer(tmp_path / "index")
+    caption = segment("s1", start=at(0), end=at(16), text="A gate opens.")
+    finish(writer, video("v1", 0, 600), video("v2", 700, 800), captions=[caption])
+    summarize(writer)
+    assert {row["level"]: row["text"] for row in told(writer)} == dict.fromkeys(
+        ("chapter", "video", "day"), "A gate opens."
+    )
+    assert {row["video_id"] for row in told(writer)} == {"v1", ""}
+    assert {tuple(row["sentences"][0]["sources"]) for row in told(writer)} == {("s1",)}
+
+
+def test_an_event_over_a_file_border_is_told_in_both_files_up_to_the_border(tmp_path):
+    writer = Writer(tmp_path / "index")
+    finish(writer, video("v1", 0, 600), video("v2", 600, 1200))
+    through = motion("e", 590, 640) | {"parts": [part("v1"), part("v2")]}
+    finish(writer, video("v1", 0, 600), events=[through])
+    summarize(writer)
+    assert texts(writer, "video") == [
+        "motion: once, 0:09:50 to 0:10:00.", "motion: once, 0:00:00 to 0:00:40.",
+    ]  # fmt: skip
+
+
+def test_an_index_from_before_summaries_reads_as_without_and_gains_them(writer):
+    shutil.rmtree(f"{writer.store.root}/summaries")
+    old = Writer(writer.store.root)
+    assert told(old) == []
+    summarize(old)
+    assert len(told(old)) == 9
+
+
+def test_a_run_tells_what_its_files_lack_and_nothing_else(writer):
+    uris = {"v1.mp4", "v3.mp4"}
+    summarize(writer, level="video")
+    index = writer.open()
+    assert untold_days(index, CONFIG, "video", uris) == []
+    first, last = date(2026, 3, 1), date(2026, 3, 2)
+    assert untold_days(index, CONFIG, "day", uris) == [("cam1", first), ("cam1", last)]
+    summarize(writer)
+    finish(writer, video("v1", 0, 600), events=[motion("e1", 10, 21)])
+    assert untold_days(index, CONFIG, "day", uris) == [("cam1", first)]
+    assert untold_days(index, CONFIG, "chapter", uris) == [("cam1", first)]
+    assert untold_days(index, CONFIG, "day", {"v3.mp4"}) == []
+
+
+def test_the_configuration_is_that_of_the_index(writer):
+    [stored] = stored_configs(writer.store.root, ["summaries.max_sentences=3"])
+    assert stored.task == CONFIG.task
+    assert stored.summaries.max_sentences == 3
+    with pytest.raises(ConfigError, match="nothing is indexed for the task 'other'"):
+        stored_configs(writer.store.root, task="other")
+
+
+def test_without_an_index_none_is_made(tmp_path):
+    with pytest.raises(IndexFormatError):
+        summarize_index(str(tmp_path / "none"), CONFIG)
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_command_tells_and_says_what_was_only_counted(cli, writer):
+    root = writer.store.root
+    figures = json.loads(cli.run("summarize", "--index", root, "--json"))
+    assert figures["task"] == TASK
+    assert figures["summaries"] == {"chapter": 4, "video": 3, "day": 2}
+    assert figures["extractive"] == 9
+    shown = cli.rows("query", "--index", root, "--table", "summaries", "--text", "9:01:40")
+    assert [row["level"] for row in shown] == ["day"]
