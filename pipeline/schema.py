@@ -88,6 +88,7 @@ EVENTS = pa.schema(
         pa.field("confidence", pa.float32()),
         # What the second look made of it: confirmed, moved, split; null if there was none.
         pa.field("verdict", pa.string()),
+        # By time, pixels of the upright source. Of a task that asks for boxes: one object's track.
         _required("boxes", pa.list_(BOX)),
         _required("fields", pa.map_(pa.string(), pa.string())),
         # One entry per file the event runs through; the first is (video_id, uri).

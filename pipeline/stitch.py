@@ -3,8 +3,20 @@
 Within one window nothing is joined: there the engine has seen both and called them two. Across a
 border the same label with the same identifying fields goes on if the pause is no longer than
 ``max_gap_ns``; each event has at most one successor.
+
+Free text can tell things apart as well (``alike_fields``): where both events have it, at least
+half of the words of the shorter must stand in the other, so that the next slide is another event
+though a model reads the same slide a little differently in each window.
+
+Where events are tracks (``tracked``: each is about one object and has its boxes over time), two
+that both have boxes must also be the same object: the later one's first box overlaps where the
+earlier one's object was last seen, or where it would be by then at its last speed, with an
+intersection over union of at least ``MIN_IOU``. That is the rule of SORT (Bewley et al., "Simple
+Online and Realtime Tracking", 2016), with the last two boxes in place of a Kalman filter. Of
+several, the one that overlaps most is continued.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -13,6 +25,12 @@ from pipeline.timebase import TimeRange
 
 # Of an event's parts, the one that changed most speaks for it.
 _VERDICTS: tuple[Verdict | None, ...] = (None, "confirmed", "moved", "split")
+
+MIN_IOU = 0.3
+"""SORT's least intersection over union of one object in consecutive pictures."""
+
+# A word of letters or digits; where a script has no spaces (Chinese, Japanese), each character.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -24,20 +42,41 @@ def events_of_video(
     task: str,
     identity_fields: Collection[str],
     max_gap_ns: int,
+    alike_fields: Collection[str] = (),
+    tracked: bool = False,
 ) -> list[Event]:
     """Join one video's observations; ordered by start."""
     events = [_single(video, one, task) for one in observations]
-    return _join(events, identity_fields=identity_fields, max_gap_ns=max_gap_ns, across_files=False)
+    return _join(
+        events,
+        identity_fields=identity_fields,
+        max_gap_ns=max_gap_ns,
+        across_files=False,
+        alike_fields=alike_fields,
+        tracked=tracked,
+    )
 
 
 def join_files(
-    events: Iterable[Event], *, identity_fields: Collection[str], max_gap_ns: int
+    events: Iterable[Event],
+    *,
+    identity_fields: Collection[str],
+    max_gap_ns: int,
+    alike_fields: Collection[str] = (),
+    tracked: bool = False,
 ) -> list[Event]:
     """Join the events of consecutive files of one camera; ordered by start.
 
     Two events of one file are never joined here: within a file that has been decided.
     """
-    return _join(events, identity_fields=identity_fields, max_gap_ns=max_gap_ns, across_files=True)
+    return _join(
+        events,
+        identity_fields=identity_fields,
+        max_gap_ns=max_gap_ns,
+        across_files=True,
+        alike_fields=alike_fields,
+        tracked=tracked,
+    )
 
 
 def without_videos(event: Event, video_ids: Collection[str]) -> Event | None:
@@ -62,6 +101,8 @@ def _join(
     identity_fields: Collection[str],
     max_gap_ns: int,
     across_files: bool,
+    alike_fields: Collection[str],
+    tracked: bool,
 ) -> list[Event]:
     joined: list[Event] = []
     # Indices into `joined` of the events that may still go on, per label and identity.
@@ -72,11 +113,15 @@ def _join(
         candidates[:] = [
             i for i in candidates if event.span.start_ns - joined[i].span.end_ns <= max_gap_ns
         ]
-        followers = [
-            i for i in candidates if _may_follow(joined[i], event, across_files=across_files)
-        ]
+        followers = {
+            i: overlap
+            for i in candidates
+            if _may_follow(joined[i], event, across_files=across_files)
+            and _are_alike(joined[i], event, alike_fields)
+            and (overlap := _overlap(joined[i], event) if tracked else 0.0) is not None
+        }
         if followers:
-            nearest = max(followers, key=lambda i: joined[i].span.end_ns)
+            nearest = max(followers, key=lambda i: (followers[i], joined[i].span.end_ns))
             joined[nearest] = _merged(joined[nearest], event)
         else:
             candidates.append(len(joined))
@@ -88,6 +133,50 @@ def _may_follow(first: Event, then: Event, *, across_files: bool) -> bool:
     if across_files:
         return first.parts[-1].video_id != then.parts[0].video_id
     return first.window_ids[-1] != then.window_ids[0]
+
+
+def _are_alike(first: Event, then: Event, names: Collection[str]) -> bool:
+    one, other = dict(first.fields), dict(then.fields)
+    for name in names:
+        words = [set(_WORD.findall(fields.get(name, "").casefold())) for fields in (one, other)]
+        shorter = min(map(len, words))
+        if shorter and 2 * len(words[0] & words[1]) < shorter:
+            return False
+    return True
+
+
+def _overlap(first: Event, then: Event) -> float | None:
+    """How well the boxes at the border fit; None if they are of two objects, 0 if one has none."""
+    if not first.boxes or not then.boxes:
+        return 0.0
+    last, found = first.boxes[-1], then.boxes[0]
+    overlap = _iou(last, found)
+    if len(first.boxes) > 1:
+        overlap = max(overlap, _iou(_moved(first.boxes[-2], last, found.at_ns), found))
+    return overlap if overlap >= MIN_IOU else None
+
+
+def _moved(before: Box, last: Box, at_ns: int) -> Box:
+    """Where a box would be at ``at_ns`` if each of its sides went on as from ``before``."""
+    share = (at_ns - last.at_ns) / (last.at_ns - before.at_ns) if last.at_ns > before.at_ns else 0
+    return Box(
+        at_ns=at_ns,
+        x0=last.x0 + share * (last.x0 - before.x0),
+        y0=last.y0 + share * (last.y0 - before.y0),
+        x1=last.x1 + share * (last.x1 - before.x1),
+        y1=last.y1 + share * (last.y1 - before.y1),
+    )
+
+
+def _iou(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    areas = sum((box.x1 - box.x0) * (box.y1 - box.y0) for box in (one, other))
+    return both / (areas - both)
 
 
 def _merged(first: Event, then: Event) -> Event:

@@ -10,6 +10,22 @@ MAX_TIME_S = 99_999
 RESERVED_FIELDS = frozenset({"label", "start", "end", "boxes", "confidence"})
 
 
+MAX_COORDINATE = 1000
+"""Qwen3-VL's boxes are in thousandths of the picture's width and height, whatever its size.
+
+Its cookbooks ask for them so (cookbooks/2d_grounding.ipynb and video_understanding.ipynb of
+github.com/QwenLM/Qwen3-VL; also its issue 1486), and over time as a list of ``time, bbox_2d``.
+"""
+
+# The keys and their order are those of the cookbook.
+_WHERE = """\
+- One event is about one person, vehicle or object: two that do the same are two events.
+- "boxes": where it is in the picture, at the markers at which it can be seen, at most {max_boxes} \
+of them, spread over the event: [{{"time": 1.0, "bbox_2d": [x_min, y_min, x_max, y_max]}}, ...]. \
+"time" is the time of the marker. Coordinates run from 0 to 1000, from left to right and from top \
+to bottom, whatever the size of the picture. [] if the event is in no one place."""
+
+
 class TaskField(BaseModel):
     """One extra field of every event; the model writes it before the label."""
 
@@ -20,6 +36,8 @@ class TaskField(BaseModel):
     """Allowed values; None is free text."""
     required: bool = True
     max_chars: int = Field(default=400, gt=0)
+    alike: bool = False
+    """Across a border only events whose words here are alike are one: titles tell slides apart."""
 
 
 class Task(BaseModel):
@@ -40,11 +58,17 @@ class Task(BaseModel):
     """Also ask for one caption of the window; it becomes a segment."""
     max_events: int = Field(default=16, gt=0)
     """Per window: a bound that a looping model cannot pass."""
+    boxes: bool = False
+    """Also ask where: each event is about one object then, and has its boxes over time, a track."""
+    max_boxes: int = Field(default=16, gt=0)
+    """Per event of a window; a window of 32 frames has 16 markers."""
 
     @model_validator(mode="after")
     def _check_names(self) -> "Task":
         if taken := RESERVED_FIELDS & set(self.fields):
             raise ValueError(f"fields {sorted(taken)}: these names are reserved, choose others")
+        if self.boxes and not self.prompt:
+            raise ValueError("boxes: need a prompt; nobody is asked without one")
         if empty := [label for label in self.labels if not label.strip()]:
             raise ValueError(f"labels {empty}: a label must not be empty")
         return self
@@ -53,7 +77,10 @@ class Task(BaseModel):
     def question(self) -> str:
         """The text that follows the video in the prompt."""
         listed = "\n".join(f"- {label}: {text}" for label, text in self.labels.items())
-        return self.prompt.replace("{labels}", listed)
+        question = self.prompt.replace("{labels}", listed)
+        if self.boxes:
+            question = f"{question.rstrip()}\n{_WHERE.format(max_boxes=self.max_boxes)}"
+        return question
 
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of one answer: events in time order, then the caption.
@@ -75,6 +102,12 @@ class Task(BaseModel):
         )
         properties["start"] = {"type": "number", "minimum": 0, "maximum": MAX_TIME_S}
         properties["end"] = properties["start"]
+        if self.boxes:
+            properties["boxes"] = {
+                "type": "array",
+                "items": _box(properties["start"]),
+                "maxItems": self.max_boxes,
+            }
         event = {
             "type": "object",
             "properties": properties,
@@ -83,6 +116,7 @@ class Task(BaseModel):
                 "label",
                 "start",
                 "end",
+                *(["boxes"] if self.boxes else []),
             ],
             "additionalProperties": False,
         }
@@ -101,6 +135,19 @@ class Task(BaseModel):
     def json_schema_text(self) -> str:
         """The schema as text: inside an Arrow struct its differing keys would be null-filled."""
         return json.dumps(self.json_schema(), separators=(",", ":"))
+
+
+def _box(time: dict[str, Any]) -> dict[str, Any]:
+    coordinate = {"type": "integer", "minimum": 0, "maximum": MAX_COORDINATE}
+    return {
+        "type": "object",
+        "properties": {
+            "time": time,
+            "bbox_2d": {"type": "array", "items": coordinate, "minItems": 4, "maxItems": 4},
+        },
+        "required": ["time", "bbox_2d"],
+        "additionalProperties": False,
+    }
 
 
 SIGNALS_TASK = Task(

@@ -1,8 +1,8 @@
 """A model's text becomes observations, or a reason why it cannot. Pure, strict, no repairs.
 
-Beyond the keys of the task's schema an event may have ``text``, ``boxes`` (a list of
-``[seconds, x0, y0, x1, y1]`` in pixels of the upright source picture) and ``confidence``: the
-signals engine writes them. Times are seconds since the window's start.
+Beyond the keys of the task's schema an event may have ``text``, ``confidence`` and, where the task
+asks for no boxes, ``boxes`` as ``[seconds, x0, y0, x1, y1]`` in pixels of the upright source
+picture: the signals engine writes them. Times are seconds since the window's start.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
 from pipeline.errors import WindowError
 from pipeline.records import Box, Observation, Video, WindowPlan
-from pipeline.task import Task, TaskField
-from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
+from pipeline.task import MAX_COORDINATE, Task, TaskField
+from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, seconds_to_ns
 
 MAX_REPEATS = 8
 """So often may one window tell the same sentence before it is taken for a loop."""
@@ -94,6 +94,12 @@ class _Clock:
         self.tolerance_s = max(self.length_s / num_markers / 2, _MARKER_ROUNDING_S)
         self.patches = _patches(self.frame_ns, plan.span.start_ns, per_marker) if asked else ()
 
+    @property
+    def source_size(self) -> tuple[int, int]:
+        """Width and height of the upright source picture in its own pixels."""
+        size = (self.video.width, self.video.height)
+        return (size[1], size[0]) if self.video.rotation in {90, 270} else size
+
     def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
         """A time within half a marker step of the window, moved into it."""
         s = _number(seconds, where)
@@ -155,6 +161,7 @@ def _observation(
     task: Task,
 ) -> Observation:
     required = {name for name, spec in task.fields.items() if spec.required}
+    required |= {"boxes"} if task.boxes else set()
     allowed = {"label", "start", "end", *task.fields, *_EXTRA_KEYS}
     _check_keys(event, where, required=required | {"label", "start", "end"}, allowed=allowed)
     label = _label(event["label"], f"{where}.label", task)
@@ -173,13 +180,14 @@ def _observation(
         confidence = _number(event["confidence"], f"{where}.confidence")
         if not 0 <= confidence <= 1:
             raise WindowError(f"{where}.confidence = {confidence} is not between 0 and 1")
+    during = clock.range(event["start"], event["end"], where)
     return Observation(
         window_id=clock.window_id,
-        span=clock.range(event["start"], event["end"], where),
+        span=during,
         label=label,
         text=told or " ".join([*filter(None, fields.values()), label]),
         confidence=confidence,
-        boxes=_boxes(event.get("boxes", []), f"{where}.boxes", clock),
+        boxes=_boxes(event.get("boxes", []), f"{where}.boxes", clock, task, during),
         fields=tuple(fields.items()),
     )
 
@@ -204,29 +212,79 @@ def _field(value: Any, where: str, spec: TaskField) -> str:  # noqa: ANN401 - an
     return text
 
 
-def _boxes(value: Any, where: str, clock: _Clock) -> tuple[Box, ...]:  # noqa: ANN401 - any JSON
+def _boxes(
+    value: Any,  # noqa: ANN401 - any JSON
+    where: str,
+    clock: _Clock,
+    task: Task,
+    during: TimeRange,
+) -> tuple[Box, ...]:
+    """Boxes in pixels of the upright source picture, by time.
+
+    A model was shown the whole upright picture, scaled: never cropped, never padded, with square
+    pixels where the source's are not. Thousandths of its sides are thus thousandths of the
+    source's: x = thousandths * width / 1000, an edge and not the middle of a pixel, to 0.1 pixel;
+    0 is the left edge of the first column and 1000 the right edge of the last. What lies outside
+    is refused, since a model that answers in pixels would come out wrong without a sign of it.
+    """
     if not isinstance(value, list):
         raise WindowError(f"{where} must be a list, not {_shown(value)}")
-    size: tuple[int, int] = (clock.video.width, clock.video.height)
-    width, height = size[::-1] if clock.video.rotation in {90, 270} else size
-    boxes = []
-    for i, one in enumerate(value):
-        here = f"{where}[{i}]"
-        if not isinstance(one, list) or len(one) != len(("t", "x0", "y0", "x1", "y1")):
-            raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1], not {_shown(one)}")
-        x0, y0, x1, y1 = (_number(side, here) for side in one[1:])
-        if x0 > x1 or y0 > y1:
-            raise WindowError(f"{here} = {_shown(one)}: x0 <= x1 and y0 <= y1 must hold")
-        boxes.append(
-            Box(
-                at_ns=clock.media_ns(one[0], here),
-                x0=min(max(x0, 0), width),
-                y0=min(max(y0, 0), height),
-                x1=min(max(x1, 0), width),
-                y1=min(max(y1, 0), height),
-            )
-        )
+    if task.boxes and len(value) > task.max_boxes:
+        raise WindowError(f"{where}: {len(value)} boxes, but at most {task.max_boxes} are allowed")
+    read = _thousandths if task.boxes else _pixels
+    boxes = [read(one, f"{where}[{i}]", clock) for i, one in enumerate(value)]
+    if task.boxes:
+        boxes = [_within(box, f"{where}[{i}]", clock, during) for i, box in enumerate(boxes)]
+        boxes.sort(key=lambda box: box.at_ns)
+        if any(one.at_ns == then.at_ns for one, then in pairwise(boxes)):
+            raise WindowError(f"{where}: two boxes at one time; one event is about one object")
     return tuple(boxes)
+
+
+def _thousandths(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - any JSON
+    _check_keys(one, here, required={"time", "bbox_2d"}, allowed={"time", "bbox_2d"})
+    sides = one["bbox_2d"]
+    if not isinstance(sides, list) or len(sides) != len(("x0", "y0", "x1", "y1")):
+        raise WindowError(f"{here}.bbox_2d must be [x_min, y_min, x_max, y_max]")
+    x0, y0, x1, y1 = (_number(side, here) for side in sides)
+    if min(x0, y0) < 0 or max(x1, y1) > MAX_COORDINATE or x0 > x1 or y0 > y1:
+        raise WindowError(
+            f"{here}.bbox_2d = {_shown(sides)}: 0 <= min <= max <= {MAX_COORDINATE} must hold"
+        )
+    width, height = clock.source_size
+    return Box(
+        at_ns=clock.media_ns(one["time"], f"{here}.time"),
+        x0=round(x0 * width / MAX_COORDINATE, 1),
+        y0=round(y0 * height / MAX_COORDINATE, 1),
+        x1=round(x1 * width / MAX_COORDINATE, 1),
+        y1=round(y1 * height / MAX_COORDINATE, 1),
+    )
+
+
+def _within(box: Box, here: str, clock: _Clock, during: TimeRange) -> Box:
+    """A box within half a marker step of its event, moved into it."""
+    slack_ns = seconds_to_ns(clock.tolerance_s)
+    if not during.start_ns - slack_ns <= box.at_ns <= during.end_ns + slack_ns:
+        at_s = (box.at_ns - clock.span.start_ns) / NS_PER_S
+        raise WindowError(f"{here}.time = {at_s:.1f} is outside its event")
+    last_ns = max(during.start_ns, during.end_ns - NS_PER_US)
+    return replace(box, at_ns=min(max(box.at_ns, during.start_ns), last_ns))
+
+
+def _pixels(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - any JSON
+    if not isinstance(one, list) or len(one) != len(("t", "x0", "y0", "x1", "y1")):
+        raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1], not {_shown(one)}")
+    x0, y0, x1, y1 = (_number(side, here) for side in one[1:])
+    if x0 > x1 or y0 > y1:
+        raise WindowError(f"{here} = {_shown(one)}: x0 <= x1 and y0 <= y1 must hold")
+    width, height = clock.source_size
+    return Box(
+        at_ns=clock.media_ns(one[0], here),
+        x0=min(max(x0, 0), width),
+        y0=min(max(y0, 0), height),
+        x1=min(max(x1, 0), width),
+        y1=min(max(y1, 0), height),
+    )
 
 
 def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:

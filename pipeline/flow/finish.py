@@ -102,6 +102,11 @@ def _cut(others: pa.Table, anew: set[str]) -> tuple[pa.Table, list[str]]:
     return pa.concat_tables([EVENTS.empty_table(), *changed]), ids
 
 
+def alike_fields(config: Config) -> frozenset[str]:
+    """The task's fields of free text that tell one thing from another."""
+    return frozenset(name for name, field in config.task.fields.items() if field.alike)
+
+
 def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
     by_camera: dict[str, list[Event]] = {}
     for event in events:
@@ -111,7 +116,13 @@ def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
     return [
         event
         for camera in sorted(by_camera)
-        for event in join_files(by_camera[camera], identity_fields=fields, max_gap_ns=gap_ns)
+        for event in join_files(
+            by_camera[camera],
+            identity_fields=fields,
+            max_gap_ns=gap_ns,
+            alike_fields=alike_fields(config),
+            tracked=config.task.boxes,
+        )
     ]
 
 
@@ -130,6 +141,8 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
         task=config.task.name,
         identity_fields=identity_fields(config.task),
         max_gap_ns=seconds_to_ns(config.stitch.max_gap_s),
+        alike_fields=alike_fields(config),
+        tracked=config.task.boxes,
     )
     return events, captions
 

@@ -77,6 +77,7 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         "events/2026-03-01.parquet",
         "events/2026-03-02.parquet",
         "segments/none.parquet",
+        "summaries/none.parquet",
         "videos/2026-03-01.parquet",
         "windows/none.parquet",
     ]

@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.flow.days import untold_days
 from pipeline.flow.summaries import stored_configs, summarize_index
 from pipeline.index import Writer
+from pipeline.index.erase import Scope, erase
 from tests.index_rows import DAY, T0, at, event, rows, segment, video
 
 CONFIG = Config()
@@ -116,6 +117,16 @@ def test_only_what_changed_is_told_again_and_replaced(writer):
     assert report.to_json()["summaries"] == {"chapter": 1, "video": 1, "day": 1}
     assert texts(writer, "day")[0].startswith("motion: 3 times, 140.0 s in all")
     assert len(told(writer)) == 9
+
+
+def test_what_is_erased_goes_from_its_summaries_and_from_its_days(writer):
+    summarize(writer)
+    erase(writer.store, Scope.parse(video="v2"))
+    assert {(row["level"], row["video_id"]) for row in told(writer)} == {
+        ("chapter", "v1"), ("video", "v1"), ("chapter", "v3"), ("video", "v3"), ("day", ""),
+    }  # fmt: skip
+    assert summarize(writer).to_json()["summaries"] == {"chapter": 0, "video": 0, "day": 1}
+    assert "9:01:40" not in "".join(texts(writer, "day"))
 
 
 def test_a_changed_setting_replaces_every_summary(writer):

@@ -127,3 +127,24 @@ def test_what_remains_when_one_of_the_files_is_indexed_anew():
     assert without_videos(event, {"c"}) is event
     assert without_videos(event, {"a"}).span == seconds(60, 69)
     assert without_videos(event, {"b"}).span == seconds(50, 60)
+
+
+def slides(first, then):
+    events = events_of_video(
+        make_video(),
+        [seen("w1", 0, 10, fields=first), seen("w2", 10, 20, fields=then)],
+        task="t",
+        identity_fields=(),
+        max_gap_ns=0,
+        alike_fields=("title",),
+    )
+    return len(events)
+
+
+def test_words_that_differ_tell_one_slide_from_the_next():
+    budget = (("title", "Budget 2026: costs"),)
+    assert slides(budget, (("title", "budget 2026 costs, page 1"),)) == 1
+    assert slides(budget, (("title", "Budget 2027 plan"),)) == 2
+    assert slides(budget, (("title", "The team"),)) == 2
+    assert slides((("title", "预算表格"),), (("title", "预算表"),)) == 1
+    assert slides(budget, ()) == slides(budget, (("other", "x"),)) == 1
