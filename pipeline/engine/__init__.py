@@ -90,8 +90,9 @@ def open_text_model(config: Config) -> TextEngine:
             from pipeline.engine.vllm_text import VllmTextEngine  # noqa: PLC0415 - as above
 
             return VllmTextEngine(vllm, max_output_tokens=config.summaries.max_output_tokens)
+        case OpenAIEngineConfig() as openai:
+            from pipeline.engine.openai_text import OpenAITextEngine  # noqa: PLC0415 - as above
+
+            return OpenAITextEngine(openai, config.summaries)
         case _:
-            raise ConfigError(
-                f"engine.kind={config.engine.kind}: writes no summaries; take vllm, or signals to "
-                "count and quote"
-            )
+            raise ConfigError(f"engine.kind={config.engine.kind}: is no model, it cannot write")

@@ -133,14 +133,18 @@ class OpenAIEngine:
         return parts
 
     async def _ask(self, window: Window, shown: list[dict[str, Any]], complaint: str) -> Completion:
-        openai = self._openai
         fields = dict(self._fields)
         if self._config.server == "vllm":
             fields["media_io_kwargs"] = {"video": _video_fields(window)}
-        conversation: Any = messages(self._task, shown=shown, complaint=complaint)
+        conversation = messages(self._task, shown=shown, complaint=complaint)
+        return await self._completion(window, await self._create(conversation, fields))
+
+    async def _create(self, conversation: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the client's types
+        """One answer of the endpoint; raises as ``answer``."""
+        openai = self._openai
         try:
             # All of it as extra_body: the names are the API's, some of them a server's own.
-            answer = await self._client.chat.completions.create(
+            return await self._client.chat.completions.create(
                 model=self._config.model,
                 messages=conversation,
                 extra_body=fields,
@@ -160,7 +164,6 @@ class OpenAIEngine:
             raise self._start_error(exc) from exc
         except openai.OpenAIError as exc:
             raise WindowError(f"the endpoint failed, {self._tries}: {self._cause(exc)}") from exc
-        return await self._completion(window, answer)
 
     async def _completion(self, window: Window, answer: Any) -> Completion:  # noqa: ANN401 - the client's type
         if not answer.choices:

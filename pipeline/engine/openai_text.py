@@ -1,0 +1,81 @@
+"""An OpenAI-compatible endpoint asked in words alone: summaries of what was logged."""
+
+import json
+import re
+from typing import Any
+
+from pipeline.config import FrameConfig, OpenAIEngineConfig, PlanConfig, SummariesConfig
+from pipeline.engine.openai import OpenAIEngine
+from pipeline.errors import SummaryError, WindowError
+from pipeline.records import Completion
+from pipeline.task import SIGNALS_TASK
+
+_PIECE = re.compile(r"[A-Za-z]+|\s+|.", re.DOTALL)
+_LETTERS_PER_TOKEN = 3
+_BYTES_PER_TOKEN = 2
+
+
+class OpenAITextEngine(OpenAIEngine):
+    """One client of one endpoint; ``ask`` may be called many times at once.
+
+    Raises:
+        EngineStartError: the endpoint cannot be reached, refuses the key or has no such model.
+    """
+
+    def __init__(self, config: OpenAIEngineConfig, summaries: SummariesConfig) -> None:
+        # Of windows nothing is asked here: task and frames only shape requests about those.
+        super().__init__(config, task=SIGNALS_TASK, frame=FrameConfig(), plan=PlanConfig())
+        self._max_output_tokens = summaries.max_output_tokens
+        self.context = summaries.max_prompt_tokens + summaries.max_output_tokens
+        """Endpoints do not say theirs: what the configuration asks for is taken to fit."""
+
+    def num_tokens(self, text: str) -> int:
+        """An estimate from above, since endpoints do not count: see ``estimated_tokens``."""
+        return estimated_tokens(text)
+
+    async def ask(self, messages: list[dict[str, Any]], schema: str) -> Completion:
+        """Answer in JSON of ``schema`` (text).
+
+        Raises:
+            EngineStartError: the endpoint is gone, or refuses every request.
+            SummaryError: the endpoint failed this request for good, or gave no answer.
+        """
+        fields: dict[str, Any] = {
+            "temperature": 0,
+            "seed": 0,
+            "max_completion_tokens": self._max_output_tokens,
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": json.loads(schema), "strict": True},
+            },
+        }
+        wanted = {name: v for name, v in (fields | self._config.args).items() if v is not None}
+        try:
+            async with self._slots:
+                answer = await self._create(messages, wanted)
+        except WindowError as exc:
+            raise SummaryError(str(exc)) from exc
+        if not answer.choices:
+            raise SummaryError("the endpoint gave no answer")
+        choice, usage = answer.choices[0], answer.usage
+        return Completion(
+            text=choice.message.content or getattr(choice.message, "refusal", None) or "",
+            finish_reason=choice.finish_reason or "",
+            num_prompt_tokens=usage.prompt_tokens if usage else 0,
+            num_output_tokens=usage.completion_tokens if usage else 0,
+        )
+
+
+def estimated_tokens(text: str) -> int:
+    """More tokens than today's byte-pair vocabularies need: digits and signs count one each.
+
+    Letters count one per three, other scripts one per two bytes, a run of spaces one. Too low an
+    estimate is refused by the endpoint, and the summary counted and quoted.
+    """
+    total = 0
+    for piece in _PIECE.findall(text):
+        if piece.isascii():
+            total += -(-len(piece) // _LETTERS_PER_TOKEN) if piece.isalpha() else 1
+        else:
+            total += -(-len(piece.encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+    return total
