@@ -1,14 +1,15 @@
 """Writing: every commit replaces what it names, so that doing it twice changes nothing."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.index import state
-from pipeline.index.filters import Where
+from pipeline.index.filters import Span, Where
+from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
 from pipeline.index.replace import among, both, equal, on_dates, replace
 from pipeline.index.store import Store
@@ -31,6 +32,7 @@ class Writer:
         self.store = Store.at(uri, storage_options)
         self.store.create()
         self.index = Index(self.store)
+        self._known = KnownVideos(self.store)
 
     def write_windows(self, rows: pa.Table) -> None:
         """Put whole shards in place of whatever the index has of them.
@@ -186,7 +188,13 @@ class Writer:
             _ids(videos, "video_id"), videos, or_if=f"status = 'failed' OR {set_right}"
         )
         where.add("task = ?", task)
-        return self.index.select("videos", where, columns=["date", "start", "end", "video_id"])
+        names = _ids(videos, "video_id") | _ids(videos, "uri")
+        return self.index.within(
+            self._known.files(self.index.files("videos"), names),
+            "videos",
+            where,
+            columns=["date", "start", "end", "video_id"],
+        )
 
     def _stale_windows(
         self, task: str, videos: pa.Table, previous: pa.Table, dates: set[date]
@@ -203,7 +211,9 @@ class Writer:
             current.to_pylist(),
         )
         where.add(on_dates(dates))
-        return self.index.every("windows", where, columns=["date", "video_id", "fingerprint"])
+        span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
+        columns = ["date", "video_id", "fingerprint"]
+        return self.index.every("windows", where, span=span, columns=columns)
 
 
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
@@ -224,6 +234,10 @@ def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
         done["content_id"].to_pylist(),
         *times,
     )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _groups(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -182,8 +182,19 @@ class Index:
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
         """Rows whatever their fingerprint, stale ones too."""
-        source = duck.scan(self.store, table, self._files(table, span, cameras))
         where = where.also(Where().overlaps(span).of(cameras))
+        return self.within(self._files(table, span, cameras), table, where, columns=columns)
+
+    def within(
+        self,
+        files: Sequence[str],
+        table: TableName,
+        where: Where,
+        *,
+        columns: Iterable[str] | None = None,
+    ) -> pa.Table:
+        """Rows of a table out of exactly these of its ``files``."""
+        source = duck.scan(self.store, table, files)
         return self._select(table, source, where, columns=columns)
 
     def _select(
