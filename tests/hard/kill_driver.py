@@ -16,6 +16,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -44,15 +45,20 @@ def main() -> int:
     options.add_argument("--kills", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--minutes", type=float, default=600.0, help="stop after these")
+    options.add_argument("--address", help="of a running Ray; without it: one of its own")
     asked = options.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="kill") as folder,
-        ray_head(Path(folder), takes_jobs=False) as head,
-    ):
-        os.environ.update({key: value for key, value in head.items() if key != "RAY_ADDRESS"})
-        report = Killer(Path(folder), head["GCS"], random.Random(asked.seed)).run(
-            asked.kills, until_s=time.monotonic() + asked.minutes * 60
-        )
+    with tempfile.TemporaryDirectory(prefix="kill") as name:
+        folder = Path(name)
+        if not asked.address:
+            with ray_head(folder, takes_jobs=False) as head:
+                env = {key: value for key, value in head.items() if key != "RAY_ADDRESS"}
+                # Anew, as Ray reads its token when it is imported.
+                again = [sys.executable, "-m", "tests.hard.kill_driver", *sys.argv[1:]]
+                again += ["--address", head["GCS"]]
+                return subprocess.run(again, check=False, env=env).returncode
+        until_s = time.monotonic() + asked.minutes * 60
+        killer = Killer(folder, asked.address, random.Random(asked.seed))
+        report = killer.run(asked.kills, until_s=until_s)
     print(json.dumps(report))  # noqa: T201
     return 1 if report["lost"] or report["doubled"] or report["partial"] else 0
 
@@ -69,7 +75,7 @@ class Killer:
         """Counts of what was seen."""
         started_s = time.monotonic()
         whole = self.folder / "whole"
-        assert self.finished(self.start(whole), None) == 0
+        self.finish(whole)
         longest_s = time.monotonic() - started_s
         expected = in_child(lambda: rows_of(whole))
         counts = Counter(kills=0, archives=0, lost=0, doubled=0, partial=0)
@@ -77,11 +83,11 @@ class Killer:
             index = self.folder / f"torn{counts['archives']}"
             torn = 0
             while (code := self.finished(self.start(index), self.moment(index, longest_s))) != 0:
-                assert code == -signal.SIGKILL, f"the driver itself ended with {code}"
+                assert code == -signal.SIGKILL, self.told()
                 counts["kills"] += 1
                 torn += 1
                 if counts["kills"] >= kills:
-                    assert self.finished(self.start(index), None) == 0
+                    self.finish(index)
                     break
             found = in_child(lambda index=index: rows_of(index))
             counts.update(differences(expected, found))
@@ -89,6 +95,14 @@ class Killer:
             print(f"killed {torn} times: {dict(counts)}", flush=True)  # noqa: T201
             shutil.rmtree(index)
         return {**counts, "wall_s": round(time.monotonic() - started_s, 1)}
+
+    def finish(self, index: Path) -> None:
+        """Index the archive, undisturbed."""
+        assert self.finished(self.start(index), None) == 0, self.told()
+
+    def told(self) -> str:
+        """The last that drivers have said."""
+        return (self.folder / "driver.log").read_text()[-5000:]
 
     def start(self, index: Path) -> int:
         """A driver at work; its process id."""
@@ -122,7 +136,7 @@ class Killer:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 return os.waitstatus_to_exitcode(status)
-            assert time.monotonic() < deadline_s, (self.folder / "driver.log").read_text()[-3000:]
+            assert time.monotonic() < deadline_s, self.told()
             if is_time and is_time():
                 time.sleep(self.chance.uniform(0, 0.05))
                 with contextlib.suppress(ProcessLookupError):

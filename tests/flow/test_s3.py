@@ -1,0 +1,147 @@
+"""The whole life of an archive and its index on an S3 server of the test's own."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+
+import fsspec
+import pytest
+
+import pipeline.index as pi
+from pipeline.index.maintain import compact, vacuum
+from tests.index_rows import at, event, rows, video
+from tests.videos import make_video
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def secret():
+    return secrets.token_hex(20)
+
+
+@pytest.fixture(scope="module")
+def bucket(secret, tmp_path_factory):
+    """Credentials where AWS tools look for them; the name of an empty bucket."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("s3") / "server.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    usual = {
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in usual.items():
+            patched.setenv(name, value)
+        deadline_s = time.monotonic() + 120
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline_s
+                time.sleep(0.2)
+        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("archive")
+        yield "s3://archive"
+    server.terminate()
+    server.wait(timeout=20)
+
+
+def test_two_processes_that_commit_to_one_bucket_lose_and_double_nothing(bucket):
+    index = f"{bucket}/two"
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WRITE, index, str(first), str(first + 6)],
+            env=os.environ,
+        )
+        for first in (0, 3)  # three videos are written by both
+    ]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0]
+    held = pi.open(index)
+    assert held.videos()["video_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
+    assert held.events()["event_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
+
+
+_WRITE = """
+import sys
+import pipeline.index as pi
+from tests.flow.test_s3 import video_rows
+writer = pi.Writer(sys.argv[1])
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    writer.finish_videos(*video_rows(number))
+"""
+
+
+def video_rows(number):
+    name = f"v{number}"
+    return (
+        rows("videos", video(name)),
+        rows("events", event(name, at(1), at(2), video_id=name)),
+    )
+
+
+def test_a_reader_that_stays_open_follows_writes_compaction_and_vacuum(bucket):
+    from datetime import timedelta
+
+    writer = pi.Writer(f"{bucket}/kept")
+    reader = pi.open(f"{bucket}/kept")
+    for number in range(4):
+        writer.finish_videos(*video_rows(number))
+        assert reader.events().num_rows == number + 1
+    assert compact(writer.store, settled=timedelta(0))["events"] == 1
+    assert reader.events().num_rows == 4
+    assert vacuum(writer.store, retention=timedelta(0))["events"] == 4
+    assert reader.events().num_rows == 4
+    writer.finish_videos(*video_rows(9))
+    assert reader.events().num_rows == 5
+    assert reader.sql("SELECT count(*) AS n FROM events").to_pylist() == [{"n": 5}]
+
+
+@pytest.mark.ray
+def test_the_whole_job_on_s3_and_no_trace_of_the_credentials(bucket, secret, cli, tmp_path):
+    make_video(tmp_path / "clip.mp4", num_frames=150)
+    media = fsspec.filesystem("s3", skip_instance_cache=True)
+    for name in ("gate_20260314T090000Z", "yard_20260314T090000Z"):
+        media.put_file(str(tmp_path / "clip.mp4"), f"{bucket}/recordings/{name}.mp4")
+    media.pipe_file(f"{bucket}/recordings/gate_20260314T100000Z.mp4", b"")
+    index = f"{bucket}/index"
+    told = []
+
+    def run(*words, code=0):
+        told.append(cli.run(*words, code=code))
+        told.append(cli.err)
+        return told[-2]
+
+    assert "2 done, 0 skipped, 1 failed" in run(
+        "index", f"{bucket}/recordings", "--index", index, code=4
+    )
+    assert "nothing to do" in run("index", f"{bucket}/recordings/yard*", "--index", index)
+    queried = run("query", "--index", index, "--table", "videos", "--format", "jsonl")
+    assert queried.count('"status": "done"') == 2
+    assert run("coverage", "--index", index, "--camera", "yard").count("analysed") == 1
+    run("compact", "--index", index, "--settled-hours", "0")
+    run("erase", "--index", index, "--camera", "gate")
+    run("vacuum", "--index", index, "--retention-hours", "0")
+    assert "erased" in run("coverage", "--index", index, "--camera", "gate")
+    assert "yard" in run("query", "--index", index, "--table", "windows", "--format", "jsonl")
+
+    stored = b"".join(
+        path.encode() + media.cat_file(path) for path in media.find(index, withdirs=False)
+    )
+    assert b"gate" in stored
+    for trace in (secret, "somebody"):
+        assert trace.encode() not in stored
+        assert not any(trace in text for text in told)
