@@ -66,6 +66,10 @@ def query(
     order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
     descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
     limit: LimitOption = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", help="Of these settings, or all; else each video's newest."),
+    ] = None,
     sql: Annotated[
         str | None,
         typer.Option("--sql", help="One SELECT over events, segments, windows, videos, summaries."),
@@ -84,6 +88,7 @@ def query(
         "min_duration_s": min_duration,
         "max_duration_s": max_duration,
         "limit": limit,
+        "fingerprint": fingerprint,
     }
     if sql is None:
         asked |= {"order_by": order_by, "descending": descending}

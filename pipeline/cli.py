@@ -51,6 +51,9 @@ AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+KeepOption = Annotated[
+    bool, typer.Option("--keep", help="Keep what other settings answered; queries get the newest.")
+]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Also what was erased from the index.")
 ]
@@ -68,6 +71,7 @@ def index(
     overrides: SetOption = None,
     address: AddressOption = None,
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
+    keep: KeepOption = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Index videos; run it again and only what is missing is done."""
@@ -93,6 +97,7 @@ def index(
                 where,
                 address=address,
                 include_erased=include_erased,
+                keep=keep,
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:

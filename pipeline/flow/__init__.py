@@ -65,12 +65,13 @@ def index_archive(
     *,
     address: str | None = None,
     include_erased: bool = False,
+    keep: bool = False,
     on_progress: OnProgress,
 ) -> Report:
     """Index every source that is not indexed yet under this configuration.
 
     What was erased from the index is left out, however it is stored by now, unless
-    ``include_erased``.
+    ``include_erased``. Answers of another configuration are replaced, unless ``keep``.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed. A spent
     budget ends the run in the same way, without an error: the report says so in ``stopped``.
@@ -80,7 +81,7 @@ def index_archive(
         IndexFormatError: ``index_uri`` holds something else.
     """
     report = Report(index=index_uri, num_sources=len(sources))
-    run = _Run(config, index_uri, report, on_progress, include_erased=include_erased)
+    run = _Run(config, index_uri, report, on_progress, include_erased=include_erased, keep=keep)
     todo = run.skip_finished(sources)
     if todo:
         # Signals after Ray's start, which takes SIGTERM for itself.
@@ -109,6 +110,7 @@ class _Run:
         on_progress: OnProgress,
         *,
         include_erased: bool,
+        keep: bool,
     ) -> None:
         self.config = config
         self.report = report
@@ -124,6 +126,7 @@ class _Run:
         self.index = Writer(index_uri)
         rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
         self.include_erased = include_erased
+        self.keep = keep
         finished = [row for row in rows if row["status"] not in {"failed", "erased"}]
         erased = [] if include_erased else erased_videos(self.index.index).to_pylist()
         # A clock set right moves footage away from where it was erased.
@@ -317,6 +320,7 @@ class _Run:
                 finished.events,
                 finished.segments,
                 superseded_event_ids=finished.superseded_event_ids,
+                keep=self.keep,
             )
             for whole in whole_videos:
                 self.report.finish(whole, failed_because=video_error(whole.results))
@@ -348,6 +352,7 @@ class _Run:
             ns_to_datetime(min(span.start_ns for span in spans) - gap_ns),
             ns_to_datetime(max(span.end_ns for span in spans) + gap_ns),
             task=self.config.task.name,
+            fingerprint=self.config.fingerprint if self.keep else None,
         )
 
 

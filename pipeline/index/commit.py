@@ -11,8 +11,8 @@ from pipeline.index import state
 from pipeline.index.filters import Span, Where
 from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
-from pipeline.index.replace import among, both, equal, on_dates, replace
-from pipeline.index.store import Store
+from pipeline.index.replace import among, both, conflict_retries, equal, on_dates, replace
+from pipeline.index.store import GENERATIONS_PROPERTY, Store
 from pipeline.index.strict import conform
 from pipeline.schema import EVENTS, SEGMENTS, WINDOWS
 from pipeline.timebase import days_between
@@ -74,6 +74,7 @@ class Writer:
         segments: pa.Table | None = None,
         *,
         superseded_event_ids: Collection[str] = (),
+        keep: bool = False,
     ) -> None:
         """Put the answers of whole videos in place of all earlier ones to the same task.
 
@@ -91,6 +92,8 @@ class Writer:
             segments: of these videos.
             superseded_event_ids: events of earlier files that give way to one in ``events``, in
                 the same commit; they begin at most a day before these videos.
+            keep: leave the answers of other fingerprints to the same videos; readers get the
+                newest of each video, unless they ask for another.
         """
         videos = conform("videos", videos)
         events = conform("events", EVENTS.empty_table() if events is None else events)
@@ -100,12 +103,18 @@ class Writer:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
         if strangers := _ids(segments, "video_id") - _ids(videos, "video_id"):
             raise ValueError(f"segments of {sorted(strangers)[:3]}, who are not in videos")
+        only = None
+        if keep:
+            [only] = {*_ids(videos, "fingerprint"), *_ids(events, "fingerprint")}
+            for attempt in conflict_retries():
+                with attempt:
+                    self.store.mark("videos", GENERATIONS_PROPERTY)
         joined = events.filter(~_in("video_id", _ids(videos, "video_id")))
         near = {day + timedelta(days=i) for day in _dates_of(videos) for i in (-1, 0, 1)}
-        self._replace_events(joined, superseded_event_ids, near)
+        self._replace_events(joined, superseded_event_ids, near, only)
         for video_ids, part in _chunks(videos, "video_id"):
             mine = _in("video_id", video_ids)
-            self._finish(part, events.filter(mine), segments.filter(mine))
+            self._finish(part, events.filter(mine), segments.filter(mine), only)
 
     def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
         """Put chapters, videos and days in place of what the index has of them.
@@ -140,24 +149,36 @@ class Writer:
         return self.index
 
     def _replace_events(
-        self, events: pa.Table, ids_to_delete: Iterable[str], dates: Iterable[date]
+        self,
+        events: pa.Table,
+        ids_to_delete: Iterable[str],
+        dates: Iterable[date],
+        only: str | None,
     ) -> None:
         if ids := {*ids_to_delete, *_ids(events, "event_id")}:
             on = on_dates({*dates, *events["date"].to_pylist()})
-            replace(self.store, "events", events, both(on, among("event_id", ids)))
+            of_events = _of_fingerprint(among("event_id", ids), only)
+            replace(self.store, "events", events, both(on, of_events))
 
-    def _finish(self, videos: pa.Table, events: pa.Table, segments: pa.Table) -> None:
+    def _finish(
+        self, videos: pa.Table, events: pa.Table, segments: pa.Table, only: str | None
+    ) -> None:
         task = videos["task"][0].as_py()
         previous = self._previous(task, videos)
         dates = _dates_of(videos) | _dates_of(previous)
-        stale = self._stale_windows(task, videos, previous, dates)
-        video_ids = {id_ for rows in (videos, previous, stale) for id_ in _ids(rows, "video_id")}
-        of_videos = both(equal("task", task), among("video_id", video_ids))
+        stale = self._stale_windows(task, videos, previous, dates, only)
+        same = _ids(videos, "video_id")
+        of_videos = _of_fingerprint(among("video_id", same), only)
+        # Other contents of these files: whatever the fingerprint, they are no more.
+        others = (_ids(previous, "video_id") | _ids(stale, "video_id")) - same
+        if others:
+            of_videos = f"({of_videos}) OR ({among('video_id', others)})"
+        of_videos = both(equal("task", task), of_videos)
         on = on_dates(dates | set(events["date"].to_pylist()))
         replace(self.store, "events", events, both(on, of_videos))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, both(on, of_videos))
-        self._forget_summaries(task, video_ids, _ids(videos, "camera"), dates)
+        self._forget_summaries(task, same | others, _ids(videos, "camera"), dates)
         for fingerprint, rows in _groups(stale, "fingerprint"):
             predicate = both(
                 on_dates(rows["date"].to_pylist()),
@@ -197,7 +218,12 @@ class Writer:
         )
 
     def _stale_windows(
-        self, task: str, videos: pa.Table, previous: pa.Table, dates: set[date]
+        self,
+        task: str,
+        videos: pa.Table,
+        previous: pa.Table,
+        dates: set[date],
+        only: str | None,
     ) -> pa.Table:
         """Windows of these videos, or of what their uris held before, that the rows outdate.
 
@@ -210,10 +236,17 @@ class Writer:
             "video_id || '/' || fingerprint NOT IN (SELECT unnest(?::VARCHAR[]))",
             current.to_pylist(),
         )
+        if only is not None:
+            kept = sorted(_ids(videos, "video_id"))
+            where.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", kept)
         where.add(on_dates(dates))
         span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
         columns = ["date", "video_id", "fingerprint"]
         return self.index.every("windows", where, span=span, columns=columns)
+
+
+def _of_fingerprint(condition: str, only: str | None) -> str:
+    return condition if only is None else both(condition, equal("fingerprint", only))
 
 
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:

@@ -50,12 +50,22 @@ def identifiers(columns: Iterable[str], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{column}"' for column in columns)
 
 
-def scan(store: Store, name: TableName, paths: Sequence[str]) -> str:
-    """A table in a FROM clause: its declared columns, out of exactly these files."""
+def scan(store: Store, name: TableName, paths: Sequence[str], *, is_mixed: bool = False) -> str:
+    """A table in a FROM clause: its declared columns, out of exactly these files.
+
+    Where files are ``is_mixed``, some may lack columns that were added later; those read as null.
+    """
     if not paths:
         return _without_rows(TABLES[name])
     files = ", ".join(quote(pattern(path)) for path in paths)
     stored = identifiers(column for column in TABLES[name].names if column != "date")
+    if is_mixed:
+        start = "CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date"
+        options = "union_by_name = true, hive_partitioning = false"
+        return (
+            f"(SELECT {start}, {stored} FROM (SELECT * FROM read_parquet([{files}], {options}) "
+            f"UNION ALL BY NAME SELECT * EXCLUDE (date) FROM {_without_rows(TABLES[name])}))"
+        )
     if "=" in store.root:  # DuckDB would take such folders for columns, before the files' own
         return (
             f"(SELECT CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date, {stored} "

@@ -168,7 +168,7 @@ def _add(
 ) -> int:
     found = connection.execute(
         f'SELECT {KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
-        f"FROM {duck.scan(store, name, [path])}"
+        f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
     )
     num_rows = 0
     while batch := found.fetchmany(_BATCH_ROWS):

@@ -43,7 +43,7 @@ class KnownVideos:
         found = duck.fetch(
             self._connection,
             "SELECT hash(video_id) AS id, hash(uri) AS uri "
-            f"FROM {duck.scan(self._store, 'videos', [path])}",
+            f"FROM {duck.scan(self._store, 'videos', [path], is_mixed=True)}",
         )
         return np.unique(np.concatenate([found["id"].to_numpy(), found["uri"].to_numpy()]))
 

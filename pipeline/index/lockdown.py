@@ -49,13 +49,11 @@ def run(
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
     with duck.connect(store) as connection:
-        allowed = []
+        allowed = files("videos", ALWAYS, ALL)
         for name in store.tables():
             if name in query.lower():
                 _create_view(connection, name, source(name, ALWAYS, ALL))
                 allowed += files(name, ALWAYS, ALL)
-                if name == "windows":
-                    allowed += files("videos", ALWAYS, ALL)
         _lock(connection, allowed)
         alarm = threading.Timer(timeout_s, connection.interrupt)
         alarm.start()

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
+from pipeline.errors import IndexFormatError
 from pipeline.index import duck
 from pipeline.index.log import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
-from pipeline.index.store import Store
+from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
 from pipeline.index.strict import conform
 from pipeline.schema import TABLES, TableName
 
@@ -114,11 +115,19 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
     for attempt in conflict_retries():
         with attempt:
             table = store.handle(name)
+            if unknown := set(columns_of(table)) - set(TABLES[name].names):
+                raise IndexFormatError(
+                    f"index at {store.root}: {name} has columns {sorted(unknown)} of a newer "
+                    "timereel, which would be lost; compact it with that one"
+                )
+            is_mixed = is_marked(table, MIXED_PROPERTY)
             files = pa.table(table.get_add_actions(flatten=True))
             files = files.filter(pc.field("partition.date") == day)
             paths = [f"{store.table_uri(name)}/{path}" for path in files["path"].to_pylist()]
             with duck.connect(store) as connection:
-                rows = duck.fetch(connection, f"FROM {duck.scan(store, name, paths)}")
+                rows = duck.fetch(
+                    connection, f"FROM {duck.scan(store, name, paths, is_mixed=is_mixed)}"
+                )
             rows = conform(name, rows.select(TABLES[name].names).cast(TABLES[name]))
             if rows.num_rows:
                 # The handle that was read: a commit in between is a conflict, never a loss.

@@ -19,6 +19,9 @@ from pipeline.index.snapshot import TableReader
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
 
+# Tables whose rows carry the fingerprint of their video's answers.
+_OF_GENERATIONS: tuple[TableName, ...] = ("videos", "windows", "events", "segments")
+
 
 class Index:
     """One index, open for reading; not for several threads at once.
@@ -69,7 +72,8 @@ class Index:
             ConfigError: an unknown column, a label or confidence where there are none, a wrong time
                 or limit.
         """
-        return self.select(
+        found = self.every if asked.get("fingerprint") else self.select
+        return found(
             table,
             questions.conditions(table, asked),
             span=Span.parse(start, end),
@@ -163,7 +167,7 @@ class Index:
         order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Rows under any condition; of windows, those that are current."""
+        """Rows under any condition; of each video and task, those of the newest fingerprint."""
         return self._select(
             table,
             self.source(table, span, cameras),
@@ -179,11 +183,13 @@ class Index:
         *,
         span: Span = ALWAYS,
         cameras: Cameras = ALL,
+        order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
         """Rows whatever their fingerprint, stale ones too."""
         where = where.also(Where().overlaps(span).of(cameras))
-        return self.within(self._files(table, span, cameras), table, where, columns=columns)
+        files = self._files(table, span, cameras)
+        return self.within(files, table, where, order=order, columns=columns)
 
     def within(
         self,
@@ -191,11 +197,13 @@ class Index:
         table: TableName,
         where: Where,
         *,
+        order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
         """Rows of a table out of exactly these of its ``files``."""
-        source = duck.scan(self.store, table, files)
-        return self._select(table, source, where, columns=columns)
+        is_mixed = self._readers[table].latest().is_mixed
+        source = duck.scan(self.store, table, files, is_mixed=is_mixed)
+        return self._select(table, source, where, order=order, columns=columns)
 
     def _select(
         self,
@@ -227,22 +235,38 @@ class Index:
         cameras: Cameras = ALL,
     ) -> str:
         """A table in a FROM clause, out of the files that can matter."""
-        found = duck.scan(self.store, table, self._files(table, span, cameras))
-        if table != "windows" or self._one_fingerprint(span, cameras):
-            return found
+        found = self._scan(table, span, cameras)
+        has_generations = self._readers["videos"].latest().has_generations
         # While a video is done again its old row stands, and with it the old windows.
-        videos = duck.scan(self.store, "videos", self._files("videos", span, cameras))
+        if table not in (_OF_GENERATIONS if has_generations else ("windows",)):
+            return found
+        # An event may have begun in a file that ends before the range.
+        near = ALWAYS if has_generations else span
+        if self._one_fingerprint((table, span), ("videos", near), cameras=cameras):
+            return found
+        videos = self._scan("videos", near, cameras)
+        if has_generations:
+            videos = (
+                "(SELECT video_id, task, arg_max(fingerprint, indexed_at) AS fingerprint "
+                f"FROM {videos} GROUP BY ALL)"
+            )
         return (
-            f"(SELECT w.* FROM {found} w WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
-            "v.video_id = w.video_id AND v.task = w.task AND v.fingerprint <> w.fingerprint))"
+            f"(SELECT r.* FROM {found} r WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
+            "v.video_id = r.video_id AND v.task = r.task AND v.fingerprint <> r.fingerprint))"
         )
 
-    def _one_fingerprint(self, span: Span, cameras: Cameras) -> bool:
+    def _one_fingerprint(self, *held_in: tuple[TableName, Span], cameras: Cameras) -> bool:
         held: set[str | None] = set()
-        for snapshot in (self._readers["windows"].latest(), self._readers["videos"].latest()):
+        for table, span in held_in:
+            snapshot = self._readers[table].latest()
             for i in snapshot.matching(span, cameras):
                 held.update(snapshot.fingerprints[i])
         return len(held) <= 1 and None not in held
+
+    def _scan(self, table: TableName, span: Span, cameras: Cameras) -> str:
+        is_mixed = self._readers[table].latest().is_mixed
+        files = self._files(table, span, cameras)
+        return duck.scan(self.store, table, files, is_mixed=is_mixed)
 
     def _files(self, table: TableName, span: Span, cameras: Cameras) -> list[str]:
         snapshot = self._readers[table].latest()

@@ -36,6 +36,8 @@ class Asked(TypedDict, total=False):
     task: Names
     level: Names
     """Of segments and summaries: how much time one text stands for."""
+    fingerprint: str | None
+    """Of one generation, or ``all``; None is the newest of each video (see index --keep)."""
     min_confidence: float | None
     """Rows without a confidence are left out then."""
     min_duration_s: float | None
@@ -62,6 +64,8 @@ def conditions(table: TableName, asked: Asked) -> Where:
         where.among("level", as_list(level))
     if (task := asked.get("task")) is not None:
         where.among("task", as_list(task))
+    if (fingerprint := asked.get("fingerprint")) and fingerprint != "all":
+        where.add("fingerprint = ?", fingerprint)
     if text := asked.get("text"):
         where.contains(_TEXT[table], text)
     if (video := asked.get("video")) is not None:

@@ -9,8 +9,8 @@ from deltalake import WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from pipeline.index.duck import quote
-from pipeline.index.store import Store
-from pipeline.schema import TableName
+from pipeline.index.store import Store, columns_of
+from pipeline.schema import TABLES, TableName
 
 if TYPE_CHECKING:
     from tenacity import Retrying
@@ -44,11 +44,14 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
             # A handle keeps the version it was opened at, and with it what a commit is based on.
             table = store.handle(name)
             if rows.num_rows:
+                is_newer = set(columns_of(table)) - set(TABLES[name].names)
                 write_deltalake(
                     table,
                     rows,
                     mode="overwrite",
                     predicate=predicate,
+                    # Columns that a newer timereel has added stay null.
+                    schema_mode="merge" if is_newer else None,
                     writer_properties=writer_properties(name),
                 )
             else:

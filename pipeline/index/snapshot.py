@@ -8,8 +8,14 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.index.filters import Cameras, Span
-from pipeline.index.store import Store
-from pipeline.schema import TableName
+from pipeline.index.store import (
+    GENERATIONS_PROPERTY,
+    MIXED_PROPERTY,
+    Store,
+    columns_of,
+    is_marked,
+)
+from pipeline.schema import TABLES, TableName
 from pipeline.timebase import BoolArray, Int64Array
 
 # The log keeps timestamps cut to milliseconds, so a file's last instant may be this much later.
@@ -27,6 +33,10 @@ class Snapshot:
     last_end_us: Int64Array
     cameras: list[tuple[str | None, str | None]]
     fingerprints: list[tuple[str | None, str | None]]
+    is_mixed: bool = False
+    """Whether a file may lack declared columns, which were added after it was written."""
+    has_generations: bool = False
+    """Whether a video may have rows of several fingerprints, all of them kept."""
 
     def matching(self, span: Span, cameras: Cameras) -> list[int]:
         """Which files can hold a row of these cameras that overlaps ``span``."""
@@ -62,11 +72,11 @@ class TableReader:
 
     def latest(self) -> Snapshot:
         """The table as it is now; one whole generation of it, whatever is being written."""
-        if self._name == "summaries" and self._handle is None and not self._store.holds(self._name):
-            return _NOTHING
+        if self._handle is None and self._name != "videos" and not self._store.holds(self._name):
+            return _NOTHING  # an index older than this table
         handle = self._refreshed()
         if self._seen is None or self._seen[0] != handle.version():
-            self._seen = handle.version(), _read(self._store.table_uri(self._name), handle)
+            self._seen = handle.version(), _read(self._store, self._name, handle)
         return self._seen[1]
 
     def _refreshed(self) -> DeltaTable:
@@ -81,7 +91,8 @@ class TableReader:
         return self._handle
 
 
-def _read(folder: str, handle: DeltaTable) -> Snapshot:
+def _read(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
+    folder = store.table_uri(name)
     # Not pa.table(): to tell what it is given it imports pandas, a third of a query's time.
     files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
     # Not file_uris(): it percent-encodes the folder's own name.
@@ -91,6 +102,9 @@ def _read(folder: str, handle: DeltaTable) -> Snapshot:
         last_end_us=_instants(files, "max.end", _LATEST_US),
         cameras=_bounds(files, "camera"),
         fingerprints=_bounds(files, "fingerprint"),
+        is_mixed=is_marked(handle, MIXED_PROPERTY)
+        or not set(TABLES[name].names) <= set(columns_of(handle)),
+        has_generations=is_marked(handle, GENERATIONS_PROPERTY),
     )
 
 

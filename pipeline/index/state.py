@@ -39,7 +39,7 @@ def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Tabl
     where = _of_task(task)
     if fingerprint is not None:
         where.add("fingerprint = ?", fingerprint)
-    return index.select("videos", where, columns=_FINISHED)
+    return index.every("videos", where, columns=_FINISHED)
 
 
 def windows_of(index: Index, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
@@ -68,7 +68,7 @@ def events_near(
     where = _of_task(task)
     if fingerprint is not None:
         where.add("fingerprint = ?", fingerprint)
-    return index.select("events", where, span=Span.parse(start, end), cameras=exact)
+    return index.every("events", where, span=Span.parse(start, end), cameras=exact)
 
 
 def footage_near(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlparse
 
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexFormatError
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 VERSION_PROPERTY = "timereel.schema_version"
+# Set once and for good: files of a table may differ in their columns (they were added later), and
+# a video may have rows of several fingerprints (index --keep).
+MIXED_PROPERTY = "timereel.mixed_columns"
+GENERATIONS_PROPERTY = "timereel.generations"
 
 # Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
 _STATISTICS = "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id"
@@ -111,26 +115,39 @@ class Store:
             )
         return table
 
-    def exists(self) -> bool:
-        """Whether an index is here. ``videos`` is created last, so it speaks for all."""
-        return self.holds("videos")
-
     def holds(self, name: TableName) -> bool:
-        """Whether the table is here."""
-        return DeltaTable.is_deltatable(
-            self.table_uri(name), storage_options=dict(self.storage_options)
+        """Whether the table is here; one that was added to the schema later may not be."""
+        return bool(
+            DeltaTable.is_deltatable(
+                self.table_uri(name), storage_options=dict(self.storage_options)
+            )
         )
 
     def create(self) -> None:
-        """Make what is missing; does nothing to an index that is whole.
+        """Make what is missing: tables, and columns that were added since; else does nothing.
 
-        Two processes may do this at once: of two first commits the store accepts one.
+        Two processes may do this at once: of two first commits the store accepts one. ``videos``
+        is created last, so that it speaks for all.
         """
-        if self.exists():
-            self.handle("videos")
-            return
         for name in sorted(TABLES, key=lambda name: name == "videos"):
-            self.create_table(name)
+            if self.holds(name):
+                self._add_columns(name)
+            else:
+                self.create_table(name)
+
+    def mark(self, name: TableName, prop: str) -> None:
+        """Set a property of a table, once."""
+        table = self.handle(name)
+        if not is_marked(table, prop):
+            table.alter.set_table_properties({prop: "true"}, raise_if_not_exists=False)
+
+    def _add_columns(self, name: TableName) -> None:
+        if missing := set(TABLES[name].names) - set(columns_of(self.handle(name))):
+            # First, so that no reader meets files of two kinds unprepared.
+            self.mark(name, MIXED_PROPERTY)
+            declared = Schema.from_arrow(TABLES[name])
+            added = [field for field in declared.fields if field.name in missing]
+            self.handle(name).alter.add_columns(added)
 
     def create_table(self, name: TableName) -> None:
         """Make one table if it is missing, as in an index that is older than it."""
@@ -159,3 +176,13 @@ class Store:
         return IndexFormatError(
             f"no index at {self.root}: run timereel index ... --index {self.root} first"
         )
+
+
+def columns_of(table: DeltaTable) -> list[str]:
+    """Names of the columns that a table has, known to this code or not."""
+    return [field.name for field in table.schema().fields]
+
+
+def is_marked(table: DeltaTable, prop: str) -> bool:
+    """Whether ``Store.mark`` has set the property."""
+    return bool(table.metadata().configuration.get(prop) == "true")
