@@ -27,6 +27,7 @@ from pipeline.errors import (
     TimereelError,
 )
 from pipeline.export.formats import to_json
+from pipeline.plain import plain
 from pipeline.records import SummaryLevel
 
 app = typer.Typer(
@@ -104,7 +105,7 @@ def index(
         typer.echo("interrupted: run the same command again to go on", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     for uri, reason in report.failures:
-        typer.echo(f"failed: {reason if uri in reason else f'{uri}: {reason}'}", err=True)
+        typer.echo(plain(f"failed: {reason if uri in reason else f'{uri}: {reason}'}"), err=True)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
@@ -283,7 +284,7 @@ def plan(
         planned = probe_and_plan(source, settings)
         if isinstance(planned, Failure):
             failures.append({"uri": source.uri, "error": planned.error})
-            typer.echo(f"failed: {planned.error}", err=True)
+            typer.echo(plain(f"failed: {planned.error}"), err=True)
             continue
         estimate.add(planned)
         shards.extend(
@@ -320,7 +321,7 @@ def doctor(
     for check in examine(load_config(config, tuple(overrides or ()))):
         checks.append(asdict(check))
         if not as_json:
-            typer.echo(f"{check.verdict:4}  {check.name:14}  {check.detail}")
+            typer.echo(f"{check.verdict:4}  {check.name:14}  {plain(check.detail)}")
     if as_json:
         typer.echo(to_json(checks))
     failed = [check["name"] for check in checks if check["verdict"] == "FAIL"]

@@ -73,7 +73,7 @@ def open_model(config: Config) -> ModelEngine:
         case OpenAIEngineConfig() as openai:
             from pipeline.engine.openai import OpenAIEngine  # noqa: PLC0415 - needs its extra
 
-            return OpenAIEngine(openai, task=config.task, frame=config.frame, plan=config.plan)
+            return OpenAIEngine(openai, task=config.task)
         case _:
             raise ConfigError(f"engine.kind={config.engine.kind}: is no model")
 

@@ -16,14 +16,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.config import FrameConfig, OpenAIEngineConfig, PlanConfig
+from pipeline.config import OpenAIEngineConfig
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences, tokens_of_bytes
 from pipeline.engine.prompt import (
     checked_markers,
     image_markers,
     messages,
-    processor_kwargs,
     shown_ms,
     video_metadata,
 )
@@ -45,9 +44,7 @@ class OpenAIEngine:
         EngineStartError: the endpoint cannot be reached, refuses the key or has no such model.
     """
 
-    def __init__(
-        self, config: OpenAIEngineConfig, *, task: Task, frame: FrameConfig, plan: PlanConfig
-    ) -> None:
+    def __init__(self, config: OpenAIEngineConfig, *, task: Task) -> None:
         try:
             import openai  # noqa: PLC0415 - optional dependency
         except ImportError as exc:
@@ -71,7 +68,7 @@ class OpenAIEngine:
                 timeout=config.timeout_s, event_hooks={"request": [self._pace.wait]}
             ),
         )
-        self._fields = _request_fields(config, task, frame, plan)
+        self._fields = _request_fields(config, task)
         self._check_endpoint()
 
     def shutdown(self) -> None:
@@ -271,9 +268,7 @@ def _key(config: OpenAIEngineConfig) -> str:
     return key
 
 
-def _request_fields(
-    config: OpenAIEngineConfig, task: Task, frame: FrameConfig, plan: PlanConfig
-) -> Mapping[str, Any]:
+def _request_fields(config: OpenAIEngineConfig, task: Task) -> Mapping[str, Any]:
     fields: dict[str, Any] = {
         "temperature": 0,
         "seed": 0,
@@ -292,7 +287,6 @@ def _request_fields(
     }
     if config.server == "vllm":
         fields["return_token_ids"] = True
-        fields["mm_processor_kwargs"] = processor_kwargs(frame, plan)
     return {name: value for name, value in (fields | config.args).items() if value is not None}
 
 

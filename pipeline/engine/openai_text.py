@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from pipeline.config import FrameConfig, OpenAIEngineConfig, PlanConfig, SummariesConfig
+from pipeline.config import OpenAIEngineConfig, SummariesConfig
 from pipeline.engine.openai import OpenAIEngine
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
@@ -23,8 +23,8 @@ class OpenAITextEngine(OpenAIEngine):
     """
 
     def __init__(self, config: OpenAIEngineConfig, summaries: SummariesConfig) -> None:
-        # Of windows nothing is asked here: task and frames only shape requests about those.
-        super().__init__(config, task=SIGNALS_TASK, frame=FrameConfig(), plan=PlanConfig())
+        # Of windows nothing is asked here: the task only shapes requests about those.
+        super().__init__(config, task=SIGNALS_TASK)
         self._max_output_tokens = summaries.max_output_tokens
         self.context = summaries.max_prompt_tokens + summaries.max_output_tokens
         """Endpoints do not say theirs: what the configuration asks for is taken to fit."""

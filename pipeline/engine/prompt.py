@@ -148,7 +148,7 @@ def checked_markers(
     if num_tokens != wanted:
         raise WindowError(
             f"markers: {num_tokens} vision tokens for {wanted} expected; the frames were resized "
-            "or dropped: see mm_processor_kwargs of the model's server or engine.args"
+            "or dropped: see mm_processor_kwargs in engine.args, or of the server"
         )
     return found
 

@@ -8,6 +8,7 @@ from math import ceil, floor
 from typing import Any
 
 from pipeline.errors import ConfigError
+from pipeline.plain import plain
 
 Row = Mapping[str, Any]
 
@@ -64,7 +65,7 @@ def _cue(start_ms: int, end_ms: int, row: Row) -> str:
     # A chapter is named by its title alone: players list chapters by their cues.
     said = row.get("title") or ": ".join(str(row[name]) for name in _SAID if row.get(name))
     # A blank line ends a cue, and "-->" may not stand in one: ">" is escaped.
-    lines = [line.strip() for line in said.translate(_ESCAPED).splitlines() if line.strip()]
+    lines = [plain(line) for line in said.translate(_ESCAPED).splitlines() if plain(line)]
     return "\n".join([f"{_clock(start_ms)} --> {_clock(end_ms)}", *(lines or ["-"])])
 
 
@@ -73,4 +74,4 @@ def _clock(ms: int) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split()).replace("-->", "->")
+    return " ".join(plain(text).split()).replace("-->", "->")

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig
+from pipeline.config import Config, OpenAIEngineConfig
 from pipeline.engine import open_model
 from pipeline.engine.openai import OpenAIEngine
 from pipeline.errors import EngineStartError, WindowError
@@ -51,7 +51,7 @@ WINDOW = make_window(20_000, 20_500, 21_250, start_ms=20_000)
 
 def ask(config, *windows):
     async def all_at_once():
-        engine = OpenAIEngine(config, task=TASK, frame=FrameConfig(), plan=PlanConfig())
+        engine = OpenAIEngine(config, task=TASK)
         return await asyncio.gather(*map(engine.answer, windows), return_exceptions=True)
 
     return asyncio.run(all_at_once())
