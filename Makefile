@@ -7,7 +7,7 @@ OUT ?= out
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast kill-test bench-index bench-graph clean
+.PHONY: help demo demo-signals check test test-fast kill-test fuzz exactness bench-index bench-graph clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -58,6 +58,12 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.core
 	@touch $@
 
 ROWS ?= 20000000
+fuzz: $(VENV)/.dev  ## 2,000 random damages to five videos: no crash, no hang; not part of `make test`
+	$(BIN)/python -m tests.hard.fuzz
+
+exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/exactness.md
+	$(BIN)/python -m tests.hard.exactness --out docs/exactness.md
+
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
 

@@ -48,7 +48,11 @@ class Demuxer:
                     clockless = clockless and pts == dts == NO_PTS
                     yield packet, pts, elapsed if clockless else dts
                     elapsed += packet.duration or 1
-            except av.error.InvalidDataError:
+            except IndexError:
+                # PyAV knows no stream that appears after the file was opened; its packet is gone,
+                # which is as well, and the next one can be read.
+                continue
+            except av.FFmpegError:
                 failures += 1
                 self.num_errors += 1
             else:

@@ -36,6 +36,15 @@ RECIPES = {
     "h264 one GOP.mp4": Recipe(gop=1000),
     "h264 every frame a key.mp4": Recipe(gop=1, bframes=0, num_frames=20),
     "h264 late start.ts": Recipe(pts=[111_111_000 + 3600 * i for i in range(40)]),
+    "h264 33-bit wrap.ts": Recipe(pts=[2**33 - 36_000 + 3600 * i for i in range(40)]),
+    "h264 empty edit.mp4": Recipe(pts=[63_000 + 3600 * i for i in range(40)]),
+    "h264 negative offsets.mp4": Recipe(
+        container_options={"movflags": "negative_cts_offsets"}, num_frames=40
+    ),
+    "h264 non-square pixels.mp4": Recipe(sar=Fraction(4, 3), num_frames=30),
+    "h264 interlaced.ts": Recipe(
+        options={"x264-params": "tff=1:scenecut=0:bframes=2"}, num_frames=40, gop=10
+    ),
     "h264 variable rate.mp4": Recipe(pts=JITTERED, gop=4),
     "h264 variable rate.mkv": Recipe(pts=[900 * (t // 900) for t in JITTERED], gop=4),
     "h264 10 bit.mp4": Recipe(pix_fmt="yuv420p10le", num_frames=24),

@@ -70,6 +70,34 @@ def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:
     assert "1 gaps without footage, 59.0 s" in video.warnings[0]
 
 
+def test_frames_spread_over_more_time_than_is_allowed_are_refused(tmp_path: Path) -> None:
+    day = 90_000 * 86_400
+    source = source_of(make_video(tmp_path / "a.mkv", pts=[0, 3600, 40 * day], bframes=0))
+    with pytest.raises(SourceError, match=r"40\.0 days, more than decode\.max_duration_s=2\.6784e"):
+        look(source)
+    assert look(source, max_duration_s=41 * 86_400)[0].num_frames == 3
+
+
+def test_a_stream_that_appears_in_the_middle_stops_nothing(tmp_path: Path) -> None:
+    first = make_video(tmp_path / "first.ts", num_frames=50, gop=10)
+    then = tmp_path / "then.ts"
+    with av.open(str(first)) as old, av.open(str(then), "w") as new:
+        video = new.add_stream_from_template(old.streams.video[0])
+        sound = new.add_stream("aac", rate=48_000)
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.pts, packet.dts = packet.pts + 180_000, packet.dts + 180_000
+                packet.stream = video
+                new.mux(packet)
+        for i in range(90):
+            frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp")
+            frame.sample_rate, frame.pts = 48_000, 96_000 + 1024 * i
+            new.mux(sound.encode(frame))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(first.read_bytes() * 40 + then.read_bytes())
+    assert look(source_of(joined))[0].num_frames > 50
+
+
 def test_a_container_that_says_a_frame_stayed_has_no_gap(tmp_path: Path) -> None:
     ticks = [3600 * i for i in range(25)] + [90_000 * 60 + 3600 * i for i in range(25)]
     for bframes in (0, 3):
