@@ -27,6 +27,7 @@ from rich.table import Table
 import pipeline.index as pi
 from pipeline.index import maintain
 from pipeline.index.store import Store
+from pipeline.records import make_id
 from pipeline.schema import TABLES
 from tests.bench import commits, readers
 from tests.bench.archive import FIRST_DAY, Archive, write
@@ -64,8 +65,9 @@ def questions(days: int) -> Iterator[Question]:
 
 
 def build(archive: Archive, folder: Path) -> Path:
-    """The index of the archive, compacted, and made once per size."""
-    done = folder / f"events-{archive.events}-{archive.days}"
+    """The index of the archive, compacted, and made once per size and schema."""
+    schema = make_id(*TABLES.values())[:8]
+    done = folder / f"events-{archive.events}-{archive.days}-{schema}"
     if done.exists():
         return done
     half = done.with_suffix(".half")
