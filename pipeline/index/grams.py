@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import duckdb
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import Span
-from pipeline.index.moments import KEY, SAID, Hits, Searched, Words
+from pipeline.index.moments import ROW_KEY, SAID, Hits, Searched, Words
 from pipeline.index.store import Store
 
 try:
@@ -35,7 +35,8 @@ except ImportError as exc:
 
 # One character is a word in Chinese, so the shortest gram is one.
 _MIN_GRAM, _MAX_GRAM = 1, 3
-_FORMAT = "v1"
+# With another DuckDB the keys of rows are others.
+_FORMAT = f"v1-{duckdb.__version__}"
 _HEAP_BYTES = 64 * 2**20
 _COMMIT_ROWS = 100_000
 _BATCH_ROWS = 10_000
@@ -90,10 +91,15 @@ class Sidecar:
         query = tantivy.Query.boolean_query(wanted)
         searcher = index.searcher()
         if not (count := searcher.search(query, 1).count):  # type: ignore[attr-defined]  # stub
-            return Hits((), ())
+            return Hits(ROW_KEY)
         found = searcher.search(query, count, count=False).hits
-        keys = searcher.fast_field_values("key", [address for _, address in found])
-        return Hits([int(key) for key in keys if key is not None], [score for score, _ in found])
+        addresses = [address for _, address in found]
+        return Hits(
+            ROW_KEY,
+            cast("list[int]", searcher.fast_field_values("key", addresses)),
+            [score for score, _ in found],
+            cast("list[int]", searcher.fast_field_values("start_us", addresses)),
+        )
 
     def forget(self) -> None:
         """Remove the sidecar; the next search builds it again."""
@@ -107,7 +113,7 @@ class Sidecar:
 
     @property
     def _state(self) -> Path:
-        return self.folder / "files.json"
+        return self.folder / _FORMAT / "files.json"
 
     def _refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
         index = self._index()
@@ -153,7 +159,7 @@ def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("grams", tokenizer_name="grams", index_option="freq")
     builder.add_text_field("file", tokenizer_name="raw", index_option="basic")
-    builder.add_integer_field("key", fast=True)
+    builder.add_unsigned_field("key", fast=True)
     builder.add_integer_field("start_us", fast=True)
     builder.add_integer_field("end_us", fast=True)
     return builder.build()
@@ -167,7 +173,7 @@ def _add(
     path: str,
 ) -> int:
     found = connection.execute(
-        f'SELECT {KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
+        f'SELECT {ROW_KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
         f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
     )
     num_rows = 0
@@ -176,7 +182,7 @@ def _add(
             document = tantivy.Document()
             document.add_text("grams", said)
             document.add_text("file", path)
-            document.add_integer("key", key)
+            document.add_unsigned("key", key)
             document.add_integer("start_us", start_us)
             document.add_integer("end_us", end_us)
             writer.add_document(document)

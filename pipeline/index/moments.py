@@ -9,6 +9,7 @@ row that is gone or has changed since never comes up.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypeAlias, get_args
 
 import duckdb
@@ -17,7 +18,9 @@ import pyarrow as pa
 from pipeline.index import duck, questions
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Span, Where
 from pipeline.index.query import Index
+from pipeline.index.replace import on_dates
 from pipeline.index.strict import ID_COLUMN
+from pipeline.timebase import NS_PER_US, ns_to_datetime
 
 Searched = Literal["events", "segments"]
 SEARCHED: tuple[Searched, ...] = get_args(Searched)
@@ -33,14 +36,16 @@ SAID: dict[Searched, str] = {
     ),
     "segments": "text",
 }
-# Names a row and what it says in 63 bits, the same on every machine and in every version.
-KEY = {
+# Two names of a row in 64 bits. CONTENT_KEY is also of what it says, and the same in every version
+# of DuckDB; ROW_KEY costs a fortieth.
+CONTENT_KEY = {
     name: (
         f"(md5_number_lower(concat_ws(chr(31), '{name}', task, fingerprint, {ID_COLUMN[name]}, "
-        f"{SAID[name]})) >> 1)::BIGINT"
+        f"{SAID[name]})) >> 1)"
     )
     for name in SEARCHED
 }
+ROW_KEY = {name: f"hash('{name}', task, fingerprint, {ID_COLUMN[name]})" for name in SEARCHED}
 # The text of a whole video or day says again what its windows say, without the moment.
 _MOMENTS = "level NOT IN ('video', 'day')"
 _LABEL: dict[Searched, str] = {"events": "label", "segments": "level"}
@@ -48,16 +53,32 @@ _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '
     "fingerprint"
 )
+_DAY_US = 86_400_000_000
+_DAY_NS = _DAY_US * NS_PER_US
 _EXCERPT_CHARS = 160
 _CHARS_BEFORE = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Keys of rows, and how well each matches; position ``i`` of both is hit ``i``."""
+    """Rows and how well each matches; position ``i`` of each is hit ``i``, the best first."""
 
-    keys: Sequence[int]
-    scores: Sequence[float]
+    key_of: Mapping[Searched, str]
+    """How ``keys`` are made: ROW_KEY or CONTENT_KEY."""
+    keys: Sequence[int] = ()
+    scores: Sequence[float] = ()
+    starts_us: Sequence[int] = ()
+
+    def best(self, count: int) -> "Hits":
+        """The first of them."""
+        return Hits(self.key_of, self.keys[:count], self.scores[:count], self.starts_us[:count])
+
+    @property
+    def dates(self) -> set[date]:
+        """UTC dates on which they start."""
+        return {
+            ns_to_datetime(day * _DAY_NS).date() for day in {us // _DAY_US for us in self.starts_us}
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +116,12 @@ def sources(
     return found
 
 
-def said(sources: Sources) -> str:
+def said(sources: Sources, key_of: Mapping[Searched, str], more: str = "true") -> str:
     """One SELECT over all of ``sources``, with their key and what they say."""
     parts = [
         f"""SELECT '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,
-            {SAID[name]} AS said, {KEY[name]} AS key, {_COLUMNS}
-        FROM {source} WHERE {where.sql}"""
+            {SAID[name]} AS said, {key_of[name]} AS key, {_COLUMNS}
+        FROM {source} WHERE {where.sql} AND {more.format(key=key_of[name])}"""
         for name, (source, where) in sources.items()
     ]
     return " UNION ALL ".join(parts)
@@ -112,28 +133,29 @@ def rows(
     hits: Hits,
     words: Words,
     *,
-    order_by: MomentOrder = "score",
     limit: int | None = None,
 ) -> pa.Table:
-    """Hits among the rows of ``sources`` that meet their condition and have all words in them.
+    """Hits among the rows of ``sources`` that count and have all words in them, the best first.
 
     Columns score, table, camera, start, end, label, excerpt, media_start, media_end, uri, text,
     id, video_id, task, model, fingerprint. ``excerpt`` is the part of the text around the first
     match, each match between ``**``.
     """
+    # Both before anything else of a row is looked at: other dates are not even opened.
+    only = f"{on_dates(hits.dates)} AND {{key}} IN (SELECT key FROM hits)" if hits.keys else "false"
     verified = Where()
     for word in words.each:
         verified.add("contains(lower(said), ?)", word)
-    keys = {"score": 'score DESC, "start", camera, id', "time": '"start", camera, id'}
+    limited = "" if limit is None else f"LIMIT {limit}"
     first = f"greatest(1, {_first_match(words)} - {_CHARS_BEFORE})"
     sql = f"""
-        WITH hits AS (SELECT unnest(?::BIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
-        said AS ({said(sources)}),
+        WITH hits AS (SELECT unnest(?::UBIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
+        said AS ({said(sources, hits.key_of, only)}),
         cut AS (SELECT *, {first} AS cut_at FROM said JOIN hits USING (key) WHERE {verified.sql})
         SELECT score, "table", camera, "start", "end", kind AS label,
             {_marked(words)} AS excerpt,
             media_start, media_end, uri, text, id, video_id, task, model, fingerprint
-        FROM cut ORDER BY {keys[order_by]} {"" if limit is None else f"LIMIT {limit}"}"""
+        FROM cut ORDER BY score DESC, "start", camera, id {limited}"""
     asked = [value for _, where in sources.values() for value in where.values]
     values = [list(hits.keys), list(hits.scores), *asked, *verified.values]
     return duck.fetch(connection, sql, Where(values=values))

@@ -2,6 +2,7 @@
 
 from typing import TypedDict, Unpack
 
+import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
@@ -12,7 +13,7 @@ from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
 
 NEAREST = 20
-_FIRST_LOOK = 1000
+_LOOK_AT_ONCE = 4
 
 
 class Wanted(TypedDict, total=False):
@@ -45,14 +46,7 @@ def by_words(
             raise ConfigError(f"search for {asked!r}: there is no word in it")
         sidecar = Sidecar.of(index.store)
         sidecar.refresh(index.store, connection, searched_files(index))
-        return moments.rows(
-            connection,
-            _sources(index, span, wanted),
-            sidecar.find(words, span),
-            words,
-            order_by=wanted.get("order_by", "score"),
-            limit=wanted.get("limit"),
-        )
+        return _best(connection, index, sidecar.find(words, span), words, span=span, wanted=wanted)
 
 
 def by_meaning(
@@ -72,19 +66,38 @@ def by_meaning(
         ConfigError: the index has no vectors, or they are of another model.
     """
     span, cameras = Span.parse(start, end), Cameras.parse(wanted.get("camera"))
-    limit = NEAREST if (given := wanted.get("limit")) is None else given
+    if wanted.get("limit") is None:
+        wanted["limit"] = NEAREST
     with duck.connect(index.store) as connection:
-        sources = _sources(index, span, wanted)
         hits = vectors.nearest(connection, index, question, embedder, span=span, cameras=cameras)
-        # A vector's row may be gone, or not be wanted: look further until there are enough.
-        count = _FIRST_LOOK
-        while True:
-            best = Hits(hits.keys[:count], hits.scores[:count])
-            found = moments.rows(connection, sources, best, Words(()), limit=limit)
-            if found.num_rows >= limit or count >= len(hits.keys):
-                break
-            count *= 10
-    return found.sort_by("start") if wanted.get("order_by") == "time" else found
+        return _best(connection, index, hits, Words(()), span=span, wanted=wanted)
+
+
+def _best(
+    connection: duckdb.DuckDBPyConnection,
+    index: Index,
+    hits: Hits,
+    words: Words,
+    *,
+    span: Span,
+    wanted: Wanted,
+) -> pa.Table:
+    """The best ``limit`` of the hits that count, or all of them."""
+    cameras = Cameras.parse(wanted.get("camera"))
+    sources = moments.sources(
+        index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
+    )
+    limit = wanted.get("limit")
+    count = len(hits.keys) if limit is None else _LOOK_AT_ONCE * max(limit, 1)
+    # The row of a hit may be gone, or not be wanted: look further until there are enough.
+    while True:
+        found = moments.rows(connection, sources, hits.best(count), words, limit=limit)
+        if limit is None or found.num_rows >= limit or count >= len(hits.keys):
+            break
+        count *= 10
+    if wanted.get("order_by") == "time":
+        found = found.sort_by([(name, "ascending") for name in ("start", "camera", "id")])
+    return found
 
 
 def forget(index: Index) -> None:
@@ -97,10 +110,3 @@ def forget(index: Index) -> None:
 def searched_files(index: Index) -> dict[str, Searched]:
     """The current files of everything that can be searched, with their table."""
     return {path: name for name in SEARCHED for path in index.files(name)}
-
-
-def _sources(index: Index, span: Span, wanted: Wanted) -> moments.Sources:
-    cameras = Cameras.parse(wanted.get("camera"))
-    return moments.sources(
-        index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
-    )

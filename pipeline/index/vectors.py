@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.index import duck, moments
 from pipeline.index.filters import Cameras, Span, Where
-from pipeline.index.moments import Hits
+from pipeline.index.moments import CONTENT_KEY, Hits
 from pipeline.index.query import Index
 from pipeline.index.replace import both, equal, replace
 from pipeline.index.strict import conform
@@ -40,7 +40,7 @@ def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
     num_made = 0
     with duck.connect(index.store) as connection:
         sources = moments.sources(index)
-        said = moments.said(sources)
+        said = moments.said(sources, CONTENT_KEY)
         values = [value for _, where in sources.values() for value in where.values]
         held = f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
         due = connection.execute(
@@ -102,11 +102,12 @@ def nearest(
     where = Where().overlaps(span).of(cameras).add("embedder = ?", embedder)
     found = duck.fetch(
         connection,
-        f"SELECT vector_id::BIGINT AS key, vector FROM {source} WHERE {where.sql}",
+        'SELECT vector_id::UBIGINT AS key, vector, epoch_us("start") AS start_us '
+        f"FROM {source} WHERE {where.sql}",
         where,
     )
     if not found.num_rows:
-        return Hits((), ())
+        return Hits(CONTENT_KEY)
     vectors = np.frombuffer(b"".join(found["vector"].to_pylist()), _STORED)
     if vectors.size != found.num_rows * len(question):
         raise ConfigError(
@@ -115,5 +116,5 @@ def nearest(
         )
     scores = vectors.reshape(found.num_rows, -1).astype(np.float32) @ question
     order = np.argsort(-scores, kind="stable")
-    keys = found["key"].to_numpy()
-    return Hits(keys[order].tolist(), scores[order].tolist())
+    keys, starts_us = (found[name].to_numpy()[order].tolist() for name in ("key", "start_us"))
+    return Hits(CONTENT_KEY, keys, scores[order].tolist(), starts_us)

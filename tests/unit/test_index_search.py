@@ -9,6 +9,7 @@ from pipeline.index.filters import Where
 from pipeline.index.grams import Sidecar
 from pipeline.index.search import by_words, searched_files
 from pipeline.index.store import Store
+from pipeline.timebase import datetime_to_ns
 from tests.index_rows import US, at, event, rows, video
 
 
@@ -93,6 +94,8 @@ def test_search_keeps_to_range_camera_video_table_order_and_limit(index):
     assert ids(by_words(index, "price", table="events")) == ["often", "label"]
     assert ids(by_words(index, "price", order_by="time")) == ["often", "talk", "label"]
     assert ids(by_words(index, "price", limit=1)) == ["often"]
+    assert ids(by_words(index, "price", limit=1, table="segments")) == ["talk"]
+    assert ids(by_words(index, "price", limit=0)) == []
 
 
 def test_no_words_are_refused(index):
@@ -124,11 +127,14 @@ def test_a_sidecar_that_is_wrong_gives_no_wrong_row(tmp_path):
     with duck.connect(index.store) as connection:
         words = moments.Words.parse(connection, "dog")
         key = connection.sql(
-            f"SELECT {moments.KEY['events']} FROM {index.source('events')}"  # noqa: S608
+            f"SELECT {moments.ROW_KEY['events']} FROM {index.source('events')}"  # noqa: S608
         ).fetchall()[0][0]
-        hits = moments.Hits([key, 12345], [1.0, 2.0])
+        starts_us = [datetime_to_ns(at(1)) // 1000] * 2
+        hits = moments.Hits(moments.ROW_KEY, [key, 12345], [1.0, 2.0], starts_us)
         sources = {"events": (index.source("events"), Where())}
         assert moments.rows(connection, sources, hits, words).num_rows == 0
+        words = moments.Words.parse(connection, "car")
+        assert ids(moments.rows(connection, sources, hits, words)) == ["a"]
 
 
 def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):
@@ -136,7 +142,7 @@ def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):
     sidecar = Sidecar.of(index.store)
     assert sidecar.folder == tmp_path / "search"
     assert ids(by_words(index, "car")) == ["a"]
-    (sidecar.folder / "files.json").unlink()  # killed before it was written
+    next(sidecar.folder.glob("*/files.json")).unlink()  # killed before it was written
     assert ids(by_words(index, "car")) == ["a"]  # once
     sidecar.forget()
     assert ids(by_words(index, "car")) == ["a"]
