@@ -123,7 +123,9 @@ def search(
     table: Annotated[
         Searched | None, typer.Option("--table", help="Only events, or only segments.")
     ] = None,
-    order_by: Annotated[MomentOrder, typer.Option("--order-by", help="Best or first.")] = "score",
+    order_by: Annotated[
+        MomentOrder, typer.Option("--order-by", help="How the best are listed.")
+    ] = "score",
     limit: LimitOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
     semantic: SemanticOption = False,  # noqa: FBT002

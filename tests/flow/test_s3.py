@@ -12,6 +12,7 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.index.maintain import compact, vacuum
+from pipeline.index.search import by_words
 from tests.index_rows import at, event, rows, video
 from tests.videos import make_video
 
@@ -145,3 +146,13 @@ def test_the_whole_job_on_s3_and_no_trace_of_the_credentials(bucket, secret, cli
     for trace in (secret, "somebody"):
         assert trace.encode() not in stored
         assert not any(trace in text for text in told)
+
+
+def test_an_index_in_a_bucket_is_searched_from_a_local_sidecar(bucket, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    writer = pi.Writer(f"{bucket}/searched")
+    told = rows("events", event("e", at(1), at(2), text="红色 price list"))
+    writer.finish_videos(rows("videos", video()), told)
+    assert by_words(writer.index, "price 红")["id"].to_pylist() == ["e"]
+    assert list(tmp_path.rglob("files.json"))
+    assert not fsspec.filesystem("s3", skip_instance_cache=True).exists(f"{bucket}/searched/search")

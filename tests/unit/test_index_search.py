@@ -1,5 +1,7 @@
 """Search: what is found, how it is ranked and shown, and that it is never older than the tables."""
 
+import shutil
+
 import pytest
 
 import pipeline.index as pi
@@ -10,7 +12,10 @@ from pipeline.index.grams import Sidecar
 from pipeline.index.search import by_words, searched_files
 from pipeline.index.store import Store
 from pipeline.timebase import datetime_to_ns
+from tests.golden import make
 from tests.index_rows import US, at, event, rows, video
+
+GOLDEN = sorted(make.FOLDER.parent.glob("v*"))
 
 
 def segment(segment_id, start, end, text, **given):
@@ -155,3 +160,22 @@ def test_of_an_index_elsewhere_the_sidecar_is_in_the_users_cache(monkeypatch, tm
     one, two = (Sidecar.of(Store.at(f"s3://bucket/{name}")).folder for name in "ab")
     assert one.is_relative_to(tmp_path)
     assert one != two
+
+
+def test_an_index_of_any_version_can_be_searched(tmp_path):
+    for version in GOLDEN:
+        index = pi.open(shutil.copytree(version, tmp_path / version.name))
+        assert ids(by_words(index, "bag 一个人")) == ["e1"]
+
+
+def test_of_kept_generations_the_newest_is_found(tmp_path):
+    writer = pi.Writer(tmp_path)
+    for number, text in enumerate(("an old red car", "a new red car")):
+        by = {"fingerprint": f"f{number}"}
+        writer.finish_videos(
+            rows("videos", video(indexed_at=at(1000 + number), **by)),
+            rows("events", event("a", at(1), at(2), text=text, **by)),
+            keep=True,
+        )
+    assert writer.index.rows("events", fingerprint="all").num_rows == 2
+    assert by_words(writer.index, "car")["text"].to_pylist() == ["a new red car"]
