@@ -66,10 +66,11 @@ def leave_to_others(
         for number, plan in cut:
             kept.setdefault(number, []).append(plan)
     ceded = tuple(without(video.footage, owned))
-    told = (
-        f"{sum(part.duration_ns for part in ceded) / NS_PER_S:.3f} s are left to other files of"
-        f" this camera, first to {claims[0].uri}; name the cameras apart if these are two views"
-    )
+    ceded_ns, all_ns = (sum(part.duration_ns for part in r) for r in (ceded, video.footage))
+    told = f"{ceded_ns / NS_PER_S:.3f} s are left to other files of this camera, first to "
+    told += claims[0].uri
+    if 2 * ceded_ns > all_ns:
+        told += "; name the cameras apart if these are two views"
     video = replace(video, ceded=ceded, warnings=(*video.warnings, told))
     return video, tuple(
         replace(_with_windows(shard, tuple(kept[number])), video=video)

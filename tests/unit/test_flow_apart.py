@@ -6,8 +6,22 @@ from itertools import pairwise
 
 from pipeline.config import Config
 from pipeline.flow.apart import look_apart
-from pipeline.flow.stages import failed_window
+from pipeline.flow.stages import Planned, failed_window, look_at_shard, probe_and_plan
+from tests import videos
 from tests.unit.test_plan import make_packets, make_video, plan_of
+
+
+def test_a_shard_that_has_used_up_its_time_fails_the_rest_in_plain_words(tmp_path):
+    source = videos.source_of(videos.make_video(tmp_path / "a.mp4"))
+    config = Config.model_validate(
+        {"decode": {"max_shard_s": 1e-6}, "plan": {"max_window_frames": 4}}
+    )
+    planned = probe_and_plan(source, config)
+    assert isinstance(planned, Planned)
+    results = list(look_at_shard(planned.shards[0], config))
+    assert len(results) > 1
+    assert {result.status for result in results} == {"failed"}
+    assert all("has used up decode.max_shard_s" in result.error for result in results)
 
 
 def one_and_a_half_then_dies(shard, _config):
