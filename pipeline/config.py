@@ -318,8 +318,10 @@ class CommitConfig(_Section):
 
     shards: int = Field(default=256, gt=0)
     seconds: float = Field(default=60.0, gt=0)
-    batch_videos: int = Field(default=256, gt=0)
-    """Sources probed and planned together; the driver holds about 0.3 MB per hour of them."""
+    batch_videos: int | None = Field(default=None, gt=0)
+    """Sources probed and planned together; None: 256, or 4096 where a model is loaded per batch."""
+    batch_bytes: int = Field(default=10**12, gt=0)
+    """Of the sources in a batch; the driver holds about 0.3 MB per hour of footage."""
 
 
 class BudgetConfig(_Section):
@@ -389,6 +391,11 @@ class Config(_Section):
     def wants_rgb(self) -> bool:
         """Whether the engine looks at colour pictures."""
         return self.engine.kind != "signals"
+
+    @property
+    def batch_videos(self) -> int:
+        """Sources in a batch: many where GPUs would idle while the next one is probed."""
+        return self.commit.batch_videos or (4096 if self.wants_rgb else 256)
 
     @property
     def num_gpus(self) -> float:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import structlog
 
 from pipeline.config import Config
+from pipeline.flow.batches import batches
 from pipeline.flow.days import untold_days
 from pipeline.flow.finish import finish_videos
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
@@ -86,10 +87,12 @@ def index_archive(
     if todo:
         # Signals after Ray's start, which takes SIGTERM for itself.
         with running_ray(config, address), run.interruption:
-            for start in range(0, len(todo), config.commit.batch_videos):
+            for start, end in batches(
+                todo, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
+            ):
                 if run.is_budget_spent():
                     break
-                run.index_batch(todo[start:])
+                run.index_batch(todo[start:end], to_come=todo[start:])
             run.interruption.check()
     if level := config.summaries.level:
         # Also if nothing was left to index: the run before may have ended in between.
@@ -152,10 +155,10 @@ class _Run:
         self.on_progress(self.report)
         return todo
 
-    def index_batch(self, sources: Sequence[Source]) -> None:
-        """Probe the first of these sources, answer their shards, commit as they become whole."""
+    def index_batch(self, batch: Sequence[Source], to_come: Sequence[Source]) -> None:
+        """Probe the first of what is to come, answer its shards, commit as they become whole."""
         ledger = Ledger()
-        shards = self._plan(sources, ledger)
+        shards = self._plan(batch, to_come, ledger)
         self.report.hold_gpus(self.config.num_gpus if shards else 0.0)
         try:
             results = answer_graph(shards, self.config) if shards else iter(())
@@ -178,9 +181,10 @@ class _Run:
         self.report.stopped = self.report.exceeded(self.config.budget)
         return bool(self.report.stopped)
 
-    def _plan(self, sources: Sequence[Source], ledger: Ledger) -> list[ShardParcel]:
+    def _plan(
+        self, batch: Sequence[Source], to_come: Sequence[Source], ledger: Ledger
+    ) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
-        batch = sources[: self.config.commit.batch_videos]
         failures: list[Failure] = []
         planned: _Planned = {}
         for probed in self.interruption.each(probe_graph(batch, self.config)):
@@ -194,7 +198,7 @@ class _Run:
             else:
                 planned[video.video_id] = (video, shards)
         self._commit_failures(failures)
-        self._share_out(planned, to_come={source.uri for source in sources})
+        self._share_out(planned, to_come={source.uri for source in to_come})
         erased = self._erased([video for video, _ in planned.values()])
         committed = self._committed(planned)
         todo: list[list[ShardParcel]] = []
