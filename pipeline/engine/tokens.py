@@ -1,9 +1,10 @@
 """How many tokens a window's prompt will have, known before anything is decoded.
 
-What counts is Qwen3-VL's processor (transformers, ``processing_qwen3_vl.py``): each pair of frames
-becomes its marker, a start token, one token per 32 x 32 pixels, an end token. Around it stands the
-text of the chat template. The model's own tokenizer counts text where it is at hand; elsewhere
-Qwen's rules do: digits are single tokens, other text has 4.2 characters to a token.
+What counts is what vLLM makes of Qwen3-VL's chat template (``qwen3_vl.py``, with transformers from
+5.10 on): in the place of ``<|video_pad|>`` each pair of frames becomes its marker, a start token,
+one token per 32 x 32 pixels and an end token; the template's own two tokens stay around them all.
+The model's own tokenizer counts text where it is at hand; elsewhere Qwen's rules do: digits are
+single tokens, other text has 4.2 characters to a token.
 """
 
 import math
@@ -20,6 +21,7 @@ CHARS_PER_TOKEN = 4.2
 """The shipped tasks have 4.2 and 4.3 in Qwen's vocabulary."""
 _MARKER_TOKENS_BESIDE_DIGITS = 4
 """``<``, ``.``, `` seconds`` and ``>``; a digit is a token."""
+_NO_FRAMES = "<|vision_start|><|vision_end|>"
 _BORDER_TOKENS = 2
 """``<|vision_start|>`` and ``<|vision_end|>``."""
 _FRAME_TOKENS = 3
@@ -55,16 +57,16 @@ class PromptTokens:
 
 
 def _chat(task: Task, *, thinking: bool) -> str:
-    """The text around the video, as Qwen3-VL's chat template writes it."""
+    """The prompt as Qwen3-VL's chat template writes it, for a video without frames."""
     system = f"<|im_start|>system\n{task.system}<|im_end|>\n" if task.system is not None else ""
-    user = f"<|im_start|>user\n{task.question}<|im_end|>\n<|im_start|>assistant\n"
+    user = f"<|im_start|>user\n{_NO_FRAMES}{task.question}<|im_end|>\n<|im_start|>assistant\n"
     return system + user + ("<think>\n" if thinking else "")
 
 
 def _text_tokens(task: Task) -> int:
     num_messages = 2 if task.system is None else 3
     chars = len(task.question) + len(task.system or "") + len("user assistant system")
-    return math.ceil(chars / CHARS_PER_TOKEN) + num_messages * _FRAME_TOKENS
+    return math.ceil(chars / CHARS_PER_TOKEN) + num_messages * _FRAME_TOKENS + _BORDER_TOKENS
 
 
 def _marker_tokens(marker: str) -> int:

@@ -140,7 +140,9 @@ def answer_graph(
                     for item in _look(open_parcel(packed), config):
                         yield _table([pack(item)])
 
-            calls = -(-engine.max_concurrency // WINDOWS_PER_CALL)
+            # Twice what the engine takes: a call is as long as its slowest window, and while that
+            # runs the windows of other calls must fill the places of the rest.
+            calls = -(-2 * engine.max_concurrency // WINDOWS_PER_CALL)
             ds = planned.map_batches(look, **decoding).map_batches(
                 _ModelActor,
                 fn_constructor_args=(config, open_engine),
@@ -151,7 +153,7 @@ def answer_graph(
                 num_gpus=engine.num_gpus or None,
                 compute=ray.data.ActorPoolStrategy(
                     size=engine.replicas,
-                    max_tasks_in_flight_per_actor=2 * calls,
+                    max_tasks_in_flight_per_actor=calls + calls // 2 + 1,
                     max_concurrent_calls_per_actor=calls,
                 ),
             )

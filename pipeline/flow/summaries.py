@@ -21,6 +21,9 @@ from pipeline.rows import Maker, summaries_table
 from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
 from pipeline.timebase import days_between, ns_to_datetime
 
+DAYS_PER_BATCH = 256
+"""Read and told together; the driver holds their texts."""
+
 
 @dataclass(slots=True)
 class SummaryReport:
@@ -93,8 +96,8 @@ def summarize_days(
     """Tell these days, where they are not told as they are now; raises as ``summarize_index``."""
     writer = Writer(index_uri)
     run = _Run(config, writer, level)
-    for first in range(0, len(keys), config.commit.batch_videos):
-        batch = keys[first : first + config.commit.batch_videos]
+    for first in range(0, len(keys), DAYS_PER_BATCH):
+        batch = keys[first : first + DAYS_PER_BATCH]
         days = [
             day
             for key in batch

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from pipeline.config import Config, load_config
 from pipeline.flow.parcel import ShardParcel, parcel
@@ -123,7 +124,7 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
     """Replicas that only wait, on this machine's graph."""
     import ray
 
-    from pipeline.flow.graph import answer_graph, running_ray
+    from pipeline.flow import graph
 
     num_windows = int(replicas.windows_per_s * (seconds + 2 * replicas.latency_s))
     config = replicas.config()
@@ -133,12 +134,17 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
         update={"cluster": config.cluster.model_copy(update={"max_decode_tasks": decoders})}
     )
     ray.init(num_cpus=replicas.num // 2 + decoders + 1, include_dashboard=False)
-    with tempfile.TemporaryDirectory() as folder, running_ray(config, None):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        # As with real pictures, of which one window fills a block.
+        mock.patch.object(graph, "BLOCK_BYTES", 1024),
+        graph.running_ray(config, None),
+    ):
         notes = Path(folder) / "notes"
         notes.mkdir()
         shards = list(shards_of(Path(folder), num_windows, config))
         cpu_s = time.process_time()
-        results = answer_graph(shards, config, open_engine=opener(replicas, notes))
+        results = graph.answer_graph(shards, config, open_engine=opener(replicas, notes))
         num_answered = sum(1 for _ in results)
         cpu_s = time.process_time() - cpu_s
         yield "simulated_windows", num_answered

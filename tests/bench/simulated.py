@@ -24,7 +24,10 @@ FRAMES_PER_WINDOW = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Replicas:
-    """What is simulated: each answers ``slots`` windows at a time, each in ``latency_s``."""
+    """What is simulated: each answers ``slots`` windows at a time, in ``latency_s`` on average.
+
+    A window takes from half to one and a half of that, by its id: answers differ in length.
+    """
 
     num: int
     slots: int
@@ -34,6 +37,10 @@ class Replicas:
     def windows_per_s(self) -> float:
         """If none ever waited."""
         return self.num * self.slots / self.latency_s
+
+    def seconds_of(self, window: Window) -> float:
+        """How long a window takes."""
+        return self.latency_s * (0.5 + int(window.plan.window_id[:4], 16) / 0x10000)
 
     def config(self) -> Config:
         """A run on tiny pictures, two to a window."""
@@ -55,7 +62,7 @@ class Replicas:
 
 
 class WaitingEngine:
-    """Answers every window after ``latency_s``; writes when it was open and which it began."""
+    """Waits for as long as a window takes; writes when it was open, and for how long it worked."""
 
     def __init__(self, _config: Config, *, replicas: Replicas, notes: Path) -> None:
         self._replicas = replicas
@@ -63,11 +70,12 @@ class WaitingEngine:
         self._notes = notes / f"{time.monotonic_ns()}.jsonl"
         self._note(opened_s=time.monotonic())
 
-    async def answer(self, _window: Window) -> Completion:
+    async def answer(self, window: Window) -> Completion:
         async with self._slots:
             began_s = time.monotonic()
-            await asyncio.sleep(self._replicas.latency_s)
-            self._note(began_s=began_s)
+            seconds = self._replicas.seconds_of(window)
+            await asyncio.sleep(seconds)
+            self._note(began_s=began_s, seconds=seconds)
         return Completion(text=ANSWER, finish_reason="stop", num_prompt_tokens=1)
 
     def shutdown(self) -> None:
@@ -87,24 +95,24 @@ def busy_fraction(notes: Path, replicas: Replicas) -> float:
     """Slot-seconds in use per slot-second that there was, between fill and drain.
 
     From when every replica has had the time to fill until the first has begun its last window. An
-    answer counts for ``latency_s``, also where it woke up late.
+    answer counts for the time it was to take, also where it woke up late.
     """
     opened, begun = [], []
     for file in notes.glob("*.jsonl"):
         facts = [json.loads(line) for line in file.read_text().splitlines()]
         opened.append(facts[0]["opened_s"])
-        begun.append(sorted(fact["began_s"] for fact in facts[1:]))
+        begun.append(sorted((fact["began_s"], fact["seconds"]) for fact in facts[1:]))
     if len(opened) != replicas.num or not all(begun):
         raise SystemExit(f"{len(opened)} of {replicas.num} replicas opened; more windows needed")
     # A replica is filled one latency after it began; it drains one before its last window ends.
-    start_s = max(*opened, *(times[0] for times in begun)) + replicas.latency_s
-    end_s = min(times[-1] for times in begun)
+    start_s = max(*opened, *(times[0][0] for times in begun)) + replicas.latency_s
+    end_s = min(times[-1][0] for times in begun)
     if end_s <= start_s:
         raise SystemExit("too few windows: no time in which all replicas could be busy")
     used_s = sum(
-        max(0.0, min(began_s + replicas.latency_s, end_s) - max(began_s, start_s))
+        max(0.0, min(began_s + seconds, end_s) - max(began_s, start_s))
         for times in begun
-        for began_s in times
+        for began_s, seconds in times
     )
     return used_s / (replicas.num * replicas.slots * (end_s - start_s))
 

@@ -45,7 +45,8 @@ def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(th
     windows = [make_window([0, 500, 1000], seed=seed) for seed in range(4)]
 
     async def all_at_once():
-        return await asyncio.gather(*map(engine.answer, windows))
+        # Without the second question that an answer of a random model may need.
+        return await asyncio.gather(*(engine._ask(window, "") for window in windows))
 
     try:
         completions = asyncio.run(all_at_once())
@@ -56,11 +57,7 @@ def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(th
         assert "</think>" not in completion.text
         assert set(json.loads(completion.text)) == {"events"}
         assert completion.finish_reason == "stop"
-        # The thought, the token that ends it, and an answer: once, or twice if it was refused.
-        asked = 1 if completion.num_output_tokens <= THOUGHT + 1 + 96 else 2
-        assert completion.num_output_tokens > asked * THOUGHT
-        if asked == 1:
-            frame_ns = window.frame_ns.tolist()
-            assert completion.num_prompt_tokens == predicted.of(
-                frame_ns, 0, num_pixels=HEIGHT * WIDTH
-            )
+        # The thought, the token that ends it, and the answer.
+        assert THOUGHT < completion.num_output_tokens <= THOUGHT + 1 + 96
+        frame_ns = window.frame_ns.tolist()
+        assert completion.num_prompt_tokens == predicted.of(frame_ns, 0, num_pixels=HEIGHT * WIDTH)
