@@ -39,16 +39,15 @@ def table(
     if step_us <= 0 or (span.end_us - span.start_us) // step_us >= _MAX_STEPS:
         raise ConfigError(f"histogram step {every}: must be above 0 and give below {_MAX_STEPS}")
     borders = np.append(np.arange(span.start_us, span.end_us, step_us), span.end_us)
+    first_us = f'greatest(epoch_us("start"), {span.start_us})'
+    last_us = f'least(epoch_us("end"), {span.end_us}) - 1'
     # Whole numbers: date_trunc() on zoned timestamps costs several times the scan itself.
-    step_of = Where(
-        values=[span.start_us, span.start_us, step_us, span.end_us, span.start_us, step_us]
-    )
     found = duck.fetch(
         connection,
-        'SELECT (greatest(epoch_us("start"), ?) - ?) // ? AS first, '
-        '(least(epoch_us("end"), ?) - 1 - ?) // ? AS last, count(*) AS num_rows '
+        f"SELECT ({first_us} - {span.start_us}) // {step_us} AS first, "
+        f"({last_us} - {span.start_us}) // {step_us} AS last, count(*) AS num_rows "
         f"FROM {source} WHERE {where.sql} GROUP BY ALL",
-        step_of.also(where),
+        where,
     )
     first, last, num_rows = (found[name].to_numpy() for name in ("first", "last", "num_rows"))
     changes = np.zeros(len(borders), dtype=np.int64)
