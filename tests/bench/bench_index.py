@@ -1,6 +1,6 @@
 """How fast the index answers, how far that is from the limit, and what commits cost.
 
-    make bench-index                # 20 million events: takes about 15 CPU minutes and 8 GB
+    make bench-index                # 20 million events; building them takes ten CPU minutes, 6 GB
     make bench-index ROWS=2000000   # a quick look
 
 Figures of a row are taken in turns, over the same files. ``limit`` is DuckDB over the exact list
