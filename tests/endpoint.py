@@ -10,7 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Endpoint:
     """Answers chat requests by a script of (status, answer); the last one goes on.
 
-    An answer is a text, or a function that makes one of the request's body.
+    An answer is a text, or a function of the request's body that returns one, or another status
+    with its text.
     """
 
     def __init__(self, *script, models=("m",), delay_s=0.0):
@@ -42,11 +43,15 @@ class Endpoint:
                     endpoint.at_s.append(time.monotonic())
                     script = endpoint.script
                     status, text = script.pop(0) if len(script) > 1 else script[0]
+                if callable(text):
+                    text = text(body)
+                    if isinstance(text, tuple):
+                        status, text = text
                 time.sleep(delay_s)
                 with lock:
                     endpoint._active -= 1
                 if status == 200:
-                    self.reply(200, completion(text(body) if callable(text) else text))
+                    self.reply(200, completion(text))
                 else:
                     key = self.headers["Authorization"]
                     self.reply(status, {"error": {"message": f"{text} for {key}"}})

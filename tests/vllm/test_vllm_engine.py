@@ -137,6 +137,8 @@ def test_markers_are_the_times_of_the_frames_sent_and_the_answer_is_json(ask):
     answer = json.loads(completion.text)
     assert set(answer) == {"events", "summary"}
     assert completion.num_output_tokens > 0
+    assert len(completion.confidences) == len(answer["events"])
+    assert all(0 < confidence <= 1 for confidence in completion.confidences)
     # A token per byte of the text, markers included, and a vision token per 32 x 32 pixels.
     assert completion.num_prompt_tokens > 3 * 6
 
