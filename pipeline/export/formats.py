@@ -130,8 +130,10 @@ def _write_table(table: pa.Table, out: BinaryIO) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    shown = [name for name in _SHOWN if name in table.column_names] or table.column_names
-    if "excerpt" in shown:  # the part of the text that was found
+    # What a SELECT has made is shown as it is.
+    is_stored = {"task", "fingerprint"} <= set(table.column_names)
+    shown = [n for n in _SHOWN if n in table.column_names] if is_stored else table.column_names
+    if is_stored and "excerpt" in shown:  # the part of the text that was found
         shown.remove("text")
     sheet = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in shown:

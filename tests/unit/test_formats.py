@@ -83,3 +83,10 @@ def test_json_lines_and_csv_load_no_pandas():
 def test_sums_of_sql_are_numbers():
     table = pa.table({"n": pa.array([Decimal(12)], pa.decimal128(38, 0))})
     assert json.loads(written(table, "jsonl")) == {"n": 12}
+
+
+def test_a_table_of_what_a_select_has_made_shows_every_column():
+    counts = pa.table({"label": ["dog"], "n": [12345], "text": ["told"]})
+    text = written(counts, "table").decode()
+    for shown in ("label", "n", "12345", "told"):
+        assert shown in text
