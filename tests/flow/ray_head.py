@@ -25,8 +25,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def ray_head(logs: Path, *, takes_jobs: bool = True) -> Iterator[dict[str, str]]:
-    """Environment in which a head with two CPUs is reached; GCS is its address.
+def ray_head(logs: Path, *, num_cpus: int = 2, takes_jobs: bool = True) -> Iterator[dict[str, str]]:
+    """Environment in which a head is reached; GCS is its address.
 
     Without ``takes_jobs`` it starts sooner, and `ray job submit` does not reach it.
     """
@@ -44,7 +44,7 @@ def ray_head(logs: Path, *, takes_jobs: bool = True) -> Iterator[dict[str, str]]
     with log.open("wb") as out:
         process = subprocess.Popen(
             [
-                str(BIN / "ray"), "start", "--head", "--block", "--num-cpus=2",
+                str(BIN / "ray"), "start", "--head", "--block", f"--num-cpus={num_cpus}",
                 f"--port={gcs}", f"--dashboard-port={dashboard}",
                 f"--dashboard-agent-listen-port={agent}", f"--dashboard-agent-grpc-port={grpc}",
                 f"--ray-client-server-port={client}", f"--metrics-export-port={metrics}",

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kill") as name:
         folder = Path(name)
         if not asked.address:
-            with ray_head(folder, takes_jobs=False) as head:
+            with ray_head(folder, num_cpus=1, takes_jobs=False) as head:
                 env = {key: value for key, value in head.items() if key != "RAY_ADDRESS"}
                 # Anew, as Ray reads its token when it is imported.
                 again = [sys.executable, "-m", "tests.hard.kill_driver", *sys.argv[1:]]
@@ -117,8 +118,10 @@ class Killer:
             cli.main([str(word) for word in command])
         except SystemExit as exc:
             os._exit(int(exc.code or 0))
-        finally:
+        except BaseException:
+            traceback.print_exc()
             os._exit(1)
+        os._exit(0)
 
     def moment(self, index: Path, longest_s: float) -> Callable[[], bool]:
         """Whether it is time to kill: at any moment, or shortly after a write."""
