@@ -118,7 +118,7 @@ class Killer:
             cli.main([str(word) for word in command])
         except SystemExit as exc:
             os._exit(int(exc.code or 0))
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - nothing may pass a fork
             traceback.print_exc()
             os._exit(1)
         os._exit(0)

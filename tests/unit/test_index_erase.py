@@ -10,6 +10,8 @@ import pipeline.index as pi
 from pipeline.index import erase as erase_module
 from pipeline.index.erase import Scope, erase, erase_older
 from pipeline.index.maintain import compact, vacuum
+from pipeline.index.replace import replace
+from pipeline.index.strict import conform
 from tests.index_rows import T0, at, event, ids, rows, segment, video, window
 
 UMBRELLA = "a person with a red umbrella"
@@ -166,6 +168,34 @@ def test_videos_cameras_and_range_must_all_hold(writer):
     assert left(writer, "events", "event_id") == ["early", "late", "other", "second", "through"]
     erase(writer.store, scope)
     assert left(writer, "events", "event_id") == ["early", "late", "second", "through"]
+
+
+def test_what_was_made_from_erased_rows_goes_with_them(writer):
+    def told(name, camera, video_id, start, end):
+        text = {"video_id": video_id, "text": UMBRELLA, "title": UMBRELLA}
+        level = "video" if video_id else "day"
+        return {
+            "summary_id": name, "level": level, "camera": camera,
+            "start": at(start), "end": at(end), **text,
+        }  # fmt: skip
+
+    summaries = (
+        told("of v1", "cam1", "v1", 0, 600),
+        told("of v2", "cam1", "v2", 600, 1200),
+        told("day 1", "cam1", "", 0, 1200),
+        told("day 2", "cam2", "", 0, 600),
+    )
+    writer.write_summaries(rows("summaries", *summaries), [T0.date()])
+    vectors = (
+        {"vector_id": name, "video_id": name, "vector": b"00", "start": at(0), "end": at(600)}
+        for name in ("v1", "v3")
+    )
+    writer.store.create_table("vectors")
+    replace(writer.store, "vectors", conform("vectors", rows("vectors", *vectors)), "true")
+    receipt = erase(writer.store, Scope.parse(video="v1"))
+    assert (receipt["rows"]["summaries"], receipt["rows"]["vectors"]) == (2, 1)
+    assert left(writer, "summaries", "summary_id") == ["day 2", "of v2"]
+    assert left(writer, "vectors", "vector_id") == ["v3"]
 
 
 class TornError(Exception):
