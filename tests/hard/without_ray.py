@@ -1,0 +1,38 @@
+"""The stages of the graph one after the other in the driver's own process.
+
+For rounds that are about commits and not about Ray: the same stage functions, the same driver.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+
+import pipeline.flow
+from pipeline.config import Config
+from pipeline.engine.signals import SignalsEngine
+from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
+from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
+from pipeline.records import Source, Video, WindowResult
+
+
+def leave_out_ray() -> None:
+    """From here on, jobs of this process run in it alone."""
+    pipeline.flow.running_ray = lambda *_: nullcontext()
+    pipeline.flow.probe_graph = _probe
+    pipeline.flow.answer_graph = lambda shards, config: _answer(tuple(shards), config)
+
+
+def _probe(
+    sources: Sequence[Source], config: Config
+) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure]:
+    for source in sources:
+        planned = probe_and_plan(source, config)
+        if isinstance(planned, Failure):
+            yield planned
+        else:
+            yield planned.video, tuple(map(parcel, planned.shards))
+
+
+def _answer(shards: Sequence[ShardParcel], config: Config) -> Iterator[WindowResult]:
+    for shard in shards:
+        looked_at = look_at_shard(open_parcel(shard.packed), config)
+        yield from answer_shard(looked_at, config, SignalsEngine(config.engine, config.task))
