@@ -72,7 +72,9 @@ def finish_videos(
     remains = [kept for event in alike if (kept := without_videos(event, anew))]
     joined = _join_by_camera([*own_events, *remains], config)
     # A neighbour's event that came out of the join as it went in stays as it is.
-    untouched = set(alike) & set(joined)
+    # Not so what a killed run has left of these very videos: that is replaced with them.
+    elsewhere = {event for event in alike if without_videos(event, anew) is event}
+    untouched = elsewhere & set(joined)
     written = events_table((event for event in joined if event not in untouched), maker)
     # What another fingerprint has made is cut, but never joined with this run's.
     others = neighbours.filter(~is_same)

@@ -97,13 +97,15 @@ def _target(uri: str) -> Iterator[File]:
 @contextmanager
 def _open_remote(uri: str) -> Iterator[File]:
     try:
-        opened = fsspec.open(
-            uri,
+        # Not fsspec.open(): it hands these options to the store's client, which S3's refuses.
+        filesystem, path = fsspec.core.url_to_fs(uri)
+        opened = filesystem.open(
+            path,
             "rb",
             block_size=_BLOCK_BYTES,
             cache_type="blockcache",
             cache_options={"maxblocks": _MAX_BLOCKS},
-        ).open()
+        )
     except Exception as exc:  # each store has its own
         raise SourceError(
             f"{uri}: cannot be opened ({oneline(exc)}); check the address and your access to it"

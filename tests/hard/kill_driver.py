@@ -41,7 +41,7 @@ EAGER = ("--set", "plan.shard_cost_s=0.02", "--set", "commit.shards=1")
 # Two runs that did the same differ in these.
 MEASURED = frozenset({"indexed_at", "decode_cpu_s", "engine_s"})
 # A driver that takes longer than this hangs.
-LONGEST_S = 300.0
+LONGEST_S = 900.0
 
 
 def main() -> int:
@@ -58,7 +58,7 @@ def main() -> int:
         if asked.without_ray:
             leave_out_ray()
         elif not asked.address:
-            with ray_head(folder, num_cpus=1, takes_jobs=False) as head:
+            with ray_head(folder, takes_jobs=False) as head:
                 env = {key: value for key, value in head.items() if key != "RAY_ADDRESS"}
                 # Anew, as Ray reads its token when it is imported.
                 again = [sys.executable, "-m", "tests.hard.kill_driver", *sys.argv[1:]]
@@ -98,15 +98,34 @@ class Killer:
                     self.finish(index)
                     break
             found = in_child(lambda index=index: rows_of(index))
-            counts.update(differences(expected, found))
+            differ = differences(expected, found)
+            counts.update(differ)
             counts["archives"] += 1
             print(f"killed {torn} times: {dict(counts)}", flush=True)  # noqa: T201
+            if any(differ.values()):
+                self.show(index, expected, found)
             shutil.rmtree(index)
         return {**counts, "wall_s": round(time.monotonic() - started_s, 1)}
 
     def finish(self, index: Path) -> None:
         """Index the archive, undisturbed."""
         assert self.finished(self.start(index), None) == 0, self.told()
+
+    def show(
+        self, index: Path, expected: dict[str, list[str]], found: dict[str, list[str]]
+    ) -> None:
+        """Say which rows differ, and keep the index to look at."""
+        for table in TABLES:
+            for sign, rows in (
+                ("lost", Counter(expected[table]) - Counter(found[table])),
+                ("more", Counter(found[table]) - Counter(expected[table])),
+            ):
+                for row in rows:
+                    print(f"{sign} in {table}: {row[:600]}", flush=True)  # noqa: T201
+        kept = Path(tempfile.mkdtemp(prefix="torn"))
+        shutil.copytree(index, kept, dirs_exist_ok=True)
+        shutil.copy(self.folder / "driver.log", kept)
+        print(f"kept as {kept}", flush=True)  # noqa: T201
 
     def told(self) -> str:
         """The last that drivers have said."""

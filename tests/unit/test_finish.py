@@ -68,6 +68,15 @@ def test_a_neighbours_event_that_does_not_go_on_is_left_alone():
     assert late.superseded_event_ids == ()
 
 
+def test_events_that_a_killed_run_has_left_are_written_again_with_their_video():
+    torn = finish(answered(FIRST, (10, 20), (50, 60)))
+    again = finish(answered(FIRST, (10, 20), (50, 60)), neighbours=torn.events)
+    assert again.events.equals(torn.events)
+    both = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)))
+    again = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)), neighbours=both.events)
+    assert again.events.equals(both.events)
+
+
 def test_the_later_file_done_anew_gives_its_share_of_the_event_back():
     joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
     anew = finish(answered(THEN, (30, 40)), neighbours=joined)
