@@ -63,8 +63,8 @@ class Sidecars:
                     ]
                 else:
                     names = os.listdir(folder or ".")
-            except (OSError, NotImplementedError):
-                names = []  # a store that lists nothing, such as a plain web server
+            except Exception:  # noqa: BLE001 - each store has its own
+                names = []  # it lists nothing, as a plain web server does
             self._names[folder] = {name.lower(): name for name in names}
         return self._names[folder]
 
