@@ -6,12 +6,11 @@ call does only what is missing: finished videos are skipped, committed shards no
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import structlog
 
 from pipeline.config import Config
@@ -21,6 +20,7 @@ from pipeline.flow.finish import finish_videos
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
+from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.report import OnProgress, Report
 from pipeline.flow.stages import Failure, leave_out
@@ -31,14 +31,11 @@ from pipeline.index import (
     erased_ranges,
     erased_videos,
     events_near,
-    footage_near,
     forget_erased,
 )
-from pipeline.overlap import TOLD, leave_to_others, share_out
 from pipeline.records import Source, Video, WindowResult
 from pipeline.rows import (
     Maker,
-    claims_by_camera,
     failed_video_row,
     video_error,
     videos_table,
@@ -55,8 +52,6 @@ from pipeline.timebase import (
 )
 
 log = structlog.get_logger()
-
-_Planned: TypeAlias = dict[str, tuple[Video, tuple[ShardParcel, ...]]]
 
 
 def index_archive(
@@ -186,7 +181,7 @@ class _Run:
     ) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
         failures: list[Failure] = []
-        planned: _Planned = {}
+        planned: PlannedVideos = {}
         for probed in self.interruption.each(probe_graph(batch, self.config)):
             if isinstance(probed, Failure):
                 failures.append(probed)
@@ -198,7 +193,12 @@ class _Run:
             else:
                 planned[video.video_id] = (video, shards)
         self._commit_failures(failures)
-        self._share_out(planned, to_come={source.uri for source in to_come})
+        planned |= share_out_footage(
+            planned,
+            self.index.open(),
+            task=self.config.task.name,
+            to_come={source.uri for source in to_come},
+        )
         erased = self._erased([video for video, _ in planned.values()])
         committed = self._committed(planned)
         todo: list[list[ShardParcel]] = []
@@ -256,31 +256,7 @@ class _Run:
                 self.uncommitted.append(whole)
         return [parcel(rest)] if rest.windows else []
 
-    def _share_out(self, planned: _Planned, *, to_come: Collection[str]) -> None:
-        """Cut from each video what other files of its camera speak for; nothing is owned twice.
-
-        Of ``to_come``, the files that this run does anew, what the index holds is outdated.
-        """
-        videos = [video for video, _ in planned.values() if video.clock in TOLD]
-        if not videos:
-            return
-        spans = [video.utc(video.span) for video in videos]
-        rows = footage_near(
-            self.index.open(),
-            {video.camera for video in videos},
-            ns_to_datetime(min(span.start_ns for span in spans)),
-            ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
-            task=self.config.task.name,
-        )
-        told = (pc.field("clock").isin(sorted(TOLD))) & ~pc.field("uri").isin(sorted(to_come))
-        held = claims_by_camera(rows.filter(told))
-        for video_id, claims in share_out(videos, held).items():
-            video, parcels = planned[video_id]
-            shards = [open_parcel(shard.packed) for shard in parcels]
-            video, shards_left = leave_to_others(video, shards, claims)
-            planned[video_id] = video, tuple(map(parcel, shards_left))
-
-    def _committed(self, planned: _Planned) -> dict[str, list[WindowResult]]:
+    def _committed(self, planned: PlannedVideos) -> dict[str, list[WindowResult]]:
         """Results that an interrupted run of the same fingerprint left, per video."""
         results: dict[str, list[WindowResult]] = {}
         of_run = {"task": self.config.task.name, "fingerprint": self.config.fingerprint}

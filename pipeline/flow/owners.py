@@ -1,0 +1,48 @@
+"""Which planned videos leave a part of their time to other files of their camera. No Ray here."""
+
+from collections.abc import Collection, Mapping
+from typing import TypeAlias
+
+import pyarrow.compute as pc
+
+from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
+from pipeline.index import Index, footage_near
+from pipeline.overlap import TOLD, leave_to_others, share_out
+from pipeline.records import Video
+from pipeline.rows import claims_by_camera
+from pipeline.timebase import NS_PER_US, ns_to_datetime
+
+PlannedVideos: TypeAlias = dict[str, tuple[Video, tuple[ShardParcel, ...]]]
+"""By video id."""
+
+
+def share_out_footage(
+    planned: Mapping[str, tuple[Video, tuple[ShardParcel, ...]]],
+    index: Index,
+    *,
+    task: str,
+    to_come: Collection[str],
+) -> PlannedVideos:
+    """The videos of ``planned`` that change: they lose what other files speak for.
+
+    Of ``to_come``, the URIs that this run does anew, what the index holds is outdated.
+    """
+    videos = [video for video, _ in planned.values() if video.clock in TOLD]
+    if not videos:
+        return {}
+    spans = [video.utc(video.span) for video in videos]
+    rows = footage_near(
+        index,
+        {video.camera for video in videos},
+        ns_to_datetime(min(span.start_ns for span in spans)),
+        ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
+        task=task,
+    )
+    told = pc.field("clock").isin(sorted(TOLD)) & ~pc.field("uri").isin(sorted(to_come))
+    changed: PlannedVideos = {}
+    for video_id, claims in share_out(videos, claims_by_camera(rows.filter(told))).items():
+        video, parcels = planned[video_id]
+        shards = [open_parcel(shard.packed) for shard in parcels]
+        video, left = leave_to_others(video, shards, claims)
+        changed[video_id] = video, tuple(map(parcel, left))
+    return changed
