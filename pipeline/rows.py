@@ -12,18 +12,16 @@ from pipeline.records import (
     Claim,
     Completion,
     Event,
-    Line,
     Look,
     Part,
     Segment,
     Source,
-    Summary,
     Video,
     VideoStatus,
     WindowResult,
     make_id,
 )
-from pipeline.schema import EVENTS, SEGMENTS, SUMMARIES, VIDEOS, WINDOWS
+from pipeline.schema import EVENTS, SEGMENTS, VIDEOS, WINDOWS
 from pipeline.timebase import (
     NS_PER_S,
     NS_PER_US,
@@ -55,13 +53,13 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
     """Rows of ``windows``."""
     rows = [
         {
-            **_range(video.camera, video.utc(result.span)),
+            **range_columns(video.camera, video.utc(result.span)),
             **_media(video.video_id, video.uri, result.span),
             "status": result.status,
             "window_id": result.window_id,
             "shard_id": result.shard_id,
             "frame_pts": list(result.frame_pts),
-            "frame_s": [_s(video.media_ns(pts)) for pts in result.frame_pts],
+            "frame_s": [seconds(video.media_ns(pts)) for pts in result.frame_pts],
             "num_suspect_frames": result.num_suspect,
             "markers": list(result.markers),
             "completion": result.text,
@@ -109,8 +107,8 @@ def window_results(table: pa.Table) -> list[WindowResult]:
 def _look_row(look: Look) -> dict[str, Any]:
     completion = look.completion
     return {
-        "media_start": _s(look.span.start_ns),
-        "media_end": _s(look.span.end_ns),
+        "media_start": seconds(look.span.start_ns),
+        "media_end": seconds(look.span.end_ns),
         "frame_pts": list(look.frame_pts),
         "markers": list(completion.markers),
         "completion": completion.text,
@@ -142,7 +140,7 @@ def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
     """Rows of ``events``."""
     rows = [
         {
-            **_range(event.camera, event.span),
+            **range_columns(event.camera, event.span),
             **_media(event.parts[0].video_id, event.parts[0].uri, event.parts[0].media),
             "event_id": event.event_id,
             "label": event.label,
@@ -150,15 +148,15 @@ def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
             "confidence": event.confidence,
             "verdict": event.verdict,
             "boxes": [
-                {"at": _at(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
+                {"at": instant(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
                 for box in event.boxes
             ],
             "fields": list(event.fields),
             "parts": [
                 {
                     **_media(part.video_id, part.uri, part.media),
-                    "start": _at(part.span.start_ns),
-                    "end": _at(part.span.end_ns),
+                    "start": instant(part.span.start_ns),
+                    "end": instant(part.span.end_ns),
                 }
                 for part in event.parts
             ],
@@ -213,7 +211,7 @@ def segments_table(segments: Iterable[Segment], maker: Maker) -> pa.Table:
     """Rows of ``segments``."""
     rows = [
         {
-            **_range(segment.camera, segment.span),
+            **range_columns(segment.camera, segment.span),
             **_media(segment.video_id, segment.uri, segment.media),
             "level": segment.level,
             "segment_id": segment.segment_id,
@@ -224,107 +222,6 @@ def segments_table(segments: Iterable[Segment], maker: Maker) -> pa.Table:
         for segment in segments
     ]
     return pa.Table.from_pylist(rows, schema=SEGMENTS)
-
-
-def summaries_table(
-    summaries: Iterable[Summary], clock_starts_ns: Mapping[str, int], maker: Maker
-) -> pa.Table:
-    """Rows of ``summaries``; ``clock_starts_ns`` is UTC of media time 0, by video id."""
-    rows = [
-        {
-            **_range(summary.camera, summary.span),
-            "level": summary.level,
-            "video_id": summary.video_id,
-            "uri": summary.uri,
-            **_summary_media(summary, clock_starts_ns.get(summary.video_id)),
-            "summary_id": summary.summary_id,
-            "title": summary.title,
-            "text": summary.text,
-            "sentences": [
-                {
-                    "start": _at(sentence.span.start_ns),
-                    "end": _at(sentence.span.end_ns),
-                    "text": sentence.text,
-                    "sources": list(sentence.sources),
-                }
-                for sentence in summary.sentences
-            ],
-            "method": summary.method,
-            "error": summary.error,
-            "num_prompt_tokens": summary.num_prompt_tokens,
-            "num_output_tokens": summary.num_output_tokens,
-            "inputs_id": summary.inputs_id,
-            **maker.columns(),
-        }
-        for summary in summaries
-    ]
-    return pa.Table.from_pylist(rows, schema=SUMMARIES)
-
-
-def _summary_media(summary: Summary, clock_start_ns: int | None) -> dict[str, float | None]:
-    if clock_start_ns is None:
-        return {"media_start": None, "media_end": None}
-    return {
-        "media_start": _s(summary.span.start_ns - clock_start_ns),
-        "media_end": _s(summary.span.end_ns - clock_start_ns),
-    }
-
-
-def summaries_of_table(table: pa.Table) -> list[Summary]:
-    """The records behind rows of ``summaries``."""
-    return [
-        Summary(
-            summary_id=row["summary_id"],
-            level=row["level"],
-            camera=row["camera"],
-            video_id=row["video_id"],
-            uri=row["uri"],
-            span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
-            title=row["title"],
-            sentences=tuple(
-                Line(
-                    span=TimeRange(
-                        datetime_to_ns(sentence["start"]), datetime_to_ns(sentence["end"])
-                    ),
-                    text=sentence["text"],
-                    sources=tuple(sentence["sources"]),
-                )
-                for sentence in row["sentences"]
-            ),
-            method=row["method"],
-            error=row["error"],
-            inputs_id=row["inputs_id"],
-            num_prompt_tokens=row["num_prompt_tokens"],
-            num_output_tokens=row["num_output_tokens"],
-        )
-        for row in table.to_pylist()
-    ]
-
-
-def lines_of_tables(segments: pa.Table, events: pa.Table, within: TimeRange) -> tuple[Line, ...]:
-    """What a video's summary is made from: its window captions and events, clipped to it (UTC).
-
-    Ordered by start; captions come before the events that begin with them.
-    """
-    told = [
-        *((row, row["segment_id"], "", row["text"]) for row in segments.to_pylist()),
-        *((row, row["event_id"], row["label"], _told(row)) for row in events.to_pylist()),
-    ]
-    lines = []
-    for row, id_, label, text in told:
-        start_ns = max(datetime_to_ns(row["start"]), within.start_ns)
-        end_ns = min(datetime_to_ns(row["end"]), within.end_ns)
-        if start_ns < end_ns:
-            lines.append(
-                Line(span=TimeRange(start_ns, end_ns), text=text, sources=(id_,), label=label)
-            )
-    return tuple(sorted(lines, key=lambda line: (line.span.start_ns, line.label, line.span)))
-
-
-def _told(event: Mapping[str, Any]) -> str:
-    """The event's sentence and its further fields."""
-    fields = (f"{name}: {value}" for name, value in event["fields"] if value)
-    return "; ".join([event["text"], *fields])
 
 
 def video_row(
@@ -341,7 +238,7 @@ def video_row(
     """Row of ``videos`` for a video whose windows are all in."""
     statuses = [result.status for result in results]
     return {
-        **_range(video.camera, video.utc(video.span)),
+        **range_columns(video.camera, video.utc(video.span)),
         "status": status,
         "video_id": video.video_id,
         "uri": video.uri,
@@ -349,7 +246,7 @@ def video_row(
         "etag": video.etag,
         "content_id": video.content_id,
         "clock": video.clock,
-        "clock_start": _at(video.start_ns),
+        "clock_start": instant(video.start_ns),
         "clock_correction": str(video.correction),
         "codec": video.codec,
         "width": video.width,
@@ -357,10 +254,10 @@ def video_row(
         "rotation": video.rotation,
         "time_base": str(video.time_base),
         "num_frames": video.num_frames,
-        "video_s": _s(sum(owned.duration_ns for owned in video.owned)),
-        "overlap_s": _s(sum(ceded.duration_ns for ceded in video.ceded)),
+        "video_s": seconds(sum(owned.duration_ns for owned in video.owned)),
+        "overlap_s": seconds(sum(ceded.duration_ns for ceded in video.ceded)),
         "footage": [
-            {"start": _at(shown.start_ns), "end": _at(shown.end_ns)}
+            {"start": instant(shown.start_ns), "end": instant(shown.end_ns)}
             for shown in map(video.utc, video.owned)
         ],
         "num_shards": num_shards,
@@ -385,7 +282,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
     """Row of ``videos`` for a source that could not be probed: known by its URI alone."""
     start_ns = source.start_ns or 0
     return {
-        **_range(source.camera, TimeRange(start_ns, start_ns + NS_PER_US)),
+        **range_columns(source.camera, TimeRange(start_ns, start_ns + NS_PER_US)),
         "status": "failed",
         "video_id": make_id("failed", source.uri),
         "uri": source.uri,
@@ -393,7 +290,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
         "etag": source.etag,
         "content_id": "",
         "clock": source.clock,
-        "clock_start": _at(start_ns),
+        "clock_start": instant(start_ns),
         "clock_correction": "",
         "codec": "",
         "width": 0,
@@ -445,10 +342,13 @@ def videos_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=VIDEOS)
 
 
-def _range(camera: str, span: TimeRange) -> dict[str, Any]:
-    # Half-open at the microsecond as well: both ends are rounded down, none to nothing.
-    start = _at(span.start_ns)
-    end = _at(max(span.end_ns, span.start_ns + NS_PER_US))
+def range_columns(camera: str, span: TimeRange) -> dict[str, Any]:
+    """The columns that every row begins with; half-open, to the microsecond.
+
+    Both ends are rounded down, none to nothing.
+    """
+    start = instant(span.start_ns)
+    end = instant(max(span.end_ns, span.start_ns + NS_PER_US))
     return {"date": start.date(), "camera": camera, "start": start, "end": end}
 
 
@@ -456,14 +356,16 @@ def _media(video_id: str, uri: str, media: TimeRange) -> dict[str, Any]:
     return {
         "video_id": video_id,
         "uri": uri,
-        "media_start": _s(media.start_ns),
-        "media_end": _s(max(media.end_ns, media.start_ns + NS_PER_US)),
+        "media_start": seconds(media.start_ns),
+        "media_end": seconds(max(media.end_ns, media.start_ns + NS_PER_US)),
     }
 
 
-def _at(utc_ns: int) -> datetime:
+def instant(utc_ns: int) -> datetime:
+    """A time as tables hold it, rounded down to the microsecond."""
     return ns_to_datetime(utc_ns)
 
 
-def _s(ns: int) -> float:
+def seconds(ns: int) -> float:
+    """Seconds as tables hold them, rounded down to the microsecond."""
     return ns // NS_PER_US / (NS_PER_S // NS_PER_US)

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from pipeline.config import Config
 from pipeline.index import Index, rows_near
 from pipeline.records import Summary, SummaryLevel
-from pipeline.rows import lines_of_tables, summaries_of_table
 from pipeline.summarize import SummaryDay, SummaryVideo, day_inputs_of, inputs_of
+from pipeline.summary_rows import lines_of_tables, summaries_of_table
 from pipeline.timebase import TimeRange, datetime_to_ns
 
 _LOOKED_AT = ("done", "partial")

@@ -17,8 +17,9 @@ from pipeline.flow.graph import ToldDay, running_ray, summary_graph
 from pipeline.flow.interrupt import Interruption
 from pipeline.index import Writer, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
-from pipeline.rows import Maker, summaries_table
+from pipeline.rows import Maker
 from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
+from pipeline.summary_rows import summaries_table
 from pipeline.timebase import days_between, ns_to_datetime
 
 DAYS_PER_BATCH = 256
