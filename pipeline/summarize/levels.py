@@ -124,6 +124,9 @@ async def _of_video(
 async def _told_together(parts: Sequence[Summary], base: Sequence[Line], write: Telling) -> Told:
     if len(parts) == 1:
         [part] = parts
+        if part.method == "extractive":
+            # Counted anew: a day's clock is another than a video's.
+            return replace(write.extracted(base), error=part.error)
         return Told(
             title=part.title, sentences=part.sentences, method=part.method, error=part.error
         )

@@ -109,18 +109,19 @@ class Telling:
     async def __call__(self, lines: Sequence[Line], base: Sequence[Line]) -> Told:
         """Tell ``lines``; ``base`` are what they rest on, to count and quote where no model can."""
         if self._scribe is None:
-            return self._extracted(base)
+            return self.extracted(base)
         spent = [0, 0]
         try:
             title, sentences = await self._write(lines, self._scribe, spent)
         except SummaryError as exc:
             log.warning("a summary is counted and quoted instead: %s", exc)
-            told = replace(self._extracted(base), error=str(exc))
+            told = replace(self.extracted(base), error=str(exc))
         else:
             told = Told(title=title, sentences=sentences, method="model")
         return replace(told, num_prompt_tokens=spent[0], num_output_tokens=spent[1])
 
-    def _extracted(self, base: Sequence[Line]) -> Told:
+    def extracted(self, base: Sequence[Line]) -> Told:
+        """Count and quote the lines."""
         return Told(
             title=extractive_title(base),
             sentences=extractive(base, self._clock, max_sentences=self._config.max_sentences),

@@ -11,10 +11,13 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.flow import index_archive
 from pipeline.flow.days import untold_days
 from pipeline.flow.summaries import stored_configs, summarize_index
 from pipeline.index import Writer
 from pipeline.index.erase import Scope, erase
+from pipeline.records import Source
+from pipeline.timebase import datetime_to_ns
 from tests.index_rows import DAY, T0, at, event, rows, segment, video
 
 CONFIG = Config()
@@ -83,7 +86,7 @@ def test_chapters_videos_and_days_are_told_with_their_times_and_sources(writer):
     ]
     assert texts(writer, "day") == [
         "motion: 3 times, 41.0 s in all, from 8:00:10, 8:08:20, 9:01:40.",
-        "motion: once, 0:00:00 to 0:00:01.",
+        "motion: once, 8:00:00 to 8:00:01.",
     ]
     first_day = next(row for row in told(writer) if row["level"] == "day")
     assert (first_day["start"], first_day["end"]) == (at(0), at(4200))
@@ -112,7 +115,7 @@ def test_only_what_changed_is_told_again_and_replaced(writer):
     summarize(writer)
     finish(writer, video("v2", 3600, 4200), events=[motion("e5", 3800, 3900, "v2")])
     assert [row for row in told(writer) if row["video_id"] == "v2"] == []
-    assert texts(writer, "day") == ["motion: once, 0:00:00 to 0:00:01."]
+    assert texts(writer, "day") == ["motion: once, 8:00:00 to 8:00:01."]
     report = summarize(writer)
     assert report.to_json()["summaries"] == {"chapter": 1, "video": 1, "day": 1}
     assert texts(writer, "day")[0].startswith("motion: 3 times, 140.0 s in all")
@@ -198,6 +201,25 @@ def test_a_run_tells_what_its_files_lack_and_nothing_else(writer):
     assert untold_days(index, CONFIG, "day", uris) == [("cam1", first)]
     assert untold_days(index, CONFIG, "chapter", uris) == [("cam1", first)]
     assert untold_days(index, CONFIG, "day", {"v3.mp4"}) == []
+
+
+def test_a_run_that_has_nothing_left_to_index_still_tells_what_a_kill_left_untold(tmp_path):
+    config = CONFIG.model_copy(
+        update={"summaries": CONFIG.summaries.model_copy(update={"level": "day"})}
+    )
+    writer = Writer(tmp_path / "index")
+    finish(
+        writer, video("v1", 0, 600, fingerprint=config.fingerprint), events=[motion("e", 10, 20)]
+    )
+    source = Source(
+        uri="v1.mp4", num_bytes=0, etag="", camera="cam1", clock="path",
+        start_ns=datetime_to_ns(at(0)),
+    )  # fmt: skip
+    for written in ({"chapter": 1, "video": 1, "day": 1}, {"chapter": 0, "video": 0, "day": 0}):
+        report = index_archive([source], config, writer.store.root, on_progress=lambda _: None)
+        assert report.videos_skipped == 1
+        assert report.summaries["summaries"] == written
+    assert texts(writer, "day") == ["motion: once, 8:00:10 to 8:00:20."]
 
 
 def test_the_configuration_is_that_of_the_index(writer):
