@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -20,6 +20,7 @@ from pydantic import (
     Tag,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from pipeline.catalogue import resolved
@@ -109,8 +110,27 @@ class SampleConfig(_Section):
 
     fps: float = Field(default=10.0, gt=0, le=1000)
     """Points of the sample grid per second; a frame is taken if it is on screen at one."""
+    mode: Literal["exact", "within", "keyframe"] = "exact"
+    """``within`` takes a cheaper frame that begins no further than ``tolerance_s`` from the grid
+    point, ``keyframe`` the keyframe that came last. Every frame keeps its own true time."""
+    tolerance_s: float | None = Field(default=None, gt=0)
+    """Of ``within``; None is half a step of the grid, which is also the most."""
     max_gap_s: float = Field(default=10.0, gt=0)
     """A frame followed by none for longer (and for 10 usual intervals) ends the footage."""
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds by which ``within`` may leave the grid."""
+        return 0.5 / self.fps if self.tolerance_s is None else self.tolerance_s
+
+    @model_validator(mode="after")
+    def _one_frame_per_point(self) -> Self:
+        if self.tolerance > 0.5 / self.fps:
+            raise ValueError(
+                f"sample.tolerance_s={self.tolerance_s} is more than half a step of the grid"
+                f" ({0.5 / self.fps:g} s at sample.fps={self.fps:g})"
+            )
+        return self
 
 
 class FrameConfig(_Section):

@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -6,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import PlanConfig, SampleConfig
-from pipeline.plan import grid_pts, packets_for, plan_shards
+from pipeline.plan import grid_pts, packets_for, plan_shards, sampled_pts
+from pipeline.plan.cost import work_of
 from pipeline.records import PacketIndex
-from pipeline.timebase import TimeRange
+from pipeline.timebase import TimeRange, fps_fraction
 from tests.made import a_video
 
 MS = 1_000_000
@@ -39,11 +42,11 @@ def make_video(footage_ms, num_frames):
     )
 
 
-def plan_of(video, packets, *, fps=1.0, shard_cost_s=0.5, max_window_frames=16):
+def plan_of(video, packets, *, fps=1.0, shard_cost_s=0.5, max_window_frames=16, mode="exact"):
     return plan_shards(
         video,
         packets,
-        sample=SampleConfig(fps=fps),
+        sample=SampleConfig(fps=fps, mode=mode),
         plan=PlanConfig(shard_cost_s=shard_cost_s, max_window_frames=max_window_frames),
     )
 
@@ -70,13 +73,16 @@ def stretches(draw):
     st.sampled_from([0.5, 1.0, 2.0, 7.3, 1000.0]),
     st.sampled_from([0.001, 0.02, 1.0]),
     st.integers(1, 9),
+    st.sampled_from(["exact", "within", "keyframe"]),
 )
 def test_shards_and_windows_tile_the_footage_and_own_every_sample_once(
-    made, gop, reorder, fps, cost_s, max_frames
+    made, gop, reorder, fps, cost_s, max_frames, mode
 ):
     pts, footage = made
     packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
-    shards = plan_of(video, packets, fps=fps, shard_cost_s=cost_s, max_window_frames=max_frames)
+    shards = plan_of(
+        video, packets, fps=fps, shard_cost_s=cost_s, max_window_frames=max_frames, mode=mode
+    )
 
     assert shards[0].span.start_ns == video.span.start_ns
     assert shards[-1].span.end_ns == video.span.end_ns
@@ -88,12 +94,85 @@ def test_shards_and_windows_tile_the_footage_and_own_every_sample_once(
     assert all(a.span.end_ns <= b.span.start_ns for a, b in pairwise(windows))
 
     owned = [frame for window in windows for frame in window.frame_pts]
-    assert owned == list(grid_pts(video, packets.shown_pts, fps))
+    assert owned == list(sampled_pts(video, packets, SampleConfig(fps=fps, mode=mode)))
     for window in windows:
         assert 1 <= len(window.frame_pts) <= max_frames
         assert window.span.start_ns <= window.frame_pts[0] * MS
         assert window.frame_pts[-1] * MS < window.span.end_ns
     assert len({window.window_id for window in windows}) == len(windows)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    stretches(),
+    st.integers(1, 20),
+    st.booleans(),
+    st.sampled_from([0.5, 1.0, 7.3]),
+    st.sampled_from([1.0, 0.3, 0.01]),
+)
+def test_a_cheaper_frame_is_near_its_grid_point_or_the_one_on_screen(
+    made, gop, reorder, fps, share
+):
+    pts, footage = made
+    packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
+    sample = SampleConfig(fps=fps, mode="within", tolerance_s=share * 0.5 / fps)
+    taken = sampled_pts(video, packets, sample).tolist()
+    exact = grid_pts(video, packets.shown_pts, fps).tolist()
+    keyframes = set(packets.pts[packets.keyframe].tolist())
+    row = {int(tick): number for number, tick in enumerate(packets.pts)}
+    step_ms, tolerance_ms = 1000 / fps_fraction(fps), int(1000 * sample.tolerance)
+    expected = set()
+    for start, end in footage:
+        own = [tick for tick in pts if start <= tick < end]
+        for tick in [tick for tick in own if tick in exact and tick not in keyframes - {start}]:
+            point = start + math.floor(math.ceil((tick - start) / step_ms) * step_ms)
+            near = [p for p in own if point - tolerance_ms <= p < point + tolerance_ms]
+            cheapest = min(near, key=lambda p: (p not in keyframes, row[p]), default=tick)
+            expected.add(start if tick == start else cheapest)
+    assert set(taken) == expected | (set(exact) & keyframes)
+    assert len(taken) == len(set(taken))
+
+
+def test_keyframes_are_taken_as_they_are_on_screen_among_keyframes():
+    pts = list(range(0, 10_000, 40))
+    packets, video = make_packets(pts, gop=50), make_video([(0, 10_000)], len(pts))
+    for fps, taken in ((1.0, [0, 2000, 4000, 6000, 8000]), (0.2, [0, 4000])):
+        assert list(sampled_pts(video, packets, SampleConfig(fps=fps, mode="keyframe"))) == taken
+
+
+def test_footage_that_begins_without_a_keyframe_is_seen_from_its_first_frame():
+    pts = list(range(0, 3_000, 40))
+    packets, video = make_packets(pts, gop=50), make_video([(0, 3_000)], len(pts))
+    late = replace(packets, keyframe=packets.pts == 1000)
+    for mode in ("within", "keyframe"):
+        taken = list(sampled_pts(video, late, SampleConfig(fps=1, mode=mode)))
+        assert taken[:2] == [0, 1000]
+
+
+def test_a_tolerance_of_more_than_half_a_step_is_refused():
+    with pytest.raises(ValueError, match=r"tolerance_s=0.6 is more than half a step"):
+        SampleConfig(fps=1, mode="within", tolerance_s=0.6)
+    assert SampleConfig(fps=1, mode="within", tolerance_s=0.5).tolerance == 0.5
+
+
+def test_less_exact_is_cheaper():
+    pts = list(range(0, 60_000, 40))
+    packets, video = make_packets(pts, gop=250), make_video([(0, 60_000)], len(pts))
+    costs = [
+        sum(shard.cost_s for shard in plan_of(video, packets, mode=mode))
+        for mode in ("exact", "within", "keyframe")
+    ]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[0] > 5 * costs[2]
+
+
+def test_frames_that_nobody_refers_to_cost_nothing_unless_they_are_wanted():
+    packets = make_packets(list(range(0, 400, 40)), gop=10, reorder=True)
+    rows = np.zeros(1, dtype=np.int64)
+    leaves = [40, 120, 200, 280]
+    assert work_of(packets, rows, np.array([0, 360])).decoded.tolist() == [10 - len(leaves)]
+    assert work_of(packets, rows, np.array([40, 360])).decoded.tolist() == [11 - len(leaves)]
+    assert work_of(packets, rows, np.array([0])).decoded.tolist() == [1]
 
 
 @settings(max_examples=60, deadline=None)

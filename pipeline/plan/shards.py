@@ -1,4 +1,4 @@
-"""plan: sample grid, shards and windows that tile a video's footage exactly. Pure.
+"""Shards and windows that tile a video's footage exactly.
 
 A shard owns the grid points in its ``[start, end)``; cuts fall on keyframes that are shown, so
 the frame on screen at a shard's first point is never older than the shard. A window owns the
@@ -7,71 +7,58 @@ time from its first frame to the next window's.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline.config import PlanConfig, SampleConfig
+from pipeline.plan.cost import FloatArray, gop_costs_s
+from pipeline.plan.grid import sampled_pts, ticks_of
 from pipeline.records import NO_PTS, PacketIndex, Shard, Video, WindowPlan, make_id
-from pipeline.timebase import Int64Array, TimeRange, fps_fraction, on_grid
-
-# CPU seconds, from facts measured on one core of a Xeon with FFmpeg 8: entropy decoding goes by
-# bytes, prediction and filtering by pixels, scaling by frames that are kept.
-COST_S_PER_BYTE = 5e-8
-COST_S_PER_PIXEL = 1.2e-9
-COST_S_PER_SAMPLE = 2.5e-3
+from pipeline.timebase import Int64Array, TimeRange
 
 # Intra-refresh streams need up to three keyframes of lead-in before pictures are right again.
 LEAD_IN_KEYFRAMES = 3
 
 
-def grid_pts(video: Video, shown_pts: Int64Array, fps: float) -> Int64Array:
-    """Ticks of the frames on screen at the points of the sample grid, ascending, each once.
-
-    Every stretch of footage starts a grid of its own at its first frame, so that none, however
-    short, goes unseen.
-    """
-    step = Fraction(1) / fps_fraction(fps) / video.time_base
-    shown_ns = np.array([video.media_ns(int(pts)) for pts in shown_pts], dtype=np.int64)
-    wanted = []
-    for footage in video.footage:
-        first, last = np.searchsorted(shown_ns, [footage.start_ns, footage.end_ns])
-        part = shown_pts[first:last]
-        ticks = footage.duration_ns * video.time_base.denominator
-        end_pts = int(part[0]) + -(-ticks // (video.time_base.numerator * 1_000_000_000))
-        wanted.append(part[on_grid(part, end_pts, step=step, origin_pts=int(part[0]))])
-    return np.concatenate(wanted)
-
-
 def plan_shards(
-    video: Video, packets: PacketIndex, *, sample: SampleConfig, plan: PlanConfig
+    video: Video,
+    packets: PacketIndex,
+    *,
+    sample: SampleConfig,
+    plan: PlanConfig,
+    rgb_pixels: int = 0,
 ) -> tuple[Shard, ...]:
-    """Cut one video into shards of about ``plan.shard_cost_s`` and those into windows."""
-    targets = grid_pts(video, packets.shown_pts, sample.fps)
-    gop_starts, gop_costs_s = _gop_costs(video, packets, targets)
-    cuts = _balanced_cuts(video, gop_starts, gop_costs_s, targets, plan.shard_cost_s)
+    """Cut one video into shards of about ``plan.shard_cost_s`` and those into windows.
+
+    ``rgb_pixels`` are those of one colour picture, 0 where the engine asks for none.
+    """
+    targets = sampled_pts(video, packets, sample)
+    gop_rows = _gop_rows(packets)
+    gop_starts = packets.pts[gop_rows]
+    costs_s = gop_costs_s(video, packets, gop_rows, targets, rgb_pixels=rgb_pixels)
+    cuts = _balanced_cuts(video, gop_starts, costs_s, targets, plan.shard_cost_s)
     bounds_pts = [int(targets[0]), *cuts, int(targets[-1]) + 1]
     bounds_ns = [
         video.span.start_ns,
         *(video.media_ns(cut) for cut in cuts),
         video.span.end_ns,
     ]
+    owner = np.searchsorted(np.array(cuts, dtype=np.int64), gop_starts, side="right")
     shards = []
-    for (low, high), (start_ns, end_ns) in zip(
-        pairwise(bounds_pts), pairwise(bounds_ns), strict=True
+    for (low, high), (start_ns, end_ns), cost_s in zip(
+        pairwise(bounds_pts), pairwise(bounds_ns), np.bincount(owner, costs_s), strict=True
     ):
         span = TimeRange(start_ns, end_ns)
         owned = targets[(targets >= low) & (targets < high)]
-        inside = (gop_starts >= low) & (gop_starts < high) if len(cuts) else slice(None)
         shards.append(
             Shard(
-                shard_id=make_id(video.video_id, sample.fps, start_ns, end_ns),
+                shard_id=make_id(video.video_id, *_sampling(sample), start_ns, end_ns),
                 video=video,
                 span=span,
                 packets=packets_for(packets, owned),
                 windows=tuple(_windows(video, span, owned, plan.max_window_frames)),
-                cost_s=float(gop_costs_s[inside].sum()),
+                cost_s=float(cost_s),
             )
         )
     return tuple(shards)
@@ -91,32 +78,30 @@ def packets_for(packets: PacketIndex, want_pts: Sequence[int] | Int64Array) -> P
     return packets[start : int(wanted[-1]) + 1]
 
 
-def _gop_costs(
-    video: Video, packets: PacketIndex, targets: Int64Array
-) -> tuple[Int64Array, np.ndarray[tuple[int], np.dtype[np.float64]]]:
-    """First tick and CPU seconds of each GOP that a shard may start with."""
+def _sampling(sample: SampleConfig) -> tuple[object, ...]:
+    """What decides the frames of a shard, as its id names it."""
+    match sample.mode:
+        case "exact":
+            return (sample.fps,)
+        case "within":
+            return sample.fps, sample.mode, sample.tolerance
+        case "keyframe":
+            return sample.fps, sample.mode
+
+
+def _gop_rows(packets: PacketIndex) -> Int64Array:
+    """Row 0, and those of the keyframes that a shard may start with."""
     usable = packets.keyframe & ~packets.discard & (packets.pts != NO_PTS)
-    starts = np.flatnonzero(usable)
-    if not len(starts):
-        starts = np.zeros(1, dtype=np.int64)
+    rows = np.flatnonzero(usable)
     # A keyframe shown before an earlier keyframe is no place to cut.
-    starts = starts[packets.pts[starts] >= np.maximum.accumulate(packets.pts[starts])]
-    edges = np.append(starts, len(packets))
-    num_bytes = np.add.reduceat(packets.num_bytes.astype(np.int64), starts)
-    num_frames = np.diff(edges)
-    num_samples = np.diff(np.searchsorted(targets, np.append(packets.pts[starts], targets[-1] + 1)))
-    costs_s = (
-        num_bytes * COST_S_PER_BYTE
-        + num_frames * (video.width * video.height) * COST_S_PER_PIXEL
-        + np.maximum(num_samples, 0) * COST_S_PER_SAMPLE
-    )
-    return packets.pts[starts], costs_s
+    rows = rows[packets.pts[rows] >= np.maximum.accumulate(packets.pts[rows])]
+    return np.union1d([0], rows)
 
 
 def _balanced_cuts(
     video: Video,
     gop_starts: Int64Array,
-    gop_costs_s: np.ndarray[tuple[int], np.dtype[np.float64]],
+    costs_s: FloatArray,
     targets: Int64Array,
     shard_cost_s: float,
 ) -> list[int]:
@@ -130,9 +115,9 @@ def _balanced_cuts(
     def stretch(pts: int) -> int:
         return bisect_right(footage_starts_ns, video.media_ns(pts))
 
-    num_shards = max(1, round(float(gop_costs_s.sum()) / shard_cost_s))
-    before_s = np.cumsum(gop_costs_s) - gop_costs_s
-    goals_s = np.arange(1, num_shards) * float(gop_costs_s.sum()) / num_shards
+    num_shards = max(1, round(float(costs_s.sum()) / shard_cost_s))
+    before_s = np.cumsum(costs_s) - costs_s
+    goals_s = np.arange(1, num_shards) * float(costs_s.sum()) / num_shards
     cuts: list[int] = []
     previous = bisect_left(targets, int(gop_starts[0])) if len(gop_starts) else 0
     for index in sorted({int(i) for i in np.searchsorted(before_s, goals_s)}):
@@ -152,18 +137,17 @@ def _windows(
     video: Video, span: TimeRange, targets: Int64Array, max_frames: int
 ) -> Iterator[WindowPlan]:
     """Windows that tile the shard's footage; none reaches over a gap."""
-    target_ns = np.array([video.media_ns(int(pts)) for pts in targets], dtype=np.int64)
     for footage in video.footage:
         if not footage.overlaps(span):
             continue
         start_ns = max(footage.start_ns, span.start_ns)
         end_ns = min(footage.end_ns, span.end_ns)
-        first, last = np.searchsorted(target_ns, [start_ns, end_ns])
+        first, last = np.searchsorted(targets, ticks_of(video, TimeRange(start_ns, end_ns)))
         starts = [int(first) + offset for offset in _even_parts(int(last - first), max_frames)]
         for low, high in pairwise([*starts, int(last)]):
             window = TimeRange(
-                start_ns if low == first else int(target_ns[low]),
-                end_ns if high == last else int(target_ns[high]),
+                start_ns if low == first else video.media_ns(int(targets[low])),
+                end_ns if high == last else video.media_ns(int(targets[high])),
             )
             frame_pts = tuple(int(pts) for pts in targets[low:high])
             yield WindowPlan(
