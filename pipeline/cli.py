@@ -197,8 +197,9 @@ def frames(
     for frame in decode_frames(
         video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True
     ):
-        assert frame.rgb is not None  # noqa: S101 - asked for above
-        height, width = frame.rgb.shape[:2]
+        rgb = frame.rgb
+        assert rgb is not None  # noqa: S101 - asked for above
+        height, width = rgb.shape[:2]
         rows.append(
             {
                 "pts": frame.pts,
@@ -212,7 +213,7 @@ def frames(
             }
         )
         if out:
-            save_jpeg(frame.rgb, out / f"{frame.pts:012d}.jpg")
+            save_jpeg(rgb, out / f"{frame.pts:012d}.jpg")
     _write_json_or_lines(rows, as_json=as_json)
     if len(rows) < len(want_pts):
         missing = len(want_pts) - len(rows)

@@ -7,7 +7,7 @@ into wall-clock time, and nothing else does. Every range is half-open.
 import hashlib
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -171,6 +171,16 @@ class Shard:
     """Predicted CPU seconds of decoding."""
 
 
+class Colour(Protocol):
+    """A small colour picture that becomes RGB when it is asked for: quiet windows never ask."""
+
+    num_bytes: int
+    """Held until then, and of the RGB picture."""
+
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """Upright picture for a model [H, W, 3]."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One decoded picture as an engine gets it."""
@@ -181,8 +191,13 @@ class Frame:
     """In a GOP with a corrupt packet, a decoder error or a missing frame."""
     luma: npt.NDArray[np.uint8]
     """Small grey picture for the gate and the signals engine [h, w]."""
-    rgb: npt.NDArray[np.uint8] | None
-    """Upright picture for a model [H, W, 3]; None where no model asks for pixels."""
+    colour: Colour | None
+    """None where no model asks for pixels."""
+
+    @property
+    def rgb(self) -> npt.NDArray[np.uint8] | None:
+        """Upright picture for a model [H, W, 3], made anew each time."""
+        return None if self.colour is None else self.colour.rgb()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pipeline.engine.ask import CUT_OFF, halves
 from pipeline.engine.second_look import plan_look, spans_to_check
 from pipeline.errors import SourceError, WindowError
 from pipeline.flow.read import read_answer, verify_of
-from pipeline.flow.stages import as_window, result_of
+from pipeline.flow.stages import as_window, result_of, with_colour
 from pipeline.media import alarm, decode_frames
 from pipeline.plan import packets_for
 from pipeline.records import Completion, Look, Window, WindowPlan, WindowResult
@@ -99,10 +99,10 @@ def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | No
             )
     except SourceError:
         return None
-    shapes = {frame.rgb.shape for frame in frames if frame.rgb is not None}
-    if len(frames) < len(plan.frame_pts) or len(shapes) != 1:
+    if len(frames) < len(plan.frame_pts):
         return None
-    return as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
+    seen = as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
+    return with_colour(seen, frames)
 
 
 def _with_tokens_of(completion: Completion, result: WindowResult) -> WindowResult:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.config import Config, VerifyConfig
 from pipeline.engine import ShardEngine
@@ -61,7 +62,13 @@ def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
             )
     except SourceError as exc:
         return Failure(source=source, error=str(exc))
-    shards = plan_shards(video, packets, sample=config.sample, plan=config.plan)
+    shards = plan_shards(
+        video,
+        packets,
+        sample=config.sample,
+        plan=config.plan,
+        rgb_pixels=config.frame.rgb_max_pixels if config.wants_rgb else 0,
+    )
     return Planned(video=video, shards=shards)
 
 
@@ -110,7 +117,7 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
             if gate.is_quiet(window.luma, window.frame_ns):
                 yield _result(window, Completion(text="", finish_reason=""), status="quiet")
             else:
-                yield window
+                yield with_colour(window, part_frames)
 
 
 def answer_shard(
@@ -195,13 +202,13 @@ class _Frames:
 def _runs(
     plan: WindowPlan, frames: list[Frame], video: Video
 ) -> Iterator[tuple[WindowPlan, list[Frame]]]:
-    """Part ``plan`` into runs of frames that are all missing, or all there in one size.
+    """Part ``plan`` into runs of frames that are all missing, or all there.
 
-    The size of a stream can change midway; an engine gets frames of one size.
+    Pictures of one video are all of one size, whatever the stream changes to.
     """
     by_pts = {frame.pts: frame for frame in frames}
-    sizes = [_size(by_pts.get(pts)) for pts in plan.frame_pts]
-    for part in _split(plan, sizes, video):
+    there = [pts in by_pts for pts in plan.frame_pts]
+    for part in _split(plan, there, video):
         yield part, [by_pts[pts] for pts in part.frame_pts if pts in by_pts]
 
 
@@ -224,12 +231,6 @@ def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[
         )
 
 
-def _size(frame: Frame | None) -> tuple[tuple[int, ...], ...] | None:
-    if frame is None:
-        return None
-    return (frame.luma.shape, frame.rgb.shape) if frame.rgb is not None else (frame.luma.shape,)
-
-
 def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> PacketIndex:
     """The packets of the window and of what a second look reaches beyond it, within the shard."""
     reach_ns = seconds_to_ns(verify.reach_s)
@@ -245,8 +246,7 @@ def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> Packe
 def as_window(
     plan: WindowPlan, shard_id: str, video: Video, frames: list[Frame], decode_cpu_s: float
 ) -> Window:
-    """The decoded frames of ``plan``, all of one size."""
-    rgb = [frame.rgb for frame in frames if frame.rgb is not None]
+    """The decoded frames of ``plan``, without colour."""
     return Window(
         plan=plan,
         shard_id=shard_id,
@@ -254,10 +254,25 @@ def as_window(
         frame_pts=np.array([frame.pts for frame in frames], dtype=np.int64),
         frame_ns=np.array([video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
         luma=np.stack([frame.luma for frame in frames]),
-        rgb=np.stack(rgb) if rgb else None,
+        rgb=None,
         num_suspect=sum(frame.suspect for frame in frames),
         decode_cpu_s=decode_cpu_s,
     )
+
+
+def with_colour(window: Window, frames: list[Frame]) -> Window:
+    """The window with pixels for a model, if one asks for them; only now do they become RGB."""
+    started = time.process_time()
+    rgb: npt.NDArray[np.uint8] | None = None
+    for number, frame in enumerate(frames):
+        picture = frame.rgb
+        if picture is None:
+            return window
+        if rgb is None:
+            rgb = np.empty((len(frames), *picture.shape), np.uint8)
+        rgb[number] = picture
+    cpu_s = window.decode_cpu_s + time.process_time() - started
+    return replace(window, rgb=rgb, decode_cpu_s=cpu_s)
 
 
 def failed_window(

@@ -237,7 +237,7 @@ class _Session:
         if not self._shelf.wants(picture.pts):
             return None
         try:
-            luma, rgb = self._pixels.luma(picture), self._pixels.rgb(picture)
+            luma, colour = self._pixels.luma(picture), self._pixels.colour(picture)
         except av.FFmpegError:
             return None
         return Frame(
@@ -245,7 +245,7 @@ class _Session:
             keyframe=picture.key_frame,
             suspect=False,
             luma=luma,
-            rgb=rgb,
+            colour=colour,
         )
 
     def _finish(self, number: int, work: _Pass) -> None:

@@ -3,10 +3,12 @@
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.filter import Graph
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from PIL import Image
 
@@ -78,24 +80,21 @@ class Converter:
 
     def luma(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """Grey picture [h, w]; 0 is black and 255 is white."""
-        small = self._scalers_for(frame).scale_luma(frame, *self._lying(self._luma_size))
+        small = self._scalers_for(frame).scale_luma(frame, self._lying(self._luma_size))
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        return self._upright(_FULL_RANGE[rows[:, : plane.width]])
+        return _upright(_FULL_RANGE[rows[:, : plane.width]], self._turns)
 
-    def rgb(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8] | None:
-        """Colour picture [H, W, 3], if one was asked for."""
+    def colour(self, frame: av.VideoFrame) -> "SmallColour | None":
+        """Colour picture, if one was asked for."""
         if self._rgb_size is None:
             return None
-        return self._upright(
-            self._scalers_for(frame).scale_rgb(frame, *self._lying(self._rgb_size))
-        )
+        scalers = self._scalers_for(frame)
+        small, matrix = scalers.scale_colour(frame, self._lying(self._rgb_size))
+        return SmallColour(small, scalers.colour, matrix, self._turns)
 
     def _lying(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[::-1] if self._turns % 2 else size
-
-    def _upright(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return np.ascontiguousarray(np.rot90(picture, self._turns))
 
     def _scalers_for(self, frame: av.VideoFrame) -> "_Scalers":
         key = (frame.width, frame.height, frame.format.name)
@@ -106,33 +105,79 @@ class Converter:
         return self._scalers[key]
 
 
+class SmallColour:
+    """Scaled to its size, but not RGB yet; see ``records.Colour``."""
+
+    def __init__(
+        self, small: av.VideoFrame, to_rgb: VideoReformatter, matrix: Colorspace | None, turns: int
+    ) -> None:
+        self._small, self._to_rgb, self._matrix, self._turns = small, to_rgb, matrix, turns
+        self.num_bytes = small.width * small.height * 3
+
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """Colour picture [H, W, 3]."""
+        rgb = self._to_rgb.reformat(
+            self._small, format="rgb24", src_colorspace=self._matrix, threads=1
+        )
+        return _upright(np.asarray(rgb.to_ndarray(), dtype=np.uint8), self._turns)
+
+
+def _upright(picture: npt.NDArray[np.uint8], turns: int) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(np.rot90(picture, turns))
+
+
 class _Scalers:
     """One swscale context per conversion: they are only fast while their sizes stay."""
 
     def __init__(self) -> None:
+        self.colour = VideoReformatter()
         self._luma = VideoReformatter()
         self._area = VideoReformatter()
-        self._colour = VideoReformatter()
+        self._field: Graph | None = None
 
-    def scale_luma(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        return _area(self._luma, frame, width, height, "yuv420p")
+    def scale_luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
+        return _area(self._luma, self._at_once(frame), size, "yuv420p", _matrix(frame))
 
-    def scale_rgb(self, frame: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.uint8]:
+    def scale_colour(
+        self, frame: av.VideoFrame, size: tuple[int, int]
+    ) -> tuple[av.VideoFrame, Colorspace | None]:
         # Scaling in 4:4:4 first is faster than scaling to RGB, and keeps the chroma.
-        small = _area(self._area, frame, width, height, "yuv444p")
         matrix = _matrix(frame)
-        rgb = self._colour.reformat(small, format="rgb24", src_colorspace=matrix, threads=1)
-        return np.asarray(rgb.to_ndarray(), dtype=np.uint8)
+        return _area(self._area, self._at_once(frame), size, "yuv444p", matrix), matrix
+
+    def _at_once(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """What was seen at one instant: of an interlaced picture its upper field.
+
+        The other field is half a frame away in time, and makes combs of whatever moves.
+        """
+        if not frame.interlaced_frame:
+            return frame
+        if self._field is None:
+            self._field = Graph()
+            source = self._field.add_buffer(
+                width=frame.width,
+                height=frame.height,
+                format=frame.format,
+                time_base=Fraction(1, 1000),
+            )
+            upper, sink = self._field.add("field", "type=top"), self._field.add("buffersink")
+            source.link_to(upper)
+            upper.link_to(sink)
+            self._field.configure()
+        self._field.push(frame)
+        return cast("av.VideoFrame", self._field.pull())
 
 
 def _area(
-    scaler: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixels: str
+    scaler: VideoReformatter,
+    frame: av.VideoFrame,
+    size: tuple[int, int],
+    pixels: str,
+    matrix: Colorspace | None,
 ) -> av.VideoFrame:
-    matrix = _matrix(frame)
     return scaler.reformat(
         frame,
-        width,
-        height,
+        *size,
         pixels,
         src_colorspace=matrix,
         dst_colorspace=matrix,

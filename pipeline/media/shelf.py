@@ -4,11 +4,14 @@ from bisect import insort
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from pipeline.media.attic import Attic
 from pipeline.records import Frame
 
-# Past this, the earliest frames go out with what is known about their GOP by then: at 768x448 RGB
-# this is 16 frames, as luma alone 1,000.
-MAX_HELD_BYTES = 16 * 1024 * 1024
+# Of colour pictures; further ones wait in a temporary file.
+MAX_COLOUR_BYTES = 16 * 1024 * 1024
+# Of grey pictures. Past this, which is 1,000 frames without a keyframe, the earliest go out with
+# what is known about their GOP by then.
+MAX_LUMA_BYTES = 16 * 1024 * 1024
 
 
 class Shelf:
@@ -25,7 +28,9 @@ class Shelf:
         self._marked: set[int] = set()
         self._marked_before: dict[int, int] = {}
         self._settled = 0
-        self._num_bytes = 0
+        self._luma_bytes = 0
+        self._colour_bytes = 0
+        self._attic = Attic()
         # The earliest frame that the GOPs from here on still owe.
         self._owed = [0] * (len(wanted) + 1)
         earliest = max(self._all, default=0) + 1
@@ -42,10 +47,17 @@ class Shelf:
         """Keep a frame; a later one with the same pts replaces it, as it does on screen."""
         if self._last_given is not None and frame.pts < self._last_given:
             return
-        former = self._held.get(frame.pts)
-        if former is None:
+        if frame.pts in self._held:
+            self._remove(frame.pts)
+        else:
             insort(self._order, frame.pts)
-            self._num_bytes += _num_bytes(frame)
+        self._luma_bytes += frame.luma.nbytes
+        colour_bytes = 0 if frame.colour is None else frame.colour.num_bytes
+        if frame.colour is not None and self._colour_bytes + colour_bytes > MAX_COLOUR_BYTES:
+            self._attic.store(frame.pts, frame.colour)
+            frame = replace(frame, colour=None)
+            colour_bytes = 0
+        self._colour_bytes += colour_bytes
         self._held[frame.pts] = frame
 
     def is_marked(self, gop: int) -> bool:
@@ -81,7 +93,7 @@ class Shelf:
         everything = self._settled == len(self._wanted)
         num_given = 0
         for pts in self._order:
-            over = self._num_bytes > MAX_HELD_BYTES
+            over = self._luma_bytes > MAX_LUMA_BYTES
             if not (over or everything or pts < owed):
                 break
             num_given += 1
@@ -89,14 +101,18 @@ class Shelf:
         del self._order[:num_given]
 
     def _give(self, pts: int) -> Frame:
-        frame = self._held.pop(pts)
-        self._num_bytes -= _num_bytes(frame)
+        frame = self._remove(pts)
         self._given.add(pts)
         self._last_given = pts
         gop = self._gop_of[pts]
         suspect = gop in self._marked or pts < self._marked_before.get(gop, pts)
         return replace(frame, suspect=suspect) if suspect else frame
 
-
-def _num_bytes(frame: Frame) -> int:
-    return frame.luma.nbytes + (0 if frame.rgb is None else frame.rgb.nbytes)
+    def _remove(self, pts: int) -> Frame:
+        frame = self._held.pop(pts)
+        self._luma_bytes -= frame.luma.nbytes
+        if pts in self._attic:
+            return replace(frame, colour=self._attic.take(pts))
+        if frame.colour is not None:
+            self._colour_bytes -= frame.colour.num_bytes
+        return frame

@@ -98,7 +98,7 @@ def plain_loop(video: Video) -> Iterator[Frame]:
                 keyframe=picture.key_frame,
                 suspect=picture.is_corrupt,
                 luma=pixels.luma(picture),
-                rgb=None,
+                colour=None,
             )
 
 
@@ -194,15 +194,20 @@ def test_a_cut_file_keeps_its_first_part(tmp_path: Path) -> None:
         assert number_in(frame.luma) == (frame.pts - frames[0].pts) // 3600
 
 
-def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
-    path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=20, bframes=0)
-    video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
+def damage(path: Path, *, number: int) -> None:
+    """Overwrite the packet that was decoded as this number."""
     with av.open(str(path)) as container:
-        hit = [p for p in container.demux(video=0) if p.size][30]
+        hit = [p for p in container.demux(video=0) if p.size][number]
         position, size = hit.pos, hit.size
     data = bytearray(path.read_bytes())
     data[position + 5 : position + size] = bytes([0xFF]) * (size - 5)
     path.write_bytes(data)
+
+
+def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=20, bframes=0)
+    video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
+    damage(path, number=30)
     want = packets.shown_pts.tolist()
     frames = decoded(video, packets, want)
     suspect = {want.index(frame.pts) for frame in frames if frame.suspect}
@@ -214,10 +219,36 @@ def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
 def test_frames_come_in_order_when_more_is_held_than_memory_allows(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf_module, "MAX_HELD_BYTES", 5_000)
+    monkeypatch.setattr(shelf_module, "MAX_LUMA_BYTES", 5_000)
     video, packets = probed(folder, "h264 one GOP.mp4")
     want = packets.shown_pts.tolist()
     assert [frame.pts for frame in decoded(video, packets, want)] == want
+
+
+def test_colours_that_wait_in_a_file_come_back_as_they_were(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, packets = probed(folder, "h264 one GOP.mp4")
+    want = packets.shown_pts.tolist()[:20]
+    held = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
+    monkeypatch.setattr(shelf_module, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
+    stored = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
+    assert [frame.pts for frame in stored] == want
+    for one, other in zip(held, stored, strict=True):
+        assert np.array_equal(one.rgb, other.rgb)
+
+
+def test_frames_before_the_damage_are_marked_however_large_the_gop_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf_module, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
+    path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=1000, bframes=0)
+    video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
+    damage(path, number=55)
+    want = packets.shown_pts.tolist()
+    frames = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
+    assert len(frames) >= 50
+    assert all(frame.suspect for frame in frames)
 
 
 def test_a_file_that_was_replaced_after_the_probe_is_refused(tmp_path: Path) -> None:

@@ -148,3 +148,26 @@ def test_a_jpeg_shows_the_picture(tmp_path: Path) -> None:
     again = np.asarray(Image.open(tmp_path / "a.jpg"))
     assert again.shape == picture.shape
     assert np.abs(again.astype(int) - picture).mean() < 3
+
+
+def test_an_interlaced_picture_shows_one_instant_and_no_combs(tmp_path: Path) -> None:
+    """Upper fields white, lower fields black: as frames they would be grey combs."""
+    path = tmp_path / "interlaced.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 192, "yuv420p"
+        stream.options = {"x264-params": "tff=1:bframes=0", "preset": "ultrafast"}
+        combed = np.zeros((192, 320, 3), np.uint8)
+        combed[::2] = 255
+        for number in range(10):
+            frame = av.VideoFrame.from_ndarray(combed, format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    video, frames = frames_of(path)
+    assert (video.width, video.height) == (320, 192)
+    assert len(frames) == 10
+    for frame in frames:
+        assert frame.rgb is not None
+        assert frame.luma.min() > 240
+        assert frame.rgb.min() > 240
