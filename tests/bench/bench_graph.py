@@ -189,8 +189,8 @@ def main() -> None:
     for part in asked.parts.split(","):
         for name, figure in parts[part]():
             figures[name] = figure
-            print(f"{name:32} {figure}", flush=True)
-    print(json.dumps(figures))
+            print(f"{name:32} {figure}", flush=True)  # noqa: T201
+    print(json.dumps(figures))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -122,4 +122,4 @@ def main(num_windows: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]))))
+    print(json.dumps(main(int(sys.argv[1]))))  # noqa: T201
