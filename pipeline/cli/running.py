@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pipeline import asking, upkeep
-from pipeline.asking import CameraOption, FromOption, IndexOption, ToOption
+from pipeline.cli import asking, upkeep
+from pipeline.cli.asking import CameraOption, FromOption, IndexOption, ToOption
 from pipeline.errors import (
     EXIT_BUDGET,
     EXIT_ENGINE,
@@ -396,7 +396,3 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         typer.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
     sys.exit(EXIT_USAGE)  # the app always ends by itself
-
-
-if __name__ == "__main__":
-    main()
