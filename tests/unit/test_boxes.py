@@ -74,9 +74,8 @@ def test_where_the_model_sees_a_mark_is_where_the_source_has_it(rotation, sar):
     ] = 255
     lying = np.ascontiguousarray(np.rot90(picture, -(rotation // 90)))
     frame = av.VideoFrame.from_ndarray(lying, format="rgb24")
-    seen = Converter(video, sar=sar, frame=FrameConfig(rgb_max_pixels=448 * 448), rgb=True).rgb(
-        frame
-    )
+    size = FrameConfig(rgb_max_pixels=448 * 448)
+    seen = Converter(video, sar=sar, frame=size, rgb=True).colour(frame).rgb()
     rows, columns = np.nonzero(seen[:, :, 0] > 127)
     height, width = seen.shape[:2]
     thousandths = [
