@@ -9,7 +9,6 @@ import argparse
 import json
 import logging
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.demo.exam import Exam, exam_clips, exam_prompts, score, suite
+from pipeline.demo.exam import Exam, sit, suite
 from pipeline.demo.serve import CHECKPOINT, ENGINES
 from pipeline.evaluate import (
     Footage,
@@ -83,26 +82,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(arguments: argparse.Namespace) -> dict[str, Any]:
-    exams = {"exam": _exam(arguments)}
-    if arguments.suite:
-        exams = suite(arguments.seed, num_clips=arguments.clips)
-    ask = ENGINES[arguments.engine](arguments.checkpoint)
-    scores: dict[str, Any] = {}
-    for name, exam in exams.items():
-        clips = exam_clips(exam)
-        started_s = time.monotonic()
-        answers = ask(clips, exam_prompts(exam))
-        spent_s = time.monotonic() - started_s
-        scores[name] = {
-            "engine": arguments.engine,
-            "seed": exam.seed,
-            "frame": f"{exam.width_px}x{exam.height_px}",
-            "frames_per_clip": [exam.min_frames, exam.max_frames],
-            "wording": exam.wording,
-            "clips_per_second": round(len(clips) / spent_s, 2),
-            **score(clips, answers),
-        }
-    return scores
+    exams = (
+        suite(arguments.seed, num_clips=arguments.clips)
+        if arguments.suite
+        else {"exam": _exam(arguments)}
+    )
+    return sit(exams, ENGINES[arguments.engine](arguments.checkpoint))
 
 
 def _exam(arguments: argparse.Namespace) -> Exam:

@@ -1,36 +1,42 @@
 """Train the demo model from nothing: `python -m jobs.train_demo_model --out DIR`.
 
-Stopped at any moment, the same command goes on from the last saved state.
+Stopped at any moment, the same command goes on from the last saved state. At the end the model sits
+its exams in vLLM; `DIR/checkpoint` then holds it with its card, `DIR/scores.json` the scores.
 """
 
-import argparse
+import json
 import logging
-import sys
 from pathlib import Path
+from typing import Annotated
 
-from pipeline.demo.export import export
+import typer
+
+from pipeline.demo.card import card
+from pipeline.demo.exam import sit, suite
+from pipeline.demo.export import describe, export
+from pipeline.demo.serve import open_vllm
 from pipeline.demo.train import Trainer, TrainSettings
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train for the given time, then write the checkpoint as vLLM and transformers load it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="directory of the run")
-    parser.add_argument(
-        "--minutes", type=float, default=70.0, help="training time, all runs together"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
-    arguments = parser.parse_args(argv)
+def main(
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    minutes: Annotated[float, typer.Option(help="Training time, all runs together.")] = 100.0,
+    seed: int = 0,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch; drawing has its own.")] = 1,
+    exam_seed: Annotated[int, typer.Option(help="First of the seeds of the exams.")] = 101,
+    exam_clips: Annotated[int, typer.Option(help="Clips of a whole exam.")] = 300,
+) -> None:
+    """Train for the given time, then write the checkpoint, its scores and its card."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    settings = TrainSettings(
-        minutes=arguments.minutes, seed=arguments.seed, num_threads=arguments.threads
-    )
-    trainer = Trainer(arguments.out, settings)
+    trainer = Trainer(out, TrainSettings(minutes=minutes, seed=seed, num_threads=threads))
     trainer.run()
-    export(trainer.demo, arguments.out / "checkpoint")
-    return 0
+    checkpoint = out / "checkpoint"
+    export(trainer.demo, checkpoint)
+    scores = sit(suite(exam_seed, num_clips=exam_clips), open_vllm(checkpoint))
+    (out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+    described = card(scores, trainer.summary(), seed=exam_seed, num_clips=exam_clips)
+    describe(checkpoint, described)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

@@ -225,6 +225,7 @@ def _per_label(
         label: {
             "num_truth": true_counts[label],
             "num_found": found_counts[label],
+            "num_matches": matched[label],
             "event_f1": f1(matched[label], true_counts[label], found_counts[label]),
         }
         for label in sorted(true_counts | found_counts)

@@ -1,7 +1,8 @@
 """The demo model's exam: clips at seeds that training never uses, and the score of its answers."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ from pipeline.evaluate import Footage, TimedEvent, evaluate
 # Training draws from (seed, 1, number); an exam may use the same number without meeting its clips.
 _EXAM_STREAM: Final = 2
 _MS_PER_HOUR: Final = 3_600_000
+
+
+Ask = Callable[[Sequence[Clip], Sequence[str]], list[str]]
+"""Answers clips with prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +80,25 @@ def exam_prompts(exam: Exam) -> list[str]:
     """The prompt of each clip."""
     wordings = {"default": (PROMPT,), "listed": PROMPTS, "unseen": UNSEEN_PROMPTS}[exam.wording]
     return [wordings[index % len(wordings)] for index in range(exam.num_clips)]
+
+
+def sit(exams: Mapping[str, Exam], ask: Ask) -> dict[str, dict[str, Any]]:
+    """Ask every exam and score the answers, by the exam's name."""
+    scores: dict[str, dict[str, Any]] = {}
+    for name, exam in exams.items():
+        clips = exam_clips(exam)
+        started_s = time.monotonic()
+        answers = ask(clips, exam_prompts(exam))
+        spent_s = time.monotonic() - started_s
+        scores[name] = {
+            "seed": exam.seed,
+            "frame": f"{exam.width_px}x{exam.height_px}",
+            "frames_per_clip": [exam.min_frames, exam.max_frames],
+            "wording": exam.wording,
+            "clips_per_second": round(len(clips) / spent_s, 2),
+            **score(clips, answers),
+        }
+    return scores
 
 
 def parse_answer(text: str) -> list[dict[str, Any]] | None:

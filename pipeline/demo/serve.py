@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.demo.clip import Clip
+from pipeline.demo.exam import Ask
 from pipeline.demo.language import answer_schema
 
 CHECKPOINT: Final = Path(__file__).parent / "checkpoint"
@@ -16,9 +17,6 @@ _MAX_FRAMES: Final = 32
 _KV_CACHE_BYTES: Final = 256 * 2**20
 _MAX_HEIGHT_PX: Final = 224
 _MAX_WIDTH_PX: Final = 384
-
-
-Ask = Callable[[Sequence[Clip], Sequence[str]], list[str]]
 
 
 def open_vllm(checkpoint: Path = CHECKPOINT) -> Ask:

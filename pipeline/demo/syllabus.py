@@ -21,8 +21,8 @@ from pipeline.demo.tokens import make_tokenizer
 
 Stage = Literal["see", "read", "joint"]
 # Parts of the training time.
-SEE_PART: Final = 0.06
-READ_PART: Final = 0.16
+SEE_PART: Final = 0.04
+READ_PART: Final = 0.10
 
 _SEE_MIX: Final = ClipMix(
     num_moving_weights=(0.0, 0.1, 0.5, 0.4), dark_chance=0.22, door_chance=0.5

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from pipeline.demo.card import card
 from pipeline.demo.clip import make_clip
-from pipeline.demo.exam import Exam, exam_clips, exam_prompts, parse_answer, score
+from pipeline.demo.exam import Exam, exam_clips, exam_prompts, parse_answer, score, sit, suite
 from pipeline.demo.hashes import HASHES_NAME, broken_files
 from pipeline.demo.language import PROMPTS, UNSEEN_PROMPTS, answer_schema
 from pipeline.demo.serve import CHECKPOINT
@@ -27,6 +28,19 @@ def test_right_answers_score_one():
     assert result["event_f1"] == result["valid_json"] == result["answers_exact"] == 1.0
     assert result["times_shown_in_prompt"] == 1.0
     assert result["identified_start_error_steps"] == 0.0
+
+
+def test_the_card_tells_the_scores_of_every_exam():
+    exams = suite(1, num_clips=6)
+    scores = sit(exams, lambda clips, _: [clip.answer for clip in clips])
+    text = card(scores, "Trained.", seed=1, num_clips=6)
+    assert "--seed 1 --clips 6" in text
+    for name in exams.keys() - {"empty"}:
+        assert f"\n| {name} | " in text
+    assert "(empty): 4 of 4 without an event" in text
+    assert "\nTrained.\n" in text
+    truth = sum(scores[f"seed {seed}"]["per_label"]["loiter"]["num_truth"] for seed in (1, 2, 3))
+    assert f"\n| `loiter` | 0 | 0 | {truth} | 0 | 0 | 0 |\n" in text
 
 
 def test_broken_answers_score_nothing_and_are_counted():

@@ -132,9 +132,9 @@ def test_per_label_counts():
     truth = [event("loiter", 0, 10), event("loiter", 20, 30), event("door_open", 0, 10)]
     found = [event("loiter", 0, 10), event("light_off", 0, 10)]
     assert scores(truth, found)["per_label"] == {
-        "door_open": {"num_truth": 1, "num_found": 0, "event_f1": 0.0},
-        "light_off": {"num_truth": 0, "num_found": 1, "event_f1": 0.0},
-        "loiter": {"num_truth": 2, "num_found": 1, "event_f1": 0.6667},
+        "door_open": {"num_truth": 1, "num_found": 0, "num_matches": 0, "event_f1": 0.0},
+        "light_off": {"num_truth": 0, "num_found": 1, "num_matches": 0, "event_f1": 0.0},
+        "loiter": {"num_truth": 2, "num_found": 1, "num_matches": 1, "event_f1": 0.6667},
     }
 
 
