@@ -87,7 +87,7 @@ def needle_recording(
     seed: int, *, duration_s: int = 7200, num_needles: int = 5, form: VideoForm | None = None
 ) -> Recording:
     """One long file of an empty scene with a few events, one of each label in turn."""
-    form = form or VideoForm(fps=5)
+    form = form or VideoForm()
     rng = np.random.default_rng((seed, 1000))
     slots = draw_needles(rng, duration_s=duration_s, num_needles=num_needles)
     scene = make_timeline(rng, slots, height_px=form.height_px, width_px=form.width_px)
