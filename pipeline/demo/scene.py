@@ -27,6 +27,7 @@ from pipeline.demo.things import (
 FRAME_MULTIPLE_PX: Final = 32
 FRAMES_PER_PATCH: Final = 2
 
+_LEAST_FRAMES_SEEN: Final = 2
 _NOISE_VALUES: Final = 1 << 21
 _OPEN_DOOR_RGB: Final = (10.0, 12.0, 18.0)
 # Door and floor share the height: what stands for long is kept out of the door's columns.
@@ -289,12 +290,17 @@ def markers(frame_times_ms: Sequence[int]) -> tuple[str, ...]:
 def seen_in(
     event: TruthEvent, frame_times_ms: Sequence[int], *, origin_s: float = 0.0
 ) -> SeenEvent | None:
-    """The event as frames at these times (relative to `origin_s`) show it; None if they do not."""
+    """The event as frames at these times (relative to `origin_s`) show it.
+
+    None if fewer than two frames do: one cannot tell which way a thing moves, nor whether it
+    moves. A window's border may leave so little of an event; its neighbour then tells all of it.
+    """
+    frames_s = np.array(frame_times_ms) / 1000 + origin_s
+    if ((frames_s >= event.start_s) & (frames_s < event.end_s)).sum() < _LEAST_FRAMES_SEEN:
+        return None
     times_s = patch_times_ms(frame_times_ms) / 1000 + origin_s
     shown = ((times_s >= event.start_s) & (times_s < event.end_s)).any(1)
     patches = np.flatnonzero(shown)
-    if not len(patches):
-        return None
     return SeenEvent(
         label=event.label,
         color=event.color,
