@@ -543,9 +543,13 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: {value!r} is not a YAML value: {exc}") from exc
 
 
+_NO_SUCH_KEY = "there is no such setting; `timereel config show FILE` lists all"
+
+
 def _explain(path: Path | None, exc: ValidationError) -> str:
     lines = [
-        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {error['input']!r}: {error['msg']}"
+        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {error['input']!r}: "
+        + (_NO_SUCH_KEY if error["type"] == "extra_forbidden" else error["msg"])
         for error in exc.errors()
     ]
     return "\n".join([f"{path or 'config'} is not valid:", *lines])

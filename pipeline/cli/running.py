@@ -32,15 +32,35 @@ from pipeline.records import SummaryLevel
 
 app = typer.Typer(
     name="timereel",
-    help="Turn archives of long video into a time index, and ask it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
 config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(asking.app)
 app.add_typer(upkeep.app)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer's form of a flag
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415
+
+        typer.echo(f"timereel {version('timereel')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Which this is."),
+    ] = False,
+) -> None:
+    """Turn archives of long video into a time index, and ask it."""
+
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,10 @@ def test_frames_are_those_of_the_sample_grid_with_their_own_pts(cli, tmp_path):
     for k, row in enumerate(rows):
         assert row["pts_ns"] == k * 1_000_000_000
     assert len(list((tmp_path / "jpg").glob("*.jpg"))) == 140
+
+
+def test_version_tells_which_this_is(cli):
+    assert cli.run("--version") == f"timereel {version('timereel')}\n"
 
 
 def test_probe_tells_the_facts(cli):

@@ -15,7 +15,7 @@ def write(tmp_path, text):
 
 
 def test_an_unknown_key_is_refused_by_its_full_name(tmp_path):
-    with pytest.raises(ConfigError, match=r"sample\.fsp = 2"):
+    with pytest.raises(ConfigError, match=r"sample\.fsp = 2: there is no such setting"):
         load_config(write(tmp_path, "sample: {fsp: 2}"))
 
 
