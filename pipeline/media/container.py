@@ -12,6 +12,7 @@ import av
 import fsspec
 from av.container import InputContainer
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig
@@ -32,6 +33,9 @@ _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
+# These decoders say nothing of damage in a picture unless they are told to stop at it. H.264's says
+# it anyway, and would lose the picture if told; VP8 and VP9 have no way to know.
+_SILENT = frozenset({"hevc", "mjpeg"})
 
 File: TypeAlias = BinaryIO | Any  # fsspec file objects are not typed
 
@@ -172,3 +176,15 @@ def use_stream(container: InputContainer, index: int) -> VideoStream:
         if stream.index != index:
             stream.discard = Discard.all
     return cast("VideoStream", container.streams[index])
+
+
+def prepare_decoder(context: VideoCodecContext, max_pixels: int, *, strict: bool = False) -> None:
+    """One thread, as one process per core is fastest; no larger pictures.
+
+    A ``strict`` decoder fails at damage that it would keep to itself.
+    """
+    context.thread_type = "NONE"
+    context.thread_count = 1
+    context.options = {"max_pixels": str(max_pixels)}
+    if strict and context.name in _SILENT:
+        context.options |= {"err_detect": "explode"}

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Literal
@@ -111,6 +112,7 @@ class _Pass:
     begin: int
     """The first GOP whose frames count; those before it only lead in."""
     damaged_rows: list[int] = field(default_factory=list)
+    _lenient: av.VideoCodecContext | None = None
 
     def feed(self, row: int, packet: AnyPacket | None, *, is_wanted: bool) -> list[av.VideoFrame]:
         """Frames that come out after one packet; None drains what the decoder holds."""
@@ -121,11 +123,21 @@ class _Pass:
         if packet is not None and packet.is_corrupt:
             self.damaged_rows.append(row)
         try:
-            frames = context.decode(packet)
+            return list(context.decode(packet))
         except av.FFmpegError:
             self.damaged_rows.append(row)
+        # HEVC's decoder puts the picture out all the same, MJPEG's does not.
+        if context.name != "mjpeg" or packet is None:
             return []
-        return list(frames)
+        return self._as_far_as_it_goes(packet)
+
+    def _as_far_as_it_goes(self, packet: AnyPacket) -> list[av.VideoFrame]:
+        """What can be seen of a damaged picture that needs no other one."""
+        if self._lenient is None:
+            self._lenient = self.reader.lenient_decoder()
+        with suppress(av.FFmpegError):
+            return list(self._lenient.decode(packet))
+        return []
 
 
 class _Session:
@@ -152,7 +164,6 @@ class _Session:
         # Where the container hides which packet shows a frame, skipping one may lose another.
         self._may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
         self._in_one_go = False
-        _prepare(reader, max_pixels)
 
     def frames(self) -> Iterator[Frame]:
         """All wanted frames, ascending."""
@@ -275,7 +286,6 @@ class _Session:
             frames: dict[int, Frame] = {}
             damaged = False
             with Reader(self._video, self._packets, self._max_pixels) as reader:
-                _prepare(reader, self._max_pixels)
                 again = _Pass(reader, skip=False, first=first, begin=number)
                 for row, packet in chain(reader.rows(first, last), [(last, None)]):
                     for gop, picture in self._pictures(again, row, packet):
@@ -307,10 +317,3 @@ class _Session:
 
     def _gop_of(self, row: int) -> int:
         return bisect_right(self._starts, row) - 1
-
-
-def _prepare(reader: Reader, max_pixels: int) -> None:
-    context = reader.context
-    context.thread_type = "NONE"
-    context.thread_count = 1
-    context.options = {"max_pixels": str(max_pixels)}

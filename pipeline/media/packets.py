@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media.container import open_container, pick_video
+from pipeline.media.container import open_container, pick_video, prepare_decoder
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.order import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
@@ -166,9 +166,7 @@ class _Scan:
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
-        context.thread_type = "NONE"
-        context.thread_count = 1
-        context.options = {"max_pixels": str(self.decode.max_pixels)}
+        prepare_decoder(context, self.decode.max_pixels)
         self._hash = hashlib.blake2b(context.name.encode(), digest_size=12)
 
     @property

@@ -4,13 +4,20 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import av
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from pipeline.media.container import is_remote, local_path, open_container, use_stream
+from pipeline.media.container import (
+    is_remote,
+    local_path,
+    open_container,
+    prepare_decoder,
+    use_stream,
+)
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.records import NO_PTS, PacketIndex, Video
 
@@ -39,7 +46,8 @@ class Reader:
         _check_unchanged(video)
         self._open(self._stack)
         self.context = self._stream.codec_context
-        """The decoder; it outlives a reopening of the file."""
+        """The decoder, strict; it outlives a reopening of the file."""
+        prepare_decoder(self.context, max_pixels, strict=True)
         self.sar = (
             self._stream.sample_aspect_ratio or self.context.sample_aspect_ratio or Fraction(1)
         )
@@ -54,6 +62,13 @@ class Reader:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def lenient_decoder(self) -> VideoCodecContext:
+        """Another decoder, that puts out damaged pictures as far as they go."""
+        context = cast("VideoCodecContext", av.CodecContext.create(self.context.name, "r"))
+        context.extradata = self.context.extradata
+        prepare_decoder(context, self._max_pixels)
+        return context
 
     def rows(self, first: int, last: int) -> Iterator[tuple[int, AnyPacket]]:
         """The packets ``first`` to ``last`` (inclusive), in decode order.

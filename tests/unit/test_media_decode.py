@@ -194,13 +194,15 @@ def test_a_cut_file_keeps_its_first_part(tmp_path: Path) -> None:
         assert number_in(frame.luma) == (frame.pts - frames[0].pts) // 3600
 
 
-def damage(path: Path, *, number: int) -> None:
-    """Overwrite the packet that was decoded as this number."""
+def damage(
+    path: Path, *, number: int, part: slice = slice(5, None), filler: bytes = b"\xff"
+) -> None:
+    """Overwrite a part of the packet that was decoded as this number."""
     with av.open(str(path)) as container:
         hit = [p for p in container.demux(video=0) if p.size][number]
-        position, size = hit.pos, hit.size
-    data = bytearray(path.read_bytes())
-    data[position + 5 : position + size] = bytes([0xFF]) * (size - 5)
+        start, stop, _ = part.indices(hit.size)
+        data = bytearray(path.read_bytes())
+        data[hit.pos + start : hit.pos + stop] = filler * (stop - start)
     path.write_bytes(data)
 
 
@@ -214,6 +216,34 @@ def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
     lost = set(range(60)) - {want.index(frame.pts) for frame in frames}
     assert suspect | lost == set(range(20, 40))
     assert [number_in(f.luma) for f in frames if not f.suspect] == [*range(20), *range(40, 60)]
+
+
+AVI = {"time_base": COUNTED}
+MJPEG = {"codec": "mjpeg", "pix_fmt": "yuvj420p", **AVI}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "recipe", "part", "filler"),
+    [
+        (".mp4", {}, slice(44, None), b"\0"),
+        (".mp4", {"codec": "libx265"}, slice(44, None), b"\xff"),
+        (".avi", {"codec": "mpeg4", **AVI}, slice(44, None), b"\xff"),
+        (".avi", MJPEG, slice(700, -2), b"\x55"),
+    ],
+)
+def test_a_picture_that_damage_has_changed_is_marked(
+    tmp_path: Path, suffix: str, recipe: dict, part: slice, filler: bytes
+) -> None:
+    path = make_video(tmp_path / f"clip{suffix}", gop=20, bframes=0, **recipe)
+    video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
+    want = packets.shown_pts.tolist()
+    clean = {frame.pts: frame.luma for frame in decoded(video, packets, want)}
+    damage(path, number=30, part=part, filler=filler)
+    frames = decoded(video, packets, want)
+    changed = {f.pts for f in frames if not np.array_equal(f.luma, clean[f.pts])}
+    suspect = {f.pts for f in frames if f.suspect}
+    assert want[30] in changed
+    assert changed <= suspect <= set(want[20:40])
 
 
 def test_frames_come_in_order_when_more_is_held_than_memory_allows(
