@@ -107,7 +107,7 @@ def _open_remote(uri: str) -> Iterator[File]:
             path,
             "rb",
             block_size=_BLOCK_BYTES,
-            cache_type="blockcache",
+            cache_type="background",  # blocks, and always the next one ahead
             cache_options={"maxblocks": _MAX_BLOCKS},
         )
     except Exception as exc:  # each store has its own
