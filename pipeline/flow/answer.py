@@ -95,7 +95,14 @@ def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | No
     try:
         with alarm(config.decode.max_stall_s):
             frames = list(
-                decode_frames(window.video, packets, plan.frame_pts, frame=config.frame, rgb=True)
+                decode_frames(
+                    window.video,
+                    packets,
+                    plan.frame_pts,
+                    frame=config.frame,
+                    rgb=True,
+                    max_pixels=config.decode.max_pixels,
+                )
             )
     except SourceError:
         return None

@@ -160,7 +160,12 @@ class _Frames:
     def __init__(self, shard: Shard, config: Config) -> None:
         want_pts = [pts for plan in shard.windows for pts in plan.frame_pts]
         self._decoded = decode_frames(
-            shard.video, shard.packets, want_pts, frame=config.frame, rgb=config.wants_rgb
+            shard.video,
+            shard.packets,
+            want_pts,
+            frame=config.frame,
+            rgb=config.wants_rgb,
+            max_pixels=config.decode.max_pixels,
         )
         self._next: Frame | None = None
         self._ended = False

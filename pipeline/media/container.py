@@ -33,6 +33,8 @@ _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
+# FFmpeg counts a picture with its rows padded to 64 pixels; none has more than 65,535 rows.
+_PADDING_PIXELS = 64 * 65_536
 # These decoders say nothing of damage in a picture unless they are told to stop at it. H.264's says
 # it anyway, and would lose the picture if told; VP8 and VP9 have no way to know.
 _SILENT = frozenset({"hevc", "mjpeg"})
@@ -54,7 +56,7 @@ def open_container(
     options = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": "file",
-        "max_pixels": str(max_pixels),
+        **_limit(max_pixels),
     }
     with _target(uri) as target:
         try:
@@ -185,6 +187,11 @@ def prepare_decoder(context: VideoCodecContext, max_pixels: int, *, strict: bool
     """
     context.thread_type = "NONE"
     context.thread_count = 1
-    context.options = {"max_pixels": str(max_pixels)}
+    context.options = _limit(max_pixels)
     if strict and context.name in _SILENT:
         context.options |= {"err_detect": "explode"}
+
+
+def _limit(max_pixels: int) -> dict[str, str]:
+    """As an option of FFmpeg, so that a picture of just that size is let through."""
+    return {"max_pixels": str(max_pixels + _PADDING_PIXELS)}

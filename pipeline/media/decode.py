@@ -29,6 +29,7 @@ def decode_frames(
     *,
     frame: FrameConfig,
     rgb: bool,
+    max_pixels: int = DecodeConfig().max_pixels,
 ) -> Iterator[Frame]:
     """Decode the frames at ``want_pts``, ascending; what cannot be had is left out.
 
@@ -43,6 +44,7 @@ def decode_frames(
         want_pts: shown ticks of this slice.
         frame: sizes of the pictures.
         rgb: whether to make colour pictures too.
+        max_pixels: of one picture; a stream may change to larger ones after it was probed.
 
     Raises:
         SourceError: the file cannot be read or is no longer the one that was probed.
@@ -51,7 +53,6 @@ def decode_frames(
     gops = _gops(packets, wanted)
     if not any(gop.wanted for gop in gops):
         return
-    max_pixels = max(DecodeConfig().max_pixels, video.width * video.height)
     with Reader(video, packets, max_pixels) as reader:
         yield from _Session(
             video, packets, gops, reader, max_pixels=max_pixels, frame=frame, rgb=rgb

@@ -208,6 +208,16 @@ def test_limits_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
         look(source_of(path), max_packets=19)
 
 
+def test_a_video_of_just_the_largest_size_is_decoded(tmp_path: Path) -> None:
+    video, packets = look(
+        source_of(make_video(tmp_path / "a.mp4", num_frames=20)), max_pixels=15_360
+    )
+    assert (video.width * video.height, len(packets)) == (15_360, 20)
+    shown, small = packets.shown_pts.tolist(), FrameConfig(luma_width=32)
+    frames = decode_frames(video, packets, shown, frame=small, rgb=False, max_pixels=15_360)
+    assert [frame.pts for frame in frames] == shown
+
+
 @pytest.mark.parametrize(
     "name",
     [
