@@ -215,8 +215,8 @@ class Window:
     """[T, h, w]"""
     rgb: npt.NDArray[np.uint8] | None
     """[T, H, W, 3], or None where the engine needs only luma."""
-    num_suspect: int = 0
-    """Frames that may be damaged."""
+    suspect_pts: frozenset[int] = frozenset()
+    """Ticks of frames that may be damaged; others than those of this window do not count."""
     decode_cpu_s: float = 0.0
     packets: PacketIndex | None = None
     """What decoding this window and its surroundings again needs; None where nobody will."""
@@ -227,6 +227,11 @@ class Window:
             raise ValueError(f"{len(self.frame_pts)=} {len(self.frame_ns)=} {len(self.luma)=}")
         if np.any(np.diff(self.frame_ns) <= 0):
             raise ValueError(f"window {self.plan.window_id}: frame times must strictly increase")
+
+    @property
+    def num_suspect(self) -> int:
+        """Frames that may be damaged."""
+        return len(self.suspect_pts.intersection(self.frame_pts.tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,18 @@ def make_video(path: Path, recipe: Recipe | None = None, **changes: object) -> P
     return path
 
 
+def damage(
+    path: Path, *, number: int, part: slice = slice(5, None), filler: bytes = b"\xff"
+) -> None:
+    """Overwrite a part of the packet that was decoded as this number."""
+    with av.open(str(path)) as container:
+        hit = [p for p in container.demux(video=0) if p.size][number]
+        start, stop, _ = part.indices(hit.size)
+        data = bytearray(path.read_bytes())
+        data[hit.pos + start : hit.pos + stop] = filler * (stop - start)
+    path.write_bytes(data)
+
+
 def picture_of(number: int, width: int, height: int) -> npt.NDArray[np.uint8]:
     """The picture that shows ``number`` [height, width, 3]."""
     bits = (number >> np.arange(BITS)) & 1

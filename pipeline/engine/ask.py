@@ -64,8 +64,8 @@ def halves(window: Window) -> tuple[Window, Window] | None:
     span = window.plan.span
     first = _part(window, slice(0, middle), TimeRange(span.start_ns, cut_ns))
     second = _part(window, slice(middle, None), TimeRange(cut_ns, span.end_ns))
-    # What was spent on the whole, and what is damaged in it, is told once.
-    return first, replace(second, num_suspect=0, decode_cpu_s=0.0)
+    # What was spent on the whole is told once.
+    return first, replace(second, decode_cpu_s=0.0)
 
 
 def _part(window: Window, rows: slice, span: TimeRange) -> Window:

@@ -85,7 +85,7 @@ async def _with_second_look(
 
 
 def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | None:
-    """The frames of ``plan`` as a window of its own; None if not all of them can be had.
+    """The frames of ``plan`` as a window of its own; None if not all of them can be had whole.
 
     ``window`` is the one they are around; its pixels are not needed.
     """
@@ -106,7 +106,7 @@ def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | No
             )
     except SourceError:
         return None
-    if len(frames) < len(plan.frame_pts):
+    if len(frames) < len(plan.frame_pts) or any(frame.suspect for frame in frames):
         return None
     seen = as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
     return with_colour(seen, frames)

@@ -260,7 +260,7 @@ def as_window(
         frame_ns=np.array([video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
         luma=np.stack([frame.luma for frame in frames]),
         rgb=None,
-        num_suspect=sum(frame.suspect for frame in frames),
+        suspect_pts=frozenset(frame.pts for frame in frames if frame.suspect),
         decode_cpu_s=decode_cpu_s,
     )
 

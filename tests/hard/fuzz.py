@@ -124,7 +124,7 @@ def main() -> None:
     config = Config.model_validate({"decode": limits, "sample": {"fps": 5}})
     per_file = -(-asked.mutations // len(RECIPES))
     total: Counter[str] = Counter()
-    slowest_s, started_s = 0.0, time.monotonic()
+    slowest, started_s = (0.0, ""), time.monotonic()
     print(f"{'':22}" + "".join(f"{outcome:>9}" for outcome in OUTCOMES))  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         for name, recipe in RECIPES.items():
@@ -136,7 +136,7 @@ def main() -> None:
             former_s = time.monotonic()
             for seed, outcome, reason in fuzz(clean, seeds, config):
                 counts[outcome] += 1
-                slowest_s = max(slowest_s, time.monotonic() - former_s)
+                slowest = max(slowest, (time.monotonic() - former_s, seed))
                 former_s = time.monotonic()
                 if outcome in BAD or asked.only:
                     print(f"{seed}: {outcome}\n{reason}", file=sys.stderr)  # noqa: T201
@@ -145,7 +145,7 @@ def main() -> None:
     wall_s = time.monotonic() - started_s
     print(f"{'all':22}" + "".join(f"{total[o]:9}" for o in OUTCOMES))  # noqa: T201
     counted = {outcome: total[outcome] for outcome in OUTCOMES}
-    times = {"wall_s": round(wall_s, 1), "slowest_s": round(slowest_s, 2)}
+    times = {"wall_s": round(wall_s, 1), "slowest_s": round(slowest[0], 2), "slowest": slowest[1]}
     print(json.dumps({"mutations": total.total(), **counted, **times}))  # noqa: T201
     sys.exit(any(total[outcome] for outcome in BAD))
 

@@ -15,7 +15,7 @@ from pipeline.records import Completion, Window
 from pipeline.rows import Maker, window_results, windows_table
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_S
-from tests.videos import make_video, number_in, source_of
+from tests.videos import damage, make_video, number_in, source_of
 
 RATE = 25
 TASK = Task(name="gate", labels={"enter": "", "exit": ""}, prompt="Report.", summary=False)
@@ -147,6 +147,16 @@ def test_an_event_at_the_windows_edge_is_not_cut_there(footage):
     ((_, start_s, end_s, verdict),), row = look_twice(footage, Reader(enter=range(600)))
     assert (start_s, end_s, verdict) == (0, pytest.approx(23, abs=1), None)
     assert row.looks == ()
+
+
+def test_where_pictures_are_damaged_the_first_look_stays(footage, tmp_path):
+    torn = tmp_path / "torn.mp4"
+    torn.write_bytes(footage.read_bytes())
+    damage(torn, number=401)
+    _, row = look_twice(torn, Reader(enter=range(208, 425)))
+    # Of that GOP frames 400 and 425 were sampled. The look at 17 s would have shown it too.
+    assert row.num_suspect == 2
+    assert [round(look.span.start_ns / NS_PER_S) for look in row.looks] == [6]
 
 
 def test_the_cost_is_bounded(footage):
