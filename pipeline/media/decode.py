@@ -118,7 +118,10 @@ class _Pass:
     def feed(self, row: int, packet: AnyPacket | None, *, is_wanted: bool) -> list[av.VideoFrame]:
         """Frames that come out after one packet; None drains what the decoder holds."""
         context = self.reader.context
-        skip: Literal["NONREF", "DEFAULT"] = "NONREF" if self.skip and not is_wanted else "DEFAULT"
+        is_needed = is_wanted or not self.skip or packet is None
+        skip: Literal["NONREF", "DEFAULT"] = (
+            "DEFAULT" if is_needed or not self.reader.may_leave_out(packet) else "NONREF"
+        )
         if context.skip_frame != skip:
             context.skip_frame = skip
         if packet is not None and packet.is_corrupt:

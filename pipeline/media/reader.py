@@ -19,6 +19,7 @@ from pipeline.media.container import (
     use_stream,
 )
 from pipeline.media.demux import AnyPacket, Demuxer
+from pipeline.media.nal import unreferenced
 from pipeline.records import NO_PTS, PacketIndex, Video
 
 # Reading so many packets costs less than a seek.
@@ -48,6 +49,8 @@ class Reader:
         self.context = self._stream.codec_context
         """The decoder, strict; it outlives a reopening of the file."""
         prepare_decoder(self.context, max_pixels, strict=True)
+        self.may_leave_out = unreferenced(self.context) or (lambda _: True)
+        """Whether a decoder that is told to skip may skip this packet."""
         self.sar = (
             self._stream.sample_aspect_ratio or self.context.sample_aspect_ratio or Fraction(1)
         )

@@ -20,7 +20,7 @@ from pipeline.media import shelf as shelf_module
 from pipeline.media.pixels import Converter
 from pipeline.plan import grid_pts, packets_for
 from pipeline.records import Frame, PacketIndex, Video
-from tests.videos import Recipe, make_video, number_in, source_of
+from tests.videos import Recipe, damage, make_video, number_in, source_of
 
 FRAME = FrameConfig(luma_width=64)
 COUNTED = Fraction(1, 25)
@@ -194,18 +194,6 @@ def test_a_cut_file_keeps_its_first_part(tmp_path: Path) -> None:
         assert number_in(frame.luma) == (frame.pts - frames[0].pts) // 3600
 
 
-def damage(
-    path: Path, *, number: int, part: slice = slice(5, None), filler: bytes = b"\xff"
-) -> None:
-    """Overwrite a part of the packet that was decoded as this number."""
-    with av.open(str(path)) as container:
-        hit = [p for p in container.demux(video=0) if p.size][number]
-        start, stop, _ = part.indices(hit.size)
-        data = bytearray(path.read_bytes())
-        data[hit.pos + start : hit.pos + stop] = filler * (stop - start)
-    path.write_bytes(data)
-
-
 def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
     path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=20, bframes=0)
     video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
@@ -244,6 +232,18 @@ def test_a_picture_that_damage_has_changed_is_marked(
     suspect = {f.pts for f in frames if f.suspect}
     assert want[30] in changed
     assert changed <= suspect <= set(want[20:40])
+
+
+@pytest.mark.parametrize("name", ["h264 with B-frames.mp4", "hevc.mkv"])
+def test_damage_between_the_frames_that_are_looked_at_is_marked(tmp_path: Path, name: str) -> None:
+    path = make_video(tmp_path / name, RECIPES[name], gop=20, num_frames=60)
+    video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
+    shown = packets.shown_pts.tolist()
+    # The first packet after a keyframe is a P-frame: all that follow refer to it.
+    damage(path, number=21)
+    for want in ([shown[20], shown[38]], [shown[38]], shown[20:40]):
+        assert all(frame.suspect for frame in decoded(video, packets, want))
+    assert not any(frame.suspect for frame in decoded(video, packets, [shown[0], shown[45]]))
 
 
 def test_frames_come_in_order_when_more_is_held_than_memory_allows(
