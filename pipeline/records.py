@@ -117,6 +117,9 @@ class Video:
 NO_PTS = np.iinfo(np.int64).min
 """Stands in ``PacketIndex`` for a timestamp the container does not have."""
 
+LEAD_IN_KEYFRAMES = 3
+"""Intra-refresh streams need up to so many before what is wanted to show it right."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketIndex:

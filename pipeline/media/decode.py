@@ -15,9 +15,8 @@ from pipeline.media.demux import AnyPacket
 from pipeline.media.pixels import Converter
 from pipeline.media.reader import Reader
 from pipeline.media.shelf import Shelf
-from pipeline.records import NO_PTS, Frame, PacketIndex, Video
+from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Frame, PacketIndex, Video
 
-_LEAD_IN_GOPS = 3
 # More packets than any decoder keeps back before it puts out a frame.
 _MAX_DELAY = 33
 
@@ -194,7 +193,7 @@ class _Session:
 
     def _run(self, begin: int, end: int) -> Iterator[Frame]:
         """Decode GOPs ``begin`` to ``end`` and hand out what is complete."""
-        first = self._gops[max(0, begin - _LEAD_IN_GOPS) if self._in_one_go else begin].first
+        first = self._gops[max(0, begin - LEAD_IN_KEYFRAMES) if self._in_one_go else begin].first
         skip = self._may_skip and not self._in_one_go
         work = _Pass(self._reader, skip=skip, first=first, begin=begin)
         settled = begin
@@ -283,7 +282,7 @@ class _Session:
         before them.
         """
         last = self._gops[number].last_wanted
-        for back in range(min(_LEAD_IN_GOPS, number) + 1):
+        for back in range(min(LEAD_IN_KEYFRAMES, number) + 1):
             first = self._starts[number - back]
             if first >= work.first and not (work.skip and self._shelf.missing(number)):
                 continue

@@ -14,11 +14,16 @@ import numpy as np
 from pipeline.config import PlanConfig, SampleConfig
 from pipeline.plan.cost import FloatArray, gop_costs_s
 from pipeline.plan.grid import sampled_pts, ticks_of
-from pipeline.records import NO_PTS, PacketIndex, Shard, Video, WindowPlan, make_id
+from pipeline.records import (
+    LEAD_IN_KEYFRAMES,
+    NO_PTS,
+    PacketIndex,
+    Shard,
+    Video,
+    WindowPlan,
+    make_id,
+)
 from pipeline.timebase import Int64Array, TimeRange
-
-# Intra-refresh streams need up to three keyframes of lead-in before pictures are right again.
-LEAD_IN_KEYFRAMES = 3
 
 
 def plan_shards(
