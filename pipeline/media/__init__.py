@@ -13,7 +13,8 @@ packets    probe                          demux     packets, the same way each t
 timeline   footage, gaps, camera clock    order     times where a container has none
 decode     what to decode, skip, repeat   reader    packets by row, proved by the index
 pixels     sizes and colours              shelf     order and damage of what came out
-attic      what the shelf cannot hold     nal       what may be left undecoded
+attic      what the shelf cannot hold     decoder   pictures of packets, and their damage
+nal        what may be left undecoded
 """
 
 from pipeline.media.alarm import alarm

@@ -12,11 +12,11 @@ import av
 import fsspec
 from av.container import InputContainer
 from av.stream import Discard, Disposition
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig
 from pipeline.errors import SourceError
+from pipeline.media.decoder import size_limit
 from pipeline.media.failures import explain, oneline
 
 # Containers that hold their own data. What is not listed can read other files and URLs (hls, dash,
@@ -33,11 +33,6 @@ _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
-# FFmpeg counts a picture with its rows padded to 64 pixels; none has more than 65,535 rows.
-_PADDING_PIXELS = 64 * 65_536
-# These decoders say nothing of damage in a picture unless they are told to stop at it. H.264's says
-# it anyway, and would lose the picture if told; VP8 and VP9 have no way to know.
-_SILENT = frozenset({"hevc", "mjpeg"})
 
 File: TypeAlias = BinaryIO | Any  # fsspec file objects are not typed
 
@@ -56,7 +51,7 @@ def open_container(
     options = {
         "format_whitelist": _FORMATS,
         "protocol_whitelist": "file",
-        **_limit(max_pixels),
+        **size_limit(max_pixels),
     }
     with _target(uri) as target:
         try:
@@ -178,20 +173,3 @@ def use_stream(container: InputContainer, index: int) -> VideoStream:
         if stream.index != index:
             stream.discard = Discard.all
     return cast("VideoStream", container.streams[index])
-
-
-def prepare_decoder(context: VideoCodecContext, max_pixels: int, *, strict: bool = False) -> None:
-    """One thread, as one process per core is fastest; no larger pictures.
-
-    A ``strict`` decoder fails at damage that it would keep to itself.
-    """
-    context.thread_type = "NONE"
-    context.thread_count = 1
-    context.options = _limit(max_pixels)
-    if strict and context.name in _SILENT:
-        context.options |= {"err_detect": "explode"}
-
-
-def _limit(max_pixels: int) -> dict[str, str]:
-    """As an option of FFmpeg, so that a picture of just that size is let through."""
-    return {"max_pixels": str(max_pixels + _PADDING_PIXELS)}

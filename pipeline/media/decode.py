@@ -2,10 +2,8 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Literal
 
 import av
 import numpy as np
@@ -111,36 +109,6 @@ class _Pass:
     """Row of the first packet."""
     begin: int
     """The first GOP whose frames count; those before it only lead in."""
-    damaged_rows: list[int] = field(default_factory=list)
-    _lenient: av.VideoCodecContext | None = None
-
-    def feed(self, row: int, packet: AnyPacket | None, *, is_wanted: bool) -> list[av.VideoFrame]:
-        """Frames that come out after one packet; None drains what the decoder holds."""
-        context = self.reader.context
-        is_needed = is_wanted or not self.skip or packet is None
-        skip: Literal["NONREF", "DEFAULT"] = (
-            "DEFAULT" if is_needed or not self.reader.may_leave_out(packet) else "NONREF"
-        )
-        if context.skip_frame != skip:
-            context.skip_frame = skip
-        if packet is not None and packet.is_corrupt:
-            self.damaged_rows.append(row)
-        try:
-            return list(context.decode(packet))
-        except av.FFmpegError:
-            self.damaged_rows.append(row)
-        # HEVC's decoder puts the picture out all the same, MJPEG's does not.
-        if context.name != "mjpeg" or packet is None:
-            return []
-        return self._as_far_as_it_goes(packet)
-
-    def _as_far_as_it_goes(self, packet: AnyPacket) -> list[av.VideoFrame]:
-        """What can be seen of a damaged picture that needs no other one."""
-        if self._lenient is None:
-            self._lenient = self.reader.lenient_decoder()
-        with suppress(av.FFmpegError):
-            return list(self._lenient.decode(packet))
-        return []
 
 
 class _Session:
@@ -197,7 +165,7 @@ class _Session:
         skip = self._may_skip and not self._in_one_go
         work = _Pass(self._reader, skip=skip, first=first, begin=begin)
         settled = begin
-        self._reader.context.flush_buffers()
+        self._reader.decoder.flush()
         for row, packet in self._reader.rows(first, self._gops[end].last_wanted):
             self._decode(work, row, packet)
             while settled < end and row > self._gops[settled].last + _MAX_DELAY:
@@ -226,16 +194,17 @@ class _Session:
         pts = int(self._packets.pts[row])
         if packet is not None and self._is_undecodable(work, row, pts):
             return
-        for picture in work.feed(row, packet, is_wanted=self._shelf.wants(pts)):
+        may_skip = work.skip and not self._shelf.wants(pts)
+        pictures, is_damaged = work.reader.decoder.decode(packet, may_skip=may_skip)
+        for picture in pictures:
             shown_at = self._row_of(picture.pts)
             if shown_at is not None:
                 gop = self._gop_of(shown_at)
                 if picture.is_corrupt:
                     yield gop, None
                 yield gop, picture
-        for damaged in work.damaged_rows:
-            yield self._gop_of(damaged), None
-        work.damaged_rows.clear()
+        if is_damaged:
+            yield self._gop_of(row), None
 
     def _is_undecodable(self, work: _Pass, row: int, pts: int) -> bool:
         """A leading picture that nobody wants, right after the keyframe decoding began at."""

@@ -1,8 +1,4 @@
-"""Which pictures no other refers to, as H.264 and HEVC say in the headers of their NAL units.
-
-FFmpeg leaves such pictures out by itself if told to, but is then silent about packets that are too
-damaged to hold a picture: it takes them for pictures to be left out.
-"""
+"""Which pictures no other refers to, as H.264 and HEVC say in the headers of their NAL units."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias

@@ -10,7 +10,8 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from pipeline.media.container import open_container, prepare_decoder, use_stream
+from pipeline.media.container import open_container, use_stream
+from pipeline.media.decoder import prepare
 from pipeline.media.demux import Demuxer
 from pipeline.records import NO_PTS, PacketIndex
 from pipeline.timebase import Int64Array
@@ -58,7 +59,7 @@ def _shown_order(uri: str, stream_index: int, num_packets: int, max_pixels: int)
     with open_container(uri, max_pixels=max_pixels) as container:
         stream = use_stream(container, stream_index)
         context = stream.codec_context
-        prepare_decoder(context, max_pixels)
+        prepare(context, max_pixels)
         rows = iter(range(num_packets))
         for (packet, _, _), row in zip(Demuxer(container, stream), rows, strict=False):
             packet.pts = row

@@ -13,7 +13,8 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media.container import open_container, pick_video, prepare_decoder
+from pipeline.media.container import open_container, pick_video
+from pipeline.media.decoder import prepare
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.order import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
@@ -166,7 +167,7 @@ class _Scan:
 
     def __post_init__(self) -> None:
         context = self.stream.codec_context
-        prepare_decoder(context, self.decode.max_pixels)
+        prepare(context, self.decode.max_pixels)
         self._hash = hashlib.blake2b(context.name.encode(), digest_size=12)
 
     @property

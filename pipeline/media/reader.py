@@ -4,22 +4,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import av
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from pipeline.media.container import (
-    is_remote,
-    local_path,
-    open_container,
-    prepare_decoder,
-    use_stream,
-)
+from pipeline.media.container import is_remote, local_path, open_container, use_stream
+from pipeline.media.decoder import Decoder
 from pipeline.media.demux import AnyPacket, Demuxer
-from pipeline.media.nal import unreferenced
 from pipeline.records import NO_PTS, PacketIndex, Video
 
 # Reading so many packets costs less than a seek.
@@ -46,14 +39,10 @@ class Reader:
         self._pending: AnyPacket | None = None
         _check_unchanged(video)
         self._open(self._stack)
-        self.context = self._stream.codec_context
-        """The decoder, strict; it outlives a reopening of the file."""
-        prepare_decoder(self.context, max_pixels, strict=True)
-        self.may_leave_out = unreferenced(self.context) or (lambda _: True)
-        """Whether a decoder that is told to skip may skip this packet."""
-        self.sar = (
-            self._stream.sample_aspect_ratio or self.context.sample_aspect_ratio or Fraction(1)
-        )
+        context = self._stream.codec_context
+        self.sar = self._stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
+        self.decoder = Decoder(context, max_pixels)
+        """It outlives a reopening of the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -65,13 +54,6 @@ class Reader:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
-
-    def lenient_decoder(self) -> VideoCodecContext:
-        """Another decoder, that puts out damaged pictures as far as they go."""
-        context = cast("VideoCodecContext", av.CodecContext.create(self.context.name, "r"))
-        context.extradata = self.context.extradata
-        prepare_decoder(context, self._max_pixels)
-        return context
 
     def rows(self, first: int, last: int) -> Iterator[tuple[int, AnyPacket]]:
         """The packets ``first`` to ``last`` (inclusive), in decode order.
