@@ -1,4 +1,4 @@
-"""Camera-like footage for benchmarks: 1080p25 with texture, sensor noise, wind and passers-by."""
+"""Camera-like footage for benchmarks: 1080p with texture, sensor noise, wind and passers-by."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-RATE = 25
 _NOISE_FIELDS = 8
 _NOISE_LEVELS = 2.0
 
@@ -24,6 +23,7 @@ class Cut:
     kilobits: int = 2000
     width: int = 1920
     height: int = 1080
+    rate: int = 25
     quiet: bool = False
     """Nothing moves but the noise."""
     options: dict[str, str] = field(default_factory=dict)
@@ -36,7 +36,7 @@ def make(path: Path, cut: Cut, *, seconds: int, once: int = 20) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     scene, part = path.with_suffix(".scene.mp4"), path.with_suffix(".part.mp4")
     _encode(scene, cut, once)
-    _repeat(scene, part, seconds=seconds)
+    _repeat(scene, part, num_frames=seconds * cut.rate, rate=cut.rate)
     scene.unlink()
     part.rename(path)
     return path
@@ -44,11 +44,11 @@ def make(path: Path, cut: Cut, *, seconds: int, once: int = 20) -> Path:
 
 def _encode(path: Path, cut: Cut, seconds: int) -> None:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(cut.codec, rate=RATE)
+        stream = container.add_stream(cut.codec, rate=cut.rate)
         stream.width, stream.height, stream.pix_fmt = cut.width, cut.height, "yuv420p"
         stream.bit_rate = cut.kilobits * 1000
         stream.options = {**_options(cut), **cut.options}
-        for picture in _scene(cut, seconds * RATE):
+        for picture in _scene(cut, seconds * cut.rate):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="yuv420p")))
         container.mux(stream.encode())
 
@@ -74,7 +74,7 @@ def _scene(cut: Cut, num_frames: int) -> Iterator[npt.NDArray[np.uint8]]:
         luma = ground + np.roll(noise[number % _NOISE_FIELDS], 37 * number, axis=1)
         if not cut.quiet:
             _wind(luma, number)
-            _walk(luma, walkers, number)
+            _walk(luma, walkers, number / cut.rate)
         yield np.concatenate([np.clip(luma, 16, 235).astype(np.uint8), chroma])
 
 
@@ -94,25 +94,25 @@ def _wind(luma: npt.NDArray[np.int16], number: int) -> None:
     bush[:] = np.roll(bush, round(4 * np.sin(number / 6)), axis=1)
 
 
-def _walk(luma: npt.NDArray[np.int16], walkers: npt.NDArray[np.float64], number: int) -> None:
+def _walk(luma: npt.NDArray[np.int16], walkers: npt.NDArray[np.float64], at_s: float) -> None:
     height, width = luma.shape
     for start, lane, size, speed in walkers:
         tall, wide = int(height * (0.08 + 0.12 * size)), int(height * (0.03 + 0.05 * size))
-        x = int((start + (0.02 + 0.06 * speed) * number / RATE) * width) % (width - wide)
+        x = int((start + (0.02 + 0.06 * speed) * at_s) * width) % (width - wide)
         y = int(lane * (height - tall))
         luma[y : y + tall, x : x + wide] = luma[y : y + tall, x : x + wide] // 2 + int(90 * size)
 
 
-def _repeat(source: Path, target: Path, *, seconds: int) -> None:
+def _repeat(source: Path, target: Path, *, num_frames: int, rate: int) -> None:
     with av.open(str(source)) as old:
         stream = old.streams.video[0]
         packets = [packet for packet in old.demux(stream) if packet.size]
         times = [(packet.pts, packet.dts) for packet in packets]
-        length = int(Fraction(len(packets), RATE) / stream.time_base)
+        length = int(Fraction(len(packets), rate) / stream.time_base)
         with av.open(str(target), "w") as new:
             copy = new.add_stream_from_template(stream)
             copy.time_base = stream.time_base
-            for number in range(seconds * RATE):
+            for number in range(num_frames):
                 turn, row = divmod(number, len(packets))
                 packet = packets[row]
                 packet.pts, packet.dts = (tick + turn * length for tick in times[row])
