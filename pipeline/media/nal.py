@@ -19,18 +19,21 @@ _HEVC_UNREFERENCED = range(0, 16, 2)
 
 def unreferenced(context: VideoCodecContext) -> IsUnreferenced | None:
     """Tells packets whose picture no other refers to; None for codecs that do not say."""
-    extradata = context.extradata or b""
-    # An avcC or hvcC box says how long lengths are; without one, units begin with start codes.
-    boxed = extradata[:1] == b"\1"
     match context.name:
         case "h264":
-            length_bytes = (extradata[4] & 3) + 1 if boxed else 0
+            length_bytes = _length_bytes(context.extradata or b"", 4)
             return lambda packet: _h264(_headers(bytes(packet), length_bytes))
         case "hevc":
-            length_bytes = (extradata[21] & 3) + 1 if boxed else 0
+            length_bytes = _length_bytes(context.extradata or b"", 21)
             return lambda packet: _hevc(_headers(bytes(packet), length_bytes))
         case _:
             return None
+
+
+def _length_bytes(extradata: bytes, place: int) -> int:
+    """How long the lengths of units are, by an avcC or hvcC box; 0 without one: start codes."""
+    is_box = extradata[:1] == b"\1"
+    return (int.from_bytes(extradata[place : place + 1]) & 3) + 1 if is_box else 0
 
 
 def _h264(headers: Iterator[int]) -> bool:

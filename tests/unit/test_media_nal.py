@@ -33,3 +33,14 @@ def test_what_no_other_picture_refers_to_is_told_from_the_packet(
 def test_other_codecs_do_not_say(tmp_path: Path) -> None:
     with av.open(str(make_video(tmp_path / "a.webm", codec="libvpx-vp9"))) as container:
         assert unreferenced(container.streams.video[0].codec_context) is None
+
+
+@pytest.mark.parametrize("extradata", [b"", b"\1", b"\1\x42", b"\0\0\1\x67"])
+def test_extradata_that_is_cut_off_or_missing_is_no_bug(extradata: bytes) -> None:
+    for codec in ("h264", "hevc"):
+        context = av.CodecContext.create(codec, "r")
+        context.extradata = extradata
+        may_leave_out = unreferenced(context)
+        assert may_leave_out
+        for data in (b"", b"\0", b"\0\0\1", b"\xff" * 9, b"\0\0\0\1"):
+            assert may_leave_out(av.Packet(data)) in {True, False}
