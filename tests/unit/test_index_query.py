@@ -266,6 +266,8 @@ def test_sql_reaches_nothing_else(index, tmp_path):
         f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
         f"COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
         f"EXPLAIN ANALYZE COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
+        f"WITH x AS (COPY (SELECT 1) TO '{own_file}' (USE_TMP_FILE false)) SELECT * FROM x",
+        "WITH x AS (DELETE FROM events) SELECT 1",
         f"ATTACH '{tmp_path}/x.db'",
         f"EXPORT DATABASE '{tmp_path}/x'",
         "INSTALL httpfs",
@@ -307,10 +309,21 @@ def test_sql_reaches_nothing_else(index, tmp_path):
     assert len(index.events()) == 4
 
 
+def test_sql_that_fails_after_its_first_rows_says_why(index):
+    with pytest.raises(ConfigError, match=r"sql: .*late"):
+        index.sql("SELECT if(range = 900000, error('late'), range) FROM range(1000000)")
+
+
+def test_two_columns_of_one_name_are_told_apart(index):
+    assert index.sql("SELECT label, label FROM events").column_names == ["label", "label_1"]
+
+
 def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
     forever = "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT sum(a) FROM r"
     with pytest.raises(ConfigError, match="not done after"):
         index.sql(forever, timeout_s=0.2)
+    with pytest.raises(ConfigError, match="not done after"):  # rows were given out by then
+        index.sql("SELECT * FROM range(100000000000)", timeout_s=0.5)
     monkeypatch.setattr(lockdown, "_MAX_RESULT_BYTES", 2**20)
     with pytest.raises(ConfigError, match="larger than 1 MiB"):
         index.sql("SELECT * FROM range(10000000)")
