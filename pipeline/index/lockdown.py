@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Span
 from pipeline.index.store import Store
-from pipeline.schema import TableName
+from pipeline.schema import TABLES, TableName
 
 Files = Callable[[TableName, Span, Cameras], list[str]]
 Source = Callable[[TableName, Span, Cameras], str]
@@ -88,7 +88,8 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source: str) -> None:
-    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")
+    columns = duck.identifiers(TABLES[name].names)
+    connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, allowed: list[str]) -> None:
