@@ -1,5 +1,6 @@
 """Where an index is: its folder, its storage options, and its Delta tables."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ _S3_ARGUMENTS = {
 }
 # delta-rs builds a host name from the path and panics at these.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
+# The table library colours its errors.
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,14 @@ class Store:
 
         Raises:
             IndexFormatError: there is none, it is not one of ours, or it is newer than this code.
+            ConfigError: the store does not answer.
         """
         try:
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
         except TableNotFoundError as exc:
             raise self._no_index() from exc
+        except OSError as exc:
+            raise self._out_of_reach("read", exc) from exc
         written_by = table.metadata().configuration.get(VERSION_PROPERTY)
         if written_by is None or not written_by.isdecimal():
             raise self._no_index()
@@ -117,11 +123,11 @@ class Store:
 
     def holds(self, name: TableName) -> bool:
         """Whether the table is here; one that was added to the schema later may not be."""
-        return bool(
-            DeltaTable.is_deltatable(
-                self.table_uri(name), storage_options=dict(self.storage_options)
-            )
-        )
+        options = dict(self.storage_options)
+        try:
+            return bool(DeltaTable.is_deltatable(self.table_uri(name), storage_options=options))
+        except OSError as exc:
+            raise self._out_of_reach("read", exc) from exc
 
     def create(self) -> None:
         """Make what is missing: tables, and columns that were added since; else does nothing.
@@ -168,9 +174,17 @@ class Store:
                 storage_options=dict(self.storage_options),
                 raise_if_key_not_exists=False,
             )
-        except DeltaError:
-            # Somebody else was first. If not, this raises what is wrong.
-            self.handle(name)
+        except DeltaError as exc:
+            if not self.holds(name):
+                raise self._out_of_reach("made", exc) from exc
+            self.handle(name)  # Somebody else was first. If not, this raises what is wrong.
+
+    def _out_of_reach(self, what: str, exc: Exception) -> ConfigError:
+        cause = " ".join(_COLOURS.sub("", str(exc)).split())
+        return ConfigError(
+            f"index at {self.root}: cannot be {what}: {cause}; check the name, your rights and, of "
+            "a bucket, AWS_ENDPOINT_URL and the credentials"
+        )
 
     def _no_index(self) -> IndexFormatError:
         return IndexFormatError(

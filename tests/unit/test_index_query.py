@@ -244,6 +244,19 @@ def test_a_folder_name_that_the_table_library_cannot_store_is_refused(tmp_path):
         pi.Writer(tmp_path / "cam[1]")
 
 
+def test_a_folder_that_cannot_be_made_and_a_store_that_does_not_answer_say_so(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/index: cannot be made: .*Not a directory"):
+        pi.Writer(tmp_path / "file" / "index")
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ALLOW_HTTP": "true"}
+    account = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hidden", "max_retries": "0"}
+    for use in (pi.open, pi.Writer):
+        with pytest.raises(ConfigError, match=r"cannot be read: .*onnection refused") as told:
+            use("s3://bucket/index", {**nobody, **account})
+        assert "hidden" not in str(told.value)
+        assert "\x1b" not in str(told.value)
+
+
 def test_sql_sees_the_views(index):
     counts = index.sql(
         "SELECT camera, count(*) AS n FROM events WHERE date = '2026-03-01' GROUP BY 1 ORDER BY 1"
