@@ -3,19 +3,15 @@
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
 import threading
-from collections.abc import Callable
 
 import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.index import duck
-from pipeline.index.filters import ALL, ALWAYS, Cameras, Span
+from pipeline.index.look import Look
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
-
-Files = Callable[[TableName, Span, Cameras], list[str]]
-Source = Callable[[TableName, Span, Cameras], str]
 
 TIMEOUT_S = 60.0
 _MAX_RESULT_BYTES = 2**30
@@ -29,9 +25,7 @@ _LIMITS = {
 }
 
 
-def run(
-    store: Store, query: str, files: Files, source: Source, *, timeout_s: float = TIMEOUT_S
-) -> pa.Table:
+def run(store: Store, query: str, look: Look, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
     """The result of one SELECT in a database of its own.
 
     Only current data files may be opened, no setting changed, no extension loaded, no Python
@@ -52,11 +46,11 @@ def run(
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
     with duck.connect(store) as connection:
-        allowed = files("videos", ALWAYS, ALL)
+        allowed = look.files("videos")
         for name in store.tables():
             if name in query.lower():
-                _create_view(connection, name, source(name, ALWAYS, ALL))
-                allowed += files(name, ALWAYS, ALL)
+                _create_view(connection, name, look.source(name))
+                allowed += look.files(name)
         _lock(connection, allowed)
         alarm = threading.Timer(timeout_s, connection.interrupt)
         alarm.start()

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,11 @@ import pyarrow as pa
 from pipeline.errors import ConfigError
 from pipeline.index import coverage, duck, histogram, lockdown, questions
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
+from pipeline.index.look import Look
 from pipeline.index.questions import Asked
 from pipeline.index.snapshot import TableReader
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
-
-# Tables whose rows carry the fingerprint of their video's answers.
-_OF_GENERATIONS: tuple[TableName, ...] = ("videos", "windows", "events", "segments")
 
 
 class Index:
@@ -92,7 +90,7 @@ class Index:
         """
         return coverage.table(
             self._connection,
-            self.source,
+            self._look().source,
             span=Span.parse(start, end),
             cameras=Cameras.parse(camera),
             tasks=as_list(task),
@@ -146,7 +144,7 @@ class Index:
 
         Never list the folder instead: it also holds what was replaced.
         """
-        return self._files(table, Span.parse(start, end), Cameras.parse(camera))
+        return self._look().files(table, Span.parse(start, end), Cameras.parse(camera))
 
     def sql(self, query: str, *, timeout_s: float = lockdown.TIMEOUT_S) -> pa.Table:
         """The result of one SELECT over the views events, segments, windows, videos, summaries.
@@ -155,7 +153,7 @@ class Index:
             ConfigError: anything but a SELECT, an error in it, a reach for anything else, or no
                 result in time.
         """
-        return lockdown.run(self.store, query, self._files, self.source, timeout_s=timeout_s)
+        return lockdown.run(self.store, query, self._look(), timeout_s=timeout_s)
 
     def select(
         self,
@@ -188,22 +186,20 @@ class Index:
     ) -> pa.Table:
         """Rows whatever their fingerprint, stale ones too."""
         where = where.also(Where().overlaps(span).of(cameras))
-        files = self._files(table, span, cameras)
-        return self.within(files, table, where, order=order, columns=columns)
+        source = self._look().scan(table, span, cameras)
+        return self._select(table, source, where, order=order, columns=columns)
 
     def within(
         self,
-        files: Sequence[str],
+        files: list[str],
         table: TableName,
         where: Where,
         *,
-        order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Rows of a table out of exactly these of its ``files``."""
-        is_mixed = self._readers[table].latest().is_mixed
-        source = duck.scan(self.store, table, files, is_mixed=is_mixed)
-        return self._select(table, source, where, order=order, columns=columns)
+        """Rows of a table out of exactly these of its ``files``, whatever their fingerprint."""
+        source = self._look().scan_of(table, files)
+        return self._select(table, source, where, columns=columns)
 
     def _select(
         self,
@@ -234,43 +230,11 @@ class Index:
         span: Span = ALWAYS,
         cameras: Cameras = ALL,
     ) -> str:
-        """A table in a FROM clause, out of the files that can matter."""
-        found = self._scan(table, span, cameras)
-        has_generations = self._readers["videos"].latest().has_generations
-        # While a video is done again its old row stands, and with it the old windows.
-        if table not in (_OF_GENERATIONS if has_generations else ("windows",)):
-            return found
-        # An event may have begun in a file that ends before the range.
-        near = ALWAYS if has_generations else span
-        if self._one_fingerprint((table, span), ("videos", near), cameras=cameras):
-            return found
-        videos = self._scan("videos", near, cameras)
-        if has_generations:
-            videos = (
-                "(SELECT video_id, task, arg_max(fingerprint, indexed_at) AS fingerprint "
-                f"FROM {videos} GROUP BY ALL)"
-            )
-        return (
-            f"(SELECT r.* FROM {found} r WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
-            "v.video_id = r.video_id AND v.task = r.task AND v.fingerprint <> r.fingerprint))"
-        )
+        """A table in a FROM clause, out of the files that can matter, without stale rows."""
+        return self._look().source(table, span, cameras)
 
-    def _one_fingerprint(self, *held_in: tuple[TableName, Span], cameras: Cameras) -> bool:
-        held: set[str | None] = set()
-        for table, span in held_in:
-            snapshot = self._readers[table].latest()
-            for i in snapshot.matching(span, cameras):
-                held.update(snapshot.fingerprints[i])
-        return len(held) <= 1 and None not in held
-
-    def _scan(self, table: TableName, span: Span, cameras: Cameras) -> str:
-        is_mixed = self._readers[table].latest().is_mixed
-        files = self._files(table, span, cameras)
-        return duck.scan(self.store, table, files, is_mixed=is_mixed)
-
-    def _files(self, table: TableName, span: Span, cameras: Cameras) -> list[str]:
-        snapshot = self._readers[table].latest()
-        return [snapshot.paths[i] for i in snapshot.matching(span, cameras)]
+    def _look(self) -> Look:
+        return Look(self.store, self._readers)
 
 
 def open_index(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Index:
