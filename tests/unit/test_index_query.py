@@ -13,6 +13,7 @@ from deltalake import DeltaTable
 import pipeline.index as pi
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.index import lockdown
+from pipeline.index.snapshot import TableReader
 from pipeline.index.store import VERSION_PROPERTY
 from pipeline.schema import TABLES
 from tests.index_rows import T0, US, at, event, rows, video
@@ -320,6 +321,23 @@ def test_sql_reaches_nothing_else(index, tmp_path):
             index.sql(query)
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
     assert len(index.events()) == 4
+
+
+def test_sql_reads_one_version_while_others_replace_it(tmp_path, monkeypatch):
+    writer, latest = pi.Writer(tmp_path), TableReader.latest
+    finished = rows("videos", video()), rows("events", event("e", at(1), at(2)))
+
+    def outdated(reader):
+        seen = latest(reader)
+        with monkeypatch.context() as writing:
+            writing.setattr(TableReader, "latest", latest)
+            writer.finish_videos(*finished)
+        return seen
+
+    writer.finish_videos(*finished)
+    index = pi.open(tmp_path)
+    monkeypatch.setattr(TableReader, "latest", outdated)
+    assert index.sql("SELECT event_id FROM events")["event_id"].to_pylist() == ["e"]
 
 
 def test_sql_that_fails_after_its_first_rows_says_why(index):
