@@ -50,7 +50,7 @@ def vacuum(index_uri: IndexOption, retention_hours: RetentionOption = 168) -> No
 def erase(
     index_uri: IndexOption,
     video: Annotated[
-        list[str] | None, typer.Option("--video", help="Video id or file, or a glob of files.")
+        list[str] | None, typer.Option("--video", help="Id or whole uri, or a glob of uris.")
     ] = None,
     camera: Annotated[list[str] | None, typer.Option("--camera", help="Camera, or a glob.")] = None,
     start: Annotated[
@@ -72,6 +72,8 @@ def erase(
     scope = Scope.parse(video, camera, start, end)
     asked = {"video": video, "camera": camera, "from": start, "to": end}
     receipt = erase_rows(_store(index_uri), scope, dry_run=dry_run)
+    if not (receipt["videos"] or any(receipt["rows"].values())):
+        typer.echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
     _print({"asked": {name: value for name, value in asked.items() if value}} | receipt)
 
 

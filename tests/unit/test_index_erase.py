@@ -265,3 +265,11 @@ def test_compaction_after_erasing_keeps_it_erased(writer):
     erase(writer.store, Scope.parse(video="v1"))
     compact(writer.store, settled=timedelta(0))
     assert left(writer, "events", "event_id") == ["other", "second"]
+
+
+def test_the_command_says_when_it_has_erased_nothing(writer, cli):
+    writer.finish_videos(rows("videos", video("v1")))
+    for name, is_there in (("v1.mp", False), ("*1.mp4", True)):
+        receipt = cli.json("erase", "--index", writer.store.root, "--video", name)
+        assert len(receipt["videos"]) == is_there
+        assert ("nothing matches" in cli.err) != is_there
