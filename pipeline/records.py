@@ -71,6 +71,8 @@ class Video:
     height: int
     rotation: int
     """Degrees counter-clockwise that make the picture upright: 0, 90, 180 or 270."""
+    sar: Fraction = Fraction(1)
+    """Width of a pixel over its height, before ``rotation``."""
     time_base: Fraction
     origin_pts: int
     """Tick of media time 0."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from pipeline.config import Config, VllmEngineConfig
 from pipeline.engine.tokens import PromptTokens
 from pipeline.flow.stages import Planned
-from pipeline.media.pixels import source_size, target_size
+from pipeline.media.pixels import source_size, target_size, upright_sar
 from pipeline.timebase import NS_PER_S
 
 SECONDS_PER_HOUR = 3600.0
@@ -54,8 +53,9 @@ class Estimate:
         self.num_videos += 1
         self.num_shards += len(planned.shards)
         self.footage_ns += sum(footage.duration_ns for footage in video.footage)
-        width, height = source_size(video)
-        sides = target_size(width, height, Fraction(1), self.config.frame.rgb_max_pixels)
+        width, height = target_size(
+            *source_size(video), upright_sar(video, video.sar), self.config.frame.rgb_max_pixels
+        )
         for shard in planned.shards:
             self.decode_cpu_s += shard.cost_s
             self.num_windows += len(shard.windows)
@@ -65,7 +65,7 @@ class Estimate:
                     self._counter.of(
                         [video.media_ns(pts) for pts in window.frame_pts],
                         window.span.start_ns,
-                        num_pixels=sides[0] * sides[1],
+                        num_pixels=width * height,
                     )
                     for window in shard.windows
                 )

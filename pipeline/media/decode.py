@@ -128,7 +128,7 @@ class _Session:
         self._gops = gops
         self._reader = reader
         self._max_pixels = max_pixels
-        self._pixels = Converter(video, sar=reader.sar, frame=frame, rgb=rgb)
+        self._pixels = Converter(video, sar=video.sar, frame=frame, rgb=rgb)
         self._starts = [gop.first for gop in gops]
         self._rows_by_pts = np.argsort(packets.pts, kind="stable")
         self._shelf = Shelf([gop.wanted for gop in gops])

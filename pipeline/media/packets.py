@@ -130,6 +130,7 @@ def _describe(
         width=picture.width,
         height=picture.height,
         rotation=picture.rotation,
+        sar=stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1),
         time_base=time_base,
         origin_pts=timeline.origin_pts,
         footage=timeline.footage,

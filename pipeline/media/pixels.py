@@ -35,6 +35,11 @@ def source_size(video: Video) -> tuple[int, int]:
     return video.width, video.height
 
 
+def upright_sar(video: Video, sar: Fraction) -> Fraction:
+    """The same shape of pixels in the upright picture."""
+    return 1 / sar if video.rotation in (90, 270) else sar
+
+
 def target_size(width: int, height: int, sar: Fraction, max_pixels: int) -> tuple[int, int]:
     """Width and height for a model: multiples of 32 within the budget, never enlarged.
 
@@ -72,8 +77,7 @@ class Converter:
     def __init__(self, video: Video, *, sar: Fraction, frame: FrameConfig, rgb: bool) -> None:
         width, height = source_size(video)
         self._turns = video.rotation // 90
-        if self._turns % 2:
-            sar = 1 / sar
+        sar = upright_sar(video, sar)
         self._luma_size = luma_size(width, height, sar, frame.luma_width)
         self._rgb_size = target_size(width, height, sar, frame.rgb_max_pixels) if rgb else None
         self._scalers: dict[tuple[int, int, str], _Scalers] = {}

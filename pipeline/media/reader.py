@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -39,9 +38,7 @@ class Reader:
         self._pending: AnyPacket | None = None
         _check_unchanged(video)
         self._open(self._stack)
-        context = self._stream.codec_context
-        self.sar = self._stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
-        self.decoder = Decoder(context, max_pixels)
+        self.decoder = Decoder(self._stream.codec_context, max_pixels)
         """It outlives a reopening of the file."""
 
     def __enter__(self) -> Self:

@@ -1,13 +1,15 @@
 """What a run would take, and where it stops."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import BudgetConfig, load_config
+from pipeline.engine.tokens import PromptTokens
 from pipeline.flow.estimate import Estimate
 from pipeline.flow.report import Report
-from pipeline.flow.stages import Planned, probe_and_plan
+from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
 from pipeline.records import WindowResult
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.videos import make_video, source_of
@@ -40,6 +42,25 @@ def test_windows_frames_and_vision_tokens_follow_from_the_plan(video):
     question = (found.prompt_tokens - text) / 2
     assert 500 < question < 1500
     assert found.prompt_tokens > 40 * 60 + 3 * question
+
+
+@pytest.mark.parametrize(("rotation", "size"), [(0, (288, 384)), (90, (352, 256))])
+def test_pictures_are_counted_as_they_are_shown_where_pixels_are_not_square(
+    tmp_path, rotation, size
+):
+    path = make_video(
+        tmp_path / "v.mp4", num_frames=8, rate=2, width=352, height=288, sar=Fraction(12, 11),
+        rotation=rotation,
+    )  # fmt: skip
+    config = load_config(CONFIGS / "surveillance.yaml", ("gate.kind=none",))
+    planned = probe_and_plan(source_of(path), config)
+    counted = Estimate(config)
+    counted.add(planned)
+    ((window,),) = (look_at_shard(shard, config) for shard in planned.shards)
+    assert window.rgb.shape[1:3] == size
+    assert counted.prompt_tokens == PromptTokens(config.engine, config.task).of(
+        window.frame_ns.tolist(), window.plan.span.start_ns, num_pixels=size[0] * size[1]
+    )
 
 
 def test_gpu_hours_and_money_follow_from_the_rates_with_their_error(video):
