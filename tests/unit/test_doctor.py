@@ -57,6 +57,10 @@ def half_the_pictures(parts):
     return parts[: len(parts) // 4 * 2]
 
 
+def at_most_32_pictures(parts):
+    return parts[:64]
+
+
 def others_times(parts):
     def later(part):
         told = re.fullmatch(r"<(\d+\.\d) seconds>", part.get("text", ""))
@@ -70,10 +74,10 @@ def other_way_round(parts):
     return [next(pictures) if part["type"] == "image_url" else part for part in parts]
 
 
-def checks(endpoint) -> dict:
+def checks(endpoint, *, window_frames=24) -> dict:
     config = Config(
         sample=SampleConfig(fps=2),
-        plan=PlanConfig(max_window_frames=24),
+        plan=PlanConfig(max_window_frames=window_frames),
         frame=FrameConfig(rgb_max_pixels=160 * 96),
         engine=OpenAIEngineConfig(
             kind="openai", model="m", base_url=endpoint.url, max_retries=0, server="any"
@@ -98,6 +102,12 @@ def test_a_proxy_that_breaks_time_is_found(serve, fault):
     found = checks(serve((200, through(fault))))["time"]
     assert found.verdict == "FAIL", found.detail
     assert "do not index with it" in found.detail
+
+
+def test_an_endpoint_that_takes_fewer_pictures_than_the_run_sends_is_found(serve):
+    endpoint = serve((200, through(at_most_32_pictures)))
+    assert checks(endpoint, window_frames=32)["time"].verdict == "ok"
+    assert checks(endpoint, window_frames=40)["time"].verdict == "FAIL"
 
 
 def test_an_endpoint_that_shifts_all_times_is_told_by_how_much(serve):
