@@ -6,12 +6,14 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+DROPPED = 0
+
 
 class Endpoint:
     """Answers chat requests by a script of (status, answer); the last one goes on.
 
     An answer is a text, or a function of the request's body that returns one, or another status
-    with its text.
+    with its text. The status ``DROPPED`` ends the connection without an answer.
     """
 
     def __init__(self, *script, models=("m",), delay_s=0.0):
@@ -50,7 +52,9 @@ class Endpoint:
                 time.sleep(delay_s)
                 with lock:
                     endpoint._active -= 1
-                if status == 200:
+                if status == DROPPED:
+                    self.close_connection = True
+                elif status == 200:
                     self.reply(200, completion(text))
                 else:
                     key = self.headers["Authorization"]

@@ -158,7 +158,12 @@ class OpenAIEngine:
                 "engine.timeout_s, or lower engine.max_concurrency"
             ) from exc
         except openai.APIConnectionError as exc:
-            raise self._start_error(exc) from exc
+            from httpx import ConnectError  # noqa: PLC0415 - of the openai client
+
+            if isinstance(exc.__cause__, ConnectError):
+                raise self._start_error(exc) from exc
+            # It was there, and left without a word: perhaps over this very window.
+            raise WindowError(f"the endpoint broke off, {self._tries}: {self._cause(exc)}") from exc
         except openai.OpenAIError as exc:
             raise WindowError(f"the endpoint failed, {self._tries}: {self._cause(exc)}") from exc
 

@@ -14,6 +14,7 @@ from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Window, WindowPlan
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS, TimeRange
+from tests.endpoint import DROPPED
 from tests.made import a_video
 
 pytest.importorskip("openai")
@@ -110,6 +111,14 @@ def test_a_lasting_failure_fails_its_window_without_the_key_in_the_error(serve, 
     assert endpoint.requests[0][0]["Authorization"] == f"Bearer {KEY}"
     assert KEY not in str(failed)
     assert KEY not in Config(engine=config).to_json()
+
+
+def test_an_endpoint_that_breaks_off_fails_its_window_and_not_the_run(serve):
+    endpoint = serve((DROPPED, ""), (DROPPED, ""), (200, GOOD))
+    failed, answer = ask(make_config(endpoint, max_retries=1, max_concurrency=1), WINDOW, WINDOW)
+    assert isinstance(failed, WindowError)
+    assert "broke off, tried 2 times" in str(failed)
+    assert answer.text == GOOD
 
 
 def test_an_endpoint_that_never_answers_fails_its_window(serve):
