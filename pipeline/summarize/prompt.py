@@ -54,7 +54,7 @@ def shown(number: int, line: Line, clock: Clock) -> str:
 def messages(
     told: Sequence[str], *, max_sentences: int, instructions: str, complaint: str = ""
 ) -> list[dict[str, Any]]:
-    """The conversation in the form chat templates take; ``told`` are lines as ``shown``."""
+    """The conversation in plain text, which every chat template takes; ``told`` as ``shown``."""
     question = _QUESTION.format(
         lines="\n".join(told),
         max_sentences=max_sentences,
@@ -65,8 +65,8 @@ def messages(
         quoted = complaint.replace("<|", "< |")[:MAX_COMPLAINT_CHARS]
         question += f"\n\nYour previous answer was refused: {quoted}. Answer again, shorter."
     return [
-        {"role": "system", "content": [{"type": "text", "text": _SYSTEM}]},
-        {"role": "user", "content": [{"type": "text", "text": question}]},
+        {"role": "system", "content": _SYSTEM},
+        {"role": "user", "content": question},
     ]
 
 

@@ -60,7 +60,7 @@ class Scribe:
             instructions=config.instructions,
             complaint="x" * MAX_COMPLAINT_CHARS,
         )
-        overhead = sum(num_tokens(part["text"]) for one in asked for part in one["content"])
+        overhead = sum(num_tokens(one["content"]) for one in asked)
         most = min(config.max_prompt_tokens, context - config.max_output_tokens)
         budget = most - overhead - _SPARE_TOKENS
         if budget < _MIN_BUDGET:

@@ -55,7 +55,7 @@ def test_a_chapter_is_asked_for_in_words_with_its_schema_and_counted(serve):
     schema = body["response_format"]["json_schema"]["schema"]
     lines = schema["properties"]["sentences"]["items"]["properties"]["lines"]
     assert lines["items"]["maximum"] == 2
-    question = body["messages"][-1]["content"][0]["text"]
+    question = body["messages"][-1]["content"]
     assert "[1] 0:00:10-0:00:15 The gate opens.\n[2] 0:00:20-0:00:25 The gate shuts." in question
 
 

@@ -196,7 +196,7 @@ class Double:
         self.bad = list(bad_first)
 
     async def __call__(self, messages, schema):
-        question = messages[-1]["content"][0]["text"]
+        question = messages[-1]["content"]
         self.asked.append(question)
         numbers = [int(n) for n in re.findall(r"^\[(\d+)\]", question, re.MULTILINE)]
         limits = json.loads(schema)["properties"]["sentences"]
