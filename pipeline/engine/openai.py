@@ -31,6 +31,7 @@ from pipeline.records import Completion, Window
 from pipeline.task import Task
 
 _VIDEO_TOKEN = "<|video_pad|>"  # noqa: S105 - a token of text
+_LENGTHS = ("minLength", "maxLength")
 _NO_KEY = "none"
 _MAX_CAUSE_CHARS = 400
 
@@ -279,20 +280,42 @@ def _request_fields(config: OpenAIEngineConfig, task: Task) -> Mapping[str, Any]
         "seed": 0,
         "logprobs": True,
         "max_completion_tokens": config.max_output_tokens,
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {
-                "name": "answer",
-                "schema": task.json_schema(),
-                # OpenAI's own servers hold an answer to a strict schema only, and take as strict
-                # only one in which every key is required.
-                "strict": all(field.required for field in task.fields.values()),
-            },
-        },
+        "response_format": response_format(
+            task.json_schema(),
+            config,
+            all_required=all(field.required for field in task.fields.values()),
+        ),
     }
     if config.server == "vllm":
         fields["return_token_ids"] = True
     return {name: value for name, value in (fields | config.args).items() if value is not None}
+
+
+def response_format(
+    schema: dict[str, Any], config: OpenAIEngineConfig, *, all_required: bool
+) -> dict[str, Any]:
+    """The request field that asks for JSON of ``schema``.
+
+    OpenAI's own servers hold an answer to a strict schema only. They refuse one as strict in which
+    a key may be missing or a text has a length; the parser knows the lengths, too.
+    """
+    if config.server == "any" and all_required:
+        schema = _without_lengths(schema)
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema, "strict": all_required},
+    }
+
+
+def _without_lengths(schema: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(schema, dict):
+        return {
+            key: _without_lengths(value)
+            for key, value in schema.items()
+            # A property may have such a name, too.
+            if not (key in _LENGTHS and isinstance(value, int))
+        }
+    return schema
 
 
 def _video_fields(window: Window) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from pipeline.config import OpenAIEngineConfig, SummariesConfig
-from pipeline.engine.openai import OpenAIEngine
+from pipeline.engine.openai import OpenAIEngine, response_format
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
 from pipeline.task import SIGNALS_TASK
@@ -44,10 +44,7 @@ class OpenAITextEngine(OpenAIEngine):
             "temperature": 0,
             "seed": 0,
             "max_completion_tokens": self._max_output_tokens,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": json.loads(schema), "strict": True},
-            },
+            "response_format": response_format(json.loads(schema), self._config, all_required=True),
         }
         wanted = {name: v for name, v in (fields | self._config.args).items() if v is not None}
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -50,9 +51,9 @@ def make_window(*frame_ms, start_ms=0) -> Window:
 WINDOW = make_window(20_000, 20_500, 21_250, start_ms=20_000)
 
 
-def ask(config, *windows):
+def ask(config, *windows, task=TASK):
     async def all_at_once():
-        engine = OpenAIEngine(config, task=TASK)
+        engine = OpenAIEngine(config, task=task)
         return await asyncio.gather(*map(engine.answer, windows), return_exceptions=True)
 
     return asyncio.run(all_at_once())
@@ -77,8 +78,33 @@ def test_each_frame_goes_after_its_own_time_and_before_the_question(serve):
 
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))), np.int16)
     assert np.abs(picture - WINDOW.rgb[1]).mean() < 12
-    assert body["response_format"]["json_schema"]["schema"] == TASK.json_schema()
     assert body["temperature"] == 0
+
+
+def test_a_strict_schema_has_only_what_openais_own_servers_take_as_strict(serve):
+    def refuses(body):
+        asked = body["response_format"]["json_schema"]
+        events = asked["schema"]["properties"]["events"]
+        event = events["items"]
+        is_taken = "Length" not in json.dumps(asked) and event["required"] == list(
+            event["properties"]
+        )
+        if asked["strict"] and not is_taken:
+            return 400, "Invalid schema for response_format: not permitted"
+        return GOOD
+
+    endpoint = serve((200, refuses))
+    (answer,) = ask(make_config(endpoint), WINDOW)
+    assert answer.error == ""
+    asked = endpoint.requests[0][1]["response_format"]["json_schema"]
+    assert asked["strict"]
+    assert asked["schema"]["properties"]["events"]["maxItems"] == TASK.max_events
+    # A key that may be left out cannot be strict; then every bound is told.
+    task = Task(**TASK.model_dump() | {"fields": {"text": {"required": False}}})
+    (answer,) = ask(make_config(endpoint), WINDOW, task=task)
+    assert answer.error == ""
+    asked = endpoint.requests[1][1]["response_format"]["json_schema"]
+    assert (asked["strict"], asked["schema"]) == (False, task.json_schema())
 
 
 def test_the_times_in_an_answer_are_the_frames_own(serve):
