@@ -226,12 +226,15 @@ class ModelEngineConfig(_Section):
 
 
 class VllmEngineConfig(ModelEngineConfig):
-    """Qwen3-VL, or any vLLM model that takes video, inside Ray actors.
+    """Qwen3-VL, or any other vision model of vLLM's, inside Ray actors.
 
     ``model`` is a name of ``configs/models``, hub id, local folder, or s3://, gs:// or az:// URL.
     """
 
     kind: Literal["vllm"]
+    frames: Literal["video", "images"] = "video"
+    """``video``: Qwen3-VL's way, exact times before each pair of frames. ``images``: for any other
+    vision model; each frame goes as an image after its own time."""
     weights: str | None = None
     """Where the weights of ``model`` are, if not there: local folder or URL."""
     revision: str | None = None

@@ -54,7 +54,12 @@ class TextEngine(Protocol):
 
         Raises:
             SummaryError: there is no answer.
+            EngineDiedError: nothing can be asked any more, of this engine.
         """
+        ...
+
+    def shutdown(self) -> None:
+        """Stop what the engine has started."""
         ...
 
 

@@ -25,6 +25,7 @@ _CLOCK_HZ = 1000
 _MIN_SIDE = 32
 # A marker stands right before its pictures; the same text in the question or the answer does not.
 _MARKER = re.compile(r"(<\d+\.\d seconds>)<\|vision_start\|>")
+_TIME = re.compile(r"<\d+\.\d seconds>")
 _MAX_COMPLAINT_CHARS = 300
 
 
@@ -149,6 +150,30 @@ def checked_markers(
         raise WindowError(
             f"markers: {num_tokens} vision tokens for {wanted} expected; the frames were resized "
             "or dropped: see mm_processor_kwargs in engine.args, or of the server"
+        )
+    return found
+
+
+def checked_image_markers(
+    before: Sequence[str], frame_ns: Sequence[int], start_ns: int
+) -> tuple[str, ...]:
+    """The times that stand before the pictures; they must be those of the frames sent.
+
+    Args:
+        before: per picture of the tokenised prompt, the text between it and the one before it.
+        frame_ns: media times of the frames that were sent.
+        start_ns: of the window.
+
+    Raises:
+        WindowError: the model was shown other times, or its chat template moves them.
+    """
+    # The first text is the system's, too, and may name a marker.
+    found = tuple((_TIME.findall(text) or ("none",))[-1] for text in before)
+    expected = image_markers(frame_ns, start_ns)
+    if found != expected or any(len(_TIME.findall(text)) > 1 for text in before[1:]):
+        raise WindowError(
+            f"markers: before its pictures the model was shown {_summary(found)} for frames at "
+            f"{_summary(expected)}; its chat template or its processor moves texts or pictures"
         )
     return found
 

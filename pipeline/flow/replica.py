@@ -4,36 +4,77 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 from pipeline.config import Config
-from pipeline.engine import ModelEngine
+from pipeline.engine import ModelEngine, TextEngine
 from pipeline.errors import EngineDiedError, EngineStartError, WindowError
 from pipeline.flow.answer import LookAgain, answer_window
 from pipeline.records import Completion, Window, WindowResult
 
 log = logging.getLogger(__name__)
 
+Engine = TypeVar("Engine", ModelEngine, TextEngine)
 OpenEngine = Callable[[Config], ModelEngine]
 
 
-class Replica:
-    """Settles windows, many at once; a bad one fails alone, whatever it does to the engine.
+class Succession(Generic[Engine]):
+    """An engine, and the next one when its process dies.
 
-    When the engine's process dies, another takes its place and every window that was in it is
-    asked again, one at a time. A window that is in an engine that dies for the second time is
-    the one that kills them: it becomes a failed row.
+    All that was in the dead one is then asked again, one request at a time. What is in an engine
+    that dies for the second time is what kills them.
     """
+
+    def __init__(self, config: Config, open_engine: Callable[[Config], Engine]) -> None:
+        self._config = config
+        self._open_engine = open_engine
+        self._suspects = asyncio.Lock()
+        self.engine = open_engine(config)
+        """The one that lives."""
+
+    async def ask(
+        self, request: Callable[[Engine], Awaitable[Completion]], fatal: type[Exception]
+    ) -> Completion:
+        """The answer to ``request``; ``fatal`` is raised if two engines die of it."""
+        engine = self.engine
+        try:
+            return await request(engine)
+        except EngineDiedError as exc:
+            self._replace(engine, exc)
+        async with self._suspects:
+            engine = self.engine
+            try:
+                return await request(engine)
+            except EngineDiedError as exc:
+                self._replace(engine, exc)
+                raise fatal(f"the engine died of this request, twice: {exc}") from exc
+
+    def _replace(self, dead: Engine, exc: EngineDiedError) -> None:
+        """Open another engine, unless that has been done; nothing else could go on meanwhile."""
+        if self.engine is not dead:
+            return
+        log.error("%s; opening another", exc)
+        dead.shutdown()
+        try:
+            self.engine = self._open_engine(self._config)
+        except EngineStartError:
+            # Not in this process, perhaps not on this GPU: Ray starts an actor that exits anew,
+            # gives it the same windows, and gives up after a few deaths in a row.
+            log.critical("no other engine can be opened here", exc_info=True)
+            os._exit(1)
+
+
+class Replica:
+    """Settles windows, many at once; a bad one fails alone, whatever it does to the engine."""
 
     def __init__(
         self, config: Config, open_engine: OpenEngine, look_again: LookAgain | None = None
     ) -> None:
         self._config = config
-        self._open_engine = open_engine
         self._look_again = look_again
-        self._engine = open_engine(config)
-        self._suspects = asyncio.Lock()
+        self._engines = Succession(config, open_engine)
         self._busy = _Busy()
 
     async def settle(self, item: Window | WindowResult) -> list[WindowResult]:
@@ -50,36 +91,7 @@ class Replica:
         Raises:
             WindowError: the engine refused the window, or two died of it.
         """
-        engine = self._engine
-        try:
-            return await engine.answer(window)
-        except EngineDiedError as exc:
-            self._replace(engine, exc)
-        async with self._suspects:
-            engine = self._engine
-            try:
-                return await engine.answer(window)
-            except EngineDiedError as exc:
-                self._replace(engine, exc)
-                raise WindowError(f"the engine died of this window, twice: {exc}") from exc
-
-    def shutdown(self) -> None:
-        """Stop the engine."""
-        self._engine.shutdown()
-
-    def _replace(self, dead: ModelEngine, exc: EngineDiedError) -> None:
-        """Open another engine, unless that has been done; nothing else could go on meanwhile."""
-        if self._engine is not dead:
-            return
-        log.error("%s; opening another", exc)
-        dead.shutdown()
-        try:
-            self._engine = self._open_engine(self._config)
-        except EngineStartError:
-            # Not in this process, perhaps not on this GPU: Ray starts an actor that exits anew,
-            # gives it the same windows, and gives up after a few deaths in a row.
-            log.critical("no other engine can be opened here", exc_info=True)
-            os._exit(1)
+        return await self._engines.ask(lambda engine: engine.answer(window), WindowError)
 
 
 class _Busy:

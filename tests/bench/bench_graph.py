@@ -4,7 +4,10 @@
 
 * vllm: the shipped checkpoint answers the same windows twice in this run, once called directly with
   all requests at once, once through decode tasks, the object store, an actor and the driver.
-* replicas: engines that only wait show how busy one machine's graph keeps so many of them.
+* replicas: engines that only wait show how busy one machine's graph keeps so many of them. By
+  default each answers a window a second, which is what ``configs/models`` assumes of
+  Qwen3-VL-32B on two H100. Decoders and actors share this machine's cores with the driver; of
+  a cluster one machine has the driver's share alone (``graph_driver_cpu_ms_per_window``).
 * driver: CPU and memory of the driver's own work, at growing numbers of windows.
 
 It prints a table and, last, one JSON object.
@@ -12,6 +15,7 @@ It prints a table and, last, one JSON object.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -63,11 +67,11 @@ def world(folder: Path, num_clips: int, config: Config) -> list[Planned]:
 
 async def direct(config: Config, windows: list[Window]) -> float:
     """Answers per second of vLLM alone: requests made beforehand, all handed over at once."""
-    from pipeline.engine.prompt import video_metadata
-    from pipeline.engine.vllm import VllmEngine, _frames
+    from pipeline.engine.prompt import messages, video_metadata
+    from pipeline.engine.vllm import VllmEngine, video_of
 
     engine = VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
-    prompt = engine._render(config.task)
+    prompt = engine._vllm.rendered(messages(config.task))
     times_s: list[float] = []
 
     async def ask(number: int, frames: Any, ms: tuple[int, ...]) -> None:
@@ -75,11 +79,11 @@ async def direct(config: Config, windows: list[Window]) -> float:
             "prompt": prompt,
             "multi_modal_data": {"video": [(frames, video_metadata(ms))]},
         }
-        async for _ in engine._llm.generate(request, engine._sampling, str(number)):
+        async for _ in engine._vllm.llm.generate(request, engine._sampling, str(number)):
             pass
         times_s.append(time.monotonic())
 
-    requests = [_frames(window) for window in windows]
+    requests = [video_of(window, window.rgb) for window in windows]
     try:
         await asyncio.gather(*(ask(i, *request) for i, request in enumerate(requests)))
     finally:
@@ -143,15 +147,33 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
         notes = Path(folder) / "notes"
         notes.mkdir()
         shards = list(shards_of(Path(folder), num_windows, config))
+        # After all have started, and before the first is gone and its CPU time with it.
+        marks = {num_windows // 5: 0.0, num_windows * 9 // 10: 0.0}
         cpu_s = time.process_time()
         results = graph.answer_graph(shards, config, open_engine=opener(replicas, notes))
-        num_answered = sum(1 for _ in results)
+        for num_answered, _ in enumerate(results, 1):
+            if num_answered in marks:
+                marks[num_answered] = cpu_s_of_all()
         cpu_s = time.process_time() - cpu_s
+        (first, first_cpu_s), (last, last_cpu_s) = marks.items()
         yield "simulated_windows", num_answered
         yield "simulated_windows_per_s", round(replicas.windows_per_s, 1)
         yield f"busy_fraction_{replicas.num}_replicas", round(busy_fraction(notes, replicas), 4)
         yield "graph_driver_cpu_ms_per_window", round(1000 * cpu_s / num_answered, 3)
+        all_cpu_s = last_cpu_s - first_cpu_s
+        yield "graph_cpu_ms_per_window", round(1000 * all_cpu_s / (last - first), 3)
     ray.shutdown()
+
+
+def cpu_s_of_all() -> float:
+    """CPU seconds of this process and of those below it: Ray's own, decoders, actors."""
+    import psutil
+
+    total_s = 0.0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total_s += sum(process.cpu_times()[:2])
+    return total_s
 
 
 def bench_driver(sizes: Iterable[int]) -> Iterator[tuple[str, Any]]:

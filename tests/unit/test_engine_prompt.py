@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.engine.prompt import (
+    checked_image_markers,
     expected_markers,
     found_markers,
     messages,
@@ -10,6 +11,7 @@ from pipeline.engine.prompt import (
     shown_ms,
     video_metadata,
 )
+from pipeline.errors import WindowError
 from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS
 
@@ -121,3 +123,23 @@ def test_only_texts_right_before_pictures_are_markers():
 @pytest.mark.parametrize(("frames", "tokens"), [(1, 6), (2, 6), (3, 12), (32, 96)])
 def test_each_pair_of_frames_costs_one_token_per_32_by_32_pixels(frames, tokens):
     assert num_video_tokens(frames, num_pixels=96 * 64) == tokens
+
+
+def test_a_marker_in_the_system_text_is_not_taken_for_that_of_the_first_image():
+    before = ["Markers look like <12.5 seconds>.\n<0.0 seconds>", "<0.5 seconds>"]
+    assert checked_image_markers(before, ms(0, 500), 0) == ("<0.0 seconds>", "<0.5 seconds>")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["<0.0 seconds>"],  # a picture is missing
+        ["", ""],
+        ["<0.0 seconds><0.5 seconds>", ""],  # the template puts texts first
+        ["<0.0 seconds>", "<0.7 seconds>"],
+        ["<0.0 seconds>", "<0.2 seconds><0.5 seconds>"],  # the picture between them is gone
+    ],
+)
+def test_images_that_do_not_follow_their_own_times_are_refused(before):
+    with pytest.raises(WindowError, match=r"^markers: "):
+        checked_image_markers(before, ms(0, 500), 0)

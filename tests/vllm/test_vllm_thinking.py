@@ -46,7 +46,9 @@ def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(th
 
     async def all_at_once():
         # Without the second question that an answer of a random model may need.
-        return await asyncio.gather(*(engine._ask(window, "") for window in windows))
+        return await asyncio.gather(
+            *(engine._ask_video(window, window.rgb, "") for window in windows)
+        )
 
     try:
         completions = asyncio.run(all_at_once())

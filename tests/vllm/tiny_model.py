@@ -1,12 +1,17 @@
-"""A random Qwen3-VL of a few hundred thousand weights: real code paths, meaningless answers."""
+"""Random models of a few hundred thousand weights: real code paths, meaningless answers."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
     Qwen2VLImageProcessor,
+    Qwen2VLVideoProcessor,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLProcessor,
@@ -25,6 +30,7 @@ SPECIAL = (
 )
 # As in Qwen's own tokenizers these are single tokens, yet not special: they stay in the text.
 THOUGHT = ("<think>", "</think>")
+_TOKEN = {name: i for i, name in enumerate(SPECIAL)}
 CHAT_TEMPLATE = (
     "{%- for message in messages -%}<|im_start|>{{ message.role + '\n' }}"
     "{%- if message.content is string -%}{{ message.content }}"
@@ -35,6 +41,27 @@ CHAT_TEMPLATE = (
     "{%- endif -%}{%- endfor -%}{%- endif -%}{{ '<|im_end|>\n' }}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\n' }}{%- endif -%}"
 )
+
+_ROPE = {"rope_type": "default", "rope_theta": 10_000.0}
+_TEXT = {
+    "vocab_size": len(SPECIAL) + len(THOUGHT) + 256,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+    "pad_token_id": _TOKEN["<|endoftext|>"],
+    "eos_token_id": _TOKEN["<|im_end|>"],
+}
+_TOKENS = {
+    "image_token_id": _TOKEN["<|image_pad|>"],
+    "video_token_id": _TOKEN["<|video_pad|>"],
+    "vision_start_token_id": _TOKEN["<|vision_start|>"],
+    "vision_end_token_id": _TOKEN["<|vision_end|>"],
+    "tie_word_embeddings": True,
+}
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -72,26 +99,11 @@ def make_processor() -> Qwen3VLProcessor:
 def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:
     """Write a checkpoint that vLLM and transformers load like any other; returns ``folder``."""
     processor = make_processor()
-    token = {name: i for i, name in enumerate(SPECIAL)}
     config = Qwen3VLConfig(
-        text_config={
-            "vocab_size": len(processor.tokenizer),
-            "hidden_size": 64,
-            "intermediate_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "num_key_value_heads": 1,
+        text_config=_TEXT
+        | {
             "head_dim": 32,
-            "max_position_embeddings": 8192,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "mrope_section": [6, 5, 5],
-                "mrope_interleaved": True,
-            },
-            "tie_word_embeddings": True,
-            "pad_token_id": token["<|endoftext|>"],
-            "eos_token_id": token["<|im_end|>"],
+            "rope_parameters": _ROPE | {"mrope_section": [6, 5, 5], "mrope_interleaved": True},
         },
         vision_config={
             "depth": 2,
@@ -103,17 +115,41 @@ def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:
             "num_position_embeddings": 64,
             "deepstack_visual_indexes": [0],
         },
-        image_token_id=token["<|image_pad|>"],
-        video_token_id=token["<|video_pad|>"],
-        vision_start_token_id=token["<|vision_start|>"],
-        vision_end_token_id=token["<|vision_end|>"],
-        tie_word_embeddings=True,
+        **_TOKENS,
     )
+    return _save(Qwen3VLForConditionalGeneration, config, processor, folder, seed)
+
+
+def save_tiny_qwen2_5(folder: Path) -> Path:
+    """A Qwen2.5-VL, which takes images and videos, and writes no times before either."""
+    patches = {"patch_size": 14, "temporal_patch_size": 2, "merge_size": 2}
+    processor = Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**patches),
+        tokenizer=make_tokenizer(),
+        video_processor=Qwen2VLVideoProcessor(**patches),
+        chat_template=CHAT_TEMPLATE,
+    )
+    config = Qwen2_5_VLConfig(
+        text_config=_TEXT | {"rope_parameters": _ROPE | {"mrope_section": [6, 5, 5]}},
+        vision_config={
+            "depth": 2,
+            "hidden_size": 48,
+            "num_heads": 3,
+            "intermediate_size": 96,
+            "out_hidden_size": 64,
+            "fullatt_block_indexes": [1],
+        },
+        **_TOKENS,
+    )
+    return _save(Qwen2_5_VLForConditionalGeneration, config, processor, folder, seed=0)
+
+
+def _save(model_class: Any, config: Any, processor: Any, folder: Path, seed: int) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = Qwen3VLForConditionalGeneration(config).to(torch.float32)
-    model.generation_config.eos_token_id = [token["<|im_end|>"]]
-    model.generation_config.pad_token_id = token["<|endoftext|>"]
+        model = model_class(config).to(torch.float32)
+    model.generation_config.eos_token_id = [_TOKEN["<|im_end|>"]]
+    model.generation_config.pad_token_id = _TOKEN["<|endoftext|>"]
     model.generation_config.do_sample = False
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
