@@ -32,7 +32,7 @@ from pipeline.weights import weights_id
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
 # Raise when chapters or the checks of a summary change.
-SUMMARIES_VERSION = 1
+SUMMARIES_VERSION = 2
 
 
 class _Section(BaseModel):

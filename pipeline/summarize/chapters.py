@@ -105,17 +105,18 @@ class _Cutter:
             if self.lines[i].span.start_ns - start_ns >= self.limits.min_ns
             and end_ns - self.lines[i].span.start_ns >= self.limits.min_ns
         ]
-        is_too_dear = sum(self.costs[low:high]) > self.limits.max_cost
-        if is_too_dear or end_ns - start_ns > self.limits.max_ns:
-            candidates = roomy or (list(borders) if is_too_dear else [])
-        else:
-            candidates = [i for i in roomy if self.depths[i - 1] > self.usual]
         middle_ns = (start_ns + end_ns) // 2
-        return max(
-            candidates,
-            key=lambda i: (self.depths[i - 1], -abs(self.lines[i].span.start_ns - middle_ns)),
-            default=None,
-        )
+
+        def off_middle_ns(i: int) -> int:
+            return abs(self.lines[i].span.start_ns - middle_ns)
+
+        is_too_dear = sum(self.costs[low:high]) > self.limits.max_cost
+        if is_too_dear and not roomy:
+            # Near an end words differ most, since there are fewest of them.
+            return min(borders, key=off_middle_ns)
+        if not is_too_dear and end_ns - start_ns <= self.limits.max_ns:
+            roomy = [i for i in roomy if self.depths[i - 1] > self.usual]
+        return max(roomy, key=lambda i: (self.depths[i - 1], -off_middle_ns(i)), default=None)
 
 
 def _depths(lines: Sequence[Line]) -> list[float]:

@@ -90,6 +90,12 @@ def test_chapters_hold_every_line_once_fit_the_cost_and_are_the_same_every_time(
     assert cut([]) == []
 
 
+def test_what_is_too_dear_for_one_call_and_too_short_for_two_chapters_is_cut_in_the_middle():
+    lines = [line(i, i + 1, f"caption {i}") for i in range(40)]
+    limits = Limits(min_ns=60 * NS_PER_S, max_ns=10**15, gap_ns=10**15, max_cost=30)
+    assert [len(chapter) for chapter in cut(lines, limits, [1] * 40)] == [20, 20]
+
+
 # Extractive
 
 
