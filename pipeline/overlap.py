@@ -29,15 +29,19 @@ def share_out(
     claims = {camera: list(own) for camera, own in held.items()}
     others: dict[str, tuple[Claim, ...]] = {}
     for video in sorted(videos, key=lambda v: (v.utc_ns(v.span.start_ns), v.video_id)):
-        if video.clock not in TOLD:
-            continue
-        of_camera = claims.setdefault(video.camera, [])
-        own = [Claim(span=_in_microseconds(video.utc(f)), uri=video.uri) for f in video.footage]
+        of_camera, own = claims.setdefault(video.camera, []), claims_of(video)
         met = [c for c in of_camera if any(c.span.overlaps(mine.span) for mine in own)]
         if met:
             others[video.video_id] = tuple(sorted(met, key=lambda claim: claim.span))
         of_camera.extend(own)
     return others
+
+
+def claims_of(video: Video) -> list[Claim]:
+    """What a file can speak for; nothing if nobody has written down its time."""
+    if video.clock not in TOLD:
+        return []
+    return [Claim(span=_in_microseconds(video.utc(f)), uri=video.uri) for f in video.footage]
 
 
 def _in_microseconds(span: TimeRange) -> TimeRange:

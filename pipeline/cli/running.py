@@ -293,24 +293,24 @@ def plan(
 ) -> None:
     """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.flow.estimate import Estimate  # noqa: PLC0415
-    from pipeline.flow.stages import Failure, probe_and_plan  # noqa: PLC0415
+    from pipeline.flow.estimate import Estimate, plan_once  # noqa: PLC0415
+    from pipeline.flow.stages import Failure  # noqa: PLC0415
     from pipeline.sources import list_sources  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
     estimate = Estimate(settings)
     failures: list[dict[str, str]] = []
     shards: list[dict[str, Any]] = []
-    for source in list_sources(src, settings.sources):
-        planned = probe_and_plan(source, settings)
+    sources = list_sources(src, settings.sources)
+    for planned in plan_once(sources, settings):
         if isinstance(planned, Failure):
-            failures.append({"uri": source.uri, "error": planned.error})
+            failures.append({"uri": planned.source.uri, "error": planned.error})
             typer.echo(plain(f"failed: {planned.error}"), err=True)
             continue
         estimate.add(planned)
         shards.extend(
             {
-                "uri": source.uri,
+                "uri": planned.video.uri,
                 "shard_id": shard.shard_id,
                 "media_start": shard.span.start_ns / 1e9,
                 "media_end": shard.span.end_ns / 1e9,
@@ -323,7 +323,11 @@ def plan(
     if as_json:
         typer.echo(to_json({**estimate.to_json(), "failures": failures, "per_shard": shards}))
         return
-    typer.echo(f"{'videos':14} {estimate.num_videos:,}, {len(failures)} cannot be read")
+    num_copies = len(sources) - estimate.num_videos - len(failures)
+    typer.echo(
+        f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
+        f"{num_copies} are copies of others"
+    )
     for name, figure in estimate.lines():
         typer.echo(f"{name:14} {figure}")
 

@@ -1,16 +1,39 @@
 """What a run would take, from the plan alone: frames, tokens, core-hours, GPU-hours, money."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from pipeline.config import Config, VllmEngineConfig
 from pipeline.engine.tokens import PromptTokens
-from pipeline.flow.stages import Planned
+from pipeline.flow.stages import Failure, Planned, probe_and_plan
 from pipeline.media.pixels import source_size, target_size, upright_sar
+from pipeline.overlap import claims_of, leave_to_others, share_out
+from pipeline.records import Claim, Source
 from pipeline.timebase import NS_PER_S
 
 SECONDS_PER_HOUR = 3600.0
+
+
+def plan_once(sources: Iterable[Source], config: Config) -> Iterator[Planned | Failure]:
+    """What an index that is still empty would take: no copies, and each moment from one file."""
+    seen: set[str] = set()
+    claims: dict[str, list[Claim]] = {}
+    for source in sources:
+        planned = probe_and_plan(source, config)
+        if isinstance(planned, Failure):
+            yield planned
+            continue
+        video = planned.video
+        if video.video_id in seen:
+            continue
+        seen.add(video.video_id)
+        others = share_out([video], claims).get(video.video_id)
+        claims.setdefault(video.camera, []).extend(claims_of(video))
+        if others:
+            video, shards = leave_to_others(video, planned.shards, others)
+            planned = Planned(video=video, shards=shards)
+        yield planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +67,9 @@ class Estimate:
     def __post_init__(self) -> None:
         """A model's prompts are counted; an embedded engine has none."""
         engine = self.config.engine
-        self._model = engine if isinstance(engine, VllmEngineConfig) else None
+        # How many tokens an image becomes is the model's own affair.
+        is_counted = isinstance(engine, VllmEngineConfig) and engine.frames == "video"
+        self._model = engine if is_counted else None
         self._counter = PromptTokens(self._model, self.config.task) if self._model else None
 
     def add(self, planned: Planned) -> None:
@@ -52,7 +77,7 @@ class Estimate:
         video = planned.video
         self.num_videos += 1
         self.num_shards += len(planned.shards)
-        self.footage_ns += sum(footage.duration_ns for footage in video.footage)
+        self.footage_ns += sum(owned.duration_ns for owned in video.owned)
         width, height = target_size(
             *source_size(video), upright_sar(video, video.sar), self.config.frame.rgb_max_pixels
         )
@@ -127,11 +152,12 @@ class Estimate:
         yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
         if self._model is None or self._counter is None:
             if self.config.wants_rgb:
-                yield "tokens", f"not predicted for engine.kind={self.config.engine.kind}"
+                yield "tokens", "only predicted for engine.kind=vllm with engine.frames=video"
             return
         gate = "" if self.config.gate.kind == "none" else "; fewer by what the gate finds quiet"
+        looks = "; second looks come on top" if self._model.verify else ""
         how = "" if self._counter.is_exact else "; text without the model's own tokenizer"
-        yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{how}"
+        yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{looks}{how}"
         rates = self._model.rates
         if rates is None:
             yield "output tokens", f"at most {self.max_output_tokens:,}"

@@ -1,5 +1,6 @@
 """What a run would take, and where it stops."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 
 from pipeline.config import BudgetConfig, load_config
 from pipeline.engine.tokens import PromptTokens
-from pipeline.flow.estimate import Estimate
+from pipeline.flow.estimate import Estimate, plan_once
 from pipeline.flow.report import Report
 from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
-from pipeline.records import WindowResult
+from pipeline.records import Source, WindowResult
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.videos import make_video, source_of
 
@@ -78,6 +79,23 @@ def test_gpu_hours_and_money_follow_from_the_rates_with_their_error(video):
     assert found.gpu_hours.high == pytest.approx(hours * 3)
     assert found.usd.expected == pytest.approx(4 * hours)
     assert found.max_output_tokens == 3 * 2048
+
+
+def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
+    config = load_config(CONFIGS / "surveillance.yaml", ("plan.max_window_frames=4",))
+
+    def clip(name: str, num_frames: int, start_s: int) -> Source:
+        path = make_video(tmp_path / name, num_frames=num_frames, rate=2, gop=2)
+        return replace(source_of(path, camera="gate"), start_ns=start_s * NS_PER_S, clock="path")
+
+    first, copy, other = clip("a.mp4", 40, 0), clip("copy.mp4", 40, 0), clip("b.mp4", 60, 15)
+    found = Estimate(config)
+    for planned in plan_once([first, copy, other], config):
+        found.add(planned)
+    assert found.num_videos == 2
+    # 20 s, and of the next 30 s those from the fifth on.
+    assert found.footage_ns == 45 * NS_PER_S
+    assert found.num_frames == 90
 
 
 def test_without_a_model_there_are_no_tokens_and_without_rates_no_money(video):
