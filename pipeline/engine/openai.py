@@ -165,6 +165,8 @@ class OpenAIEngine:
                 raise self._start_error(exc) from exc
             # It was there, and left without a word: perhaps over this very window.
             raise WindowError(f"the endpoint broke off, {self._tries}: {self._cause(exc)}") from exc
+        except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
+            raise WindowError(f"the endpoint refused the window: {self._cause(exc)}") from exc
         except openai.OpenAIError as exc:
             raise WindowError(f"the endpoint failed, {self._tries}: {self._cause(exc)}") from exc
 

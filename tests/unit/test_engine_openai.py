@@ -159,6 +159,7 @@ def test_a_request_that_the_endpoint_refuses_is_not_tried_again(serve):
     endpoint = serve((400, "too many images"))
     (failed,) = ask(make_config(endpoint), WINDOW)
     assert isinstance(failed, WindowError)
+    assert "refused the window" in str(failed)
     assert "too many images" in str(failed)
     assert len(endpoint.requests) == 1
 
