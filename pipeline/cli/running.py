@@ -75,6 +75,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on s
 KeepOption = Annotated[
     bool, typer.Option("--keep", help="Keep what other settings answered; queries get the newest.")
 ]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Also ask again what the engine failed to answer.")
+]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Also what was erased from the index.")
 ]
@@ -93,6 +96,7 @@ def index(
     address: AddressOption = None,
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
     keep: KeepOption = False,  # noqa: FBT002
+    retry_failed: RetryFailedOption = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Index videos; run it again and only what is missing is done."""
@@ -119,6 +123,7 @@ def index(
                 address=address,
                 include_erased=include_erased,
                 keep=keep,
+                retry_failed=retry_failed,
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
@@ -293,7 +298,7 @@ def plan(
 ) -> None:
     """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.flow.estimate import Estimate, plan_once  # noqa: PLC0415
+    from pipeline.flow.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
     from pipeline.flow.stages import Failure  # noqa: PLC0415
     from pipeline.sources import list_sources  # noqa: PLC0415
 
@@ -308,18 +313,7 @@ def plan(
             typer.echo(plain(f"failed: {planned.error}"), err=True)
             continue
         estimate.add(planned)
-        shards.extend(
-            {
-                "uri": planned.video.uri,
-                "shard_id": shard.shard_id,
-                "media_start": shard.span.start_ns / 1e9,
-                "media_end": shard.span.end_ns / 1e9,
-                "windows": len(shard.windows),
-                "frames": sum(len(window.frame_pts) for window in shard.windows),
-                "decode_cpu_s": round(shard.cost_s, 3),
-            }
-            for shard in planned.shards
-        )
+        shards.extend(shard_figures(planned))
     if as_json:
         typer.echo(to_json({**estimate.to_json(), "failures": failures, "per_shard": shards}))
         return

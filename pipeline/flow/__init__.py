@@ -62,12 +62,14 @@ def index_archive(
     address: str | None = None,
     include_erased: bool = False,
     keep: bool = False,
+    retry_failed: bool = False,
     on_progress: OnProgress,
 ) -> Report:
     """Index every source that is not indexed yet under this configuration.
 
     What was erased from the index is left out, however it is stored by now, unless
-    ``include_erased``. Answers of another configuration are replaced, unless ``keep``.
+    ``include_erased``. Answers of another configuration are replaced, unless ``keep``. Of a video
+    that has answers, what the engine failed to answer is asked again with ``retry_failed``.
 
     Ctrl-C and SIGTERM raise KeyboardInterrupt once the shards that are whole are committed. A spent
     budget ends the run in the same way, without an error: the report says so in ``stopped``.
@@ -77,7 +79,15 @@ def index_archive(
         IndexFormatError: ``index_uri`` holds something else.
     """
     report = Report(index=index_uri, num_sources=len(sources))
-    run = _Run(config, index_uri, report, on_progress, include_erased=include_erased, keep=keep)
+    run = _Run(
+        config,
+        index_uri,
+        report,
+        on_progress,
+        include_erased=include_erased,
+        keep=keep,
+        retry_failed=retry_failed,
+    )
     todo = run.skip_finished(sources)
     if todo:
         # Signals after Ray's start, which takes SIGTERM for itself.
@@ -109,6 +119,7 @@ class _Run:
         *,
         include_erased: bool,
         keep: bool,
+        retry_failed: bool,
     ) -> None:
         self.config = config
         self.report = report
@@ -125,7 +136,8 @@ class _Run:
         rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
         self.include_erased = include_erased
         self.keep = keep
-        finished = [row for row in rows if row["status"] not in {"failed", "erased"}]
+        not_finished = {"failed", "erased", *(["partial"] if retry_failed else [])}
+        finished = [row for row in rows if row["status"] not in not_finished]
         erased = [] if include_erased else erased_videos(self.index.index).to_pylist()
         # A clock set right moves footage away from where it was erased.
         self.erased_contents = {(row["content_id"], row["camera"]) for row in erased}
@@ -266,7 +278,7 @@ class _Run:
         left = {result.shard_id for of_video in results.values() for result in of_video}
         if strays := left - shard_ids:  # other files have come since, and own part of them
             self.index.drop_shards(strays, **of_run)
-        return results
+        return {video_id: _without_unanswered(held) for video_id, held in results.items()}
 
     def _is_commit_due(self) -> bool:
         waited_s = time.monotonic() - self.committed_at_s
@@ -334,6 +346,12 @@ class _Run:
             task=self.config.task.name,
             fingerprint=self.config.fingerprint if self.keep else None,
         )
+
+
+def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
+    """Of whole shards those in which the engine has answered every window that it was shown."""
+    unanswered = {one.shard_id for one in results if one.status == "failed" and one.frame_pts}
+    return [one for one in results if one.shard_id not in unanswered]
 
 
 def _as_indexed(row: Mapping[str, Any]) -> tuple[Any, ...]:

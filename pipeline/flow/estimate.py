@@ -36,6 +36,20 @@ def plan_once(sources: Iterable[Source], config: Config) -> Iterator[Planned | F
         yield planned
 
 
+def shard_figures(planned: Planned) -> Iterator[dict[str, Any]]:
+    """How a video would be cut."""
+    for shard in planned.shards:
+        yield {
+            "uri": planned.video.uri,
+            "shard_id": shard.shard_id,
+            "media_start": shard.span.start_ns / NS_PER_S,
+            "media_end": shard.span.end_ns / NS_PER_S,
+            "windows": len(shard.windows),
+            "frames": sum(len(window.frame_pts) for window in shard.windows),
+            "decode_cpu_s": round(shard.cost_s, 3),
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Range:
     """A figure and between what it is taken to lie."""

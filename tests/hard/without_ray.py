@@ -17,13 +17,14 @@ from pipeline.records import Source, Video, WindowResult
 def leave_out_ray() -> None:
     """From here on, jobs of this process run in it alone."""
     pipeline.flow.running_ray = lambda *_: nullcontext()
-    pipeline.flow.probe_graph = _probe
+    pipeline.flow.probe_graph = probe_here
     pipeline.flow.answer_graph = lambda shards, config: _answer(tuple(shards), config)
 
 
-def _probe(
+def probe_here(
     sources: Sequence[Source], config: Config
 ) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure]:
+    """Stands for ``probe_graph``."""
     for source in sources:
         planned = probe_and_plan(source, config)
         if isinstance(planned, Failure):
