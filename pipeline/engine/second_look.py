@@ -82,7 +82,8 @@ def revise(
 ) -> list[Observation]:
     """The observations as both looks together know them, each with its verdict.
 
-    An event that none of its looks shows is left out. One without a look stays as it is.
+    An event that none of its looks shows is left out, if they show the time of all of it or both
+    its borders. One without a look stays as it is.
     """
     revised: list[Observation] = []
     for one in observations:
@@ -90,6 +91,8 @@ def revise(
         mine = [look for look in looks if any(_is_of(look, span) for span in spans)]
         alike = [[f for f in look.found if identity(f) == identity(one)] for look in mine]
         if mine and not any(alike):
+            if not _is_refuted(one, mine, _borders(one, plan, frame_ns)):
+                revised.append(one)
             continue
         revised.extend(_revised(one, list(zip(mine, alike, strict=True))))
     return revised
@@ -112,21 +115,40 @@ def _spans_of(
     At the window's own edge an event goes on in the next window, or began in the one before.
     """
     reach_ns = seconds_to_ns(config.reach_s)
-    edge_ns = _step_ns(frame_ns)
-    borders = []
-    if one.span.start_ns > plan.span.start_ns + edge_ns:
-        borders.append(one.span.start_ns)
-    if one.span.end_ns < plan.span.end_ns - edge_ns:
-        borders.append(one.span.end_ns)
-    spans = [TimeRange(max(0, at - reach_ns), at + reach_ns) for at in borders]
+    borders = _borders(one, plan, frame_ns)
+    spans = [TimeRange(max(0, at - reach_ns), at + reach_ns) for at in borders if at is not None]
     if len(spans) > 1 and spans[0].end_ns >= spans[1].start_ns:
         return [TimeRange(spans[0].start_ns, spans[1].end_ns)]
     return spans
 
 
+def _borders(
+    one: Observation, plan: WindowPlan, frame_ns: Sequence[int]
+) -> tuple[int | None, int | None]:
+    """Its start and its end; None where that is the window's own edge."""
+    edge_ns = _step_ns(frame_ns)
+    starts_here = one.span.start_ns > plan.span.start_ns + edge_ns
+    ends_here = one.span.end_ns < plan.span.end_ns - edge_ns
+    return one.span.start_ns if starts_here else None, one.span.end_ns if ends_here else None
+
+
 def _step_ns(frame_ns: Sequence[int]) -> int:
     """Time from a frame to the next, as a rule; 0 for a single one."""
     return int(np.median(np.diff(frame_ns))) if len(frame_ns) > 1 else 0
+
+
+def _is_refuted(
+    one: Observation, looks: Sequence[Seen], borders: tuple[int | None, int | None]
+) -> bool:
+    """Whether looks that do not show an event speak against all of it.
+
+    One that goes on beyond the window was looked at from one side alone. What lies outside of that
+    look is as the first look says: a model that sees only an end of it may well name it otherwise.
+    """
+    return None not in borders or any(
+        look.span.start_ns <= one.span.start_ns and one.span.end_ns <= look.span.end_ns
+        for look in looks
+    )
 
 
 def _revised(

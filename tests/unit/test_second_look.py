@@ -124,6 +124,15 @@ def test_what_no_second_look_shows_is_rejected_and_the_rest_stays(footage):
     assert len(json.loads(row.text)["events"]) == 2
 
 
+@pytest.mark.parametrize(("until", "num_kept"), [(425, 1), (40, 0)])
+def test_what_goes_on_beyond_the_window_is_only_rejected_where_a_look_covers_it(
+    footage, until, num_kept
+):
+    found, row = look_twice(footage, Reader(enter_coarse=range(until)))
+    assert len(row.looks) == 1
+    assert [verdict for *_, verdict in found] == [None] * num_kept
+
+
 def test_two_that_were_taken_for_one_are_split(footage):
     reader = Reader(enter=[*range(200, 240), *range(265, 425)])
     found, _ = look_twice(footage, reader, verify=VerifyConfig(fps=5, reach_s=3))
