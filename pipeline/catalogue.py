@@ -1,7 +1,7 @@
 """The model catalogue: a name in ``engine.model`` stands for a checkpoint and how it is run.
 
 The files are those of ``configs/models`` (``pipeline/models`` is a link to it, so that an installed
-package has them too). Nothing here knows what the settings mean: ``config.py`` validates them.
+package has them too). Nothing here knows what the settings mean: ``config`` validates them.
 """
 
 from difflib import get_close_matches

@@ -1,0 +1,148 @@
+"""Which files, when they were taken, and what is made of them before an engine looks."""
+
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.config.section import Section
+from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
+
+
+class SourcesConfig(Section):
+    """Which files, which camera each belongs to, and when it began."""
+
+    locations: tuple[str, ...] = ()
+    """Files, folders, globs, URLs and list files, where the command line names none."""
+    templates: tuple[str, ...] = (
+        "{camera}_{start:%Y%m%dT%H%M%S%z}",
+        "{camera}/{start:%Y%m%dT%H%M%S%z}",
+        "{camera}_{start:%Y%m%dT%H%M%S.%f%z}",
+        "{camera}/{start:%Y%m%dT%H%M%S.%f%z}",
+    )
+    """Matched against the end of the path without its extension; ``/`` separates folders."""
+    regexes: tuple[str, ...] = ()
+    """With named groups ``camera`` and ``start`` (ISO 8601), tried after the templates."""
+    camera: str | None = None
+    """For every file whose path names none; None takes the file's own name."""
+    timezone: str = "UTC"
+    """IANA zone of times written without one."""
+    ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
+    """Which of the two is meant in the hour that comes twice when summer time ends."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError) as exc:
+            raise ValueError(f"{name!r} is no IANA time zone; try Europe/Berlin") from exc
+        return name
+
+
+class CameraClock(Section):
+    """What must be added to the time that a camera's clock shows to get UTC."""
+
+    offset_s: float = Field(default=0.0, ge=-1e10, le=1e10)
+    rate_ppm: float = Field(default=0.0, ge=-100_000, le=100_000)
+    """Microseconds per second that passed: positive for a clock that runs slow."""
+    since: datetime | None = None
+    """When the clock was right (before ``offset_s``) and has drifted since. Without it the start of
+    every file is right, and ``rate_ppm`` counts from there."""
+
+    @property
+    def correction(self) -> ClockCorrection:
+        """The same in integers; ``since`` is UTC where it names no zone."""
+        since = self.since
+        if since is not None and since.tzinfo is None:
+            since = since.replace(tzinfo=UTC)
+        return ClockCorrection(
+            offset_ns=seconds_to_ns(self.offset_s),
+            rate_ppb=round(self.rate_ppm * 1000),
+            since_ns=None if since is None else datetime_to_ns(since),
+        )
+
+
+class ClockConfig(CameraClock):
+    """How far the cameras' clocks are to be believed."""
+
+    cameras: dict[str, CameraClock] = Field(default_factory=dict)
+    """By camera name or glob; the first that matches takes the place of the values above."""
+
+    def of(self, camera: str) -> ClockCorrection:
+        """What holds for one camera."""
+        found = (own for name, own in self.cameras.items() if fnmatchcase(camera, name))
+        return next(found, self).correction
+
+
+class SampleConfig(Section):
+    """Which frames are looked at."""
+
+    fps: float = Field(default=10.0, gt=0, le=1000)
+    """Points of the sample grid per second; a frame is taken if it is on screen at one."""
+    mode: Literal["exact", "within", "keyframe"] = "exact"
+    """``within`` takes a cheaper frame that begins no further than ``tolerance_s`` from the grid
+    point, ``keyframe`` the keyframe that came last. Every frame keeps its own true time."""
+    tolerance_s: float | None = Field(default=None, gt=0)
+    """Of ``within``; None is half a step of the grid, which is also the most."""
+    max_gap_s: float = Field(default=10.0, gt=0)
+    """A frame followed by none for longer (and for 10 usual intervals) ends the footage."""
+
+    @property
+    def tolerance(self) -> float:
+        """Seconds by which ``within`` may leave the grid."""
+        return 0.5 / self.fps if self.tolerance_s is None else self.tolerance_s
+
+    @model_validator(mode="after")
+    def _one_frame_per_point(self) -> Self:
+        if self.tolerance > 0.5 / self.fps:
+            raise ValueError(
+                f"sample.tolerance_s={self.tolerance_s} is more than half a step of the grid"
+                f" ({0.5 / self.fps:g} s at sample.fps={self.fps:g})"
+            )
+        return self
+
+
+class FrameConfig(Section):
+    """How large pictures are; both keep the aspect ratio and never enlarge."""
+
+    luma_width: int = Field(default=160, ge=32, le=640)
+    rgb_max_pixels: int = Field(default=768 * 448, ge=32 * 32)
+    """Pixel budget of one frame for a model; sides become multiples of 32."""
+
+
+class DecodeConfig(Section):
+    """Limits that protect a worker from hostile files."""
+
+    max_pixels: int = Field(default=64_000_000, gt=0)
+    """Coded width x height; larger videos are failed before they are decoded."""
+    max_packets: int = Field(default=20_000_000, gt=0)
+    max_duration_s: float = Field(default=31 * 86_400.0, gt=0)
+    """From the first frame to the end of the last, by their times; headers are not believed."""
+    max_stall_s: float = Field(default=120.0, gt=0)
+    """A worker that waits longer for one packet to be read or decoded is ended and replaced."""
+    max_shard_s: float = Field(default=4 * 3600.0, gt=0)
+    """Seconds of decoding after which the rest of a shard is failed."""
+
+
+# What they let pass is the same whatever they are.
+LIMITS = ("max_pixels", "max_packets", "max_duration_s", "max_stall_s", "max_shard_s")
+
+
+class PlanConfig(Section):
+    """How videos are cut."""
+
+    shard_cost_s: float = Field(default=30.0, gt=0)
+    """Predicted CPU seconds of decoding per shard; cuts fall on keyframes."""
+    max_window_frames: int = Field(default=1000, ge=1)
+    """A window is one prompt; the frames of a shard are shared out evenly."""
+
+
+class GateConfig(Section):
+    """Which windows need no engine."""
+
+    kind: Literal["none", "motion"] = "none"
+    threshold: float = Field(default=6.0, gt=0)
+    """Robust standard deviations by which one block of the picture must change."""

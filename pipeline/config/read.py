@@ -1,0 +1,87 @@
+"""From YAML files and overrides to a tree that is valid as a whole."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from pipeline.catalogue import resolved
+from pipeline.config.tree import Config
+from pipeline.errors import ConfigError
+
+
+def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a YAML file, apply ``key.path=value`` overrides, validate once.
+
+    ``task`` may be the path of a task file, relative to the config file; ``engine.model`` may be
+    a name of the model catalogue. Without ``path`` the defaults run: the signals engine.
+
+    Raises:
+        ConfigError: names the file and each wrong key with its value.
+    """
+    tree = _read_yaml(path) if path else {}
+    for override in overrides:
+        _apply(tree, override)
+    if isinstance(tree.get("task"), str):
+        tree["task"] = _read_yaml((path.parent if path else Path()) / tree["task"])
+    try:
+        return Config.model_validate(resolved(tree))
+    except ValidationError as exc:
+        raise ConfigError(_explain(path, exc)) from exc
+
+
+def stored_config(text: str, overrides: tuple[str, ...] = ()) -> Config:
+    """The tree that ``Config.to_json`` wrote, with overrides.
+
+    Raises:
+        ConfigError: names each wrong key with its value.
+    """
+    tree = json.loads(text)
+    for override in overrides:
+        _apply(tree, override)
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as exc:
+        raise ConfigError(_explain(Path("the stored config"), exc)) from exc
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read ({exc.strerror}); check the path") from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: is not YAML: {exc}") from exc
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{path}: must hold keys and values, not {type(tree).__name__}")
+    return tree or {}
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    dotted, equals, value = override.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {override}: must look like sample.fps=2")
+    *parents, leaf = dotted.split(".")
+    node = tree
+    for key in parents:
+        node = node.setdefault(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"--set {override}: {key} is a value, not a section")
+    try:
+        node[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"--set {override}: {value!r} is not a YAML value: {exc}") from exc
+
+
+_NO_SUCH_KEY = "there is no such setting; `timereel config show FILE` lists all"
+
+
+def _explain(path: Path | None, exc: ValidationError) -> str:
+    lines = [
+        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {error['input']!r}: "
+        + (_NO_SUCH_KEY if error["type"] == "extra_forbidden" else error["msg"])
+        for error in exc.errors()
+    ]
+    return "\n".join([f"{path or 'config'} is not valid:", *lines])

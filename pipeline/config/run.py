@@ -1,0 +1,62 @@
+"""What becomes of the answers, and what a run may take."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.config.section import Section
+
+
+class StitchConfig(Section):
+    """How observations become events."""
+
+    max_gap_s: float = Field(default=2.0, ge=0)
+    """Same label and fields, no further apart: one event."""
+
+
+class SummariesConfig(Section):
+    """How chapters, videos and days are told; changing it never does a video again."""
+
+    level: Literal["chapter", "video", "day"] | None = None
+    """Written at the end of each run, up to this; None leaves it to ``timereel summarize``."""
+    instructions: str = ""
+    """Added to the question: a language, or what matters to the readers."""
+    max_sentences: int = Field(default=6, gt=0, le=50)
+    """Of one text."""
+    max_prompt_tokens: int = Field(default=8192, gt=0)
+    """Of one call; longer logs are told in parts first. The model's context bounds it, too."""
+    max_output_tokens: int = Field(default=1536, gt=0)
+    min_chapter_s: float = Field(default=60.0, ge=0)
+    max_chapter_s: float = Field(default=900.0, gt=0)
+    gap_s: float = Field(default=300.0, gt=0)
+    """So long a time without anything to tell ends a chapter."""
+
+
+class CommitConfig(Section):
+    """How often results reach the index."""
+
+    shards: int = Field(default=256, gt=0)
+    seconds: float = Field(default=60.0, gt=0)
+    batch_videos: int | None = Field(default=None, gt=0)
+    """Sources probed and planned together; None: 256, or 4096 where a model is loaded per batch."""
+    batch_bytes: int = Field(default=10**12, gt=0)
+    """Of the sources in a batch; the driver holds about 0.3 MB per hour of footage."""
+
+
+class BudgetConfig(Section):
+    """Where a run stops by itself. What is whole is kept; the same command goes on from there."""
+
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Of prompts and answers together."""
+    max_gpu_hours: float | None = Field(default=None, gt=0)
+    """Of all replicas, idle or not, since the first was asked for."""
+
+
+class ClusterConfig(Section):
+    """What the Ray graph may use; the answers do not depend on it."""
+
+    decode_cpus: float = Field(default=1.0, gt=0)
+    """CPUs per decode task; one process per core is fastest."""
+    max_decode_tasks: int | None = Field(default=None, gt=0)
+    object_store_bytes: int | None = Field(default=None, gt=0)
+    """Of the embedded Ray; None lets Ray choose."""

@@ -1,0 +1,167 @@
+"""The whole tree, and which of it decides what a row says."""
+
+import hashlib
+import json
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pydantic import Field
+
+from pipeline.config.engines import (
+    EmbeddingConfig,
+    EngineConfig,
+    OpenAIEngineConfig,
+    SignalsEngineConfig,
+    VllmEngineConfig,
+)
+from pipeline.config.footage import (
+    LIMITS,
+    ClockConfig,
+    DecodeConfig,
+    FrameConfig,
+    GateConfig,
+    PlanConfig,
+    SampleConfig,
+    SourcesConfig,
+)
+from pipeline.config.run import (
+    BudgetConfig,
+    ClusterConfig,
+    CommitConfig,
+    StitchConfig,
+    SummariesConfig,
+)
+from pipeline.config.section import Section
+from pipeline.task import SIGNALS_TASK, Task
+from pipeline.weights import weights_id
+
+# Raise when decoding, gating, prompting, parsing or stitching change what comes out.
+ALGORITHM_VERSION = 1
+# Raise when chapters or the checks of a summary change.
+SUMMARIES_VERSION = 2
+
+# Sections that say where, when and for how much a run works.
+_NOT_WHAT_A_ROW_SAYS = (
+    "index",
+    "sources",
+    "clock",
+    "summaries",
+    "commit",
+    "budget",
+    "cluster",
+    "embedding",
+    "retention_days",
+)
+# How an engine is reached and how fast it is asked.
+_NOT_THE_ANSWER = (
+    "replicas",
+    "max_concurrency",
+    "rates",
+    "base_url",
+    "api_key_env",
+    "max_requests_per_minute",
+    "max_retries",
+    "timeout_s",
+)
+
+
+class Config(Section):
+    """Everything a run may be told."""
+
+    index: str | None = None
+    """Folder or URL of the index, where the command line names none."""
+    task: Task = SIGNALS_TASK
+    sources: SourcesConfig = SourcesConfig()
+    clock: ClockConfig = ClockConfig()
+    sample: SampleConfig = SampleConfig()
+    frame: FrameConfig = FrameConfig()
+    decode: DecodeConfig = DecodeConfig()
+    plan: PlanConfig = PlanConfig()
+    gate: GateConfig = GateConfig()
+    engine: EngineConfig = SignalsEngineConfig()
+    stitch: StitchConfig = StitchConfig()
+    summaries: SummariesConfig = SummariesConfig()
+    commit: CommitConfig = CommitConfig()
+    budget: BudgetConfig = BudgetConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    embedding: EmbeddingConfig | None = None
+    """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
+    retention_days: dict[str, float | None] = Field(default_factory=dict)
+    """Camera or glob -> days that are kept; the first that matches decides, None keeps all."""
+
+    def keep_days(self, camera: str) -> float | None:
+        """How many days of a camera are kept; None keeps all."""
+        days = (d for glob, d in self.retention_days.items() if fnmatchcase(camera, glob))
+        return next(days, None)
+
+    @property
+    def wants_rgb(self) -> bool:
+        """Whether the engine looks at colour pictures."""
+        return self.engine.kind != "signals"
+
+    @property
+    def batch_videos(self) -> int:
+        """Sources in a batch: many where GPUs would idle while the next one is probed."""
+        return self.commit.batch_videos or (4096 if self.wants_rgb else 256)
+
+    @property
+    def num_gpus(self) -> float:
+        """GPUs that all replicas hold together."""
+        engine = self.engine
+        return engine.num_gpus * engine.replicas if isinstance(engine, VllmEngineConfig) else 0.0
+
+    @property
+    def model(self) -> str:
+        """What answers, as the rows name it."""
+        match self.engine:
+            case SignalsEngineConfig():
+                return f"signals-{ALGORITHM_VERSION}"
+            case VllmEngineConfig(model=model, revision=revision):
+                return f"{model}@{revision}" if revision else model
+            case OpenAIEngineConfig(model=model):
+                return model
+
+    @property
+    def prompt_id(self) -> str:
+        """Names the exact question: system text, prompt, labels and answer schema."""
+        return _digest([self.task.system, self.task.question, self.task.json_schema()])
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that decides what a row says, but for what names the video itself.
+
+        A model folder counts by what it holds, wherever it lies. Content, camera and corrected
+        clock are in ``video_id``: setting one clock does not send all cameras back to the model.
+        """
+        kept = self.model_dump(mode="json", exclude={*_NOT_WHAT_A_ROW_SAYS, "engine"})
+        for limit in LIMITS:
+            kept["decode"].pop(limit)
+        return _digest([ALGORITHM_VERSION, kept | {"engine": self._answering()}])
+
+    @property
+    def summaries_fingerprint(self) -> str:
+        """Names everything but the inputs that decides what a summary says."""
+        # Without a model nothing of the engine matters: events are counted, captions quoted.
+        engine = None if self.engine.kind == "signals" else self._answering()
+        kept = self.summaries.model_dump(mode="json", exclude={"level"})
+        return _digest([SUMMARIES_VERSION, kept, engine])
+
+    def _answering(self) -> dict[str, Any]:
+        """What of the engine decides an answer; a model folder counts by what it holds."""
+        kept = self.engine.model_dump(mode="json")
+        for key in _NOT_THE_ANSWER:
+            kept.pop(key, None)
+        if isinstance(self.engine, VllmEngineConfig):
+            for key in ("model", "weights"):
+                if where := kept[key]:
+                    kept[key] = weights_id(where) or where
+        return kept
+
+    def to_json(self) -> str:
+        """The resolved tree, as it is stored with the run."""
+        return self.model_dump_json()
+
+
+def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
