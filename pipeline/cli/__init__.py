@@ -1,5 +1,5 @@
-"""``timereel ...``: commands that run jobs, that ask an index, and that keep it."""
+"""``timereel ...``: commands that run jobs, look before a run, ask an index, or keep it."""
 
-from pipeline.cli.running import main
+from pipeline.cli.app import main
 
 __all__ = ["main"]

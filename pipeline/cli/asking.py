@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
+from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
 from pipeline.export.plain import write_directory
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
-FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
-]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")]
-CameraOption = Annotated[
-    list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
-]
 FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 VideoOption = Annotated[
     str | None, typer.Option("--video", help="Id, uri or file name of one video.")
@@ -33,9 +26,6 @@ VideoOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most so many rows.")]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; its section embedding.")
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
 SemanticOption = Annotated[
     bool, typer.Option("--semantic", help="By meaning: the nearest 20, or --limit.")

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.options import IndexOption
 from pipeline.errors import ConfigError
 
 app = typer.Typer()
 
-IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
 SettledOption = Annotated[
     float, typer.Option("--settled-hours", min=0, help="Leave dates alone that changed since.")
 ]

@@ -1,0 +1,22 @@
+"""The options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
+FromOption = Annotated[
+    str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")]
+CameraOption = Annotated[
+    list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
