@@ -6,7 +6,7 @@
 
     query <- index
 
-Every arrow is a plain function on the frozen records of ``records.py``; ``flow.py`` alone knows
+Every arrow is a plain function on the frozen records of ``records``; ``flow`` alone knows
 their order and Ray. Windows are committed per batch of whole shards, a video's events and
 segments when its last shard is in, and its row in ``videos`` last: that row is the done marker.
 """

@@ -1,0 +1,77 @@
+"""The frozen records that cross a stage border. Nothing here does work.
+
+Media time is nanoseconds since ``Video.origin_pts`` (the container's start); ``Video.utc`` turns it
+into wall-clock time, and nothing else does. Every range is half-open.
+
+footage    list and probe: sources, videos, packet indexes
+windows    plan, decode, gate and engine: shards, frames, windows, completions, results
+findings   parse, stitch and summarize: observations, events, segments, summaries
+"""
+
+from pipeline.records.findings import (
+    SUMMARY_LEVELS,
+    Box,
+    Event,
+    Line,
+    Observation,
+    Part,
+    Segment,
+    Summary,
+    SummaryLevel,
+    SummaryMethod,
+    Verdict,
+)
+from pipeline.records.footage import (
+    LEAD_IN_KEYFRAMES,
+    NO_PTS,
+    Claim,
+    Clock,
+    PacketIndex,
+    Source,
+    Video,
+    VideoStatus,
+    make_id,
+)
+from pipeline.records.windows import (
+    Colour,
+    Completion,
+    Frame,
+    Look,
+    Shard,
+    Window,
+    WindowPlan,
+    WindowResult,
+    WindowStatus,
+)
+
+__all__ = [
+    "LEAD_IN_KEYFRAMES",
+    "NO_PTS",
+    "SUMMARY_LEVELS",
+    "Box",
+    "Claim",
+    "Clock",
+    "Colour",
+    "Completion",
+    "Event",
+    "Frame",
+    "Line",
+    "Look",
+    "Observation",
+    "PacketIndex",
+    "Part",
+    "Segment",
+    "Shard",
+    "Source",
+    "Summary",
+    "SummaryLevel",
+    "SummaryMethod",
+    "Verdict",
+    "Video",
+    "VideoStatus",
+    "Window",
+    "WindowPlan",
+    "WindowResult",
+    "WindowStatus",
+    "make_id",
+]
