@@ -20,20 +20,20 @@ class _Codec:
     pixel_s: float
 
 
-# CPU seconds of one core of a Xeon VM with FFmpeg 8.1, fitted by tests/bench/calibrate_cost.py: run
-# that on other machines. Only their ratios matter to how a job is balanced.
+# CPU seconds of one core of an EPYC VM with FFmpeg 8.1, by tests/bench/calibrate_cost.py: run that
+# on other machines. Only their ratios matter to how a job is balanced.
 CODECS = {
-    "h264": _Codec(byte_s=1.4e-7, pixel_s=1.8e-9),
-    "hevc": _Codec(byte_s=4.6e-8, pixel_s=3.6e-9),
+    "h264": _Codec(byte_s=8.7e-8, pixel_s=1.25e-9),
+    "hevc": _Codec(byte_s=7.3e-8, pixel_s=2.0e-9),
 }
 # Not measured: taken to be like H.264.
 OTHER_CODECS = CODECS["h264"]
 PACKET_S = 1.4e-5
-GOP_S = 3.5e-4
+GOP_S = 3.1e-4
 SAMPLE_S = 1.0e-4
-LUMA_PIXEL_S = 4.1e-10
-RGB_SOURCE_PIXEL_S = 1.0e-9
-RGB_PIXEL_S = 4.7e-9
+LUMA_PIXEL_S = 3.6e-10
+RGB_SOURCE_PIXEL_S = 6.4e-10
+RGB_PIXEL_S = 1.9e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,9 @@ CUTS = {
     "720p, GOP 50": Cut(width=1280, height=720, kilobits=1000),
     "720p, no B, 3 Mb/s": Cut(width=1280, height=720, bframes=0, kilobits=3000),
     "1080p, GOP 100": Cut(gop=100, kilobits=1500),
+    "360p, pans": Cut(width=640, height=360, gop=100, kilobits=800, pans=True),
+    "720p, pans, no B": Cut(width=1280, height=720, bframes=0, kilobits=2500, pans=True),
+    "HEVC 360p, pans": Cut(codec="libx265", width=640, height=360, kilobits=600, pans=True),
     "HEVC 360p": Cut(codec="libx265", width=640, height=360, kilobits=300),
     "HEVC 720p, GOP 100": Cut(codec="libx265", width=1280, height=720, gop=100, kilobits=800),
 }

@@ -26,6 +26,8 @@ class Cut:
     rate: int = 25
     quiet: bool = False
     """Nothing moves but the noise."""
+    pans: bool = False
+    """Everything moves."""
     options: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +73,8 @@ def _scene(cut: Cut, num_frames: int) -> Iterator[npt.NDArray[np.uint8]]:
     chroma = np.repeat(_texture(rng, height // 2, width) // 4 + 96, 1, axis=0).astype(np.uint8)
     walkers = rng.uniform(0, 1, (6, 4))
     for number in range(num_frames):
-        luma = ground + np.roll(noise[number % _NOISE_FIELDS], 37 * number, axis=1)
+        luma = np.roll(ground, 3 * number, axis=1) if cut.pans else ground
+        luma = luma + np.roll(noise[number % _NOISE_FIELDS], 37 * number, axis=1)
         if not cut.quiet:
             _wind(luma, number)
             _walk(luma, walkers, number / cut.rate)

@@ -9,7 +9,7 @@ from tests.videos import make_video
 
 pytestmark = pytest.mark.ray
 
-TINY = ("--set", "plan.shard_cost_s=0.02", "--set", "commit.shards=1")
+TINY = ("--set", "plan.shard_cost_s=0.002", "--set", "commit.shards=1")
 
 
 def test_two_jobs_at_once_do_every_video_and_none_twice(cli, tmp_path):

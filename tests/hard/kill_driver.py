@@ -37,7 +37,7 @@ from tests.hard.without_ray import leave_out_ray
 from tests.videos import make_video
 
 TABLES = ("videos", "windows", "events", "segments")
-EAGER = ("--set", "plan.shard_cost_s=0.02", "--set", "commit.shards=1")
+EAGER = ("--set", "plan.shard_cost_s=0.002", "--set", "commit.shards=1")
 # Two runs that did the same differ in these.
 MEASURED = frozenset({"indexed_at", "decode_cpu_s", "engine_s"})
 # A driver that takes longer than this hangs.
