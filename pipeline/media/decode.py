@@ -17,6 +17,8 @@ from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Frame, PacketIndex, Vide
 
 # More packets than any decoder keeps back before it puts out a frame.
 _MAX_DELAY = 33
+# A stream that strict decoders have refused so often is an odd one, not a damaged one.
+_MAX_LENIENT = 3
 
 
 def decode_frames(
@@ -135,6 +137,7 @@ class _Session:
         # Where the container hides which packet shows a frame, skipping one may lose another.
         self._may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
         self._in_one_go = False
+        self._num_lenient = 0
 
     def frames(self) -> Iterator[Frame]:
         """All wanted frames, ascending."""
@@ -251,13 +254,10 @@ class _Session:
         before them.
         """
         last = self._gops[number].last_wanted
-        for back in range(min(LEAD_IN_KEYFRAMES, number) + 1):
-            first = self._starts[number - back]
-            if first >= work.first and not (work.skip and self._shelf.missing(number)):
-                continue
+        for first, strict in self._attempts(number, work):
             frames: dict[int, Frame] = {}
-            damaged = False
-            with Reader(self._video, self._packets, self._max_pixels) as reader:
+            damaged = not strict
+            with Reader(self._video, self._packets, self._max_pixels, strict=strict) as reader:
                 again = _Pass(reader, skip=False, first=first, begin=number)
                 for row, packet in chain(reader.rows(first, last), [(last, None)]):
                     for gop, picture in self._pictures(again, row, packet):
@@ -277,6 +277,19 @@ class _Session:
             self._shelf.clear(number)
             self._in_one_go = self._in_one_go or first < work.first
             return
+
+    def _attempts(self, number: int, work: _Pass) -> Iterator[tuple[int, bool]]:
+        """Where to begin another attempt, and whether with a strict decoder."""
+        for back in range(min(LEAD_IN_KEYFRAMES, number) + 1):
+            if self._num_lenient >= _MAX_LENIENT:
+                break
+            first = self._starts[number - back]
+            if first < work.first or (work.skip and self._shelf.missing(number)):
+                yield first, True
+        if self._reader.decoder.is_strict and self._shelf.missing(number):
+            self._num_lenient += 1
+            self._shelf.mark(number)
+            yield self._starts[max(0, number - self._gops[number].leading)], False
 
     def _row_of(self, pts: int | None) -> int | None:
         """The last packet with this pts."""

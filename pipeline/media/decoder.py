@@ -1,7 +1,7 @@
 """A decoder that tells of the damage it meets; FFmpeg's keep some of it to themselves.
 
 * HEVC's and MJPEG's put out damaged pictures as if nothing were wrong, unless they are told to stop
-  at damage. H.264's says it anyway, and would lose pictures if told; VP8 and VP9 cannot know.
+  at errors. H.264's says it anyway, and would lose pictures if told; VP8 and VP9 cannot know.
 * Told to leave out pictures that no other refers to, H.264's takes a packet that is too damaged to
   hold any picture for one of these. So it is told only where the packet itself says so.
 """
@@ -33,11 +33,17 @@ def prepare(context: VideoCodecContext, max_pixels: int) -> None:
 
 
 class Decoder:
-    """Decodes the packets of one stream, in decode order."""
+    """Decodes the packets of one stream, in decode order.
 
-    def __init__(self, context: VideoCodecContext, max_pixels: int) -> None:
+    One that is not ``strict`` keeps damage to itself where FFmpeg's does. It is for what has been
+    found damaged: a strict one may lose the picture for an error that does not touch it.
+    """
+
+    def __init__(self, context: VideoCodecContext, max_pixels: int, *, strict: bool) -> None:
         prepare(context, max_pixels)
-        if context.name in _SILENT:
+        self.is_strict = strict and context.name in _SILENT
+        """Whether another one might put out more."""
+        if self.is_strict:
             context.options |= {"err_detect": "explode"}
         self._context = context
         self._max_pixels = max_pixels
@@ -66,7 +72,7 @@ class Decoder:
             return self._as_far_as_it_goes(packet), True
 
     def _as_far_as_it_goes(self, packet: AnyPacket | None) -> list[av.VideoFrame]:
-        """What can be seen of a damaged MJPEG picture; other strict decoders put theirs out."""
+        """What can be seen of a damaged MJPEG picture, which needs no other one."""
         if self._context.name != "mjpeg" or packet is None:
             return []
         if self._lenient is None:

@@ -27,7 +27,9 @@ class Reader:
     from the start of the file.
     """
 
-    def __init__(self, video: Video, packets: PacketIndex, max_pixels: int) -> None:
+    def __init__(
+        self, video: Video, packets: PacketIndex, max_pixels: int, *, strict: bool = True
+    ) -> None:
         self._video = video
         self._packets = packets
         self._max_pixels = max_pixels
@@ -38,7 +40,7 @@ class Reader:
         self._pending: AnyPacket | None = None
         _check_unchanged(video)
         self._open(self._stack)
-        self.decoder = Decoder(self._stream.codec_context, max_pixels)
+        self.decoder = Decoder(self._stream.codec_context, max_pixels, strict=strict)
         """It outlives a reopening of the file."""
 
     def __enter__(self) -> Self:

@@ -246,6 +246,26 @@ def test_damage_between_the_frames_that_are_looked_at_is_marked(tmp_path: Path, 
     assert not any(frame.suspect for frame in decoded(video, packets, [shown[0], shown[45]]))
 
 
+def test_errors_that_touch_no_picture_lose_none(tmp_path: Path) -> None:
+    clean = make_video(tmp_path / "clean.mp4", codec="libx265", num_frames=60, gop=12)
+    # A message of 510 bytes that ends after three, before each picture.
+    message = b"\x4e\x01\x05\xff\xff\x00abc\x80"
+    with av.open(str(clean)) as old, av.open(str(tmp_path / "odd.mp4"), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                odd = av.Packet(len(message).to_bytes(4) + message + bytes(packet))
+                odd.pts, odd.dts, odd.time_base = packet.pts, packet.dts, packet.time_base
+                odd.is_keyframe, odd.stream = packet.is_keyframe, stream
+                new.mux(odd)
+    video, packets = probe(
+        source_of(tmp_path / "odd.mp4"), sample=SampleConfig(), decode=DecodeConfig()
+    )
+    frames = decoded(video, packets, packets.shown_pts.tolist())
+    assert [number_in(frame.luma) for frame in frames] == list(range(60))
+    assert all(frame.suspect for frame in frames)
+
+
 def test_frames_come_in_order_when_more_is_held_than_memory_allows(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
