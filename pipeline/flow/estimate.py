@@ -75,16 +75,15 @@ class Estimate:
     footage_ns: int = 0
     decode_cpu_s: float = 0.0
     prompt_tokens: int = 0
-    _model: VllmEngineConfig | None = field(init=False)
-    _counter: PromptTokens | None = field(init=False)
+    _model: VllmEngineConfig | None = field(init=False, default=None)
+    _counter: PromptTokens | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """A model's prompts are counted; an embedded engine has none."""
         engine = self.config.engine
         # How many tokens an image becomes is the model's own affair.
-        is_counted = isinstance(engine, VllmEngineConfig) and engine.frames == "video"
-        self._model = engine if is_counted else None
-        self._counter = PromptTokens(self._model, self.config.task) if self._model else None
+        if isinstance(engine, VllmEngineConfig) and engine.frames == "video":
+            self._model, self._counter = engine, PromptTokens(engine, self.config.task)
 
     def add(self, planned: Planned) -> None:
         """Count one video."""

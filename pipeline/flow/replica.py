@@ -16,7 +16,7 @@ from pipeline.records import Completion, Window, WindowResult
 
 log = logging.getLogger(__name__)
 
-Engine = TypeVar("Engine", ModelEngine, TextEngine)
+Engine = TypeVar("Engine", bound=ModelEngine | TextEngine)
 OpenEngine = Callable[[Config], ModelEngine]
 
 
@@ -92,6 +92,10 @@ class Replica:
             WindowError: the engine refused the window, or two died of it.
         """
         return await self._engines.ask(lambda engine: engine.answer(window), WindowError)
+
+    def shutdown(self) -> None:
+        """Stop the engine."""
+        self._engines.engine.shutdown()
 
 
 class _Busy:
