@@ -1,6 +1,7 @@
-"""vLLM's own argument classes take every entry of configs/models: no key is stale."""
+"""vLLM's own classes take every entry of configs/models: no key is stale, no value refused."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -16,6 +17,18 @@ pytestmark = pytest.mark.vllm
 FAMILIES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
 
 
+FP8 = {
+    "quant_method": "fp8",
+    "activation_scheme": "dynamic",
+    "fmt": "e4m3",
+    "weight_block_size": [128, 128],
+}
+
+
+def family_of(name: str) -> str:
+    return next(family for family, tree in FAMILIES.items() if name in tree["models"])
+
+
 def is_mixture(family: str) -> bool:
     return "-a" in family
 
@@ -26,11 +39,18 @@ def settings(tmp_path, name: str, *overrides: str):
     return load_config(path, overrides)
 
 
-def checkpoint_without_weights(folder, facts: dict, *, experts: bool):
-    """What vLLM reads before it loads weights, with the real numbers of layers and heads."""
-    from tests.vllm.tiny_model import make_processor, save_tiny_model
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    from tests.vllm.tiny_model import save_tiny_model
 
-    tree = json.loads((save_tiny_model(folder) / "config.json").read_text())
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def checkpoint_without_weights(tiny, folder, family: str, *, is_fp8: bool = False):
+    """What vLLM reads before it loads weights, with the real numbers of layers and heads."""
+    shutil.copytree(tiny, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    facts = FAMILIES[family]["facts"]
+    tree = json.loads((folder / "config.json").read_text())
     tree["text_config"] |= {
         "num_hidden_layers": facts["layers"],
         "num_attention_heads": facts["heads"],
@@ -38,7 +58,9 @@ def checkpoint_without_weights(folder, facts: dict, *, experts: bool):
         "head_dim": facts["head_dim"],
         "max_position_embeddings": facts["context"],
     }
-    if experts:
+    if is_fp8:
+        tree["quantization_config"] = FP8
+    if is_mixture(family):
         tree["architectures"] = ["Qwen3VLMoeForConditionalGeneration"]
         tree["model_type"] = "qwen3_vl_moe"
         tree["text_config"] |= {
@@ -50,52 +72,42 @@ def checkpoint_without_weights(folder, facts: dict, *, experts: bool):
         }
         tree["vision_config"]["model_type"] = "qwen3_vl_moe_vision"
     (folder / "config.json").write_text(json.dumps(tree))
-    make_processor().save_pretrained(folder)
     return folder
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
-def test_every_key_of_an_entry_is_one_of_vllms(tmp_path, name):
+def test_vllm_plans_the_parallelism_and_budgets_that_an_entry_asks_for(tmp_path, tiny, name):
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     config = settings(tmp_path, name)
     args = engine_args(config.engine, config.frame, config.plan)
-    assert AsyncEngineArgs(**args).model == config.engine.model
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_vllm_plans_the_parallelism_and_budgets_that_the_entry_asks_for(tmp_path, family):
-    from vllm.engine.arg_utils import AsyncEngineArgs
-
-    # Of each family the entry with the most that can be wrong.
-    name = f"{family}-thinking"
-    config = settings(tmp_path, name)
-    facts = FAMILIES[family]["facts"]
-    folder = checkpoint_without_weights(tmp_path / "model", facts, experts=is_mixture(family))
-    args = engine_args(config.engine, config.frame, config.plan) | {"model": str(folder)}
-    built = AsyncEngineArgs(**args).create_engine_config()
+    assert args["model"] == config.engine.model
+    family, is_fp8 = family_of(name), name.endswith("-fp8")
+    folder = checkpoint_without_weights(tiny, tmp_path / "model", family, is_fp8=is_fp8)
+    built = AsyncEngineArgs(**args | {"model": str(folder)}).create_engine_config()
     num_gpus = int(config.engine.num_gpus)
     assert built.parallel_config.tensor_parallel_size == num_gpus
     assert built.parallel_config.enable_expert_parallel == (num_gpus > 1 and is_mixture(family))
     assert built.model_config.max_model_len == config.engine.args["max_model_len"]
+    assert built.model_config.quantization == ("fp8" if is_fp8 else None)
     assert built.model_config.multimodal_config.mm_encoder_tp_mode == (
         "data" if num_gpus > 1 else "weights"
     )
     # One step takes the pictures of a whole window.
     assert built.scheduler_config.max_num_encoder_input_tokens >= 5376
-    assert built.structured_outputs_config.reasoning_parser == "qwen3"
-    assert built.reasoning_config.enabled
+    parser = "qwen3" if config.engine.thinking else ""
+    assert built.structured_outputs_config.reasoning_parser == parser
+    assert config.engine.thinking == bool(built.reasoning_config and built.reasoning_config.enabled)
 
 
-def test_a_hub_id_is_found_in_the_local_cache_without_a_network(tmp_path, monkeypatch):
+def test_a_hub_id_is_found_in_the_local_cache_without_a_network(tmp_path, tiny, monkeypatch):
     import huggingface_hub.constants
     from vllm.engine.arg_utils import AsyncEngineArgs
 
     revision = "0" * 40
     repo = tmp_path / "hub" / "models--Qwen--Qwen3-VL-2B-Instruct"
     snapshot = repo / "snapshots" / revision
-    snapshot.mkdir(parents=True)
-    checkpoint_without_weights(snapshot, FAMILIES["qwen3-vl-2b"]["facts"], experts=False)
+    checkpoint_without_weights(tiny, snapshot, "qwen3-vl-2b")
     (repo / "refs").mkdir()
     (repo / "refs" / "main").write_text(revision)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -63,3 +63,24 @@ def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(th
         assert THOUGHT < completion.num_output_tokens <= THOUGHT + 1 + 96
         frame_ns = window.frame_ns.tolist()
         assert completion.num_prompt_tokens == predicted.of(frame_ns, 0, num_pixels=HEIGHT * WIDTH)
+
+
+def test_a_summary_has_its_whole_room_after_the_thought(thinker):
+    from pipeline.engine.vllm_text import VllmTextEngine
+
+    wanted = {"a": "x"}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"const": "x"}},
+        "required": ["a"],
+        "additionalProperties": False,
+    }
+    # The answer has nine bytes, and as many tokens.
+    engine = VllmTextEngine(thinker, max_output_tokens=10)
+    try:
+        answer = asyncio.run(engine.ask([{"role": "user", "content": "?"}], json.dumps(schema)))
+    finally:
+        engine.shutdown()
+    assert engine.context == 2048 - THOUGHT
+    assert json.loads(answer.text) == wanted
+    assert answer.num_output_tokens > THOUGHT
