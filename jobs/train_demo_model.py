@@ -20,7 +20,7 @@ from pipeline.demo.train import Trainer, TrainSettings
 
 def main(
     out: Annotated[Path, typer.Option(help="Directory of the run.")],
-    minutes: Annotated[float, typer.Option(help="Training time, all runs together.")] = 100.0,
+    minutes: Annotated[float, typer.Option(help="Training time, all runs together.")] = 90.0,
     seed: int = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch; drawing has its own.")] = 1,
     exam_seed: Annotated[int, typer.Option(help="First of the seeds of the exams.")] = 101,
