@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -141,9 +142,7 @@ def _files(
 def _print_table(
     pairs: list[tuple[TimedEvent | None, TimedEvent | None]], scores: dict[str, Any]
 ) -> None:
-    table = Table(
-        "camera", "label", "what", "true start", "true end", "found start", "found end", "off"
-    )
+    table = Table("camera", "event", "from", "to", "found", box=SIMPLE)
     for truth, found in pairs:
         event = truth or found
         if event is None:
@@ -151,12 +150,13 @@ def _print_table(
         off = "missed" if found is None else "invented"
         if truth and found:
             off = f"{found.start_s - truth.start_s:+.1f} {found.end_s - truth.end_s:+.1f} s"
-        what = " ".join(value for _, value in event.fields)
-        table.add_row(event.group, event.label, what, *_clock(truth), *_clock(found), off)
+        what = " ".join([*(value for _, value in event.fields), event.label])
+        table.add_row(event.group, what, _clock(event.start_s), _clock(event.end_s), off)
     console = Console()
     console.print(table)
     console.print(
-        f"{scores['num_truth']} true events, {scores['num_found']} found: "
+        "from, to: the truth's (of an invented event its own); found: how far off it begins and "
+        f"ends.\n{scores['num_truth']} true events, {scores['num_found']} found: "
         f"event F1 {scores['event_f1']:.2f} (label right, overlap at least half), "
         f"recall {scores['event_recall']:.2f}, "
         f"mean start error {scores['identified_start_error_s'] or 0:.1f} s",
@@ -164,14 +164,8 @@ def _print_table(
     )
 
 
-def _clock(event: TimedEvent | None) -> tuple[str, str]:
-    if event is None:
-        return ("", "")
-    start, end = (
-        datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S.%f")[:-5]
-        for at_s in (event.start_s, event.end_s)
-    )
-    return (start, end)
+def _clock(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S.%f")[:-5]
 
 
 if __name__ == "__main__":
