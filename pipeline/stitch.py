@@ -17,6 +17,7 @@ several, the one that overlaps most is continued.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
@@ -32,7 +33,9 @@ MIN_IOU = 0.3
 # A word of letters or digits; where a script has no spaces (Chinese, Japanese), each character.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
-_Key = tuple[str, tuple[tuple[str, str], ...]]
+_Fields = tuple[tuple[str, str], ...]
+_Key = tuple[str, _Fields]
+_Told = tuple[str, TimeRange, str, _Fields]
 
 
 def events_of_video(
@@ -46,7 +49,14 @@ def events_of_video(
     tracked: bool = False,
 ) -> list[Event]:
     """Join one video's observations; ordered by start."""
-    events = [_single(video, one, task) for one in observations]
+    told: Counter[_Told] = Counter()
+    events: list[Event] = []
+    for one in observations:
+        what = (one.window_id, one.span, one.label, one.fields)
+        # Two may enter as one: what a window tells twice are two events, each with its own id.
+        copy = (told[what],) if told[what] else ()
+        events.append(_single(video, one, make_id(video.video_id, task, *what, *copy)))
+        told[what] += 1
     return _join(
         events,
         identity_fields=identity_fields,
@@ -211,10 +221,10 @@ def _hull(first: TimeRange, then: TimeRange) -> TimeRange:
     return TimeRange(first.start_ns, max(first.end_ns, then.end_ns))
 
 
-def _single(video: Video, one: Observation, task: str) -> Event:
+def _single(video: Video, one: Observation, event_id: str) -> Event:
     span = video.utc(one.span)
     return Event(
-        event_id=make_id(video.video_id, task, one.window_id, one.span, one.label, one.fields),
+        event_id=event_id,
         camera=video.camera,
         span=span,
         label=one.label,

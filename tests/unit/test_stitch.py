@@ -51,6 +51,17 @@ def test_two_things_in_one_window_stay_two():
     assert len(stitched(seen("w1", 0, 5), seen("w1", 3, 9))) == 2
 
 
+def test_what_a_window_tells_twice_are_two_events_with_ids_of_their_own_the_same_each_time():
+    # Two may enter as one; windows that were asked again tell the same.
+    twice = [seen("w1", 0, 5), seen("w1", 0, 5), seen("w1", 0, 5, label="black")]
+    first, again = (
+        events_of_video(make_video(), twice, task="t", identity_fields=(), max_gap_ns=0)
+        for _ in range(2)
+    )
+    assert len({event.event_id for event in first}) == 3
+    assert [event.event_id for event in first] == [event.event_id for event in again]
+
+
 def test_each_event_has_at_most_one_successor():
     found = stitched(
         seen("w1", 0, 10), seen("w1", 4, 10), seen("w2", 10, 20), seen("w2", 11, 14), gap_s=2.0
