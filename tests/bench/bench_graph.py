@@ -103,11 +103,15 @@ def through_graph(config: Config, shards: list[ShardParcel]) -> tuple[float, int
     return answers_per_s(times_s), failed
 
 
-def bench_vllm(num_clips: int, rounds: int) -> Iterator[tuple[str, Any]]:
+def bench_vllm(num_clips: int, rounds: int, overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Both paths in turn, the best of ``rounds`` of each."""
     config = load_config(
         ROOT / "configs" / "demo.yaml",
-        (f"cluster.object_store_bytes={SMALL_STORE_BYTES}", "plan.shard_cost_s=1"),
+        (
+            f"cluster.object_store_bytes={SMALL_STORE_BYTES}",
+            "plan.shard_cost_s=1",
+            *overrides,
+        ),
     )
     with tempfile.TemporaryDirectory() as folder:
         planned = world(Path(folder), num_clips, config)
@@ -192,6 +196,9 @@ def main() -> None:
     parser.add_argument("--parts", default="vllm,replicas,driver")
     parser.add_argument("--clips", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--set", action="append", default=[], help="of configs/demo.yaml, for the vllm part"
+    )
     parser.add_argument("--replicas", type=int, default=64)
     parser.add_argument("--slots", type=int, default=16, help="windows in flight per replica")
     parser.add_argument("--latency", type=float, default=16.0, help="seconds per window")
@@ -201,7 +208,7 @@ def main() -> None:
     # Ray's workers are niced by default; vLLM called directly is not.
     os.environ.setdefault("RAY_worker_niceness", "0")
     parts = {
-        "vllm": lambda: bench_vllm(asked.clips, asked.rounds),
+        "vllm": lambda: bench_vllm(asked.clips, asked.rounds, asked.set),
         "replicas": lambda: bench_replicas(
             Replicas(num=asked.replicas, slots=asked.slots, latency_s=asked.latency), asked.seconds
         ),
