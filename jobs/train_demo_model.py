@@ -17,14 +17,15 @@ from pipeline.demo.export import describe, export
 from pipeline.demo.serve import open_vllm
 from pipeline.demo.train import Trainer, TrainSettings
 
+EXAM_SEED = 101
+EXAM_CLIPS = 300
+
 
 def main(
     out: Annotated[Path, typer.Option(help="Directory of the run.")],
     minutes: Annotated[float, typer.Option(help="Training time, all runs together.")] = 90.0,
     seed: int = 0,
     threads: Annotated[int, typer.Option(help="CPU threads of torch; drawing has its own.")] = 1,
-    exam_seed: Annotated[int, typer.Option(help="First of the seeds of the exams.")] = 101,
-    exam_clips: Annotated[int, typer.Option(help="Clips of a whole exam.")] = 300,
 ) -> None:
     """Train for the given time, then write the checkpoint, its scores and its card."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -32,9 +33,9 @@ def main(
     trainer.run()
     checkpoint = out / "checkpoint"
     export(trainer.demo, checkpoint)
-    scores = sit(suite(exam_seed, num_clips=exam_clips), open_vllm(checkpoint))
+    scores = sit(suite(EXAM_SEED, num_clips=EXAM_CLIPS), open_vllm(checkpoint))
     (out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
-    described = card(scores, trainer.summary(), seed=exam_seed, num_clips=exam_clips)
+    described = card(scores, trainer.summary(), seed=EXAM_SEED, num_clips=EXAM_CLIPS)
     describe(checkpoint, described)
 
 

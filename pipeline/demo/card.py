@@ -1,4 +1,4 @@
-"""The demo model's card, written from the scores and the log of its training: no figure by hand."""
+"""The demo model's card, written when it is trained: no score in it is by hand."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
