@@ -4,7 +4,6 @@ Qwen3-VL takes a window as one video and writes each frame's time before it. Any
 its frames as images, each after its own time. Either way the tokens say what the model was shown.
 """
 
-import asyncio
 import math
 from functools import partial
 from typing import Any, TypeAlias
@@ -112,7 +111,6 @@ class VllmEngine:
     ) -> None:
         self._config = config
         self._task = task
-        self._slots = asyncio.Semaphore(config.max_concurrency)
         self._vllm = VllmProcess(config, engine_args(config, frame, plan))
         self._sampling = sampling_params(
             config,
@@ -141,8 +139,7 @@ class VllmEngine:
         if not len(window.rgb):
             raise WindowError("no frame of this window could be decoded")
         ask = self._ask_video if self._config.frames == "video" else self._ask_images
-        async with self._slots:
-            return await ask_twice(partial(ask, window, window.rgb), window, self._task)
+        return await ask_twice(partial(ask, window, window.rgb), window, self._task)
 
     def _check_video(self) -> None:
         from vllm.model_executor.models.qwen3_vl import (  # noqa: PLC0415 - optional dependency

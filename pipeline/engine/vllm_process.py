@@ -14,6 +14,9 @@ _MAX_CAUSE_CHARS = 400
 class VllmProcess:
     """One vLLM with its model; ``ask`` may be called many times at once.
 
+    vLLM itself keeps to ``max_concurrency`` and queues the rest, ready to start: a limit out here
+    would count requests that are still being made into tokens, and leave the model's places empty.
+
     Raises:
         EngineStartError: the model or vLLM cannot be loaded.
     """

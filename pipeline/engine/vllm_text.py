@@ -1,6 +1,5 @@
 """Qwen3-VL (or any chat model of vLLM's) asked in words alone: summaries of what was logged."""
 
-import asyncio
 from typing import Any
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
@@ -38,7 +37,6 @@ class VllmTextEngine:
     def __init__(self, config: VllmEngineConfig, *, max_output_tokens: int) -> None:
         self._config = config
         self._max_output_tokens = max_output_tokens
-        self._slots = asyncio.Semaphore(config.max_concurrency)
         self._vllm = VllmProcess(config, text_engine_args(config))
         self._vllm.rendered([{"role": "user", "content": "?"}])
 
@@ -64,11 +62,10 @@ class VllmTextEngine:
             EngineDiedError: vLLM's engine process is gone.
         """
         sampling = sampling_params(self._config, schema, max_output_tokens=self._max_output_tokens)
-        async with self._slots:
-            try:
-                output, text = await self._vllm.ask(self._vllm.rendered(messages), sampling, "text")
-            except WindowError as exc:
-                raise SummaryError(str(exc)) from exc
+        try:
+            output, text = await self._vllm.ask(self._vllm.rendered(messages), sampling, "text")
+        except WindowError as exc:
+            raise SummaryError(str(exc)) from exc
         return Completion(
             text=text,
             finish_reason=output.outputs[0].finish_reason or "",

@@ -64,7 +64,7 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # Larger blocks were measured to spill: two windows fill one of these.
+    # Larger blocks were measured to spill; of usual size, one or two windows fill one of these.
     context.target_max_block_size = BLOCK_BYTES
     # A replica that is killed while it loads is started again; by default one such death ends all.
     context.max_consecutive_actor_init_deaths = 3

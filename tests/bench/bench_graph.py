@@ -2,8 +2,11 @@
 
 ``python -m tests.bench.bench_graph`` runs three parts (``--parts vllm,replicas,driver``):
 
-* vllm: the shipped checkpoint answers the same windows twice in this run, once called directly with
-  all requests at once, once through decode tasks, the object store, an actor and the driver.
+* vllm: the shipped checkpoint answers the same windows twice in this run, once called directly,
+  once through decode tasks, the object store, an actor and the driver. In both the model has one
+  core to itself, as a GPU would be, and all else has the others. Windows are as many frames as
+  those of ``configs/surveillance.yaml``, of a quarter of the pixels; smaller ones, which this model
+  answers faster than one core can make into tokens, would measure that core (try ``--set``).
 * replicas: engines that only wait show how busy one machine's graph keeps so many of them. By
   default each answers a window a second, which is what ``configs/models`` assumes of
   Qwen3-VL-32B on two H100. Decoders and actors share this machine's cores with the driver; of
@@ -35,10 +38,27 @@ from tests.bench.simulated import Replicas, busy_fraction, opener, shards_of
 from tests.videos import source_of
 
 ROOT = Path(__file__).parents[2]
+BLOCKS_AHEAD = 64
+"""Decoded blocks that wait to be taken: Ray Data lets a decode task be two ahead, and a cluster
+that feeds 64 replicas decodes on dozens of cores."""
+MAX_DECODERS = 8
+"""Processes that this machine decodes in; each is as many blocks ahead as several of a cluster."""
+WINDOWS = ("plan.max_window_frames=32", "frame.rgb_max_pixels=86016", "plan.shard_cost_s=1")
 WARM_UP = 32
 """Answers after which the clock starts, in both paths: loading and first steps do not count."""
-SMALL_STORE_BYTES = 256 * 2**20
-"""So that decoding goes on while the model answers, instead of being done before it has loaded."""
+MIN_STORE_BYTES = 100 * 2**20
+"""Ray takes no less."""
+
+
+def store_bytes(config: Config) -> int:
+    """Room for what the engine is fed from, and no more: decoding goes on while the model answers.
+
+    Windows in flight are twice what the engine takes, half as many wait; Ray Data uses half of a
+    store, and keeps half of that for what is on its way out.
+    """
+    window_bytes = config.plan.max_window_frames * config.frame.rgb_max_pixels * 3
+    in_flight = 3 * config.engine.max_concurrency
+    return max(MIN_STORE_BYTES, 4 * in_flight * window_bytes)
 
 
 def answers_per_s(times_s: list[float]) -> float:
@@ -66,12 +86,16 @@ def world(folder: Path, num_clips: int, config: Config) -> list[Planned]:
 
 
 async def direct(config: Config, windows: list[Window]) -> float:
-    """Answers per second of vLLM alone: requests made beforehand, all handed over at once."""
+    """Answers per second of vLLM alone, called with as many requests at once as the graph does.
+
+    Not with all of them: vLLM would make tokens of the last before the clock starts.
+    """
     from pipeline.engine.prompt import messages, video_metadata
     from pipeline.engine.vllm import VllmEngine, video_of
 
     engine = VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
     prompt = engine._vllm.rendered(messages(config.task))
+    places = asyncio.Semaphore(3 * config.engine.max_concurrency)
     times_s: list[float] = []
 
     async def ask(number: int, frames: Any, ms: tuple[int, ...]) -> None:
@@ -79,8 +103,9 @@ async def direct(config: Config, windows: list[Window]) -> float:
             "prompt": prompt,
             "multi_modal_data": {"video": [(frames, video_metadata(ms))]},
         }
-        async for _ in engine._vllm.llm.generate(request, engine._sampling, str(number)):
-            pass
+        async with places:
+            async for _ in engine._vllm.llm.generate(request, engine._sampling, str(number)):
+                pass
         times_s.append(time.monotonic())
 
     requests = [video_of(window, window.rgb) for window in windows]
@@ -103,17 +128,25 @@ def through_graph(config: Config, shards: list[ShardParcel]) -> tuple[float, int
     return answers_per_s(times_s), failed
 
 
+@contextlib.contextmanager
+def model_on_its_own_core() -> Iterator[None]:
+    """The last core is the model's, whoever starts it; what is started here keeps to the others."""
+    cores = os.sched_getaffinity(0)
+    if len(cores) > 1:
+        os.sched_setaffinity(0, cores - {max(cores)})
+    with mock.patch.dict(os.environ, VLLM_CPU_OMP_THREADS_BIND=str(max(cores))):
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, cores)
+
+
 def bench_vllm(num_clips: int, rounds: int, overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Both paths in turn, the best of ``rounds`` of each."""
-    config = load_config(
-        ROOT / "configs" / "demo.yaml",
-        (
-            f"cluster.object_store_bytes={SMALL_STORE_BYTES}",
-            "plan.shard_cost_s=1",
-            *overrides,
-        ),
-    )
-    with tempfile.TemporaryDirectory() as folder:
+    demo = ROOT / "configs" / "demo.yaml"
+    config = load_config(demo, (*WINDOWS, *overrides))
+    config = _in_cluster(config, object_store_bytes=store_bytes(config))
+    with tempfile.TemporaryDirectory() as folder, model_on_its_own_core():
         planned = world(Path(folder), num_clips, config)
         shards = [shard for one in planned for shard in one.shards]
         windows = [item for shard in shards for item in look_at_shard(shard, config)]
@@ -128,6 +161,11 @@ def bench_vllm(num_clips: int, rounds: int, overrides: Iterable[str]) -> Iterato
     yield "vs_direct_vllm", round(max(speed for speed, _ in graph) / max(alone), 3)
 
 
+def _in_cluster(config: Config, **settings: int) -> Config:
+    cluster = config.cluster.model_copy(update=settings)
+    return config.model_copy(update={"cluster": cluster})
+
+
 def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, Any]]:
     """Replicas that only wait, on this machine's graph."""
     import ray
@@ -135,16 +173,16 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
     from pipeline.flow import graph
 
     num_windows = int(replicas.windows_per_s * (seconds + 2 * replicas.latency_s))
-    config = replicas.config()
-    # Room for every replica; decoding is held to the cores that there really are.
-    decoders = max(1, (os.cpu_count() or 2) - 1)
-    config = config.model_copy(
-        update={"cluster": config.cluster.model_copy(update={"max_decode_tasks": decoders})}
+    config = _in_cluster(replicas.config(), max_decode_tasks=MAX_DECODERS)
+    # Room for every replica.
+    ray.init(
+        num_cpus=replicas.num // 2 + MAX_DECODERS + 1, include_dashboard=False, log_to_driver=False
     )
-    ray.init(num_cpus=replicas.num // 2 + decoders + 1, include_dashboard=False)
+    context = ray.data.DataContext.get_current()
+    context._max_num_blocks_in_streaming_gen_buffer = BLOCKS_AHEAD // MAX_DECODERS
     with (
         tempfile.TemporaryDirectory() as folder,
-        # As with real pictures, of which one window fills a block.
+        # As with real pictures: a window is a block.
         mock.patch.object(graph, "BLOCK_BYTES", 1024),
         graph.running_ray(config, None),
     ):
@@ -194,7 +232,7 @@ def main() -> None:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--parts", default="vllm,replicas,driver")
-    parser.add_argument("--clips", type=int, default=400)
+    parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument(
         "--set", action="append", default=[], help="of configs/demo.yaml, for the vllm part"

@@ -54,7 +54,8 @@ class Replicas:
                 "frame.rgb_max_pixels=1024",
                 "frame.luma_width=32",
                 f"plan.max_window_frames={FRAMES_PER_WINDOW}",
-                "plan.shard_cost_s=0.2",
+                # Enough shards for all decode tasks.
+                "plan.shard_cost_s=0.02",
                 # So that all replicas find room on one machine.
                 "cluster.decode_cpus=1",
             )

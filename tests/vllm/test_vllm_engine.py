@@ -75,18 +75,23 @@ def model_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ask(model_folder):
-    """Answer windows, all at once, on one engine and one event loop."""
+def engine(model_folder):
     from pipeline.engine.vllm import VllmEngine
 
     engine = VllmEngine(make_config(model_folder), task=TASK, frame=FRAME, plan=PLAN)
+    yield engine
+    engine.shutdown()
+
+
+@pytest.fixture(scope="module")
+def ask(engine):
+    """Answer windows, all at once, on one engine and one event loop."""
     with asyncio.Runner() as runner:
 
         async def all_at_once(windows):
             return await asyncio.gather(*map(engine.answer, windows), return_exceptions=True)
 
         yield lambda *windows: runner.run(all_at_once(windows))
-    engine.shutdown()
 
 
 def test_torchs_companions_import_or_are_absent_in_a_fresh_process():
@@ -158,6 +163,20 @@ def test_one_bad_window_does_not_hold_up_the_others(ask):
     assert "longer than the maximum model length" in str(refused)
     assert first.markers == ("<0.2 seconds>", "<1.0 seconds>")
     assert second.markers == ("<0.3 seconds>",)
+
+
+def test_vllm_is_handed_the_next_windows_while_its_places_are_taken(engine, ask, monkeypatch):
+    num_windows = 3 * engine._config.max_concurrency
+    all_are_there = asyncio.Barrier(num_windows)
+
+    async def answered_when_all_are_there(*_request):
+        async with asyncio.timeout(20):
+            await all_are_there.wait()
+        raise WindowError("seen")
+
+    monkeypatch.setattr(engine._vllm, "ask", answered_when_all_are_there)
+    refused = ask(*(make_window([0, 500], seed=seed) for seed in range(num_windows)))
+    assert [str(one) for one in refused] == ["seen"] * num_windows
 
 
 def test_equal_pictures_at_other_times_get_their_own_markers(ask):
