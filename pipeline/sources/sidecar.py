@@ -8,11 +8,14 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 import fsspec
+import structlog
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError
 from pipeline.sources.local_time import Told, credible, told_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S
+
+log = structlog.get_logger()
 
 _TELEMETRY_BYTES = 65_536
 _CUE = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})\s*-->")
@@ -63,8 +66,17 @@ class Sidecars:
                     ]
                 else:
                     names = os.listdir(folder or ".")
-            except Exception:  # noqa: BLE001 - each store has its own
-                names = []  # it lists nothing, as a plain web server does
+            except FileNotFoundError:
+                names = []
+            except Exception as exc:  # noqa: BLE001 - each store has its own
+                names = []
+                if not folder.startswith(("http://", "https://")):  # web servers list nothing
+                    log.warning(
+                        "cannot list this folder: .json and .srt beside its videos are not read; "
+                        "if they give times or cameras, allow listing",
+                        folder=folder,
+                        error=str(exc),
+                    )
             self._names[folder] = {name.lower(): name for name in names}
         return self._names[folder]
 

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import fsspec
 import pytest
+import structlog
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError
@@ -180,6 +181,21 @@ def test_a_sidecar_beside_a_remote_video_is_found():
     memory.pipe("/noted/clip.json", b'{"camera": "lobby", "start": "2026-03-14T09:00:00Z"}')
     [source] = listed("memory://noted")
     assert (source.camera, source.clock) == ("lobby", "sidecar")
+
+
+def test_a_folder_that_may_not_be_listed_for_notes_is_told(monkeypatch):
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/closed/clip.mp4", b"xyz")
+
+    def refused(*_args, **_options):
+        raise PermissionError("AccessDenied: s3:ListBucket")
+
+    monkeypatch.setattr(type(memory), "ls", refused)
+    with structlog.testing.capture_logs() as logs:
+        [source] = listed("memory://closed/clip.mp4")
+    assert (source.start_ns, source.problem) == (None, "")
+    [told] = logs
+    assert (told["folder"], told["error"]) == ("memory:///closed/", "AccessDenied: s3:ListBucket")
 
 
 def test_a_folder_is_searched_for_videos_only_and_sorted_by_camera_and_time(tmp_path):
