@@ -4,9 +4,10 @@
 
 * vllm: the shipped checkpoint answers the same windows twice in this run, once called directly,
   once through decode tasks, the object store, an actor and the driver. In both the model has one
-  core to itself, as a GPU would be, and all else has the others. Windows are as many frames as
-  those of ``configs/surveillance.yaml``, of a quarter of the pixels; smaller ones, which this model
-  answers faster than one core can make into tokens, would measure that core (try ``--set``).
+  core to itself, as a GPU would be, and all else has the others (not with ``--shared-cores``).
+  Windows are as many frames as those of ``configs/surveillance.yaml``, of a quarter of the pixels;
+  smaller ones, which this model answers faster than one core can decode and tokenise them, would
+  measure that core (try ``--set``).
 * replicas: engines that only wait show how busy one machine's graph keeps so many of them. By
   default each answers a window a second, which is what ``configs/models`` assumes of
   Qwen3-VL-32B on two H100. Decoders and actors share this machine's cores with the driver; of
@@ -141,12 +142,15 @@ def model_on_its_own_core() -> Iterator[None]:
             os.sched_setaffinity(0, cores)
 
 
-def bench_vllm(num_clips: int, rounds: int, overrides: Iterable[str]) -> Iterator[tuple[str, Any]]:
+def bench_vllm(
+    num_clips: int, rounds: int, overrides: Iterable[str], *, shared_cores: bool
+) -> Iterator[tuple[str, Any]]:
     """Both paths in turn, the best of ``rounds`` of each."""
     demo = ROOT / "configs" / "demo.yaml"
     config = load_config(demo, (*WINDOWS, *overrides))
     config = _in_cluster(config, object_store_bytes=store_bytes(config))
-    with tempfile.TemporaryDirectory() as folder, model_on_its_own_core():
+    placed = contextlib.nullcontext() if shared_cores else model_on_its_own_core()
+    with tempfile.TemporaryDirectory() as folder, placed:
         planned = world(Path(folder), num_clips, config)
         shards = [shard for one in planned for shard in one.shards]
         windows = [item for shard in shards for item in look_at_shard(shard, config)]
@@ -237,6 +241,7 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], help="of configs/demo.yaml, for the vllm part"
     )
+    parser.add_argument("--shared-cores", action="store_true", help="the model's with all else")
     parser.add_argument("--replicas", type=int, default=64)
     parser.add_argument("--slots", type=int, default=16, help="windows in flight per replica")
     parser.add_argument("--latency", type=float, default=16.0, help="seconds per window")
@@ -246,7 +251,9 @@ def main() -> None:
     # Ray's workers are niced by default; vLLM called directly is not.
     os.environ.setdefault("RAY_worker_niceness", "0")
     parts = {
-        "vllm": lambda: bench_vllm(asked.clips, asked.rounds, asked.set),
+        "vllm": lambda: bench_vllm(
+            asked.clips, asked.rounds, asked.set, shared_cores=asked.shared_cores
+        ),
         "replicas": lambda: bench_replicas(
             Replicas(num=asked.replicas, slots=asked.slots, latency_s=asked.latency), asked.seconds
         ),
