@@ -61,7 +61,7 @@ class Cli:
         return out.decode()
 
     def json(self, *args: object, code: int = 0):
-        return json.loads(self.run(*args, code=code).splitlines()[-1])
+        return json.loads(self.run(*args, code=code))
 
     def rows(self, *args: object) -> list[dict]:
         return [json.loads(line) for line in self.run(*args, "--format", "jsonl").splitlines()]

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from contextlib import AbstractContextManager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,7 +70,7 @@ def index(
         raise ConfigError("no index: give --index DIR, or set index in the config")
     sources = list_sources(locations, settings.sources)
     try:
-        with shown_progress() as on_progress:
+        with shown_progress() as on_progress, _answers_alone_on_stdout():
             report = index_archive(
                 sources,
                 settings,
@@ -134,10 +135,11 @@ def summarize(
     runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
     for settings in runs:
         try:
-            report = summarize_index(
-                index_uri, settings, level=level, start=start, end=end, camera=camera,
-                address=address,
-            )  # fmt: skip
+            with _answers_alone_on_stdout():
+                report = summarize_index(
+                    index_uri, settings, level=level, start=start, end=end, camera=camera,
+                    address=address,
+                )  # fmt: skip
         except KeyboardInterrupt:
             typer.echo("interrupted: run the same command again to go on", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
@@ -153,6 +155,11 @@ def _told(figures: dict[str, Any]) -> str:
         f"{figures['task']}: {counts}; {figures['extractive']} of them counted and quoted, not "
         f"written by a model; {figures['days']['skipped']} days had nothing new"
     )
+
+
+def _answers_alone_on_stdout() -> AbstractContextManager[object]:
+    """What a raylet warns of, Ray prints to stdout, whatever it was told of logs."""
+    return redirect_stdout(sys.stderr)
 
 
 def _log_to_stderr() -> None:

@@ -43,6 +43,8 @@ ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 BLOCK_BYTES = 16 * 1024 * 1024
 # Windows answered by one call of an actor; its rows come back together, so few.
 WINDOWS_PER_CALL = 4
+# Second looks that one replica has decoded for it at a time; each is a process beside the decoders.
+LOOKS_AT_ONCE = 4
 # Days of cameras that one replica tells at a time: their last, single calls overlap.
 DAYS_AT_ONCE = 4
 
@@ -165,7 +167,10 @@ class _ModelActor:
     """Holds one replica of the model; answers several batches of windows at once."""
 
     def __init__(self, config: Config, open_engine: OpenEngine) -> None:
+        import asyncio  # noqa: PLC0415 - pickled by value with the class
+
         self._config = config
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._replica = Replica(config, open_engine, self._look_again)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
@@ -176,7 +181,8 @@ class _ModelActor:
 
     async def _look_again(self, window: Window, plan: WindowPlan) -> Window | None:
         around = pack(replace(window, rgb=None))
-        shown: Window | None = unpack(await _decode_look.remote(around, plan, self._config))
+        async with self._looks:
+            shown: Window | None = unpack(await _decode_look.remote(around, plan, self._config))
         return shown
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.index import Writer
-from tests.conftest import LOBBY
+from tests.conftest import LOBBY, ROOT
 from tests.index_rows import at, event, rows, video
 
 
@@ -123,3 +123,36 @@ def test_a_query_loads_nothing_it_does_not_need(index):
         )
         assert done.stdout.count("dog") > 0
         assert done.stderr.strip() == "[]"
+
+
+WARNED = """
+import sys, time
+import ray
+from ray._private.utils import publish_error_to_driver
+from pipeline import cli, progress
+
+class WarnedOnce(progress._Lines):
+    is_warned = False
+
+    def __call__(self, report):
+        if ray.is_initialized() and not self.is_warned:
+            self.is_warned = True
+            client = ray._private.worker.global_worker.gcs_client
+            publish_error_to_driver("worker_pool_large", "many workers", gcs_client=client)
+            time.sleep(2)  # a thread of Ray's prints it
+
+progress._Lines = WarnedOnce
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.ray
+def test_what_a_raylet_warns_of_does_not_get_into_the_json(tmp_path):
+    config = ROOT / "configs" / "signals.yaml"
+    command = ["index", LOBBY, "--config", config, "--index", tmp_path / "index", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", WARNED, *map(str, command)],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    assert "many workers" in done.stderr
+    assert json.loads(done.stdout)["videos"]["done"] == 1
