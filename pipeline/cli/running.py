@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from contextlib import AbstractContextManager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -131,6 +132,7 @@ def summarize(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.summaries import stored_configs, summarize_index  # noqa: PLC0415
 
+    _log_to_stderr()
     given = tuple(overrides or ())
     runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
     for settings in runs:
@@ -159,7 +161,22 @@ def _told(figures: dict[str, Any]) -> str:
 
 def _answers_alone_on_stdout() -> AbstractContextManager[object]:
     """What a raylet warns of, Ray prints to stdout, whatever it was told of logs."""
-    return redirect_stdout(sys.stderr)
+    return redirect_stdout(_RaySays())
+
+
+class _RaySays(StringIO):
+    """Each message as one line of the log; a failed task's traceback is in Ray's own."""
+
+    def write(self, text: str) -> int:
+        import structlog  # noqa: PLC0415 - see _log_to_stderr
+        from rich.text import Text  # noqa: PLC0415
+
+        said = (
+            Text.from_ansi(text).plain.strip().partition("\n")[0].partition("Error: Traceback")[0]
+        )
+        if said:
+            structlog.get_logger().warning("ray", says=plain(said))
+        return len(text)
 
 
 def _log_to_stderr() -> None:

@@ -138,7 +138,7 @@ class WarnedOnce(progress._Lines):
         if ray.is_initialized() and not self.is_warned:
             self.is_warned = True
             client = ray._private.worker.global_worker.gcs_client
-            publish_error_to_driver("worker_pool_large", "many workers", gcs_client=client)
+            publish_error_to_driver("task", "it failed. Error: Traceback\\nhere", gcs_client=client)
             time.sleep(2)  # a thread of Ray's prints it
 
 progress._Lines = WarnedOnce
@@ -154,5 +154,7 @@ def test_what_a_raylet_warns_of_does_not_get_into_the_json(tmp_path):
         [sys.executable, "-c", WARNED, *map(str, command)],
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
-    assert "many workers" in done.stderr
+    [told] = [line for line in done.stderr.splitlines() if "it failed" in line]
+    assert told.endswith("says='(raylet) it failed.'")
+    assert "here" not in done.stderr
     assert json.loads(done.stdout)["videos"]["done"] == 1
