@@ -23,6 +23,8 @@ from pipeline.errors import EXIT_BUDGET, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FA
 from pipeline.plain import plain
 from pipeline.records import SummaryLevel
 
+log = logging.getLogger(__name__)
+
 app = typer.Typer()
 
 AddressOption = Annotated[
@@ -132,7 +134,6 @@ def summarize(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.summaries import stored_configs, summarize_index  # noqa: PLC0415
 
-    _log_to_stderr()
     given = tuple(overrides or ())
     runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
     for settings in runs:
@@ -165,17 +166,15 @@ def _answers_alone_on_stdout() -> AbstractContextManager[object]:
 
 
 class _RaySays(StringIO):
-    """Each message as one line of the log; a failed task's traceback is in Ray's own."""
+    """Each message as one line on stderr; a failed task's traceback is in Ray's own logs."""
 
     def write(self, text: str) -> int:
-        import structlog  # noqa: PLC0415 - see _log_to_stderr
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - for this alone
 
-        said = (
-            Text.from_ansi(text).plain.strip().partition("\n")[0].partition("Error: Traceback")[0]
-        )
+        first, _, _ = Text.from_ansi(text).plain.strip().partition("\n")
+        said, _, _ = first.partition("Error: Traceback")
         if said:
-            structlog.get_logger().warning("ray", says=plain(said))
+            log.warning("%s", plain(said))
         return len(text)
 
 

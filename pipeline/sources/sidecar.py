@@ -1,6 +1,7 @@
 """Notes beside a video: a JSON file, or the telemetry that drones write as subtitles."""
 
 import json
+import logging
 import os
 import re
 from dataclasses import replace
@@ -8,14 +9,13 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 import fsspec
-import structlog
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError
 from pipeline.sources.local_time import Told, credible, told_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
-log = structlog.get_logger()
+log = logging.getLogger(__name__)
 
 _TELEMETRY_BYTES = 65_536
 _CUE = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})\s*-->")
@@ -72,10 +72,10 @@ class Sidecars:
                 names = []
                 if not folder.startswith(("http://", "https://")):  # web servers list nothing
                     log.warning(
-                        "cannot list this folder: .json and .srt beside its videos are not read; "
+                        "%s cannot be listed (%s): .json and .srt beside its videos are not read; "
                         "if they give times or cameras, allow listing",
-                        folder=folder,
-                        error=str(exc),
+                        folder,
+                        exc,
                     )
             self._names[folder] = {name.lower(): name for name in names}
         return self._names[folder]

@@ -155,6 +155,6 @@ def test_what_a_raylet_warns_of_does_not_get_into_the_json(tmp_path):
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
     [told] = [line for line in done.stderr.splitlines() if "it failed" in line]
-    assert told.endswith("says='(raylet) it failed.'")
+    assert told.endswith("(raylet) it failed.")
     assert "here" not in done.stderr
     assert json.loads(done.stdout)["videos"]["done"] == 1
