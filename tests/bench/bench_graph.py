@@ -48,18 +48,21 @@ WINDOWS = ("plan.max_window_frames=32", "frame.rgb_max_pixels=86016", "plan.shar
 WARM_UP = 32
 """Answers after which the clock starts, in both paths: loading and first steps do not count."""
 MIN_STORE_BYTES = 100 * 2**20
-"""Ray takes no less."""
+"""Ray refuses less than 75 MiB."""
+
+
+def num_at_hand(config: Config) -> int:
+    """Windows that the graph hands to the engine's actor: twice what it takes, and half as many."""
+    return 3 * config.engine.max_concurrency
 
 
 def store_bytes(config: Config) -> int:
     """Room for what the engine is fed from, and no more: decoding goes on while the model answers.
 
-    Windows in flight are twice what the engine takes, half as many wait; Ray Data uses half of a
-    store, and keeps half of that for what is on its way out.
+    Ray Data uses half of a store, and keeps half of that for what is on its way out.
     """
     window_bytes = config.plan.max_window_frames * config.frame.rgb_max_pixels * 3
-    in_flight = 3 * config.engine.max_concurrency
-    return max(MIN_STORE_BYTES, 4 * in_flight * window_bytes)
+    return max(MIN_STORE_BYTES, 4 * num_at_hand(config) * window_bytes)
 
 
 def answers_per_s(times_s: list[float]) -> float:
@@ -96,7 +99,7 @@ async def direct(config: Config, windows: list[Window]) -> float:
 
     engine = VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
     prompt = engine._vllm.rendered(messages(config.task))
-    places = asyncio.Semaphore(3 * config.engine.max_concurrency)
+    places = asyncio.Semaphore(num_at_hand(config))
     times_s: list[float] = []
 
     async def ask(number: int, frames: Any, ms: tuple[int, ...]) -> None:
