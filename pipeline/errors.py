@@ -13,7 +13,7 @@ TimereelError
 A bug is any other exception; nothing catches those.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeAlias
 
 EXIT_OK = 0
 EXIT_USAGE = 2
@@ -23,6 +23,9 @@ EXIT_NO_SOURCES = 5
 EXIT_BUDGET = 6
 """The budget is spent: whole shards are committed, and the same command goes on."""
 EXIT_INTERRUPTED = 130
+
+FailOn: TypeAlias = Literal["never", "new", "any"]
+"""Which failed files end a run with ``EXIT_SOME_FAILED``; new: not in the same way before."""
 
 
 class TimereelError(Exception):

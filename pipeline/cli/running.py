@@ -19,7 +19,14 @@ from pipeline.cli.options import (
     SetOption,
     ToOption,
 )
-from pipeline.errors import EXIT_BUDGET, EXIT_INTERRUPTED, EXIT_OK, EXIT_SOME_FAILED, ConfigError
+from pipeline.errors import (
+    EXIT_BUDGET,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    ConfigError,
+    FailOn,
+)
 from pipeline.plain import plain
 from pipeline.records import SummaryLevel
 
@@ -35,6 +42,10 @@ KeepOption = Annotated[
 ]
 RetryFailedOption = Annotated[
     bool, typer.Option("--retry-failed", help="Also ask again what the engine failed to answer.")
+]
+FailOnOption = Annotated[
+    FailOn,
+    typer.Option("--fail-on", help="Which failed files end the run with exit code 4."),
 ]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Also what was erased from the index.")
@@ -55,6 +66,7 @@ def index(
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
     keep: KeepOption = False,  # noqa: FBT002
     retry_failed: RetryFailedOption = False,  # noqa: FBT002
+    fail_on: FailOnOption = "new",
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Index videos; run it again and only what is missing is done."""
@@ -87,8 +99,10 @@ def index(
     except KeyboardInterrupt:
         typer.echo("interrupted: run the same command again to go on", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    for uri, reason in report.failures:
-        typer.echo(plain(f"failed: {reason if uri in reason else f'{uri}: {reason}'}"), err=True)
+    for failed in report.failures:
+        told = "failed as before" if failed.known else "failed"
+        why = failed.error if failed.uri in failed.error else f"{failed.uri}: {failed.error}"
+        typer.echo(plain(f"{told}: {why}"), err=True)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
@@ -98,7 +112,7 @@ def index(
             f"stopped: {report.stopped}; what is whole is kept, the same command goes on", err=True
         )
         raise typer.Exit(EXIT_BUDGET)
-    raise typer.Exit(EXIT_SOME_FAILED if report.failures else EXIT_OK)
+    raise typer.Exit(EXIT_SOME_FAILED if report.has_failed(fail_on) else EXIT_OK)
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here

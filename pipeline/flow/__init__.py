@@ -22,7 +22,7 @@ from pipeline.flow.interrupt import Interruption
 from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
-from pipeline.flow.report import OnProgress, Report
+from pipeline.flow.report import FailedFile, OnProgress, Report
 from pipeline.flow.stages import Failure, leave_out
 from pipeline.flow.summaries import summarize_days
 from pipeline.index import (
@@ -31,6 +31,7 @@ from pipeline.index import (
     erased_ranges,
     erased_videos,
     events_near,
+    failed_videos,
     forget_erased,
 )
 from pipeline.records import Source, Video, WindowResult
@@ -147,6 +148,8 @@ class _Run:
         finished += erased
         self.finished_ids = {row["video_id"] for row in finished}
         self.finished_files = {_as_indexed(row) for row in finished}
+        known = failed_videos(self.index.index, config.task.name).to_pylist()
+        self.known_failures = {_as_failed(row) for row in known}
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
         self.started_at = datetime.now(tz=UTC)
@@ -315,7 +318,10 @@ class _Run:
                 keep=self.keep,
             )
             for whole in whole_videos:
-                self.report.finish(whole, failed_because=video_error(whole.results))
+                if error := video_error(whole.results):
+                    self._book_failure(whole.video, error)
+                else:
+                    self.report.finish(whole)
             # What is new in the index: an event joined over a file border takes another's place.
             self.report.num_events += finished.events.num_rows - len(finished.superseded_event_ids)
             self.report.num_segments += finished.segments.num_rows
@@ -331,8 +337,13 @@ class _Run:
             for failure in failures
         ]
         self.index.finish_videos(videos_table(rows))
-        self.report.failures.extend((f.source.uri, f.error) for f in failures)
+        for failure in failures:
+            self._book_failure(failure.source, failure.error)
         self.on_progress(self.report)
+
+    def _book_failure(self, file: Source | Video, error: str) -> None:
+        known = (file.uri, file.num_bytes, file.etag, error) in self.known_failures
+        self.report.failures.append(FailedFile(file.uri, error, known))
 
     def _neighbours(self, whole_videos: Sequence[WholeVideo]) -> pa.Table:
         """Rows of events that may go on in these videos, or that run through them."""
@@ -352,6 +363,11 @@ def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
     """Of whole shards those in which the engine has answered every window that it was shown."""
     unanswered = {one.shard_id for one in results if one.status == "failed" and one.frame_pts}
     return [one for one in results if one.shard_id not in unanswered]
+
+
+def _as_failed(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Which bytes failed, and why: the same again is nothing new."""
+    return row["uri"], row["num_bytes"], row["etag"], row["error"]
 
 
 def _as_indexed(row: Mapping[str, Any]) -> tuple[Any, ...]:

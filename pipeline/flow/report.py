@@ -2,15 +2,26 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pipeline.config import BudgetConfig
+from pipeline.errors import FailOn
 from pipeline.flow.ledger import WholeVideo
 from pipeline.records import WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
 
 SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be indexed, and why."""
+
+    uri: str
+    error: str
+    known: bool
+    """The same file failed in the same way before this run."""
 
 
 @dataclass(slots=True)
@@ -22,8 +33,7 @@ class Report:
     started_s: float = field(default_factory=time.monotonic)
     videos_done: int = 0
     videos_skipped: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    """URI and reason."""
+    failures: list[FailedFile] = field(default_factory=list)
     planned_ns: int = 0
     """Footage of the videos that were probed and have work left."""
     analysed_ns: int = 0
@@ -94,13 +104,20 @@ class Report:
         self.decode_cpu_s += result.decode_cpu_s
         self.engine_s += result.engine_s
 
-    def finish(self, whole: WholeVideo, *, failed_because: str) -> None:
-        """Count one video whose rows are committed."""
-        if failed_because:
-            self.failures.append((whole.video.uri, failed_because))
-            return
+    def finish(self, whole: WholeVideo) -> None:
+        """Count one video whose rows are committed, and which has answers."""
         self.videos_done += 1
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
+
+    def has_failed(self, fail_on: FailOn) -> bool:
+        """Whether the run counts as failed for who asks in this way."""
+        match fail_on:
+            case "never":
+                return False
+            case "new":
+                return any(not failed.known for failed in self.failures)
+            case "any":
+                return bool(self.failures)
 
     def to_json(self) -> dict[str, object]:
         """The object that ``timereel index --json`` prints last."""
@@ -121,7 +138,7 @@ class Report:
             "engine_s": round(self.engine_s, 3),
             "gpu_hours": round(self.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
-            "failures": [{"uri": uri, "error": error} for uri, error in self.failures],
+            "failures": [asdict(failed) for failed in self.failures],
             "stopped": self.stopped,
             "index": self.index,
         }

@@ -17,6 +17,7 @@ from pipeline.index.state import (
     erased_ranges,
     erased_videos,
     events_near,
+    failed_videos,
     footage_near,
     rows_near,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "erased_ranges",
     "erased_videos",
     "events_near",
+    "failed_videos",
     "footage_near",
     "forget_erased",
     "open",

@@ -98,6 +98,11 @@ def _of_task(task: str) -> Where:
     return Where().add("task = ?", task)
 
 
+def failed_videos(index: Index, task: str) -> pa.Table:
+    """What failed as a whole, under whatever settings; columns as of ``finished``."""
+    return index.every("videos", _of_task(task).add("status = 'failed'"), columns=_FINISHED)
+
+
 def erased_videos(index: Index) -> pa.Table:
     """What was erased as a whole, whatever the task; columns as of ``finished``."""
     return index.every("videos", Where().add("status = 'erased'"), columns=_FINISHED)
