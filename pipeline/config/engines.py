@@ -103,17 +103,23 @@ class OpenAIEngineConfig(ModelEngineConfig):
     """Further request fields, by the API's own names; null leaves one of ours out."""
 
 
-def _engine_kind(section: Any) -> str:  # noqa: ANN401 - a mapping from YAML, or a section
+def _engine_kind(section: object) -> object:
+    """Of a mapping from YAML, or of a section; None for anything else."""
     if isinstance(section, dict):
-        return str(section.get("kind", "signals"))
-    return str(section.kind)
+        return section.get("kind", "signals")
+    return getattr(section, "kind", None)
 
 
 EngineConfig = Annotated[
     Annotated[SignalsEngineConfig, Tag("signals")]
     | Annotated[VllmEngineConfig, Tag("vllm")]
     | Annotated[OpenAIEngineConfig, Tag("openai")],
-    Discriminator(_engine_kind),
+    Discriminator(
+        _engine_kind,
+        custom_error_type="engine_kind",
+        custom_error_message="must be a section whose kind is signals, vllm or openai, such as "
+        "engine: {kind: vllm, model: NAME}",
+    ),
 ]
 
 

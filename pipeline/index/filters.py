@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from pipeline.errors import ConfigError
 from pipeline.timebase import NS_PER_US, datetime_to_ns
 
-When: TypeAlias = datetime | str | None
+When: TypeAlias = datetime | date | np.datetime64 | str | None
 Names: TypeAlias = str | Iterable[str] | None
 
 _GLOB = "*?["
@@ -26,7 +28,7 @@ class Span:
 
     @classmethod
     def parse(cls, start: When, end: When) -> "Span":
-        """From what a user gives: ISO 8601 or datetime, UTC where no zone is named.
+        """From what a user gives, UTC where no zone is named; a date is its midnight.
 
         Raises:
             ConfigError: no time, or an end that is not after the start.
@@ -45,9 +47,36 @@ def _to_us(at: When) -> int | None:
             at = datetime.fromisoformat(at)
         except ValueError as exc:
             raise ConfigError(f"{at!r} is no ISO 8601 time; try 2026-01-31T08:00:00Z") from exc
+    elif isinstance(at, np.datetime64):
+        at = _of_numpy(at)
+    elif not isinstance(at, datetime):
+        at = datetime.combine(at, time())
+    if at != at:  # noqa: PLR0124 - pandas.NaT is a datetime, and never equal to itself
+        raise ConfigError(f"{at} is no time; leave that end of the range open with None")
+    at = datetime.combine(at.date(), at.timetz())  # a plain one: pandas' own leave the range
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
+    try:
+        at = at.astimezone(UTC)
+    except (OverflowError, ValueError) as exc:
+        raise _out_of_range(at) from exc
     return datetime_to_ns(at) // NS_PER_US
+
+
+def _of_numpy(at: np.datetime64) -> datetime:
+    if np.isnat(at):
+        raise ConfigError(f"{at} is no time; leave that end of the range open with None")
+    # Years are asked first, as a conversion to microseconds wraps around without a word.
+    if not MINYEAR <= 1970 + int(at.astype("datetime64[Y]").astype(np.int64)) <= MAXYEAR:
+        raise _out_of_range(at)
+    us: datetime = at.astype("datetime64[us]").item()
+    return us
+
+
+def _out_of_range(at: object) -> ConfigError:
+    return ConfigError(
+        f"{at} is not in the years {MINYEAR} to {MAXYEAR} of UTC; leave that end of the range open"
+    )
 
 
 @dataclass(frozen=True, slots=True)

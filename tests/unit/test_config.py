@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError
@@ -24,6 +25,23 @@ def test_every_wrong_key_is_told_at_once(tmp_path):
         load_config(write(tmp_path, "sample: {fps: -1}\nstitch: {max_gap_s: x}"))
     assert "sample.fps = -1" in str(told.value)
     assert "stitch.max_gap_s = 'x'" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "engine", ["vllm", "''", "null", "3", "[vllm]", "{kind: vlm}", "{kind: null}", "{kind: [vllm]}"]
+)
+def test_an_engine_that_is_none_is_refused_with_its_value_and_the_way_out(tmp_path, engine):
+    with pytest.raises(ConfigError) as told:
+        load_config(write(tmp_path, f"engine: {engine}"))
+    assert f"engine = {yaml.safe_load(engine)!r}: must be a section" in str(told.value)
+    assert "engine: {kind: vllm, model: NAME}" in str(told.value)
+
+
+@pytest.mark.parametrize("value", ["words", "3", "[1]", "true"])
+@pytest.mark.parametrize("section", sorted({*Config.model_fields} - {"index", "task"}))
+def test_a_section_that_holds_a_value_instead_is_refused_by_name(tmp_path, section, value):
+    with pytest.raises(ConfigError, match=rf"\n  {section} = "):
+        load_config(write(tmp_path, f"{section}: {value}"))
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n- 2", "just words"])
