@@ -1,17 +1,25 @@
 """overlap: who speaks for a moment that several files of one camera show. Pure.
 
-The file that starts first keeps the moment, and what the index holds is never taken away: the
-other file goes on where it ends. Only times that somebody has written down count (``TOLD``); by
-modification times alone, files that were copied together would seem to overlap.
+What the index holds is never taken away. Of files that are planned together the one with more
+pixels keeps the moment, then the one that starts first; the others go on where it ends. Only times
+that somebody has written down count (``TOLD``); by modification times alone, files that were copied
+together would seem to overlap.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
+from typing import TypeAlias
 
 from pipeline.records import Claim, Clock, Shard, Video, WindowPlan, make_id
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
 
 TOLD: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
+
+_HELD = -1
+_Ranked: TypeAlias = tuple[int, int, int, str]
+"""A claim: start and end in nanoseconds, its file's rank in the plan or ``_HELD``, its uri."""
 
 
 def share_out(
@@ -24,17 +32,57 @@ def share_out(
         held: what the index has already, by camera.
 
     Returns:
-        By video id, the claims of others that it shares an instant with, by start.
+        By video id, the claims that go before its own and share an instant with it. Those of the
+        index come first, then by their file's precedence, each by start.
     """
-    claims = {camera: list(own) for camera, own in held.items()}
-    others: dict[str, tuple[Claim, ...]] = {}
-    for video in sorted(videos, key=lambda v: (v.utc_ns(v.span.start_ns), v.video_id)):
-        of_camera, own = claims.setdefault(video.camera, []), claims_of(video)
-        met = [c for c in of_camera if any(c.span.overlaps(mine.span) for mine in own)]
-        if met:
-            others[video.video_id] = tuple(sorted(met, key=lambda claim: claim.span))
-        of_camera.extend(own)
-    return others
+    ranked: dict[str, list[_Ranked]] = {
+        camera: [_ranked(claim, _HELD) for claim in own] for camera, own in held.items()
+    }
+    ordered = sorted(videos, key=precedence)
+    for rank, video in enumerate(ordered):
+        of_camera = ranked.setdefault(video.camera, [])
+        of_camera.extend(_ranked(claim, rank) for claim in claims_of(video))
+    met: dict[int, set[_Ranked]] = {}
+    for before, rank in chain.from_iterable(map(_meetings, ranked.values())):
+        met.setdefault(rank, set()).add(before)
+    return {
+        ordered[rank].video_id: tuple(
+            Claim(span=TimeRange(start_ns, end_ns), uri=uri)
+            for start_ns, end_ns, _, uri in sorted(claims, key=lambda one: (one[2], one))
+        )
+        for rank, claims in sorted(met.items())
+    }
+
+
+def precedence(video: Video) -> tuple[int, int, str, str]:
+    """The least of several files that are planned together speaks for what they share."""
+    pixels = video.width * video.height
+    return -pixels, video.utc_ns(video.span.start_ns), video.uri, video.video_id
+
+
+def _ranked(claim: Claim, rank: int) -> _Ranked:
+    return claim.span.start_ns, claim.span.end_ns, rank, claim.uri
+
+
+def _meetings(claims: Iterable[_Ranked]) -> Iterator[tuple[_Ranked, int]]:
+    """Each claim with the rank of every planned file that it overlaps and goes before.
+
+    Swept by start. What the index holds does not meet what it holds, so those that are open are
+    kept apart, and the time taken follows from what meets.
+    """
+    open_held: list[tuple[int, _Ranked]] = []
+    open_planned: list[tuple[int, _Ranked]] = []
+    for opened in sorted(claims):
+        start_ns, end_ns, rank, _ = opened
+        for still_open in (open_held, open_planned):
+            while still_open and still_open[0][0] <= start_ns:
+                heapq.heappop(still_open)
+        for _, other in chain(open_planned, () if rank == _HELD else open_held):
+            if other[2] < rank:
+                yield other, rank
+            elif rank < other[2]:
+                yield opened, other[2]
+        heapq.heappush(open_held if rank == _HELD else open_planned, (end_ns, opened))
 
 
 def claims_of(video: Video) -> list[Claim]:
@@ -48,6 +96,17 @@ def _in_microseconds(span: TimeRange) -> TimeRange:
     """As a table would hold it, so that it does not matter when a file was indexed."""
     start_ns = span.start_ns // NS_PER_US * NS_PER_US
     return TimeRange(start_ns, max(span.end_ns // NS_PER_US * NS_PER_US, start_ns + NS_PER_US))
+
+
+def takers(video: Video, claims: Iterable[Claim]) -> list[str]:
+    """The files that take a part of the video, of claims as ``share_out`` orders them."""
+    left, uris = list(video.footage), []
+    for claim in claims:
+        rest = without(left, [video.media(claim.span)])
+        if rest != left:
+            uris.append(claim.uri)
+        left = rest
+    return list(dict.fromkeys(uris))
 
 
 def leave_to_others(

@@ -41,7 +41,8 @@ class _Lines:
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    settled = report.videos_done + report.videos_skipped + len(report.failures)
+    settled = report.videos_done + report.videos_skipped + report.videos_superseded
+    settled += len(report.failures)
     eta_s = report.eta_s
     return {
         "videos": f"{settled}/{report.num_sources}",

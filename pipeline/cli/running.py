@@ -119,8 +119,9 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
     if report.videos_skipped == report.num_sources:
         return f"nothing to do: {report.videos_skipped} videos are indexed already"
     windows = report.windows
+    given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
-        f"videos: {report.videos_done} done, {report.videos_skipped} skipped, "
+        f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
         f"{len(report.failures)} failed; {report.analysed_ns / 3.6e12:.3f} video-hours, "
         f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
         f"{windows['failed']} failed; {report.num_events} events; "

@@ -1,39 +1,45 @@
 """What a run would take, from the plan alone: frames, tokens, core-hours, GPU-hours, money."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from pipeline.config import Config, VllmEngineConfig
 from pipeline.engine.tokens import PromptTokens
+from pipeline.flow.batches import batches
+from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.stages import Failure, Planned, probe_and_plan
 from pipeline.media.pixels import source_size, target_size, upright_sar
 from pipeline.overlap import claims_of, leave_to_others, share_out
-from pipeline.records import Claim, Source
+from pipeline.records import Claim, Source, Video
 from pipeline.timebase import NS_PER_S
 
 SECONDS_PER_HOUR = 3600.0
 
 
-def plan_once(sources: Iterable[Source], config: Config) -> Iterator[Planned | Failure]:
+def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
     """What an index that is still empty would take: no copies, and each moment from one file."""
     seen: set[str] = set()
-    claims: dict[str, list[Claim]] = {}
-    for source in sources:
-        planned = probe_and_plan(source, config)
-        if isinstance(planned, Failure):
-            yield planned
-            continue
-        video = planned.video
-        if video.video_id in seen:
-            continue
-        seen.add(video.video_id)
-        others = share_out([video], claims).get(video.video_id)
-        claims.setdefault(video.camera, []).extend(claims_of(video))
-        if others:
-            video, shards = leave_to_others(video, planned.shards, others)
-            planned = Planned(video=video, shards=shards)
-        yield planned
+    held: dict[str, list[Claim]] = {}
+    for start, end in batches(
+        sources, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
+    ):
+        together: list[tuple[Video, tuple[ShardParcel, ...]]] = []
+        for source in sources[start:end]:
+            planned = probe_and_plan(source, config)
+            if isinstance(planned, Failure):
+                yield planned
+            elif planned.video.video_id not in seen:
+                seen.add(planned.video.video_id)
+                together.append((planned.video, tuple(map(parcel, planned.shards))))
+        others = share_out((video for video, _ in together), held)
+        for video, parcels in together:
+            shards = tuple(open_parcel(shard.packed) for shard in parcels)
+            held.setdefault(video.camera, []).extend(claims_of(video))
+            looked_at = video
+            if claims := others.get(video.video_id):
+                looked_at, shards = leave_to_others(video, shards, claims)
+            yield Planned(video=looked_at, shards=shards)
 
 
 def shard_figures(planned: Planned) -> Iterator[dict[str, Any]]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.config import Config
 from pipeline.flow.ledger import WholeVideo
 from pipeline.flow.read import identity_fields, read_both_looks
-from pipeline.records import Event, Observation, Segment, VideoStatus, WindowResult
+from pipeline.records import Event, Observation, Segment, VideoStatus
 from pipeline.rows import (
     Maker,
     events_of_table,
@@ -57,7 +57,7 @@ def finish_videos(
         rows.append(
             video_row(
                 one.video,
-                status=_status(one.results),
+                status=_status(one),
                 num_shards=one.num_shards,
                 results=one.results,
                 num_events=len(events),
@@ -149,8 +149,11 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
     return events, captions
 
 
-def _status(results: Sequence[WindowResult]) -> VideoStatus:
-    if all(result.status == "erased" for result in results):
+def _status(one: WholeVideo) -> VideoStatus:
+    results = one.results
+    if not one.video.owned:
+        return "superseded"
+    if results and all(result.status == "erased" for result in results):
         return "erased"
     if video_error(results):
         return "failed"

@@ -4,13 +4,16 @@ from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 import pyarrow.compute as pc
+import structlog
 
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.index import Index, footage_near
-from pipeline.overlap import TOLD, leave_to_others, share_out
+from pipeline.overlap import TOLD, leave_to_others, share_out, takers
 from pipeline.records import Video
 from pipeline.rows import claims_by_camera
 from pipeline.timebase import NS_PER_US, ns_to_datetime
+
+log = structlog.get_logger()
 
 PlannedVideos: TypeAlias = dict[str, tuple[Video, tuple[ShardParcel, ...]]]
 """By video id."""
@@ -44,5 +47,7 @@ def share_out_footage(
         video, parcels = planned[video_id]
         shards = [open_parcel(shard.packed) for shard in parcels]
         video, left = leave_to_others(video, shards, claims)
+        if not video.owned:
+            log.info("superseded", uri=video.uri, by=takers(video, claims))
         changed[video_id] = video, tuple(map(parcel, left))
     return changed

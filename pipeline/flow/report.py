@@ -33,6 +33,8 @@ class Report:
     started_s: float = field(default_factory=time.monotonic)
     videos_done: int = 0
     videos_skipped: int = 0
+    videos_superseded: int = 0
+    """Other files of their camera speak for every moment of theirs."""
     failures: list[FailedFile] = field(default_factory=list)
     planned_ns: int = 0
     """Footage of the videos that were probed and have work left."""
@@ -105,7 +107,10 @@ class Report:
         self.engine_s += result.engine_s
 
     def finish(self, whole: WholeVideo) -> None:
-        """Count one video whose rows are committed, and which has answers."""
+        """Count one video whose rows are committed, and which has not failed."""
+        if not whole.video.owned:
+            self.videos_superseded += 1
+            return
         self.videos_done += 1
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
 
@@ -125,6 +130,7 @@ class Report:
             "videos": {
                 "done": self.videos_done,
                 "skipped": self.videos_skipped,
+                "superseded": self.videos_superseded,
                 "failed": len(self.failures),
             },
             "video_hours": round(self.video_ns / NS_PER_S / SECONDS_PER_HOUR, 6),

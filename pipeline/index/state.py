@@ -29,6 +29,13 @@ _FINISHED = (
 
 _FOOTAGE = ("video_id", "uri", "camera", "clock", "footage")
 
+# Older versions wrote ``erased`` also of a file that lies wholly inside others of its camera. No
+# one ordered that: the row owns no footage and still has its ``config``, which erasing removes.
+_ERASED: dict[TableName, str] = {
+    "videos": "status = 'erased' AND NOT (len(footage) = 0 AND overlap_s > 0 AND config <> '')",
+    "windows": "status = 'erased'",
+}
+
 
 def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Table:
     """The videos rows of a task, failed ones too: done is what still has size and etag.
@@ -105,7 +112,7 @@ def failed_videos(index: Index, task: str) -> pa.Table:
 
 def erased_videos(index: Index) -> pa.Table:
     """What was erased as a whole, whatever the task; columns as of ``finished``."""
-    return index.every("videos", Where().add("status = 'erased'"), columns=_FINISHED)
+    return index.every("videos", Where().add(_ERASED["videos"]), columns=_FINISHED)
 
 
 def cut_ids(index: Index) -> set[str]:
@@ -123,11 +130,10 @@ def erased_ranges(
     """
     ranges: dict[str, list[tuple[datetime, datetime]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
-        tables: tuple[TableName, ...] = ("videos", "windows")
-        for table in tables:
+        for table, is_erased in _ERASED.items():
             rows = index.every(
                 table,
-                Where().add("status = 'erased'"),
+                Where().add(is_erased),
                 span=Span.parse(start, end),
                 cameras=exact,
                 columns=("camera", "start", "end"),

@@ -19,7 +19,8 @@ from pipeline.timebase import (
 )
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
-VideoStatus = Literal["done", "partial", "failed", "erased"]
+VideoStatus = Literal["done", "partial", "failed", "erased", "superseded"]
+"""``superseded``: it speaks for no moment, since other files of its camera do."""
 
 
 def make_id(*parts: object) -> str:

@@ -98,6 +98,16 @@ def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
     assert found.num_frames == 90
 
 
+def test_a_plan_gives_the_moment_to_the_file_with_more_pixels_as_the_run_will(tmp_path):
+    def clip(name: str, width: int) -> Source:
+        path = make_video(tmp_path / name, num_frames=40, rate=2, gop=2, width=width)
+        return replace(source_of(path, camera="gate"), start_ns=0, clock="path")
+
+    planned = plan_once([clip("a.mp4", 160), clip("b.mp4", 320)], load_config())
+    small, large = (one.video for one in planned)
+    assert (small.owned, large.owned) == ((), large.footage)
+
+
 def test_without_a_model_there_are_no_tokens_and_without_rates_no_money(video):
     config = load_config()
     signals = Estimate(config)

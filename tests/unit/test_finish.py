@@ -1,6 +1,7 @@
 """Rows that make videos done, beside what the index already holds of their neighbours."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -107,3 +108,19 @@ def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
     done = finish(WholeVideo(video=FIRST, num_shards=1, results=(result,)))
     [row] = done.videos.to_pylist()
     assert (row["status"], row["error"]) == ("failed", "a.mp4: broken")
+
+
+def test_a_file_that_others_speak_for_altogether_is_superseded_and_never_erased():
+    ceded = replace(THEN, ceded=THEN.footage)
+    [row] = finish(WholeVideo(video=ceded, num_shards=0, results=())).videos.to_pylist()
+    assert (row["status"], row["footage"], row["error"]) == ("superseded", [], "")
+    assert (row["video_s"], row["overlap_s"]) == (0.0, 60.0)
+
+
+def test_a_video_of_which_every_window_was_erased_is_erased():
+    result = WindowResult(
+        window_id="w", shard_id="s", video_id="a", span=seconds(0, 60), status="erased",
+        frame_pts=(),
+    )  # fmt: skip
+    [row] = finish(WholeVideo(video=FIRST, num_shards=1, results=(result,))).videos.to_pylist()
+    assert row["status"] == "erased"

@@ -237,3 +237,13 @@ def test_coverage_is_what_an_oracle_says_of_each_microsecond(tmp_path_factory, a
         states_there = [state for a, b, state in known if a <= us < b]
         (state,) = (r["state"] for r in found.to_pylist() if r["start"] <= _moment(us) < r["end"])
         assert state == max(states_there, key=STATES.index, default="no_footage")
+
+
+@pytest.mark.parametrize("status", ["superseded", "erased"])
+def test_a_file_that_speaks_for_no_moment_says_nothing_of_any(writer, status):
+    inside = video("b", 100, 300, status=status, footage=[], overlap_s=200.0, config="{}")
+    writer.finish_videos(rows("videos", video("a", 0, 400), inside))
+    assert states(writer.index.coverage(start=at(0), end=at(500))) == [
+        (0, 400, "not_analysed"),
+        (400, 500, "no_footage"),
+    ]

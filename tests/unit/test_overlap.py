@@ -3,10 +3,11 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.overlap import leave_to_others, share_out
+from pipeline.overlap import claims_of, leave_to_others, share_out, takers
 from pipeline.records import Claim, PacketIndex, Shard, Video, WindowPlan
 from pipeline.timebase import ClockCorrection, TimeRange
 from tests.made import a_video
@@ -27,8 +28,8 @@ def ms(start, end):
 
 def a_file(name, start_ms, *footage_ms, **changes):
     footage = tuple(ms(*one) for one in footage_ms)
-    facts = {"clock": "path", "start_ns": start_ms * MS, "footage": footage}
-    return a_video(video_id=name, uri=f"{name}.mp4", **facts | changes)
+    facts = {"uri": f"{name}.mp4", "clock": "path", "start_ns": start_ms * MS, "footage": footage}
+    return a_video(video_id=name, **facts | changes)
 
 
 def shards_of(video, *, step_ms=100, per_window=5, windows_per_shard=2):
@@ -99,6 +100,46 @@ def test_a_file_inside_another_owns_nothing_and_has_no_work():
     assert "name the cameras apart if these are two views" in then.warnings[-1]
 
 
+def test_of_files_planned_together_more_pixels_go_before_an_earlier_start():
+    small = a_file("a", 0, (0, 30_000), width=640, height=360)
+    large = a_file("b", 10_000, (0, 30_000), width=1280, height=720)
+    looked_at = shared_out([small, large])
+    assert looked_at["b"][0].owned == large.footage
+    assert looked_at["a"][0].owned == (ms(0, 10_000),)
+
+
+def test_pixels_are_counted_whatever_the_shape_and_then_the_earlier_start_speaks():
+    wide = a_file("b", 0, (0, 30_000), width=800, height=200)
+    high = a_file("a", 1, (0, 30_000), width=400, height=400)
+    assert shared_out([high, wide])["b"][0].owned == wide.footage
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("ids", [("1", "2"), ("2", "1")])
+def test_of_files_alike_the_earlier_name_speaks_whatever_their_hashes_and_order(order, ids):
+    files = [
+        a_file(ids[0], 0, (0, 30_000), uri="a.mp4"),
+        a_file(ids[1], 0, (0, 30_000), uri="b.mp4"),
+    ]
+    looked_at = shared_out([files[i] for i in order])
+    assert looked_at[ids[0]][0].owned == files[0].footage
+    assert looked_at[ids[1]][0].owned == ()
+
+
+def test_what_the_index_holds_goes_before_more_pixels():
+    held = [Claim(span=ms(0, 10_000), uri="small")]
+    large = a_file("b", 0, (0, 30_000), width=3840, height=2160)
+    assert shared_out([large], held)["b"][0].owned == (ms(10_000, 30_000),)
+
+
+def test_the_takers_of_a_file_are_those_that_speak_and_not_all_that_show_it():
+    outer, inner = a_file("a", 0, (0, 30_000)), a_file("b", 5_000, (0, 20_000))
+    file = a_file("c", 6_000, (0, 30_000))
+    claims = share_out([file, inner, outer], {"cam": [Claim(span=ms(33_000, 40_000), uri="held")]})
+    assert {claim.uri for claim in claims["c"]} == {"held", "a.mp4", "b.mp4"}
+    assert takers(file, claims["c"]) == ["held", "a.mp4"]
+
+
 def test_in_a_gap_of_the_first_file_the_other_is_looked_at():
     files = [a_file("a", 0, (0, 3_000), (6_000, 9_000)), a_file("b", 1_000, (0, 7_000))]
     then, shards = shared_out(files)["b"]
@@ -141,8 +182,8 @@ def test_a_stretched_clock_is_cut_at_the_very_nanosecond():
 
 
 @st.composite
-def archives(draw):
-    """Files of one camera with gaps inside, at times that overlap in every way."""
+def archives(draw, cameras=("cam",)):
+    """Files of few cameras with gaps inside, at times that overlap in every way."""
     files = []
     for number in range(draw(st.integers(2, 5))):
         at, footage = 0, []
@@ -151,8 +192,56 @@ def archives(draw):
             at = start + draw(st.integers(1, 3000))
             footage.append((start, at))
             at += 1
-        files.append(a_file(f"v{number}", draw(st.integers(0, 5000)), *footage))
+        facts = {
+            "width": draw(st.sampled_from([320, 640])),
+            "uri": f"{draw(st.permutations('ab'))[0]}{number}.mp4",
+            "camera": draw(st.sampled_from(cameras)),
+        }
+        files.append(a_file(f"v{number}", draw(st.integers(0, 5000)), *footage, **facts))
     return files
+
+
+@st.composite
+def held_claims(draw):
+    """Claims of the index, which may even be equal or overlap."""
+    claims = []
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, 8000))
+        span = ms(start, start + draw(st.integers(1, 3000)))
+        claims.append(Claim(span=span, uri=draw(st.sampled_from(["a0.mp4", "held"]))))
+    return claims
+
+
+def shared_out_plainly(files, held):
+    """Each file against all that the index holds, and against every file that goes before it."""
+    found = {}
+    for file in files:
+        before = [one for one in files if one.camera == file.camera and goes_before(one, file)]
+        of_others = [*held.get(file.camera, ()), *(c for one in before for c in claims_of(one))]
+        own = [mine.span for mine in claims_of(file)]
+        met = {claim for claim in of_others if any(claim.span.overlaps(span) for span in own)}
+        if met:
+            found[file.video_id] = met
+    return found
+
+
+def goes_before(one, other):
+    """Width alone tells pixels here, and names differ."""
+    if one.width != other.width:
+        return one.width > other.width
+    starts = [file.utc_ns(file.span.start_ns) for file in (one, other)]
+    return starts[0] < starts[1] or (starts[0] == starts[1] and one.uri < other.uri)
+
+
+@given(archives(("cam", "other")), held_claims(), st.randoms(use_true_random=False))
+def test_the_sweep_finds_what_comparing_all_with_all_finds_in_any_order(files, held, chance):
+    shuffled = chance.sample(files, len(files))
+    found = share_out(shuffled, {"cam": held})
+    assert found == share_out(files, {"cam": held})
+    assert {key: set(claims) for key, claims in found.items()} == shared_out_plainly(
+        files, {"cam": held}
+    )
+    assert all(len(set(claims)) == len(claims) for claims in found.values())
 
 
 def moments(ranges):

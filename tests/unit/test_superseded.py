@@ -1,0 +1,193 @@
+"""A file that lies wholly inside another of its camera, over runs, settings and corrections."""
+
+import json
+import os
+from pathlib import Path
+from unittest import mock
+
+import pyarrow as pa
+import pytest
+from structlog.testing import capture_logs
+
+from pipeline import flow
+from pipeline.cli.running import _summary
+from pipeline.config import load_config
+from pipeline.flow.report import Report
+from pipeline.index import Writer, open_index
+from pipeline.index.erase import Scope, erase
+from pipeline.index.state import erased_ranges, erased_videos
+from pipeline.schema import VIDEOS
+from pipeline.sources import list_sources
+from tests.hard import without_ray
+from tests.index_rows import at, rows, video
+from tests.videos import make_video
+
+LONG, INSIDE = "cam1_20260301T080000Z.mp4", "cam1_20260301T080020Z.mp4"
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """60 s of a camera, and 20 s of it once more from the twentieth second on."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    make_video(folder / LONG, num_frames=120, rate=2, gop=2, bframes=0)
+    make_video(folder / INSIDE, num_frames=40, rate=2, gop=2, bframes=0)
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path, archive):
+    """Runs the job as the command does, in this process."""
+
+    def run(*overrides, **more) -> Report:
+        config = load_config(None, overrides)
+        return flow.index_archive(
+            list_sources([str(archive)], config.sources), config, run.uri,
+            on_progress=lambda _report: None, **more,
+        )  # fmt: skip
+
+    run.uri = str(tmp_path / "index")
+    with mock.patch.multiple(
+        flow, running_ray=mock.DEFAULT, probe_graph=mock.DEFAULT, answer_graph=mock.DEFAULT
+    ):
+        without_ray.leave_out_ray()
+        yield run
+
+
+def statuses(index) -> dict[str, str]:
+    held = open_index(index.uri)
+    return {os.path.basename(row["uri"]): row["status"] for row in held.videos().to_pylist()}
+
+
+def covered(index) -> list[tuple[float, float, str]]:
+    return [
+        ((row["start"] - at(0)).total_seconds(), (row["end"] - at(0)).total_seconds(), row["state"])
+        for row in open_index(index.uri).coverage().to_pylist()
+    ]
+
+
+def test_a_superseded_file_takes_nothing_from_the_other_under_the_next_setting(index):
+    first = index()
+    assert (first.videos_done, first.videos_superseded, first.failures) == (1, 1, [])
+    assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
+    before = covered(index)
+    assert {state for _, _, state in before} == {"analysed"}
+    then = index("sample.fps=1")
+    assert (then.videos_done, then.videos_superseded) == (1, 1)
+    assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
+    assert covered(index) == before
+
+
+def test_a_superseded_file_is_not_done_again_as_long_as_nothing_changes(index):
+    index()
+    again = index()
+    assert (again.videos_skipped, again.videos_superseded) == (2, 0)
+
+
+def test_a_superseded_file_whose_name_is_set_right_is_indexed_at_its_time(index, archive):
+    index()
+    (archive / INSIDE).rename(archive / "cam1_20260301T080100Z.mp4")
+    moved = index()
+    assert (moved.videos_done, moved.videos_skipped) == (1, 1)
+    assert [(start, end) for start, end, _ in covered(index)] == [(0, 80)]
+    assert statuses(index)["cam1_20260301T080100Z.mp4"] == "done"
+
+
+def test_a_superseded_file_whose_sidecar_is_set_right_is_indexed_at_its_time(index, archive):
+    (archive / INSIDE).rename(archive / "inside.mp4")
+
+    def says(start):
+        (archive / "inside.json").write_text(json.dumps({"camera": "cam1", "start": start}))
+
+    says("2026-03-01T08:00:20Z")
+    assert index().videos_superseded == 1
+    says("2026-03-01T08:01:00Z")
+    assert index().videos_done == 1
+    assert statuses(index) == {LONG: "done", "inside.mp4": "done"}
+    assert [(start, end) for start, end, _ in covered(index)] == [(0, 80)]
+
+
+def test_the_report_and_the_terminal_count_what_was_superseded(index):
+    report = index()
+    assert report.to_json()["videos"] == {"done": 1, "skipped": 0, "superseded": 1, "failed": 0}
+    assert _summary(report).startswith("videos: 1 done, 0 skipped, 1 superseded, 0 failed; ")
+
+
+def test_include_erased_restores_what_older_versions_took_from_the_good_file(index, archive):
+    index()
+    erase(Writer(index.uri).store, Scope.parse(video=str(archive / LONG), start=at(20), end=at(40)))
+    assert "erased" in {state for _, _, state in covered(index)}
+    index(include_erased=True)
+    assert {state for _, _, state in covered(index)} == {"analysed"}
+    assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
+
+
+def test_a_log_line_names_the_superseded_file_and_those_that_speak_for_it(index):
+    with capture_logs() as logs:
+        index()
+    [told] = [one for one in logs if one["event"] == "superseded"]
+    assert (Path(told["uri"]).name, [Path(uri).name for uri in told["by"]]) == (INSIDE, [LONG])
+
+
+def test_a_superseded_file_that_is_erased_is_an_order_from_then_on(index, archive):
+    index()
+    erase(Writer(index.uri).store, Scope.parse(video=str(archive / INSIDE)))
+    assert statuses(index)[INSIDE] == "erased"
+    assert erased_videos(open_index(index.uri)).num_rows == 1
+
+
+def test_rows_that_older_versions_called_erased_by_mistake_are_no_orders(tmp_path):
+    writer = Writer(tmp_path)
+    inside = {"status": "erased", "footage": [], "overlap_s": 20.0, "num_bytes": 9}
+    mistaken = video("inside", 20, 40, **inside, config="{}")
+    ordered = video("superseded and then erased", 60, 80, **inside)
+    whole = video("whole", 100, 120, status="erased", config="{}")
+    writer.finish_videos(rows("videos", mistaken, ordered, whole))
+    assert set(erased_videos(writer.index)["video_id"].to_pylist()) == {
+        "superseded and then erased",
+        "whole",
+    }
+    assert erased_ranges(writer.index, ["cam1"], at(0), at(200)) == {
+        "cam1": [(at(60), at(80)), (at(100), at(120))]
+    }
+
+
+def test_a_mistaken_row_of_an_older_version_is_put_right_by_the_next_run(index):
+    index()
+    writer = Writer(index.uri)
+    held = open_index(index.uri).videos().to_pylist()
+    [mistaken] = [row | {"status": "erased"} for row in held if row["status"] == "superseded"]
+    writer.finish_videos(pa.Table.from_pylist([mistaken], schema=VIDEOS))
+    assert statuses(index)[INSIDE] == "erased"
+    then = index()
+    assert (then.videos_skipped, then.videos_superseded) == (1, 1)
+    assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
+    assert {state for _, _, state in covered(index)} == {"analysed"}
+
+
+def test_the_file_with_more_pixels_speaks_and_the_other_keeps_what_it_alone_shows(index, archive):
+    make_video(archive / INSIDE, num_frames=40, rate=2, gop=2, bframes=0, width=320, height=192)
+    index()
+    owned = {
+        os.path.basename(row["uri"]): [
+            ((shown["start"] - at(0)).total_seconds(), (shown["end"] - at(0)).total_seconds())
+            for shown in row["footage"]
+        ]
+        for row in open_index(index.uri).videos().to_pylist()
+    }
+    assert owned == {LONG: [(0, 20), (40, 60)], INSIDE: [(20, 40)]}
+
+
+def test_chapters_that_all_claim_the_first_ones_start_take_nothing_from_it(index, archive):
+    for number, name in enumerate(("b", "a", "c")):
+        (archive / "chapters").mkdir(exist_ok=True)
+        path = archive / "chapters" / f"{name}.mp4"
+        make_video(path, num_frames=16, rate=2, gop=2 + number, bframes=0)
+        told = {"camera": "cam2", "start": "2026-03-01T08:00:00Z"}
+        path.with_suffix(".json").write_text(json.dumps(told))
+    for overrides in ((), ("sample.fps=1",)):
+        index(*overrides)
+        told = statuses(index)
+        assert [told[f"{name}.mp4"] for name in "abc"] == ["done", "superseded", "superseded"]
+        states = open_index(index.uri).coverage(camera="cam2")["state"].to_pylist()
+        assert states == ["analysed"]
