@@ -103,8 +103,9 @@ def index_archive(
     if level := config.summaries.level:
         # Also if nothing was left to index: the run before may have ended in between.
         keys = untold_days(run.index.open(), config, level, {source.uri for source in sources})
-        told = summarize_days(index_uri, config, keys, level=level, address=address)
-        run.report.summaries = told.to_json()
+        if not (keys and run.is_budget_spent()):
+            told = summarize_days(index_uri, config, keys, level=level, address=address)
+            run.report.summaries = told.to_json()
     return run.report
 
 

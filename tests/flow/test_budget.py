@@ -7,7 +7,9 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline import flow
+from pipeline.flow.days import untold_days
 from pipeline.flow.graph import answer_graph
+from pipeline.index import open_index
 from tests.bench.simulated import Replicas, opener
 from tests.videos import make_video, source_of
 
@@ -17,15 +19,20 @@ NUM_WINDOWS = 30
 REPLICAS = Replicas(num=1, slots=2, latency_s=0.01)
 
 
-def index_archive(video, index, notes, **budget):
+def settings(level=None, **budget):
     config = REPLICAS.config()
-    config = config.model_copy(
+    return config.model_copy(
         update={
+            "summaries": config.summaries.model_copy(update={"level": level}),
             "budget": config.budget.model_copy(update=budget),
             "plan": config.plan.model_copy(update={"shard_cost_s": 0.001}),
             "commit": config.commit.model_copy(update={"shards": 1}),
         }
     )
+
+
+def index_archive(video, index, notes, level=None, **budget):
+    config = settings(level, **budget)
     simulated = partial(answer_graph, open_engine=opener(REPLICAS, notes))
     with mock.patch.object(flow, "answer_graph", simulated):
         return flow.index_archive(
@@ -42,9 +49,9 @@ def running_ray():
     ray.shutdown()
 
 
-@pytest.mark.usefixtures("running_ray")
-def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(tmp_path):
-    video = make_video(
+@pytest.fixture
+def video(tmp_path):
+    return make_video(
         tmp_path / "v.mp4",
         num_frames=2 * NUM_WINDOWS,
         rate=1,
@@ -53,6 +60,10 @@ def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(tmp_path):
         bframes=0,
         gop=4,
     )
+
+
+@pytest.mark.usefixtures("running_ray")
+def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(video, tmp_path):
     index, notes = tmp_path / "index", tmp_path / "notes"
     notes.mkdir()
     # A simulated prompt has one token.
@@ -69,3 +80,17 @@ def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(tmp_path):
     assert sum(rest.windows.values()) == NUM_WINDOWS - kept
     again = index_archive(video, index, notes, max_tokens=5)
     assert (again.stopped, again.videos_skipped) == ("", 1)
+
+
+@pytest.mark.usefixtures("running_ray")
+def test_a_budget_that_the_last_window_spends_leaves_the_summaries_to_the_next_call(
+    video, tmp_path
+):
+    index, notes = tmp_path / "index", tmp_path / "notes"
+    notes.mkdir()
+    report = index_archive(video, index, notes, level="day", max_tokens=NUM_WINDOWS)
+    assert (report.videos_done, report.num_prompt_tokens) == (1, NUM_WINDOWS)
+    assert f"budget.max_tokens={NUM_WINDOWS} is spent" in report.stopped
+    assert report.summaries is None
+    untold = untold_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
+    assert len(untold) == 1
