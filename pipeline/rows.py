@@ -1,8 +1,9 @@
 """Records become rows of the declared schemas, and windows come back as records."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -58,6 +59,8 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
             "status": result.status,
             "window_id": result.window_id,
             "shard_id": result.shard_id,
+            "media_start_ns": result.span.start_ns,
+            "media_end_ns": result.span.end_ns,
             "frame_pts": list(result.frame_pts),
             "frame_s": [seconds(video.media_ns(pts)) for pts in result.frame_pts],
             "num_suspect_frames": result.num_suspect,
@@ -85,7 +88,7 @@ def window_results(table: pa.Table) -> list[WindowResult]:
             window_id=row["window_id"],
             shard_id=row["shard_id"],
             video_id=row["video_id"],
-            span=TimeRange(seconds_to_ns(row["media_start"]), seconds_to_ns(row["media_end"])),
+            span=_exact_media(row),
             status=row["status"],
             frame_pts=tuple(row["frame_pts"]),
             num_suspect=row["num_suspect_frames"],
@@ -102,6 +105,12 @@ def window_results(table: pa.Table) -> list[WindowResult]:
         )
         for row in table.to_pylist()
     ]
+
+
+def _exact_media(row: Mapping[str, Any]) -> TimeRange:
+    if row["media_start_ns"] is None:  # written by an older timereel
+        return TimeRange(seconds_to_ns(row["media_start"]), seconds_to_ns(row["media_end"]))
+    return TimeRange(row["media_start_ns"], row["media_end_ns"])
 
 
 def _look_row(look: Look) -> dict[str, Any]:
@@ -160,6 +169,7 @@ def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
                 }
                 for part in event.parts
             ],
+            "pieces": [_piece_row(piece) for piece in event.joined] or None,
             "window_ids": list(event.window_ids),
             **maker.columns(),
         }
@@ -168,42 +178,89 @@ def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=EVENTS)
 
 
+def _piece_row(piece: Event) -> dict[str, Any]:
+    return {
+        "event_id": piece.event_id,
+        "text": piece.text,
+        "confidence": piece.confidence,
+        "verdict": piece.verdict,
+        "fields": list(piece.fields),
+        "num_window_ids": len(piece.window_ids),
+        "num_boxes": len(piece.boxes),
+    }
+
+
 def events_of_table(table: pa.Table) -> list[Event]:
     """The records behind rows of ``events``, to join them with a neighbouring file's."""
-    return [
-        Event(
+    return [_event(row) for row in table.to_pylist()]
+
+
+def _event(row: Mapping[str, Any]) -> Event:
+    event = Event(
+        event_id=row["event_id"],
+        camera=row["camera"],
+        span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
+        label=row["label"],
+        text=row["text"],
+        confidence=row["confidence"],
+        verdict=row["verdict"],
+        boxes=tuple(
+            Box(
+                at_ns=datetime_to_ns(box["at"]),
+                x0=box["x0"],
+                y0=box["y0"],
+                x1=box["x1"],
+                y1=box["y1"],
+            )
+            for box in row["boxes"]
+        ),
+        fields=tuple(row["fields"]),
+        parts=tuple(
+            Part(
+                video_id=part["video_id"],
+                uri=part["uri"],
+                span=TimeRange(datetime_to_ns(part["start"]), datetime_to_ns(part["end"])),
+                media=TimeRange(
+                    seconds_to_ns(part["media_start"]), seconds_to_ns(part["media_end"])
+                ),
+            )
+            for part in row["parts"]
+        ),
+        window_ids=tuple(row["window_ids"]),
+    )
+    if len(event.parts) == 1:
+        return event
+    return replace(event, joined=_pieces(event, row["pieces"] or _guessed_pieces(event)))
+
+
+def _pieces(event: Event, rows: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
+    window_ids, boxes = iter(event.window_ids), iter(event.boxes)
+    return tuple(
+        replace(
+            event,
             event_id=row["event_id"],
-            camera=row["camera"],
-            span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
-            label=row["label"],
+            span=part.span,
             text=row["text"],
             confidence=row["confidence"],
             verdict=row["verdict"],
-            boxes=tuple(
-                Box(
-                    at_ns=datetime_to_ns(box["at"]),
-                    x0=box["x0"],
-                    y0=box["y0"],
-                    x1=box["x1"],
-                    y1=box["y1"],
-                )
-                for box in row["boxes"]
-            ),
             fields=tuple(row["fields"]),
-            parts=tuple(
-                Part(
-                    video_id=part["video_id"],
-                    uri=part["uri"],
-                    span=TimeRange(datetime_to_ns(part["start"]), datetime_to_ns(part["end"])),
-                    media=TimeRange(
-                        seconds_to_ns(part["media_start"]), seconds_to_ns(part["media_end"])
-                    ),
-                )
-                for part in row["parts"]
-            ),
-            window_ids=tuple(row["window_ids"]),
+            parts=(part,),
+            window_ids=tuple(islice(window_ids, row["num_window_ids"])),
+            boxes=tuple(islice(boxes, row["num_boxes"])),
         )
-        for row in table.to_pylist()
+        for part, row in zip(event.parts, rows, strict=True)
+    )
+
+
+def _guessed_pieces(event: Event) -> list[dict[str, Any]]:
+    """An older timereel did not write which file showed what: the first file stands for all."""
+    first = _piece_row(event)
+    return [
+        first
+        if number == 0
+        else first
+        | {"event_id": make_id(event.event_id, number), "num_window_ids": 0, "num_boxes": 0}
+        for number in range(len(event.parts))
     ]
 
 

@@ -62,6 +62,20 @@ PART = pa.struct(
     ]
 )
 
+# What one file alone shows of an event that runs through several, beside its PART. The event's
+# window_ids and boxes are those of its pieces, one piece after the other.
+PIECE = pa.struct(
+    [
+        ("event_id", pa.string()),
+        ("text", pa.string()),
+        ("confidence", pa.float32()),
+        ("verdict", pa.string()),
+        ("fields", pa.map_(pa.string(), pa.string())),
+        ("num_window_ids", pa.int32()),
+        ("num_boxes", pa.int32()),
+    ]
+)
+
 # A second look, with its own receipt; `completion` of the window stays the first answer.
 LOOK = pa.struct(
     [
@@ -93,6 +107,8 @@ EVENTS = pa.schema(
         _required("fields", pa.map_(pa.string(), pa.string())),
         # One entry per file the event runs through; the first is (video_id, uri).
         _required("parts", pa.list_(PART)),
+        # One entry per part, so that the event can be parted and joined again; null for one file.
+        pa.field("pieces", pa.list_(PIECE)),
         _required("window_ids", pa.list_(pa.string())),
         *_MAKER,
     ]
@@ -117,6 +133,10 @@ WINDOWS = pa.schema(
         *_MEDIA,
         _required("window_id", pa.string()),
         _required("shard_id", pa.string()),
+        # media_start and media_end to the nanosecond: windows add up to their shard exactly. Null
+        # in rows of an older timereel.
+        pa.field("media_start_ns", pa.int64()),
+        pa.field("media_end_ns", pa.int64()),
         # The receipt: which frames were looked at, which markers the model was shown for them.
         # Ticks of the stream's time_base (see videos), and the same as seconds in the file.
         _required("frame_pts", pa.list_(pa.int64())),

@@ -20,9 +20,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import reduce
+from itertools import groupby
+
+import numpy as np
 
 from pipeline.records import Box, Event, Observation, Part, Verdict, Video, make_id
-from pipeline.timebase import TimeRange
+from pipeline.timebase import NS_PER_US, TimeRange
 
 # Of an event's parts, the one that changed most speaks for it.
 _VERDICTS: tuple[Verdict | None, ...] = (None, "confirmed", "moved", "split")
@@ -57,7 +61,7 @@ def events_of_video(
         copy = (told[what],) if told[what] else ()
         events.append(_single(video, one, make_id(video.video_id, task, *what, *copy)))
         told[what] += 1
-    return _join(
+    joined = _join(
         events,
         identity_fields=identity_fields,
         max_gap_ns=max_gap_ns,
@@ -65,22 +69,24 @@ def events_of_video(
         alike_fields=alike_fields,
         tracked=tracked,
     )
+    return [_as_stored(event) for event in joined]
 
 
 def join_files(
-    events: Iterable[Event],
+    pieces: Iterable[Event],
     *,
     identity_fields: Collection[str],
     max_gap_ns: int,
     alike_fields: Collection[str] = (),
     tracked: bool = False,
 ) -> list[Event]:
-    """Join the events of consecutive files of one camera; ordered by start.
+    """Join what consecutive files of one camera show; ordered by start.
 
-    Two events of one file are never joined here: within a file that has been decided.
+    Two events of one file are never joined here: within a file that has been decided. Which events
+    come out depends on the set of ``pieces`` alone, not on what was joined before.
     """
     return _join(
-        events,
+        (piece for event in pieces for piece in event.pieces),
         identity_fields=identity_fields,
         max_gap_ns=max_gap_ns,
         across_files=True,
@@ -89,20 +95,16 @@ def join_files(
     )
 
 
-def without_videos(event: Event, video_ids: Collection[str]) -> Event | None:
-    """What remains of ``event`` when some of its files are indexed anew; None if nothing."""
-    parts = tuple(part for part in event.parts if part.video_id not in video_ids)
-    if not parts:
-        return None
-    if len(parts) == len(event.parts):
-        return event
-    span = TimeRange(parts[0].span.start_ns, max(part.span.end_ns for part in parts))
-    return replace(
-        event,
-        span=span,
-        parts=parts,
-        boxes=tuple(box for box in event.boxes if span.start_ns <= box.at_ns < span.end_ns),
-    )
+def without_videos(event: Event, video_ids: Collection[str]) -> list[Event]:
+    """What remains of ``event`` without the pieces of some files: parted where one is missing."""
+    runs = [
+        list(run)
+        for is_gone, run in groupby(event.pieces, lambda p: p.parts[0].video_id in video_ids)
+        if not is_gone
+    ]
+    if len(runs) == 1 and len(runs[0]) == len(event.pieces):
+        return [event]
+    return [reduce(_merged, run) for run in runs]
 
 
 def _join(
@@ -203,7 +205,13 @@ def _merged(first: Event, then: Event) -> Event:
         boxes=first.boxes + then.boxes,
         parts=_joined_parts(first.parts, then.parts),
         window_ids=first.window_ids + then.window_ids,
+        joined=_joined_pieces(first, then),
     )
+
+
+def _joined_pieces(first: Event, then: Event) -> tuple[Event, ...]:
+    is_one_file = not first.joined and first.parts[-1].video_id == then.parts[0].video_id
+    return () if is_one_file else first.pieces + then.pieces
 
 
 def _joined_parts(first: Sequence[Part], then: Sequence[Part]) -> tuple[Part, ...]:
@@ -219,6 +227,32 @@ def _joined_parts(first: Sequence[Part], then: Sequence[Part]) -> tuple[Part, ..
 def _hull(first: TimeRange, then: TimeRange) -> TimeRange:
     # max(), not then's: of two that overlap the earlier may end later.
     return TimeRange(first.start_ns, max(first.end_ns, then.end_ns))
+
+
+def _as_stored(event: Event) -> Event:
+    """The event as a table holds it, so that it joins the same before and after it was stored."""
+    [part] = event.parts
+    span = event.span.in_microseconds()
+    return replace(
+        event,
+        span=span,
+        confidence=None if event.confidence is None else _float32(event.confidence),
+        boxes=tuple(
+            Box(
+                at_ns=box.at_ns // NS_PER_US * NS_PER_US,
+                x0=_float32(box.x0),
+                y0=_float32(box.y0),
+                x1=_float32(box.x1),
+                y1=_float32(box.y1),
+            )
+            for box in event.boxes
+        ),
+        parts=(replace(part, span=span, media=part.media.in_microseconds()),),
+    )
+
+
+def _float32(value: float) -> float:
+    return float(np.float32(value))
 
 
 def _single(video: Video, one: Observation, event_id: str) -> Event:

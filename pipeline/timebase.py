@@ -41,6 +41,11 @@ class TimeRange:
         """Whether the two share an instant."""
         return self.start_ns < other.end_ns and other.start_ns < self.end_ns
 
+    def in_microseconds(self) -> "TimeRange":
+        """As a table holds it: both ends rounded down, and never to nothing."""
+        start_ns = self.start_ns // NS_PER_US * NS_PER_US
+        return TimeRange(start_ns, max(self.end_ns // NS_PER_US * NS_PER_US, start_ns + NS_PER_US))
+
     def shifted(self, by_ns: int) -> "TimeRange":
         """The same range, ``by_ns`` later."""
         return TimeRange(self.start_ns + by_ns, self.end_ns + by_ns)

@@ -8,18 +8,18 @@ call does only what is missing: finished videos are skipped, committed shards no
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
 import structlog
 
 from pipeline.config import Config
 from pipeline.flow.batches import batches
 from pipeline.flow.days import untold_days
-from pipeline.flow.finish import finish_videos
+from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
-from pipeline.flow.ledger import Ledger, WholeShard, WholeVideo
+from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.report import FailedFile, OnProgress, Report
@@ -30,7 +30,6 @@ from pipeline.index import (
     cut_ids,
     erased_ranges,
     erased_videos,
-    events_near,
     failed_videos,
     forget_erased,
 )
@@ -44,12 +43,10 @@ from pipeline.rows import (
     windows_table,
 )
 from pipeline.timebase import (
-    NS_PER_US,
     ClockCorrection,
     TimeRange,
     datetime_to_ns,
     ns_to_datetime,
-    seconds_to_ns,
 )
 
 log = structlog.get_logger()
@@ -305,17 +302,20 @@ class _Run:
             )
             self.uncommitted.clear()
         if whole_videos := ledger.take_whole_videos():
-            finished = finish_videos(
-                whole_videos,
-                self._neighbours(whole_videos),
-                config=self.config,
-                maker=self.maker,
-            )
+            finished = finish_videos(whole_videos, config=self.config, maker=self.maker)
+            num_new: dict[str, int] = {}
             self.index.finish_videos(
                 finished.videos,
-                finished.events,
-                finished.segments,
-                superseded_event_ids=finished.superseded_event_ids,
+                segments=finished.segments,
+                join=partial(
+                    join_events,
+                    shown=finished.events,
+                    config=self.config,
+                    maker=self.maker,
+                    keep=self.keep,
+                    on_joined=num_new.__setitem__,
+                ),
+                reach=timedelta(seconds=self.config.stitch.max_gap_s),
                 keep=self.keep,
             )
             for whole in whole_videos:
@@ -323,8 +323,7 @@ class _Run:
                     self._book_failure(whole.video, error)
                 else:
                     self.report.finish(whole)
-            # What is new in the index: an event joined over a file border takes another's place.
-            self.report.num_events += finished.events.num_rows - len(finished.superseded_event_ids)
+            self.report.num_events += sum(num_new.values())
             self.report.num_segments += finished.segments.num_rows
         self.committed_at_s = time.monotonic()
         self.on_progress(self.report)
@@ -345,19 +344,6 @@ class _Run:
     def _book_failure(self, file: Source | Video, error: str) -> None:
         known = (file.uri, file.num_bytes, file.etag, error) in self.known_failures
         self.report.failures.append(FailedFile(file.uri, error, known))
-
-    def _neighbours(self, whole_videos: Sequence[WholeVideo]) -> pa.Table:
-        """Rows of events that may go on in these videos, or that run through them."""
-        gap_ns = seconds_to_ns(self.config.stitch.max_gap_s) + NS_PER_US
-        spans = [whole.video.utc(whole.video.span) for whole in whole_videos]
-        return events_near(
-            self.index.open(),
-            {whole.video.camera for whole in whole_videos},
-            ns_to_datetime(min(span.start_ns for span in spans) - gap_ns),
-            ns_to_datetime(max(span.end_ns for span in spans) + gap_ns),
-            task=self.config.task.name,
-            fingerprint=self.config.fingerprint if self.keep else None,
-        )
 
 
 def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
@@ -388,5 +374,5 @@ def _as_listed(source: Source, correction: ClockCorrection) -> tuple[Any, ...]:
 
 
 def _utc(video: Video) -> tuple[datetime, datetime]:
-    span = video.span.shifted(video.start_ns)
+    span = video.utc(video.span)
     return ns_to_datetime(span.start_ns), ns_to_datetime(span.end_ns)

@@ -1,6 +1,7 @@
 """parse -> stitch -> summarize: whole videos become the rows that make them done. No Ray here."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,31 +29,23 @@ from pipeline.timebase import seconds_to_ns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The rows that make a set of videos done."""
+    """The rows that make a set of videos done, and what they show."""
 
     videos: pa.Table
-    events: pa.Table
     segments: pa.Table
-    superseded_event_ids: tuple[str, ...]
-    """Events of neighbouring files that these rows replace."""
+    events: tuple[Event, ...]
+    """Of each video alone; ``join_events`` joins them with those of its neighbours."""
 
 
-def finish_videos(
-    whole: Sequence[WholeVideo], neighbours: pa.Table, *, config: Config, maker: Maker
-) -> Finished:
-    """Build the rows of ``whole``.
-
-    ``neighbours`` are the rows of ``events`` that the index holds near these videos, of their
-    cameras and task. Those of the same fingerprint may go on in these videos. Of one that runs
-    through these videos, only the share of its other files is kept.
-    """
-    own_events: list[Event] = []
+def finish_videos(whole: Sequence[WholeVideo], *, config: Config, maker: Maker) -> Finished:
+    """parse -> stitch -> summarize, each video alone."""
+    shown: list[Event] = []
     segments: list[Segment] = []
     rows = []
     for one in whole:
         events, captions = _read_answers(one, config)
         told = segments_of_video(one.video, captions, task=config.task.name)
-        own_events.extend(events)
+        shown.extend(events)
         segments.extend(told)
         rows.append(
             video_row(
@@ -66,42 +59,63 @@ def finish_videos(
                 at=datetime.now(tz=UTC),
             )
         )
-    anew = {one.video.video_id for one in whole}
-    is_same = pc.field("fingerprint") == maker.fingerprint
-    alike = events_of_table(neighbours.filter(is_same))
-    remains = [kept for event in alike if (kept := without_videos(event, anew))]
-    joined = _join_by_camera([*own_events, *remains], config)
-    # A neighbour's event that came out of the join as it went in stays as it is.
-    # Not so what a killed run has left of these very videos: that is replaced with them.
-    elsewhere = {event for event in alike if without_videos(event, anew) is event}
-    untouched = elsewhere & set(joined)
-    written = events_table((event for event in joined if event not in untouched), maker)
-    # What another fingerprint has made is cut, but never joined with this run's.
-    others = neighbours.filter(~is_same)
-    cut, cut_ids = _cut(others, anew)
     return Finished(
-        videos=videos_table(rows),
-        events=pa.concat_tables([written, cut]),
-        segments=segments_table(segments, maker),
-        superseded_event_ids=(
-            *(event.event_id for event in alike if event not in untouched),
-            *cut_ids,
-        ),
+        videos=videos_table(rows), segments=segments_table(segments, maker), events=tuple(shown)
     )
 
 
-def _cut(others: pa.Table, anew: set[str]) -> tuple[pa.Table, list[str]]:
-    """Rows of other fingerprints without the files done anew, and the ids of those that change."""
-    changed, ids = [], []
-    for row, event in zip(others.to_pylist(), events_of_table(others), strict=True):
-        kept = without_videos(event, anew)
-        if kept is event:
-            continue
-        ids.append(event.event_id)
-        if kept:
+def join_events(
+    held: pa.Table,
+    done: AbstractSet[str],
+    replaced: AbstractSet[str],
+    *,
+    shown: Iterable[Event],
+    config: Config,
+    maker: Maker,
+    keep: bool = False,
+    on_joined: Callable[[str, int], None] = lambda *_: None,
+) -> pa.Table:
+    """The rows of ``events`` that shall stand in place of ``held`` once videos are done.
+
+    What comes out depends on what each file shows, not on what was joined before: doing it twice,
+    or after a kill, gives the same rows.
+
+    Args:
+        held: rows of these cameras and this task near the videos, of every fingerprint.
+        done: ids of the videos, whose events are ``shown`` now.
+        replaced: ids of what is no more: earlier contents of these files, or earlier times.
+        shown: what each video shows alone; only those of ``done`` count.
+        config: the rules of joining.
+        maker: of this run; another's events lose what is gone, and are never joined with them.
+        keep: whether the answers of other fingerprints to ``done`` stay.
+        on_joined: told, under a name of ``done``, how many events the index has more by them: one
+            that goes on in a neighbour's event is not another. A repeated call corrects the number.
+    """
+    is_same = pc.field("fingerprint") == maker.fingerprint
+    remains = [
+        [piece for piece in event.pieces if piece.parts[0].video_id not in done | replaced]
+        for event in events_of_table(held.filter(is_same))
+    ]
+    anew = [event for event in shown if event.parts[0].video_id in done]
+    joined = _join_by_camera([*anew, *(piece for pieces in remains for piece in pieces)], config)
+    on_joined(min(done), len(joined) - sum(map(bool, remains)))
+    others = _without(held.filter(~is_same), replaced if keep else done | replaced)
+    return pa.concat_tables([events_table(joined, maker), others])
+
+
+def _without(rows: pa.Table, gone: AbstractSet[str]) -> pa.Table:
+    """Rows of other fingerprints without the pieces of some files."""
+    left = [EVENTS.empty_table()]
+    for number, (row, event) in enumerate(
+        zip(rows.to_pylist(), events_of_table(rows), strict=True)
+    ):
+        kept = without_videos(event, gone)
+        if kept == [event]:
+            left.append(rows.slice(number, 1))
+        else:
             maker = Maker(config="", **{name: row[name] for name in Maker.COLUMNS})
-            changed.append(events_table([kept], maker))
-    return pa.concat_tables([EVENTS.empty_table(), *changed]), ids
+            left.append(events_table(kept, maker))
+    return pa.concat_tables(left)
 
 
 def alike_fields(config: Config) -> frozenset[str]:

@@ -1,8 +1,10 @@
 """Writing: every commit replaces what it names, so that doing it twice changes nothing."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,11 +13,16 @@ from pipeline.index import state
 from pipeline.index.filters import Span, Where
 from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
+from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, conflict_retries, equal, on_dates, replace
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
 from pipeline.index.strict import conform
-from pipeline.schema import EVENTS, SEGMENTS, WINDOWS
+from pipeline.schema import SEGMENTS, TABLES, WINDOWS
 from pipeline.timebase import days_between
+
+JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]], pa.Table]
+"""Rows of ``events`` as they are; ids of the videos that are done, and of what is no more of them;
+-> the rows that shall stand in their place."""
 
 # A predicate names at most this many ids; more go into further commits.
 _IDS_PER_COMMIT = 1000
@@ -73,7 +80,8 @@ class Writer:
         events: pa.Table | None = None,
         segments: pa.Table | None = None,
         *,
-        superseded_event_ids: Collection[str] = (),
+        join: JoinFinished | None = None,
+        reach: timedelta = timedelta(0),
         keep: bool = False,
     ) -> None:
         """Put the answers of whole videos in place of all earlier ones to the same task.
@@ -88,33 +96,32 @@ class Writer:
 
         Args:
             videos: all of one task.
-            events: of these videos, or such as run on into one of them from an earlier file.
+            events: of these videos alone; for a caller that joins nothing over file borders.
             segments: of these videos.
-            superseded_event_ids: events of earlier files that give way to one in ``events``, in
-                the same commit; they begin at most a day before these videos.
+            join: makes the events instead, from those that are there; called again on a conflict.
+            reach: how far from a video an event may be that is joined with one of it.
             keep: leave the answers of other fingerprints to the same videos; readers get the
                 newest of each video, unless they ask for another.
         """
         videos = conform("videos", videos)
-        events = conform("events", EVENTS.empty_table() if events is None else events)
+        events = conform("events", TABLES["events"].empty_table() if events is None else events)
         segments = conform("segments", SEGMENTS.empty_table() if segments is None else segments)
         tasks = {task for rows in (videos, events, segments) for task in rows["task"].to_pylist()}
         if len(tasks) > 1:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
-        if strangers := _ids(segments, "video_id") - _ids(videos, "video_id"):
-            raise ValueError(f"segments of {sorted(strangers)[:3]}, who are not in videos")
+        for name, rows in (("events", events), ("segments", segments)):
+            if strangers := _ids(rows, "video_id") - _ids(videos, "video_id"):
+                raise ValueError(f"{name} of {sorted(strangers)[:3]}, who are not in videos")
         only = None
         if keep:
             [only] = {*_ids(videos, "fingerprint"), *_ids(events, "fingerprint")}
             for attempt in conflict_retries():
                 with attempt:
                     self.store.mark("videos", GENERATIONS_PROPERTY)
-        joined = events.filter(~_in("video_id", _ids(videos, "video_id")))
-        near = {day + timedelta(days=i) for day in _dates_of(videos) for i in (-1, 0, 1)}
-        self._replace_events(joined, superseded_event_ids, near, only)
         for video_ids, part in _chunks(videos, "video_id"):
             mine = _in("video_id", video_ids)
-            self._finish(part, events.filter(mine), segments.filter(mine), only)
+            in_place_of = join or _unjoined(events.filter(mine), only)
+            self._finish(part, in_place_of, segments.filter(mine), reach, only)
 
     def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
         """Put chapters, videos and days in place of what the index has of them.
@@ -148,20 +155,13 @@ class Writer:
         """The index, for reading; it sees every commit."""
         return self.index
 
-    def _replace_events(
-        self,
-        events: pa.Table,
-        ids_to_delete: Iterable[str],
-        dates: Iterable[date],
-        only: str | None,
-    ) -> None:
-        if ids := {*ids_to_delete, *_ids(events, "event_id")}:
-            on = on_dates({*dates, *events["date"].to_pylist()})
-            of_events = _of_fingerprint(among("event_id", ids), only)
-            replace(self.store, "events", events, both(on, of_events))
-
     def _finish(
-        self, videos: pa.Table, events: pa.Table, segments: pa.Table, only: str | None
+        self,
+        videos: pa.Table,
+        join: JoinFinished,
+        segments: pa.Table,
+        reach: timedelta,
+        only: str | None,
     ) -> None:
         task = videos["task"][0].as_py()
         previous = self._previous(task, videos)
@@ -174,8 +174,8 @@ class Writer:
         if others:
             of_videos = f"({of_videos}) OR ({among('video_id', others)})"
         of_videos = both(equal("task", task), of_videos)
-        on = on_dates(dates | set(events["date"].to_pylist()))
-        replace(self.store, "events", events, both(on, of_videos))
+        near = _times_by_camera(videos, previous, stale)
+        rejoin(self.store, task, near, reach, lambda held: join(held, same, others))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, both(on, of_videos))
         self._forget_summaries(task, same | others, _ids(videos, "camera"), dates)
@@ -214,7 +214,7 @@ class Writer:
             self._known.files(self.index.files("videos"), names),
             "videos",
             where,
-            columns=["date", "start", "end", "video_id"],
+            columns=["date", "camera", "start", "end", "video_id"],
         )
 
     def _stale_windows(
@@ -241,8 +241,29 @@ class Writer:
             where.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", kept)
         where.add(on_dates(dates))
         span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
-        columns = ["date", "video_id", "fingerprint"]
+        columns = ["date", "camera", "start", "end", "video_id", "fingerprint"]
         return self.index.every("windows", where, span=span, columns=columns)
+
+
+def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
+    """Events that stand for their video alone."""
+
+    def join(held: pa.Table, done: AbstractSet[str], replaced: AbstractSet[str]) -> pa.Table:
+        gone = _in("video_id", done)
+        if only is not None:
+            gone &= pc.field("fingerprint") == only
+        return pa.concat_tables([held.filter(~(gone | _in("video_id", replaced))), events])
+
+    return join
+
+
+def _times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
+    times: dict[str, tuple[datetime, datetime]] = {}
+    for table in tables:
+        for row in table.select(["camera", "start", "end"]).to_pylist():
+            start, end = times.get(row["camera"], (row["start"], row["end"]))
+            times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
+    return times
 
 
 def _of_fingerprint(condition: str, only: str | None) -> str:

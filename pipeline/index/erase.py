@@ -41,6 +41,7 @@ _STATUSES = ("analysed", "quiet", "failed")
 _OWN_RULES = frozenset({"videos", "windows", "events"})
 _KEPT_OF_WINDOW = frozenset(
     {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
+    | {"media_start_ns", "media_end_ns"}
     | {"window_id", "shard_id", "task", "model", "prompt_id", "fingerprint"}
 )
 _FORGOTTEN_OF_VIDEO = frozenset(
@@ -274,11 +275,16 @@ def _events(index: Index, found: Found) -> tuple[list[Row], list[Row]]:
 
 def _cut_event(event: Row, parts: list[Row]) -> Row:
     end = max(part["end"] for part in parts)
-    return event | {
+    cut = event | {
         "end": end,
         "parts": parts,
         "boxes": [box for box in event["boxes"] if box["at"] < end],
     }
+    if pieces := (event["pieces"] or [])[: len(parts)]:
+        cut["pieces"] = pieces if len(pieces) > 1 else None
+        cut["window_ids"] = event["window_ids"][: sum(p["num_window_ids"] for p in pieces)]
+        cut["boxes"] = event["boxes"][: sum(p["num_boxes"] for p in pieces)]
+    return cut
 
 
 def _derived(index: Index, name: TableName, found: Found) -> list[Row]:

@@ -5,7 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from deltalake import WriterProperties, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from pipeline.index.duck import quote
@@ -42,20 +42,28 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
     for attempt in conflict_retries():
         with attempt:
             # A handle keeps the version it was opened at, and with it what a commit is based on.
-            table = store.handle(name)
-            if rows.num_rows:
-                is_newer = set(columns_of(table)) - set(TABLES[name].names)
-                write_deltalake(
-                    table,
-                    rows,
-                    mode="overwrite",
-                    predicate=predicate,
-                    # Columns that a newer timereel has added stay null.
-                    schema_mode="merge" if is_newer else None,
-                    writer_properties=writer_properties(name),
-                )
-            else:
-                table.delete(predicate, writer_properties=writer_properties(name))
+            commit(store.handle(name), name, rows, predicate)
+
+
+def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
+    """As ``replace``, once, upon the version of the handle.
+
+    Raises:
+        CommitFailedError: others have changed such rows since that version.
+    """
+    if rows.num_rows:
+        is_newer = set(columns_of(table)) - set(TABLES[name].names)
+        write_deltalake(
+            table,
+            rows,
+            mode="overwrite",
+            predicate=predicate,
+            # Columns that a newer timereel has added stay null.
+            schema_mode="merge" if is_newer else None,
+            writer_properties=writer_properties(name),
+        )
+    else:
+        table.delete(predicate, writer_properties=writer_properties(name))
 
 
 def conflict_retries() -> "Retrying":

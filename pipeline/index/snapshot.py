@@ -78,7 +78,7 @@ class TableReader:
         if self._seen is None or not self._is_newest(self._seen[0]):
             handle = self._refreshed()
             if self._seen is None or self._seen[0] != handle.version():
-                self._seen = handle.version(), _read(self._store, self._name, handle)
+                self._seen = handle.version(), read_snapshot(self._store, self._name, handle)
         return self._seen[1]
 
     def _is_newest(self, version: int) -> bool:
@@ -106,7 +106,8 @@ class TableReader:
         return self._handle
 
 
-def _read(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
+def read_snapshot(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
+    """The files of the version that the handle stands at."""
     folder = store.table_uri(name)
     # Not pa.table(): to tell what it is given it imports pandas, a third of a query's time.
     files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
-from pipeline.schema import EVENTS, TableName
+from pipeline.schema import TableName
 
 _FINISHED = (
     "video_id",
@@ -53,29 +53,6 @@ def windows_of(index: Index, video_ids: Iterable[str], task: str, fingerprint: s
     """All windows of these videos, finished or not, ordered by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)
     return index.every("windows", where)
-
-
-def events_near(
-    index: Index,
-    cameras: Iterable[str],
-    start: datetime,
-    end: datetime,
-    *,
-    task: str,
-    fingerprint: str | None = None,
-) -> pa.Table:
-    """Events of exactly these cameras that share an instant with ``[start, end)``.
-
-    For joining events over the border of two files: widen the range by the gap that may be
-    bridged, as an event that ends exactly at ``start`` does not count. Names are not globs here.
-    Without ``fingerprint`` those of every one.
-    """
-    if not (exact := Cameras(exact=tuple(cameras))).exact:
-        return EVENTS.empty_table()
-    where = _of_task(task)
-    if fingerprint is not None:
-        where.add("fingerprint = ?", fingerprint)
-    return index.every("events", where, span=Span.parse(start, end), cameras=exact)
 
 
 def footage_near(

@@ -64,6 +64,13 @@ class Event:
     window_ids: tuple[str, ...]
     verdict: Verdict | None = None
     """Of the second look; None if there was none."""
+    joined: tuple["Event", ...] = ()
+    """Of an event that runs through several files: what each file shows of it, in order."""
+
+    @property
+    def pieces(self) -> tuple["Event", ...]:
+        """What each file shows of the event; the event itself if that is one file."""
+        return self.joined or (self,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

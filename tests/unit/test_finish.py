@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
 
 from pipeline.config import Config
-from pipeline.flow.finish import finish_videos
+from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.ledger import WholeVideo
 from pipeline.records import WindowResult, make_id
 from pipeline.rows import Maker
@@ -38,8 +39,14 @@ FIRST, THEN = make_video("a", start_s=0), make_video("b", start_s=60)
 
 
 def finish(*whole, neighbours=None, fingerprint="now"):
+    """The rows of the videos, and those of events that stand in place of the neighbours'."""
     held = EVENTS.empty_table() if neighbours is None else neighbours
-    return finish_videos(whole, held, config=CONFIG, maker=maker(fingerprint))
+    made = finish_videos(whole, config=CONFIG, maker=maker(fingerprint))
+    done = {one.video.video_id for one in whole}
+    events = join_events(
+        held, done, set(), shown=made.events, config=CONFIG, maker=maker(fingerprint)
+    )
+    return SimpleNamespace(videos=made.videos, events=events)
 
 
 def parts(table: pa.Table):
@@ -49,7 +56,6 @@ def parts(table: pa.Table):
 def test_files_finished_together_share_the_event_over_their_border():
     done = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)))
     assert parts(done.events) == [["a", "b"]]
-    assert done.superseded_event_ids == ()
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -59,14 +65,16 @@ def test_files_finished_one_after_the_other_end_with_the_same_event(order):
     late = finish(whole[order[1]], neighbours=early.events)
     together = finish(*whole)
     assert late.events.equals(together.events)
-    assert late.superseded_event_ids == tuple(early.events["event_id"].to_pylist())
 
 
 def test_a_neighbours_event_that_does_not_go_on_is_left_alone():
     early = finish(answered(FIRST, (10, 20), (50, 60)))
     late = finish(answered(THEN, (30, 40)), neighbours=early.events)
-    assert parts(late.events) == [["b"]]
-    assert late.superseded_event_ids == ()
+    assert parts(late.events) == [["a"], ["a"], ["b"]]
+    alone = finish(answered(THEN, (30, 40))).events
+    assert sorted(late.events.to_pylist(), key=str) == sorted(
+        [*early.events.to_pylist(), *alone.to_pylist()], key=str
+    )
 
 
 def test_events_that_a_killed_run_has_left_are_written_again_with_their_video():
@@ -82,7 +90,6 @@ def test_the_later_file_done_anew_gives_its_share_of_the_event_back():
     joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
     anew = finish(answered(THEN, (30, 40)), neighbours=joined)
     assert sorted(parts(anew.events)) == [["a"], ["b"]]
-    assert anew.superseded_event_ids == tuple(joined["event_id"].to_pylist())
 
 
 def test_the_earlier_file_done_anew_keeps_the_later_files_share():
