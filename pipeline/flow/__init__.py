@@ -95,7 +95,7 @@ def index_archive(
             ):
                 if run.is_budget_spent():
                     break
-                run.index_batch(todo[start:end], to_come=todo[start:])
+                run.index_batch(todo[start:end], start)
             run.interruption.check()
     if level := config.summaries.level:
         # Also if nothing was left to index: the run before may have ended in between.
@@ -148,6 +148,8 @@ class _Run:
         self.finished_files = {_as_indexed(row) for row in finished}
         known = failed_videos(self.index.index, config.task.name).to_pylist()
         self.known_failures = {_as_failed(row) for row in known}
+        self.last_due: dict[str, int] = {}
+        """URI -> its last place among what is due: made once, however many batches there are."""
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
         self.started_at = datetime.now(tz=UTC)
@@ -159,14 +161,15 @@ class _Run:
             for source in sources
             if _as_listed(source, self.config.clock.of(source.camera)) not in self.finished_files
         ]
+        self.last_due = {source.uri: at for at, source in enumerate(todo)}
         self.report.videos_skipped += len(sources) - len(todo)
         self.on_progress(self.report)
         return todo
 
-    def index_batch(self, batch: Sequence[Source], to_come: Sequence[Source]) -> None:
-        """Probe the first of what is to come, answer its shards, commit as they become whole."""
+    def index_batch(self, batch: Sequence[Source], start: int) -> None:
+        """Probe what is due from ``start``, answer its shards, commit as they become whole."""
         ledger = Ledger()
-        shards = self._plan(batch, to_come, ledger)
+        shards = self._plan(batch, start, ledger)
         self.report.hold_gpus(self.config.num_gpus if shards else 0.0)
         try:
             results = answer_graph(shards, self.config) if shards else iter(())
@@ -189,9 +192,7 @@ class _Run:
         self.report.stopped = self.report.exceeded(self.config.budget)
         return bool(self.report.stopped)
 
-    def _plan(
-        self, batch: Sequence[Source], to_come: Sequence[Source], ledger: Ledger
-    ) -> list[ShardParcel]:
+    def _plan(self, batch: Sequence[Source], start: int, ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
         failures: list[Failure] = []
         planned: PlannedVideos = {}
@@ -200,7 +201,7 @@ class _Run:
                 failures.append(probed)
                 continue
             video, shards = probed
-            if video.video_id in self.finished_ids | planned.keys():
+            if video.video_id in self.finished_ids or video.video_id in planned:
                 self.report.videos_skipped += 1
                 log.info("already indexed, or a copy", uri=video.uri)
             else:
@@ -210,7 +211,7 @@ class _Run:
             planned,
             self.index.open(),
             task=self.config.task.name,
-            to_come={source.uri for source in to_come},
+            is_to_come=lambda uri: self.last_due.get(uri, -1) >= start,
         )
         erased = self._erased([video for video, _ in planned.values()])
         committed = self._committed(planned)

@@ -1,8 +1,9 @@
 """Which planned videos leave a part of their time to other files of their camera. No Ray here."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
@@ -24,11 +25,11 @@ def share_out_footage(
     index: Index,
     *,
     task: str,
-    to_come: Collection[str],
+    is_to_come: Callable[[str], bool],
 ) -> PlannedVideos:
     """The videos of ``planned`` that change: they lose what other files speak for.
 
-    Of ``to_come``, the URIs that this run does anew, what the index holds is outdated.
+    Of a URI that is to come, as this run does it anew, what the index holds is outdated.
     """
     videos = [video for video, _ in planned.values() if video.clock in TOLD]
     if not videos:
@@ -41,9 +42,12 @@ def share_out_footage(
         ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
         task=task,
     )
-    told = pc.field("clock").isin(sorted(TOLD)) & ~pc.field("uri").isin(sorted(to_come))
+    told = rows.filter(pc.field("clock").isin(sorted(TOLD)))
+    others = told.filter(
+        pa.array([not is_to_come(uri) for uri in told["uri"].to_pylist()], pa.bool_())
+    )
     changed: PlannedVideos = {}
-    for video_id, claims in share_out(videos, claims_by_camera(rows.filter(told))).items():
+    for video_id, claims in share_out(videos, claims_by_camera(others)).items():
         video, parcels = planned[video_id]
         shards = [open_parcel(shard.packed) for shard in parcels]
         video, left = leave_to_others(video, shards, claims)
