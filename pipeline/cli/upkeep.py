@@ -64,8 +64,8 @@ def erase(
     Jobs do not index it again unless told to (index --include-erased). The replaced files go with
     the next vacuum that reaches them: at once with --retention-hours 0.
     """
-    from pipeline.index.erase import Scope  # noqa: PLC0415
     from pipeline.index.erase import erase as erase_rows  # noqa: PLC0415
+    from pipeline.index.scope import Scope  # noqa: PLC0415
 
     if not (video or camera or start or end):
         raise ConfigError("erase what? give --video, --camera, --from or --to")

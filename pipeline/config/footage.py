@@ -69,12 +69,13 @@ class ClockConfig(CameraClock):
     """How far the cameras' clocks are to be believed."""
 
     cameras: dict[str, CameraClock] = Field(default_factory=dict)
-    """By camera name or glob; the first that matches takes the place of the values above."""
+    """By camera name or glob; the name itself, or else the first glob that matches, takes the place
+    of the values above."""
 
     def of(self, camera: str) -> ClockCorrection:
         """What holds for one camera."""
         found = (own for name, own in self.cameras.items() if fnmatchcase(camera, name))
-        return next(found, self).correction
+        return self.cameras.get(camera, next(found, self)).correction
 
 
 class SampleConfig(Section):

@@ -87,12 +87,13 @@ class Config(Section):
     embedding: EmbeddingConfig | None = None
     """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
     retention_days: dict[str, float | None] = Field(default_factory=dict)
-    """Camera or glob -> days that are kept; the first that matches decides, None keeps all."""
+    """Camera or glob -> days that are kept, None keeps all; the name itself decides, or else the
+    first glob that matches."""
 
     def keep_days(self, camera: str) -> float | None:
         """How many days of a camera are kept; None keeps all."""
         days = (d for glob, d in self.retention_days.items() if fnmatchcase(camera, glob))
-        return next(days, None)
+        return self.retention_days.get(camera, next(days, None))
 
     @property
     def wants_rgb(self) -> bool:

@@ -17,23 +17,18 @@ import pyarrow as pa
 
 from pipeline.index.duck import quote
 from pipeline.index.filters import (
-    ALL,
     ALWAYS,
     Cameras,
-    Names,
     Span,
-    When,
     Where,
-    as_list,
 )
 from pipeline.index.query import Index
-from pipeline.index.replace import among, both, on_dates, replace
+from pipeline.index.replace import among, both, equal, on_dates, replace
+from pipeline.index.scope import Row, Scope
 from pipeline.index.store import Store
 from pipeline.index.strict import ID_COLUMN, conform
 from pipeline.schema import TABLES, VIDEOS, WINDOWS, TableName
-from pipeline.timebase import NS_PER_US, datetime_to_ns, days_between
-
-Row = dict[str, Any]
+from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
 _STATUSES = ("analysed", "quiet", "failed")
@@ -48,45 +43,6 @@ _FORGOTTEN_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
     | {"num_segments", "warnings", "error", "config"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What is to be erased: of these videos, and of these cameras, and overlapping ``span``."""
-
-    videos: tuple[str, ...] = ()
-    """Ids, uris or globs of uris; none named means all."""
-    cameras: Cameras = ALL
-    span: Span = ALWAYS
-
-    @classmethod
-    def parse(
-        cls, video: Names = None, camera: Names = None, start: When = None, end: When = None
-    ) -> "Scope":
-        """From what a user gives; times are ISO 8601 or datetimes, ``end`` is exclusive."""
-        return cls(tuple(as_list(video)), Cameras.parse(camera), Span.parse(start, end))
-
-    def of_videos(self) -> Where:
-        """Rows of its videos."""
-        where = Where()
-        if self.videos:
-            clause = " OR ".join(["video_id = ? OR uri = ? OR uri GLOB ?"] * len(self.videos))
-            where.add(f"({clause})", *(name for name in self.videos for _ in range(3)))
-        return where
-
-    def contains(self, row: Row) -> bool:
-        """Whether the row's whole range is inside."""
-        start_us, end_us = (datetime_to_ns(row[at]) // NS_PER_US for at in ("start", "end"))
-        return (self.span.start_us is None or self.span.start_us <= start_us) and (
-            self.span.end_us is None or end_us <= self.span.end_us
-        )
-
-    def overlaps(self, row: Row) -> bool:
-        """Whether the row's range shares an instant with it."""
-        start_us, end_us = (datetime_to_ns(row[at]) // NS_PER_US for at in ("start", "end"))
-        return (self.span.end_us is None or start_us < self.span.end_us) and (
-            self.span.start_us is None or self.span.start_us < end_us
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +106,7 @@ def erase(store: Store, scope: Scope, *, dry_run: bool = False) -> dict[str, Any
         The receipt: the videos, and how many rows went from each table.
     """
     index = Index(store)
+    scope = scope.within(index)
     found = _find(index, scope)
     events, cut_events = _events(index, found)
     derived = {
@@ -288,7 +245,7 @@ def _cut_event(event: Row, parts: list[Row]) -> Row:
 
 
 def _derived(index: Index, name: TableName, found: Found) -> list[Row]:
-    columns = [ID_COLUMN[name], "date", "camera", "start", "end"]
+    columns = [ID_COLUMN[name], "date", "camera", "start", "end", "task", "fingerprint"]
     columns += [column for column in ("video_id",) if column in TABLES[name].names]
     rows = _rows(index, name, found.scope, Where(), columns).to_pylist()
     return [row for row in rows if found.tells_of(row)]
@@ -354,10 +311,17 @@ def _empty(schema: pa.Schema) -> Row:
 def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: list[Row]) -> None:
     """Put ``others``, whose ids are among theirs, in place of these rows."""
     id_column = ID_COLUMN[name]
-    for some in _chunks(rows):
+    # Ids are made from what a thing is: two settings may find the same event.
+    for some in _chunks(rows, "task", "fingerprint"):
+        made_by = {column: some[0][column] for column in ("task", "fingerprint")}
         ids = {row[id_column] for row in some}
-        table = _table(name, [row for row in others if row[id_column] in ids])
-        replace(store, name, table, both(on_dates(r["date"] for r in some), among(id_column, ids)))
+        instead = [
+            row for row in others if row[id_column] in ids and made_by.items() <= row.items()
+        ]
+        conditions = [equal(column, value) for column, value in made_by.items()]
+        on = on_dates(row["date"] for row in some)
+        where = both(on, *conditions, among(id_column, ids))
+        replace(store, name, _table(name, instead), where)
 
 
 def _replace_of_videos(

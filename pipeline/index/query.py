@@ -75,7 +75,7 @@ class Index:
             table,
             questions.conditions(table, asked),
             span=Span.parse(start, end),
-            cameras=Cameras.parse(asked.get("camera")),
+            cameras=self.cameras(asked.get("camera")),
             order=questions.order(table, asked),
             columns=asked.get("columns"),
         )
@@ -92,7 +92,7 @@ class Index:
             self._connection,
             self._look().source,
             span=Span.parse(start, end),
-            cameras=Cameras.parse(camera),
+            cameras=self.cameras(camera),
             tasks=as_list(task),
         )
 
@@ -103,7 +103,7 @@ class Index:
 
         Where there is nothing: once, named "none", without rows.
         """
-        span, cameras = Span.parse(start, end), Cameras.parse(asked.get("camera"))
+        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
         where = questions.conditions(table, asked)
         overlap = where.also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
@@ -132,7 +132,7 @@ class Index:
         Columns start, end, num_rows; ``num_rows`` is what a query of that step alone finds,
         without a limit.
         """
-        span, cameras = Span.parse(start, end), Cameras.parse(asked.get("camera"))
+        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
         where = questions.conditions(table, asked).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return histogram.table(self._connection, source, where, span, every)
@@ -144,7 +144,7 @@ class Index:
 
         Never list the folder instead: it also holds what was replaced.
         """
-        return self._look().files(table, Span.parse(start, end), Cameras.parse(camera))
+        return self._look().files(table, Span.parse(start, end), self.cameras(camera))
 
     def sql(self, query: str, *, timeout_s: float = lockdown.TIMEOUT_S) -> pa.Table:
         """The result of one SELECT over the views events, segments, windows, videos, summaries.
@@ -154,6 +154,33 @@ class Index:
                 result in time.
         """
         return lockdown.run(self.store, query, self._look(), timeout_s=timeout_s)
+
+    def cameras(self, names: Names) -> Cameras:
+        """The cameras that a user means: a name that the index knows is that camera alone.
+
+        Only other names are globs. Recorders write names such as ``cam[1]``.
+        """
+        asked = Cameras.parse(names)
+        known = self._known("camera", asked.globs, Cameras(exact=asked.globs))
+        return Cameras(
+            exact=(*asked.exact, *sorted(known)),
+            globs=tuple(name for name in asked.globs if name not in known),
+        )
+
+    def known_videos(self, names: Iterable[str]) -> set[str]:
+        """Which of these names are ids or uris of videos."""
+        wanted = tuple(names)
+        return self._known("video_id", wanted) | self._known("uri", wanted)
+
+    def _known(self, column: str, names: tuple[str, ...], cameras: Cameras = ALL) -> set[str]:
+        known: set[str] = set()
+        tables: tuple[TableName, ...] = ("videos", "windows")  # a video not done has windows alone
+        for table in tables if names else ():
+            where = Where().among(column, names)
+            known.update(
+                self.every(table, where, cameras=cameras, columns=[column])[column].to_pylist()
+            )
+        return known
 
     def select(
         self,

@@ -123,7 +123,7 @@ def _widen(wide: dict[str, Times], touched: list[dict[str, Any]], reach: timedel
     """Take in what changed beyond the range: what follows there may be joined in another way."""
     before = dict(wide)
     for row in touched:
-        start, end = wide[row["camera"]]
+        start, end = wide.get(row["camera"], (row["end"], row["end"]))
         if row["end"] + reach > end or row["end"] <= start:
             wide[row["camera"]] = min(start, row["start"]), max(end, row["end"] + reach)
     return wide != before

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.index import duck, moments, vectors
-from pipeline.index.filters import Cameras, Names, Span, When
+from pipeline.index.filters import Names, Span, When
 from pipeline.index.moments import SEARCHED, Hits, MomentOrder, Searched, Words
 from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
@@ -65,7 +65,7 @@ def by_meaning(
     Raises:
         ConfigError: the index has no vectors, or they are of another model.
     """
-    span, cameras = Span.parse(start, end), Cameras.parse(wanted.get("camera"))
+    span, cameras = Span.parse(start, end), index.cameras(wanted.get("camera"))
     if wanted.get("limit") is None:
         wanted["limit"] = NEAREST
     with duck.connect(index.store) as connection:
@@ -83,7 +83,7 @@ def _best(
     wanted: Wanted,
 ) -> pa.Table:
     """The best ``limit`` of the hits that count, or all of them."""
-    cameras = Cameras.parse(wanted.get("camera"))
+    cameras = index.cameras(wanted.get("camera"))
     sources = moments.sources(
         index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
     )

@@ -9,7 +9,8 @@ import ray
 import pipeline.index as pi
 from pipeline.config import load_config
 from pipeline.flow import index_archive
-from pipeline.index.erase import Scope, erase
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
 from pipeline.index.store import Store
 from pipeline.sources import list_sources
 from tests.videos import make_video

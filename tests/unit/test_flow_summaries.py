@@ -15,7 +15,8 @@ from pipeline.flow import index_archive
 from pipeline.flow.days import untold_days
 from pipeline.flow.summaries import stored_configs, summarize_index
 from pipeline.index import Writer
-from pipeline.index.erase import Scope, erase
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
 from pipeline.records import Source
 from pipeline.timebase import datetime_to_ns
 from tests.index_rows import DAY, T0, at, event, rows, segment, video

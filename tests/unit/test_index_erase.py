@@ -8,9 +8,10 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.index import erase as erase_module
-from pipeline.index.erase import Scope, erase, erase_older
+from pipeline.index.erase import erase, erase_older
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.replace import replace
+from pipeline.index.scope import Scope
 from pipeline.index.strict import conform
 from tests.index_rows import T0, at, event, ids, rows, segment, video, window
 
@@ -273,3 +274,56 @@ def test_the_command_says_when_it_has_erased_nothing(writer, cli):
         receipt = cli.json("erase", "--index", writer.store.root, "--video", name)
         assert len(receipt["videos"]) == is_there
         assert ("nothing matches" in cli.err) != is_there
+
+
+@pytest.fixture
+def bracketed(writer):
+    """Recorders of one make write names such as these."""
+    for camera, uri in (("gate[1]", "/gate[1]/a.mp4"), ("gate1", "/gate1/a.mp4")):
+        writer.finish_videos(
+            rows("videos", video(f"of {camera}", 0, 600, camera=camera, uri=uri)),
+            rows("events", event(camera, at(1), at(2), camera=camera, video_id=f"of {camera}")),
+        )
+    return writer
+
+
+@pytest.mark.parametrize("name", ["gate[1]", "gate1"])
+def test_a_camera_that_exists_is_that_camera_and_no_other(bracketed, name):
+    index = bracketed.index
+    assert index.events(camera=name)["event_id"].to_pylist() == [name]
+    assert set(index.coverage(at(0), at(600), camera=name)["camera"].to_pylist()) == {name}
+    erase(bracketed.store, Scope.parse(camera=name))
+    assert name not in index.events()["camera"].to_pylist()
+    assert index.events(camera={"gate[1]": "gate1", "gate1": "gate[1]"}[name]).num_rows == 1
+
+
+def test_a_name_that_no_camera_has_is_a_glob(bracketed):
+    found = bracketed.index.events(camera=["gate[[]1]", "gate[0-9]"])
+    assert set(found["camera"].to_pylist()) >= {"gate[1]", "gate1"}
+
+
+@pytest.mark.parametrize("name", ["/gate[1]/a.mp4", "/gate1/a.mp4"])
+def test_a_file_that_exists_is_that_file_and_no_other(bracketed, name):
+    receipt = erase(bracketed.store, Scope.parse(video=name))
+    assert [told["uri"] for told in receipt["videos"]] == [name]
+
+
+def test_erasing_what_one_setting_found_leaves_what_another_found(tmp_path):
+    writer = pi.Writer(tmp_path)
+    # The same event of the first file for both; under f2 it goes on in the second.
+    parts = [part("v1", 590, 600), part("v2", 600, 620)]
+    writer.finish_videos(
+        rows("videos", video("v1", 0, 600)), rows("events", event("e", at(590), at(600)))
+    )
+    writer.finish_videos(
+        rows(
+            "videos",
+            video("v1", 0, 600, fingerprint="f2"),
+            video("v2", 600, 1200, fingerprint="f2"),
+        ),
+        rows("events", event("e", at(590), at(620), parts=parts, fingerprint="f2")),
+        keep=True,
+    )
+    erase(writer.store, Scope.parse(start=at(610), end=at(620)))
+    events = writer.index.every("events", pi.filters.Where()).to_pylist()
+    assert {row["fingerprint"]: row["end"] for row in events} == {"f1": at(600), "f2": at(600)}

@@ -6,7 +6,8 @@ import pipeline.index as pi
 from pipeline.config import EmbeddingConfig
 from pipeline.engine.embed import Embedder
 from pipeline.errors import ConfigError, EngineStartError
-from pipeline.index.erase import Scope, erase
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
 from pipeline.index.search import by_meaning
 from pipeline.index.vectors import embed_missing
 from tests.embeddings import Embeddings

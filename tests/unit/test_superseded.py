@@ -14,7 +14,8 @@ from pipeline.cli.running import _summary
 from pipeline.config import load_config
 from pipeline.flow.report import Report
 from pipeline.index import Writer, open_index
-from pipeline.index.erase import Scope, erase
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
 from pipeline.index.state import erased_ranges, erased_videos
 from pipeline.schema import VIDEOS
 from pipeline.sources import list_sources
