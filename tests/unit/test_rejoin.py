@@ -7,6 +7,7 @@ from datetime import timedelta
 from fractions import Fraction
 from functools import partial
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from pipeline.rows import (
     window_results,
     windows_table,
 )
+from pipeline.schema import EVENTS
 from pipeline.stitch import events_of_video, join_files
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
@@ -181,3 +183,14 @@ def test_windows_that_were_stored_keep_their_nanoseconds(base, ticks):
         status="quiet", frame_pts=(min(ticks),),
     )  # fmt: skip
     assert window_results(windows_table([(video, result)], maker())) == [result]
+
+
+def test_events_of_an_older_index_are_parted_and_joined_as_well(expected):
+    # It did not write which file shows what.
+    rows = [row | {"pieces": None} for row in expected]
+    events = events_of_table(pa.Table.from_pylist(rows, schema=EVENTS))
+    assert [[piece.parts for piece in event.pieces] for event in events] == [
+        [(part,) for part in event.parts] for event in events
+    ]
+    again = events_table(join_files(events, identity_fields=(), max_gap_ns=NS_PER_S), maker())
+    assert [row | {"pieces": None} for row in again.to_pylist()] == rows
