@@ -197,6 +197,7 @@ def _log_to_stderr() -> None:
     import structlog  # noqa: PLC0415 - a fifth of the time that a query takes
 
     structlog.configure(
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Asked for at each line: a caller may have put another stderr in its place and closed it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
