@@ -13,6 +13,7 @@ from functools import partial
 from unittest.mock import patch
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -123,8 +124,9 @@ class Events(RuleBasedStateMachine):
 
 
 TestEvents = Events.TestCase
+TestEvents.pytestmark = [pytest.mark.timeout(1800)]  # a busy machine must not fail it
 TestEvents.settings = settings(
-    max_examples=int(os.environ.get("STATE_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("STATE_EXAMPLES", "10")),
     stateful_step_count=int(os.environ.get("STATE_STEPS", "15")),
     deadline=None,
     derandomize="STATE_EXAMPLES" not in os.environ,
