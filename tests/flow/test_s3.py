@@ -87,10 +87,11 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 
 
 def video_rows(number):
-    name = f"v{number}"
+    """An hour apart: events that are near one another are written into one file."""
+    name, start = f"v{number}", 3600.0 * number
     return (
-        rows("videos", video(name)),
-        rows("events", event(name, at(1), at(2), video_id=name)),
+        rows("videos", video(name, start, start + 600)),
+        rows("events", event(name, at(start + 1), at(start + 2), video_id=name)),
     )
 
 
