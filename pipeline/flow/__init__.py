@@ -6,10 +6,9 @@ call does only what is missing: finished videos are skipped, committed shards no
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -19,35 +18,17 @@ from pipeline.flow.days import untold_days
 from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
+from pipeline.flow.known import read_known
 from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
-from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
+from pipeline.flow.parcel import ShardParcel
+from pipeline.flow.planning import committed_results, erased_time, without_erased
 from pipeline.flow.report import FailedFile, OnProgress, Report
-from pipeline.flow.stages import Failure, leave_out
+from pipeline.flow.stages import Failure
 from pipeline.flow.summaries import summarize_days
-from pipeline.index import (
-    Writer,
-    cut_ids,
-    erased_ranges,
-    erased_videos,
-    failed_videos,
-    forget_erased,
-)
-from pipeline.records import Source, Video, WindowResult
-from pipeline.rows import (
-    Maker,
-    failed_video_row,
-    video_error,
-    videos_table,
-    window_results,
-    windows_table,
-)
-from pipeline.timebase import (
-    ClockCorrection,
-    TimeRange,
-    datetime_to_ns,
-    ns_to_datetime,
-)
+from pipeline.index import Writer
+from pipeline.records import Source, Video
+from pipeline.rows import Maker, failed_video_row, video_error, videos_table, windows_table
 
 log = structlog.get_logger()
 
@@ -132,22 +113,11 @@ class _Run:
         )
         self.interruption = Interruption()
         self.index = Writer(index_uri)
-        rows = self.index.finished(config.task.name, config.fingerprint).to_pylist()
         self.include_erased = include_erased
         self.keep = keep
-        not_finished = {"failed", "erased", *(["partial"] if retry_failed else [])}
-        finished = [row for row in rows if row["status"] not in not_finished]
-        erased = [] if include_erased else erased_videos(self.index.index).to_pylist()
-        # A clock set right moves footage away from where it was erased.
-        self.erased_contents = {(row["content_id"], row["camera"]) for row in erased}
-        if include_erased:
-            wanted_again = cut_ids(self.index.index)
-            finished = [row for row in finished if row["video_id"] not in wanted_again]
-        finished += erased
-        self.finished_ids = {row["video_id"] for row in finished}
-        self.finished_files = {_as_indexed(row) for row in finished}
-        known = failed_videos(self.index.index, config.task.name).to_pylist()
-        self.known_failures = {_as_failed(row) for row in known}
+        self.known = read_known(
+            self.index, config, include_erased=include_erased, retry_failed=retry_failed
+        )
         self.last_due: dict[str, int] = {}
         """URI -> its last place among what is due: made once, however many batches there are."""
         self.uncommitted: list[WholeShard] = []
@@ -156,11 +126,7 @@ class _Run:
 
     def skip_finished(self, sources: Sequence[Source]) -> list[Source]:
         """The sources that the index does not hold as they are now."""
-        todo = [
-            source
-            for source in sources
-            if _as_listed(source, self.config.clock.of(source.camera)) not in self.finished_files
-        ]
+        todo = [one for one in sources if not self.known.is_finished(one, self.config)]
         self.last_due = {source.uri: at for at, source in enumerate(todo)}
         self.report.videos_skipped += len(sources) - len(todo)
         self.on_progress(self.report)
@@ -201,7 +167,7 @@ class _Run:
                 failures.append(probed)
                 continue
             video, shards = probed
-            if video.video_id in self.finished_ids or video.video_id in planned:
+            if video.video_id in self.known.finished_ids or video.video_id in planned:
                 self.report.videos_skipped += 1
                 log.info("already indexed, or a copy", uri=video.uri)
             else:
@@ -213,74 +179,29 @@ class _Run:
             task=self.config.task.name,
             is_to_come=lambda uri: self.last_due.get(uri, -1) >= start,
         )
-        erased = self._erased([video for video, _ in planned.values()])
-        committed = self._committed(planned)
+        erased = erased_time(
+            [video for video, _ in planned.values()],
+            self.index,
+            self.config,
+            self.known,
+            include_erased=self.include_erased,
+            now=self.started_at,
+        )
+        committed = committed_results(planned, self.index, self.config)
         todo: list[list[ShardParcel]] = []
         for video_id, (video, shards) in planned.items():
             expected = ledger.expect(video, shards, committed.get(video_id, ()))
-            missing = [
-                rest
-                for shard in expected
-                for rest in self._leave_out(shard, erased[video_id], ledger)
-            ]
+            missing: list[ShardParcel] = []
+            for shard in expected:
+                rest, results = without_erased(shard, erased[video_id])
+                missing += rest
+                self.uncommitted += filter(None, map(ledger.add, results))
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)
             todo.append(missing)
         # Video by video, so that few are open at a time: the ledger holds the results of those. The
         # dearest first, since what is long and starts last is waited for alone.
         todo.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
         return [shard for shards in todo for shard in sorted(shards, key=lambda one: -one.cost_s)]
-
-    def _erased(self, videos: Sequence[Video]) -> dict[str, list[TimeRange]]:
-        """Media time of each video that must not be looked at."""
-        if not videos:
-            return {}
-        spans = {video.video_id: _utc(video) for video in videos}
-        known = erased_ranges(
-            self.index.index,
-            {video.camera for video in videos},
-            min(start for start, _ in spans.values()),
-            max(end for _, end in spans.values()),
-        )
-        erased: dict[str, list[TimeRange]] = {}
-        for video in videos:
-            start, end = spans[video.video_id]
-            ranges = [r for r in known.get(video.camera, ()) if r[0] < end and start < r[1]]
-            if ranges and self.include_erased:
-                forget_erased(self.index.store, video.camera, start, end)
-                ranges = []
-            if (video.content_id, video.camera) in self.erased_contents:
-                ranges = [(start, end)]
-            days = self.config.keep_days(video.camera)
-            if days is not None and start < (expired := self.started_at - timedelta(days=days)):
-                ranges.append((start, expired))
-            erased[video.video_id] = [
-                video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges
-            ]
-        return erased
-
-    def _leave_out(
-        self, shard: ShardParcel, erased: Sequence[TimeRange], ledger: Ledger
-    ) -> list[ShardParcel]:
-        """The shard without what was erased, if anything is left; the rest is booked."""
-        if not erased:
-            return [shard]
-        rest, results = leave_out(open_parcel(shard.packed), erased)
-        for result in results:
-            if whole := ledger.add(result):
-                self.uncommitted.append(whole)
-        return [parcel(rest)] if rest.windows else []
-
-    def _committed(self, planned: PlannedVideos) -> dict[str, list[WindowResult]]:
-        """Results that an interrupted run of the same fingerprint left, per video."""
-        results: dict[str, list[WindowResult]] = {}
-        of_run = {"task": self.config.task.name, "fingerprint": self.config.fingerprint}
-        for result in window_results(self.index.windows_of(list(planned), **of_run)):
-            results.setdefault(result.video_id, []).append(result)
-        shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
-        left = {result.shard_id for of_video in results.values() for result in of_video}
-        if strays := left - shard_ids:  # other files have come since, and own part of them
-            self.index.drop_shards(strays, **of_run)
-        return {video_id: _without_unanswered(held) for video_id, held in results.items()}
 
     def _is_commit_due(self) -> bool:
         waited_s = time.monotonic() - self.committed_at_s
@@ -343,37 +264,5 @@ class _Run:
         self.on_progress(self.report)
 
     def _book_failure(self, file: Source | Video, error: str) -> None:
-        known = (file.uri, file.num_bytes, file.etag, error) in self.known_failures
-        self.report.failures.append(FailedFile(file.uri, error, known))
-
-
-def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
-    """Of whole shards those in which the engine has answered every window that it was shown."""
-    unanswered = {one.shard_id for one in results if one.status == "failed" and one.frame_pts}
-    return [one for one in results if one.shard_id not in unanswered]
-
-
-def _as_failed(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Which bytes failed, and why: the same again is nothing new."""
-    return row["uri"], row["num_bytes"], row["etag"], row["error"]
-
-
-def _as_indexed(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a file was when it was indexed: its bytes, its camera and what was said of its time."""
-    told = row["clock_start"] if row["clock"] in ("path", "sidecar") else None
-    content = row["uri"], row["num_bytes"], row["etag"]
-    return (*content, row["camera"], row["clock_correction"], told)
-
-
-def _as_listed(source: Source, correction: ClockCorrection) -> tuple[Any, ...]:
-    """The same of a file as it is now; a name or a clock set right makes it another."""
-    told = None
-    if source.start_ns is not None:
-        told = ns_to_datetime(correction.utc_ns(source.start_ns))
-    content = source.uri, source.num_bytes, source.etag
-    return (*content, source.camera, str(correction), told)
-
-
-def _utc(video: Video) -> tuple[datetime, datetime]:
-    span = video.utc(video.span)
-    return ns_to_datetime(span.start_ns), ns_to_datetime(span.end_ns)
+        is_known = self.known.has_failed(file, error)
+        self.report.failures.append(FailedFile(file.uri, error, is_known))

@@ -1,0 +1,93 @@
+"""What is left to do of planned videos: neither what was erased nor what is committed. No Ray."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pipeline.config import Config
+from pipeline.flow.known import Known
+from pipeline.flow.owners import PlannedVideos
+from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
+from pipeline.flow.stages import leave_out
+from pipeline.index import Writer, erased_ranges, forget_erased
+from pipeline.records import Video, WindowResult
+from pipeline.rows import window_results
+from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
+
+
+def erased_time(
+    videos: Sequence[Video],
+    writer: Writer,
+    config: Config,
+    known: Known,
+    *,
+    include_erased: bool,
+    now: datetime,
+) -> dict[str, list[TimeRange]]:
+    """Media time of each video that must not be looked at: erased, or kept long enough.
+
+    With ``include_erased`` the index forgets that it was erased.
+    """
+    if not videos:
+        return {}
+    spans = {video.video_id: _utc(video) for video in videos}
+    of_cameras = erased_ranges(
+        writer.index,
+        {video.camera for video in videos},
+        min(start for start, _ in spans.values()),
+        max(end for _, end in spans.values()),
+    )
+    erased: dict[str, list[TimeRange]] = {}
+    for video in videos:
+        start, end = spans[video.video_id]
+        ranges = [r for r in of_cameras.get(video.camera, ()) if r[0] < end and start < r[1]]
+        if ranges and include_erased:
+            forget_erased(writer.store, video.camera, start, end)
+            ranges = []
+        if (video.content_id, video.camera) in known.erased_contents:
+            ranges = [(start, end)]
+        days = config.keep_days(video.camera)
+        if days is not None and start < (expired := now - timedelta(days=days)):
+            ranges.append((start, expired))
+        erased[video.video_id] = [
+            video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges
+        ]
+    return erased
+
+
+def without_erased(
+    shard: ShardParcel, erased: Sequence[TimeRange]
+) -> tuple[list[ShardParcel], list[WindowResult]]:
+    """The shard without what was erased, if anything is left, and results for the rest."""
+    if not erased:
+        return [shard], []
+    rest, results = leave_out(open_parcel(shard.packed), erased)
+    return ([parcel(rest)] if rest.windows else []), results
+
+
+def committed_results(
+    planned: PlannedVideos, writer: Writer, config: Config
+) -> dict[str, list[WindowResult]]:
+    """Results that an interrupted run of the same fingerprint left, per video.
+
+    What belongs to shards that no plan has any more is taken back.
+    """
+    results: dict[str, list[WindowResult]] = {}
+    of_run = {"task": config.task.name, "fingerprint": config.fingerprint}
+    for result in window_results(writer.windows_of(list(planned), **of_run)):
+        results.setdefault(result.video_id, []).append(result)
+    shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
+    left = {result.shard_id for of_video in results.values() for result in of_video}
+    if strays := left - shard_ids:  # other files have come since, and own part of them
+        writer.drop_shards(strays, **of_run)
+    return {video_id: _without_unanswered(held) for video_id, held in results.items()}
+
+
+def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
+    """Of whole shards those in which the engine has answered every window that it was shown."""
+    unanswered = {one.shard_id for one in results if one.status == "failed" and one.frame_pts}
+    return [one for one in results if one.shard_id not in unanswered]
+
+
+def _utc(video: Video) -> tuple[datetime, datetime]:
+    span = video.utc(video.span)
+    return ns_to_datetime(span.start_ns), ns_to_datetime(span.end_ns)
