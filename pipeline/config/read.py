@@ -10,22 +10,26 @@ from pydantic import ValidationError
 from pipeline.catalogue import resolved
 from pipeline.config.tree import Config
 from pipeline.errors import ConfigError
+from pipeline.task import SIGNALS_TASK
 
 
 def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Config:
     """Read a YAML file, apply ``key.path=value`` overrides, validate once.
 
-    ``task`` may be the path of a task file, relative to the config file; ``engine.model`` may be
-    a name of the model catalogue. Without ``path`` the defaults run: the signals engine.
+    ``task`` may be the path of a task file, relative to the config file; an override reaches what
+    is in it. ``engine.model`` may be a name of the model catalogue. Without ``path`` the defaults
+    run: the signals engine.
 
     Raises:
         ConfigError: names the file and each wrong key with its value.
     """
     tree = _read_yaml(path) if path else {}
+    folder = path.parent if path else Path()
+    tree.setdefault("task", SIGNALS_TASK.model_dump(mode="json"))
+    _read_task(tree, folder)
     for override in overrides:
         _apply(tree, override)
-    if isinstance(tree.get("task"), str):
-        tree["task"] = _read_yaml((path.parent if path else Path()) / tree["task"])
+        _read_task(tree, folder)
     try:
         return Config.model_validate(resolved(tree))
     except ValidationError as exc:
@@ -59,6 +63,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree or {}
 
 
+def _read_task(tree: dict[str, Any], folder: Path) -> None:
+    if isinstance(tree["task"], str):
+        tree["task"] = _read_yaml(folder / tree["task"])
+
+
 def _apply(tree: dict[str, Any], override: str) -> None:
     dotted, equals, value = override.partition("=")
     if not equals:
@@ -66,7 +75,9 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     *parents, leaf = dotted.split(".")
     node = tree
     for key in parents:
-        node = node.setdefault(key, {})
+        if node.get(key) is None:  # off, or empty in the file
+            node[key] = {}
+        node = node[key]
         if not isinstance(node, dict):
             raise ConfigError(f"--set {override}: {key} is a value, not a section")
     try:

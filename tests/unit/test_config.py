@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import Config, load_config
+from pipeline.config import Config, load_config, stored_config
 from pipeline.errors import ConfigError
+from pipeline.task import SIGNALS_TASK, Task
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -72,6 +73,34 @@ def test_a_task_file_is_found_beside_the_config(tmp_path):
     (tmp_path / "tasks" / "t.yaml").write_text("name: t\nlabels: {fall: someone falls}")
     config = load_config(write(tmp_path, "task: tasks/t.yaml"))
     assert config.task.labels == {"fall": "someone falls"}
+
+
+def test_an_override_reaches_into_a_task_file(tmp_path):
+    (tmp_path / "a.yaml").write_text("name: a\nlabels: {fall: someone falls}\nfields: {text: {}}")
+    (tmp_path / "b.yaml").write_text("name: b\nlabels: {fall: someone falls}")
+    path = write(tmp_path, "task: a.yaml")
+    task = load_config(path, ("task.max_events=3", "task.fields.text.max_chars=7")).task
+    assert (task.name, task.max_events, task.fields["text"].max_chars) == ("a", 3, 7)
+    task = load_config(path, ("task=b.yaml", "task.max_events=3")).task
+    assert (task.name, task.max_events) == ("b", 3)
+    task = load_config(path, ("task.max_events=3", "task=b.yaml")).task
+    assert (task.name, task.max_events) == ("b", Task.model_fields["max_events"].default)
+
+
+def test_an_override_reaches_into_the_task_that_runs_by_default(tmp_path):
+    expected = SIGNALS_TASK.model_copy(update={"max_events": 3})
+    assert load_config(None, ("task.max_events=3",)).task == expected
+    assert load_config(write(tmp_path, "sample: {fps: 2}"), ("task.max_events=3",)).task == expected
+
+
+@pytest.mark.parametrize("off", ["null", ""])
+def test_an_override_reaches_into_a_section_that_is_off(tmp_path, off):
+    path = write(tmp_path, f"embedding: {off}\nsample: {off}\n")
+    overrides = ("embedding.base_url=http://here/v1", "embedding.model=m", "sample.fps=3")
+    config = load_config(path, overrides)
+    assert config.embedding
+    assert (config.embedding.model, config.sample.fps) == ("m", 3)
+    assert stored_config(Config().to_json(), overrides) == load_config(None, overrides)
 
 
 def test_the_fingerprint_follows_what_changes_answers_and_nothing_else():
