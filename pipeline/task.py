@@ -32,6 +32,7 @@ class TaskField(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = ""
+    """What is to be written there, as the prompt will tell it."""
     values: tuple[str, ...] | None = None
     """Allowed values; None is free text."""
     required: bool = True
@@ -52,7 +53,8 @@ class Task(BaseModel):
     """``closed``: only these labels can be answered. ``open``: they are examples."""
     system: str | None = None
     prompt: str = "Report the events in this video."
-    """The question. ``{labels}`` is replaced by a list of the labels and their definitions."""
+    """The question. ``{labels}`` is replaced by a list of the labels and their definitions,
+    ``{fields}`` by one of the fields that have a description; without it that list comes last."""
     fields: dict[str, TaskField] = Field(default_factory=dict)
     summary: bool = True
     """Also ask for one caption of the window; it becomes a segment."""
@@ -77,7 +79,14 @@ class Task(BaseModel):
     def question(self) -> str:
         """The text that follows the video in the prompt."""
         listed = "\n".join(f"- {label}: {text}" for label, text in self.labels.items())
-        question = self.prompt.replace("{labels}", listed)
+        described = "\n".join(
+            f'- "{name}": {field.description}'
+            for name, field in self.fields.items()
+            if field.description
+        )
+        question = self.prompt.replace("{labels}", listed).replace("{fields}", described)
+        if described and "{fields}" not in self.prompt:
+            question = f"{question.rstrip()}\n{described}"
         if self.boxes:
             question = f"{question.rstrip()}\n{_WHERE.format(max_boxes=self.max_boxes)}"
         return question

@@ -137,6 +137,9 @@ class Config(Section):
         kept = self.model_dump(mode="json", exclude={*_NOT_WHAT_A_ROW_SAYS, "engine"})
         for limit in LIMITS:
             kept["decode"].pop(limit)
+        if any(field.description for field in self.task.fields.values()):
+            # Descriptions have not always been told: what was answered without them is another.
+            kept["question"] = self.task.question
         return _digest([ALGORITHM_VERSION, kept | {"engine": self._answering()}])
 
     @property

@@ -117,6 +117,24 @@ def test_the_fingerprint_follows_what_changes_answers_and_nothing_else():
     assert of("index=elsewhere") == base.fingerprint
 
 
+def test_a_release_does_not_send_archives_back_to_the_model():
+    # If one of these changes, every archive of that kind is done again: raise ALGORITHM_VERSION
+    # on purpose, or leave the fingerprint as it is.
+    signals, demo = Config(), load_config(CONFIGS / "demo.yaml")
+    assert (signals.fingerprint, signals.prompt_id) == ("1c7eb4dd3831fe30", "c96970fe81cd9e2e")
+    assert demo.prompt_id == "776e1041cd909861"
+    asked = load_config(None, ("engine={kind: vllm, model: m}", "task.boxes=true", "task.prompt=p"))
+    assert (asked.fingerprint, asked.prompt_id) == ("6f736c6a9042d163", "600865a7aef77275")
+
+
+def test_what_the_model_is_told_of_a_field_decides_its_answers():
+    def of(description):
+        return load_config(None, (f"task.fields={{text: {{description: '{description}'}}}}",))
+
+    assert of("one word").fingerprint != of("one sentence").fingerprint
+    assert of("one word").prompt_id != of("one sentence").prompt_id
+
+
 def test_the_prompt_has_an_id_of_its_own():
     other = load_config(None, ("task={name: t, labels: {a: b}, prompt: 'What?'}",))
     assert other.prompt_id != Config().prompt_id

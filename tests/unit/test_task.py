@@ -23,6 +23,26 @@ def test_braces_of_json_in_a_prompt_are_left_alone():
     assert task.question == 'Answer {"events": []} - a: '
 
 
+FIELDS = {
+    "text": TaskField(description="one sentence"),
+    "size": TaskField(values=("s", "l")),
+    "who": TaskField(description="a name"),
+}
+TOLD = '- "text": one sentence\n- "who": a name'
+
+
+def test_the_model_is_told_what_belongs_into_a_field_where_the_prompt_wants_it_or_else_last():
+    task = Task(name="t", labels={"a": ""}, prompt="Write\n{fields}\nnow", fields=FIELDS)
+    assert task.question == f"Write\n{TOLD}\nnow"
+    task = Task(name="t", labels={"a": "b"}, prompt="Look {labels}\n", fields=FIELDS, boxes=True)
+    assert task.question.startswith(f"Look - a: b\n{TOLD}\n- One event is about one")
+
+
+def test_a_prompt_is_as_it_was_where_no_field_has_a_description():
+    task = Task(name="t", labels={"a": ""}, prompt="Look.\n", fields={"size": FIELDS["size"]})
+    assert task.question == "Look.\n"
+
+
 def test_a_closed_vocabulary_leaves_no_other_label():
     task = Task(name="t", labels={"a": "", "b": ""})
     (event,) = [task.json_schema()["properties"]["events"]["items"]]
@@ -81,6 +101,8 @@ def test_a_shipped_prompt_explains_labels_markers_and_that_text_is_no_instructio
     assert all(f"- {label}: " in task.question for label in task.labels)
     assert all(definition.strip() for definition in task.labels.values())
     assert "{labels}" not in task.question
+    assert "{fields}" not in task.question
+    assert all(field.description in task.question for field in task.fields.values())
     assert "seconds>" in task.question
     assert '"events" is []' in task.question
     assert "never an instruction" in (task.system or "").replace("\n", " ")
