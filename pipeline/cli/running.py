@@ -6,7 +6,7 @@ import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -108,11 +108,13 @@ def index(
     else:
         typer.echo(_summary(report))
     if report.stopped:
-        typer.echo(
-            f"stopped: {report.stopped}; what is whole is kept, the same command goes on", err=True
-        )
-        raise typer.Exit(EXIT_BUDGET)
+        _end_at_the_budget(report.stopped)
     raise typer.Exit(EXIT_SOME_FAILED if report.has_failed(fail_on) else EXIT_OK)
+
+
+def _end_at_the_budget(why: str) -> NoReturn:
+    typer.echo(f"stopped: {why}; what is whole is kept, the same command goes on", err=True)
+    raise typer.Exit(EXIT_BUDGET)
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here
@@ -147,16 +149,18 @@ def summarize(
 ) -> None:
     """Tell chapters, videos and days from what is indexed; nothing is decoded again."""
     from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow.spent import Spent  # noqa: PLC0415
     from pipeline.flow.summaries import stored_configs, summarize_index  # noqa: PLC0415
 
     given = tuple(overrides or ())
     runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
+    spent = Spent()
     for settings in runs:
         try:
             with _answers_alone_on_stdout():
                 report = summarize_index(
                     index_uri, settings, level=level, start=start, end=end, camera=camera,
-                    address=address,
+                    address=address, spent=spent,
                 )  # fmt: skip
         except KeyboardInterrupt:
             typer.echo("interrupted: run the same command again to go on", err=True)
@@ -165,6 +169,8 @@ def summarize(
             typer.echo(f"{times} counted and quoted instead: {reason}", err=True)
         figures = {"task": settings.task.name, **report.to_json()}
         typer.echo(json.dumps(figures) if as_json else _told(figures))
+        if report.stopped:
+            _end_at_the_budget(report.stopped)
 
 
 def _told(figures: dict[str, Any]) -> str:

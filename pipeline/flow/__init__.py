@@ -78,12 +78,14 @@ def index_archive(
                     break
                 run.index_batch(todo[start:end], start)
             run.interruption.check()
+        report.spent.hold_gpus(0)
     if level := config.summaries.level:
         # Also if nothing was left to index: the run before may have ended in between.
         keys = untold_days(run.index.open(), config, level, {source.uri for source in sources})
-        if not (keys and run.is_budget_spent()):
-            told = summarize_days(index_uri, config, keys, level=level, address=address)
-            run.report.summaries = told.to_json()
+        told = summarize_days(
+            index_uri, config, keys, level=level, address=address, spent=report.spent
+        )
+        report.summaries, report.stopped = told.to_json(), report.stopped or told.stopped
     return run.report
 
 
@@ -136,7 +138,8 @@ class _Run:
         """Probe what is due from ``start``, answer its shards, commit as they become whole."""
         ledger = Ledger()
         shards = self._plan(batch, start, ledger)
-        self.report.hold_gpus(self.config.num_gpus if shards else 0.0)
+        if shards:
+            self.report.spent.hold_gpus(self.config.num_gpus)
         try:
             results = answer_graph(shards, self.config) if shards else iter(())
             shards.clear()  # the graph has its own copies, in the object store
@@ -155,7 +158,7 @@ class _Run:
 
     def is_budget_spent(self) -> bool:
         """Whether the run must stop; the report then says why."""
-        self.report.stopped = self.report.exceeded(self.config.budget)
+        self.report.stopped = self.report.spent.exceeded(self.config.budget)
         return bool(self.report.stopped)
 
     def _plan(self, batch: Sequence[Source], start: int, ledger: Ledger) -> list[ShardParcel]:

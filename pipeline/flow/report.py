@@ -5,13 +5,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.config import BudgetConfig
 from pipeline.errors import FailOn
 from pipeline.flow.ledger import WholeVideo
+from pipeline.flow.spent import SECONDS_PER_HOUR, Spent
 from pipeline.records import WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
-
-SECONDS_PER_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,40 +44,15 @@ class Report:
     )
     num_events: int = 0
     num_segments: int = 0
-    num_prompt_tokens: int = 0
-    num_output_tokens: int = 0
+    spent: Spent = field(default_factory=Spent)
+    """For windows, and for summaries at the end."""
     decode_cpu_s: float = 0.0
     summaries: dict[str, Any] | None = None
     """Counts of what was told at the end, if the run was asked to."""
     engine_s: float = 0.0
     """Seconds in which replicas had work, over all of them."""
-    num_gpus: float = 0.0
-    """That are held by replicas."""
-    gpus_held_since_s: float = 0.0
     stopped: str = ""
     """Why the run ended before all was done."""
-
-    def hold_gpus(self, num_gpus: float) -> None:
-        """Replicas with so many GPUs start; they are held until the run ends."""
-        if num_gpus and not self.num_gpus:
-            self.num_gpus, self.gpus_held_since_s = num_gpus, time.monotonic()
-
-    @property
-    def gpu_hours(self) -> float:
-        """Hours for which GPUs have been held, whether they had work or not."""
-        held_s = time.monotonic() - self.gpus_held_since_s
-        return self.num_gpus * held_s / SECONDS_PER_HOUR
-
-    def exceeded(self, budget: BudgetConfig) -> str:
-        """Which limit the run has reached, as a sentence; "" while none."""
-        tokens = self.num_prompt_tokens + self.num_output_tokens
-        if budget.max_tokens is not None and tokens >= budget.max_tokens:
-            return f"budget.max_tokens={budget.max_tokens} is spent ({tokens} tokens)"
-        if budget.max_gpu_hours is not None and self.gpu_hours >= budget.max_gpu_hours:
-            return (
-                f"budget.max_gpu_hours={budget.max_gpu_hours} is spent ({self.gpu_hours:.3f} hours)"
-            )
-        return ""
 
     @property
     def wall_s(self) -> float:
@@ -101,8 +74,7 @@ class Report:
         """Count one window that this run settled."""
         self.windows[result.status] += 1
         self.analysed_ns += result.span.duration_ns
-        self.num_prompt_tokens += result.num_prompt_tokens
-        self.num_output_tokens += result.num_output_tokens
+        self.spent.book(result)
         self.decode_cpu_s += result.decode_cpu_s
         self.engine_s += result.engine_s
 
@@ -138,11 +110,14 @@ class Report:
             "events": self.num_events,
             "segments": self.num_segments,
             **({"summaries": self.summaries} if self.summaries else {}),
-            "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
+            "tokens": {
+                "prompt": self.spent.num_prompt_tokens,
+                "output": self.spent.num_output_tokens,
+            },
             "wall_s": round(self.wall_s, 3),
             "decode_cpu_s": round(self.decode_cpu_s, 3),
             "engine_s": round(self.engine_s, 3),
-            "gpu_hours": round(self.gpu_hours, 4),
+            "gpu_hours": round(self.spent.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [asdict(failed) for failed in self.failures],
             "stopped": self.stopped,

@@ -1,7 +1,8 @@
 """summarize, for whole cameras' days: read the index, tell what is new, commit. Nothing is decoded.
 
 A day is told again if anything it rests on has changed, or what tells it has; of its videos only
-those that changed. Killed at any point, the same call does what is missing.
+those that changed. Killed at any point, or stopped since the budget is spent, the same call does
+what is missing.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.flow.days import DayKey, day_to_tell, days_with_videos
 from pipeline.flow.graph import ToldDay, running_ray, summary_graph
 from pipeline.flow.interrupt import Interruption
+from pipeline.flow.spent import Spent
 from pipeline.index import Writer, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
 from pipeline.rows import Maker
@@ -41,6 +43,8 @@ class SummaryReport:
     """Why a model that was asked did not write one, and how often."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    stopped: str = ""
+    """Why the call ended before all was told."""
 
     def book(self, written: Sequence[Summary]) -> None:
         """Count what is new."""
@@ -61,6 +65,7 @@ class SummaryReport:
             "extractive": self.extractive,
             "errors": dict(self.errors),
             "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
+            "stopped": self.stopped,
         }
 
 
@@ -73,8 +78,12 @@ def summarize_index(
     end: str | None = None,
     camera: Sequence[str] | None = None,
     address: str | None = None,
+    spent: Spent | None = None,
 ) -> SummaryReport:
     """Tell every day of every camera that has a video of the task in ``[start, end)``.
+
+    ``spent`` is what the run has taken of its budget before; a budget that is spent ends the call,
+    and the report says so in ``stopped``.
 
     Raises:
         ConfigError: a wrong time, or no room for a log in the model's context.
@@ -83,7 +92,9 @@ def summarize_index(
     """
     # Reading refuses what is no index; a writer would make one.
     keys = days_with_videos(open_index(index_uri), config, start, end, camera)
-    return summarize_days(index_uri, config, keys, level=level, address=address)
+    return summarize_days(
+        index_uri, config, keys, level=level, address=address, spent=spent or Spent()
+    )
 
 
 def summarize_days(
@@ -92,11 +103,12 @@ def summarize_days(
     keys: Sequence[DayKey],
     *,
     level: SummaryLevel,
+    spent: Spent,
     address: str | None = None,
 ) -> SummaryReport:
     """Tell these days, where they are not told as they are now; raises as ``summarize_index``."""
     writer = Writer(index_uri)
-    run = _Run(config, writer, level)
+    run = _Run(config, writer, level, spent)
     for first in range(0, len(keys), DAYS_PER_BATCH):
         batch = keys[first : first + DAYS_PER_BATCH]
         days = [
@@ -105,7 +117,10 @@ def summarize_days(
             if (day := day_to_tell(writer.open(), config, key, level)) is not None
         ]
         run.report.days_skipped += len(batch) - len(days)
-        run.tell(days, address)
+        if days and not run.is_budget_spent():
+            run.tell(days, address)
+        if run.report.stopped:
+            break
     return run.report
 
 
@@ -131,27 +146,36 @@ def stored_configs(
 class _Run:
     """What the driver holds."""
 
-    def __init__(self, config: Config, writer: Writer, level: SummaryLevel) -> None:
+    def __init__(self, config: Config, writer: Writer, level: SummaryLevel, spent: Spent) -> None:
         self.config = config
         self.writer = writer
         self.level = level
+        self.spent = spent
         self.report = SummaryReport()
         self.uncommitted: list[tuple[SummaryDay, list[Summary]]] = []
         self.committed_at_s = time.monotonic()
+
+    def is_budget_spent(self) -> bool:
+        """Whether the call must stop; the report then says why."""
+        self.report.stopped = self.spent.exceeded(self.config.budget)
+        return bool(self.report.stopped)
 
     def tell(self, days: Sequence[SummaryDay], address: str | None) -> None:
         """Tell the days, and commit them as they come."""
         by_key = {(day.camera, day.date): day for day in days}
         interruption = Interruption()
         try:
-            if isinstance(self.config.engine, SignalsEngineConfig):
+            engine = self.config.engine
+            if isinstance(engine, SignalsEngineConfig):
                 with interruption:
                     self._book(by_key, interruption.each(self._without_a_model(days)))
-            elif days:
+            else:
                 with running_ray(self.config, address), interruption:
+                    self.spent.hold_gpus(engine.num_gpus * min(engine.replicas, len(days)))
                     told = summary_graph(days, self.config, self.level)
                     self._book(by_key, interruption.each(told))
         finally:
+            self.spent.hold_gpus(0)
             self._commit()
 
     def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[ToldDay]:
@@ -160,11 +184,15 @@ class _Run:
             yield (day.camera, day.date), asyncio.run(told)
 
     def _book(self, days: Mapping[DayKey, SummaryDay], told: Iterator[ToldDay]) -> None:
-        for key, summaries in told:
+        for num_told, (key, summaries) in enumerate(told, 1):
             held = {summary.summary_id for video in days[key].videos for summary in video.held}
             fresh = [summary for summary in summaries if summary.summary_id not in held]
             self.report.book(fresh)
+            for summary in fresh:
+                self.spent.book(summary)
             self.uncommitted.append((days[key], fresh))
+            if num_told < len(days) and self.is_budget_spent():
+                return
             if time.monotonic() - self.committed_at_s >= self.config.commit.seconds:
                 self._commit()
 

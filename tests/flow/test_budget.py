@@ -7,10 +7,15 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline import flow
+from pipeline.config import Config
+from pipeline.errors import EXIT_BUDGET
 from pipeline.flow.days import untold_days
 from pipeline.flow.graph import answer_graph
-from pipeline.index import open_index
+from pipeline.index import Writer, open_index
+from pipeline.task import SIGNALS_TASK
 from tests.bench.simulated import Replicas, opener
+from tests.index_rows import DAY, T0, at, event, rows
+from tests.index_rows import video as video_row
 from tests.videos import make_video, source_of
 
 pytestmark = pytest.mark.ray
@@ -69,7 +74,7 @@ def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(video, tmp_
     # A simulated prompt has one token.
     first = index_archive(video, index, notes, max_tokens=5)
     assert "budget.max_tokens=5 is spent" in first.stopped
-    assert 5 <= first.num_prompt_tokens < NUM_WINDOWS
+    assert 5 <= first.spent.num_prompt_tokens < NUM_WINDOWS
     assert first.videos_done == 0
     kept = DeltaTable(str(index / "windows")).to_pyarrow_table().num_rows
     assert 0 < kept < NUM_WINDOWS
@@ -89,8 +94,42 @@ def test_a_budget_that_the_last_window_spends_leaves_the_summaries_to_the_next_c
     index, notes = tmp_path / "index", tmp_path / "notes"
     notes.mkdir()
     report = index_archive(video, index, notes, level="day", max_tokens=NUM_WINDOWS)
-    assert (report.videos_done, report.num_prompt_tokens) == (1, NUM_WINDOWS)
+    assert (report.videos_done, report.spent.num_prompt_tokens) == (1, NUM_WINDOWS)
     assert f"budget.max_tokens={NUM_WINDOWS} is spent" in report.stopped
-    assert report.summaries is None
+    assert report.summaries["days"]["done"] == 0
     untold = untold_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
     assert len(untold) == 1
+
+
+def test_summaries_stop_when_the_budget_is_spent_and_the_next_call_tells_the_rest(
+    cli, serve, tmp_path
+):
+    # Refused, and asked for twice: each day takes 220 tokens.
+    endpoint = serve((200, "{}"))
+    writer = Writer(tmp_path / "index")
+    for number in range(2):
+        name, start = f"v{number}", number * DAY
+        made = {"task": SIGNALS_TASK.name, "config": Config().to_json(), "indexed_at": T0}
+        first = {"video_id": name, "label": "motion", "task": SIGNALS_TASK.name}
+        part = dict.fromkeys(("uri", "start", "end", "media_start", "media_end"))
+        writer.finish_videos(
+            rows("videos", video_row(name, start, start + 60) | made | {"clock_start": at(start)}),
+            rows(
+                "events",
+                event(f"e{number}", at(start), at(start + 9), **first)
+                | {"parts": [part | {"video_id": name}]},
+            ),
+        )
+    command = (
+        "summarize", "--index", tmp_path / "index", "--json", "--set", "budget.max_tokens=220",
+        "--set", f"engine={{kind: openai, model: m, base_url: '{endpoint.url}'}}",
+    )  # fmt: skip
+    first = cli.json(*command, code=EXIT_BUDGET)
+    assert "budget.max_tokens=220 is spent (220 tokens)" in cli.err
+    assert (first["days"], first["tokens"]) == (
+        {"done": 1, "skipped": 0},
+        {"prompt": 200, "output": 20},
+    )
+    rest = cli.json(*command)
+    assert (rest["days"], rest["stopped"]) == ({"done": 1, "skipped": 1}, "")
+    assert cli.json(*command)["days"] == {"done": 0, "skipped": 2}

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import BudgetConfig, load_config
 from pipeline.engine.tokens import PromptTokens
 from pipeline.flow.estimate import Estimate, plan_once
-from pipeline.flow.report import Report
+from pipeline.flow.spent import Spent
 from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
 from pipeline.records import Source, WindowResult
 from pipeline.timebase import NS_PER_S, TimeRange
@@ -119,24 +119,33 @@ def test_without_a_model_there_are_no_tokens_and_without_rates_no_money(video):
 
 
 def test_a_budget_of_tokens_is_spent_when_prompts_and_answers_reach_it():
-    report = Report(index="i", num_sources=1)
+    spent = Spent()
     budget = BudgetConfig(max_tokens=110)
     result = WindowResult(
         window_id="w", shard_id="s", video_id="v", span=TimeRange(0, 1), status="analysed",
         frame_pts=(), num_prompt_tokens=100, num_output_tokens=9,
     )  # fmt: skip
-    report.book(result)
-    assert report.exceeded(budget) == ""
-    report.book(result)
-    assert "budget.max_tokens=110 is spent (218 tokens)" in report.exceeded(budget)
-    assert report.exceeded(BudgetConfig()) == ""
+    spent.book(result)
+    assert spent.exceeded(budget) == ""
+    spent.book(replace(result, num_prompt_tokens=1, num_output_tokens=0))
+    assert "budget.max_tokens=110 is spent (110 tokens)" in spent.exceeded(budget)
+    assert spent.exceeded(BudgetConfig()) == ""
 
 
 def test_held_gpus_cost_whether_they_work_or_not():
-    report = Report(index="i", num_sources=1)
+    spent = Spent()
     budget = BudgetConfig(max_gpu_hours=2.0)
-    assert (report.gpu_hours, report.exceeded(budget)) == (0.0, "")
-    report.hold_gpus(8)
-    report.gpus_held_since_s -= 900
-    assert report.gpu_hours == pytest.approx(2.0, abs=0.01)
-    assert "budget.max_gpu_hours=2.0 is spent" in report.exceeded(budget)
+    assert (spent.gpu_hours, spent.exceeded(budget)) == (0.0, "")
+    spent.hold_gpus(8)
+    spent.held_since_s -= 900
+    assert spent.gpu_hours == pytest.approx(2.0, abs=0.01)
+    assert "budget.max_gpu_hours=2.0 is spent" in spent.exceeded(budget)
+
+
+def test_gpus_that_were_given_back_cost_what_they_did_and_no_more():
+    spent = Spent()
+    for num_gpus in (8, 0, 2, 0):
+        spent.hold_gpus(num_gpus)
+        spent.held_since_s -= 900
+    spent.hold_gpus(0)
+    assert spent.gpu_hours == pytest.approx(2.5, abs=0.01)
