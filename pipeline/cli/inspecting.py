@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import ConfigOption, JsonOption, SetOption
+from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption
 from pipeline.errors import EXIT_ENGINE, ConfigError, SourceError
 from pipeline.export.formats import to_json
 from pipeline.plain import plain
@@ -30,7 +31,8 @@ def frames(
     from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
 
     settings = Config(sample=SampleConfig(fps=fps))
-    video, packets = probe(_one_source(file), sample=settings.sample, decode=settings.decode)
+    source = _one_source(file, settings.sources)
+    video, packets = probe(source, sample=settings.sample, decode=settings.decode)
     want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
     if out:
         out.mkdir(parents=True, exist_ok=True)
@@ -70,15 +72,29 @@ def _pts_ns(pts: int, video: Any) -> int:  # noqa: ANN401 - Video, without impor
 @app.command()
 def probe(
     file: Annotated[str, typer.Argument(help="A video.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Show what is known of a video without decoding it."""
-    from pipeline.config import Config  # noqa: PLC0415
+    from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.media import probe as probe_video  # noqa: PLC0415
+    from pipeline.sources import is_being_written, still_written  # noqa: PLC0415
     from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
 
-    settings = Config()
-    video, packets = probe_video(_one_source(file), sample=settings.sample, decode=settings.decode)
+    settings = load_config(config, tuple(overrides or ()))
+    source = _one_source(file, settings.sources)
+    waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
+    if waiting:
+        typer.echo(
+            plain(f"{file}: {still_written(1)}, a run would leave it to a later one"), err=True
+        )
+    video, packets = probe_video(
+        source,
+        sample=settings.sample,
+        decode=settings.decode,
+        correction=settings.clock.of(source.camera),
+    )
     facts = {
         "uri": video.uri,
         "video_id": video.video_id,
@@ -96,6 +112,7 @@ def probe(
         "num_keyframes": video.num_keyframes,
         "num_packets": len(packets),
         "footage_s": [[f.start_ns / 1e9, f.end_ns / 1e9] for f in video.footage],
+        "waiting": waiting,
         "warnings": list(video.warnings),
     }
     if as_json:
@@ -110,19 +127,33 @@ def plan(
     src: Annotated[list[str], typer.Argument(help="Files, folders, globs, URLs, list files.")],
     config: ConfigOption = None,
     overrides: SetOption = None,
+    since: SinceOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
     from pipeline.flow.stages import Failure  # noqa: PLC0415
-    from pipeline.sources import list_sources  # noqa: PLC0415
+    from pipeline.sources import (  # noqa: PLC0415
+        is_being_written,
+        list_sources,
+        modified_since,
+        parse_since,
+        still_written,
+    )
 
     settings = load_config(config, tuple(overrides or ()))
+    now = datetime.now(tz=UTC)
+    oldest = parse_since(since, now) if since else None
     estimate = Estimate(settings)
     failures: list[dict[str, str]] = []
     shards: list[dict[str, Any]] = []
-    sources = list_sources(src, settings.sources)
+    listed = list_sources(src, settings.sources)
+    if oldest:
+        listed = modified_since(listed, oldest)
+    settle_s = settings.sources.settle_s
+    sources = [one for one in listed if not is_being_written(one, settle_s, now)]
+    num_waiting = len(listed) - len(sources)
     for planned in plan_once(sources, settings):
         if isinstance(planned, Failure):
             failures.append({"uri": planned.source.uri, "error": planned.error})
@@ -131,13 +162,16 @@ def plan(
         estimate.add(planned)
         shards.extend(shard_figures(planned))
     if as_json:
-        typer.echo(to_json({**estimate.to_json(), "failures": failures, "per_shard": shards}))
+        figures = {**estimate.to_json(), "waiting": num_waiting, "failures": failures}
+        typer.echo(to_json({**figures, "per_shard": shards}))
         return
     num_copies = len(sources) - estimate.num_videos - len(failures)
     typer.echo(
         f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
         f"{num_copies} are copies of others"
     )
+    if num_waiting:
+        typer.echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
     for name, figure in estimate.lines():
         typer.echo(f"{name:14} {figure}")
 
@@ -192,11 +226,10 @@ def config_validate(
     typer.echo(f"{file}: valid; fingerprint {settings.fingerprint}")
 
 
-def _one_source(file: str) -> Any:  # noqa: ANN401 - Source, without importing it here
-    from pipeline.config import SourcesConfig  # noqa: PLC0415
+def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without importing them here
     from pipeline.sources import list_sources  # noqa: PLC0415
 
-    [source, *others] = list_sources([file], SourcesConfig())
+    [source, *others] = list_sources([file], settings)
     if others:
         raise ConfigError(f"{file}: name one video, not {len(others) + 1}")
     if source.problem:

@@ -19,4 +19,10 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
+SinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="T", help="Only files modified since a time, or an age such as 2h."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

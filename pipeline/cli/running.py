@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 from contextlib import AbstractContextManager, redirect_stdout
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -17,6 +18,7 @@ from pipeline.cli.options import (
     IndexOption,
     JsonOption,
     SetOption,
+    SinceOption,
     ToOption,
 )
 from pipeline.errors import (
@@ -62,6 +64,7 @@ def index(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    since: SinceOption = None,
     address: AddressOption = None,
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
     keep: KeepOption = False,  # noqa: FBT002
@@ -73,7 +76,7 @@ def index(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow import index_archive  # noqa: PLC0415
     from pipeline.progress import shown_progress  # noqa: PLC0415
-    from pipeline.sources import list_sources  # noqa: PLC0415
+    from pipeline.sources import list_sources, modified_since, parse_since  # noqa: PLC0415
 
     _log_to_stderr()
     settings = load_config(config, tuple(overrides or ()))
@@ -83,7 +86,10 @@ def index(
         raise ConfigError("no sources: name them, or set sources.locations in the config")
     if not where:
         raise ConfigError("no index: give --index DIR, or set index in the config")
+    oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
     sources = list_sources(locations, settings.sources)
+    if oldest:
+        sources = modified_since(sources, oldest)
     try:
         with shown_progress() as on_progress, _answers_alone_on_stdout():
             report = index_archive(
@@ -118,13 +124,16 @@ def _end_at_the_budget(why: str) -> NoReturn:
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here
-    if report.videos_skipped == report.num_sources:
-        return f"nothing to do: {report.videos_skipped} videos are indexed already"
+    from pipeline.sources import still_written  # noqa: PLC0415
+
+    waiting = f"; {still_written(len(report.waiting))}" if report.waiting else ""
+    if report.videos_skipped + len(report.waiting) == report.num_sources:
+        return f"nothing to do: {report.videos_skipped} videos are indexed already{waiting}"
     windows = report.windows
     given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
-        f"{len(report.failures)} failed; {report.analysed_ns / 3.6e12:.3f} video-hours, "
+        f"{len(report.failures)} failed{waiting}; {report.analysed_ns / 3.6e12:.3f} video-hours, "
         f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
         f"{windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"

@@ -31,6 +31,9 @@ class SourcesConfig(Section):
     """IANA zone of times written without one."""
     ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
     """Which of the two is meant in the hour that comes twice when summer time ends."""
+    settle_s: float = Field(default=0.0, ge=0)
+    """A file that was modified less than so long ago is still being written: it is left to a later
+    run. 0 takes every file as it is."""
 
     @field_validator("timezone")
     @classmethod

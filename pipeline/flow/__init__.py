@@ -29,6 +29,7 @@ from pipeline.flow.summaries import summarize_days
 from pipeline.index import Writer
 from pipeline.records import Source, Video
 from pipeline.rows import Maker, failed_video_row, video_error, videos_table, windows_table
+from pipeline.sources import is_being_written
 
 log = structlog.get_logger()
 
@@ -127,10 +128,14 @@ class _Run:
         self.started_at = datetime.now(tz=UTC)
 
     def skip_finished(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources that the index does not hold as they are now."""
-        todo = [one for one in sources if not self.known.is_finished(one, self.config)]
+        """The sources that the index does not hold as they are now; what is being written waits."""
+        new = [one for one in sources if not self.known.is_finished(one, self.config)]
+        settle_s = self.config.sources.settle_s
+        todo = [one for one in new if not is_being_written(one, settle_s, self.started_at)]
         self.last_due = {source.uri: at for at, source in enumerate(todo)}
-        self.report.videos_skipped += len(sources) - len(todo)
+        self.report.videos_skipped += len(sources) - len(new)
+        due = self.last_due.keys()
+        self.report.waiting = [one.uri for one in new if one.uri not in due]
         self.on_progress(self.report)
         return todo
 

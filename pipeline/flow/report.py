@@ -33,6 +33,8 @@ class Report:
     videos_skipped: int = 0
     videos_superseded: int = 0
     """Other files of their camera speak for every moment of theirs."""
+    waiting: list[str] = field(default_factory=list)
+    """URIs of files that are still being written; a later run takes them."""
     failures: list[FailedFile] = field(default_factory=list)
     planned_ns: int = 0
     """Footage of the videos that were probed and have work left."""
@@ -103,6 +105,7 @@ class Report:
                 "done": self.videos_done,
                 "skipped": self.videos_skipped,
                 "superseded": self.videos_superseded,
+                "waiting": len(self.waiting),
                 "failed": len(self.failures),
             },
             "video_hours": round(self.video_ns / NS_PER_S / SECONDS_PER_HOUR, 6),
@@ -120,6 +123,7 @@ class Report:
             "gpu_hours": round(self.spent.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [asdict(failed) for failed in self.failures],
+            "waiting": self.waiting,
             "stopped": self.stopped,
             "index": self.index,
         }

@@ -110,7 +110,8 @@ def test_a_superseded_file_whose_sidecar_is_set_right_is_indexed_at_its_time(ind
 
 def test_the_report_and_the_terminal_count_what_was_superseded(index):
     report = index()
-    assert report.to_json()["videos"] == {"done": 1, "skipped": 0, "superseded": 1, "failed": 0}
+    counts = {"done": 1, "skipped": 0, "superseded": 1, "waiting": 0, "failed": 0}
+    assert report.to_json()["videos"] == counts
     assert _summary(report).startswith("videos: 1 done, 0 skipped, 1 superseded, 0 failed; ")
 
 

@@ -1,0 +1,52 @@
+"""When files were last written: which are still being written, and which are new enough. Pure."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from pipeline.errors import ConfigError
+from pipeline.records import Source
+from pipeline.timebase import datetime_to_ns, seconds_to_ns
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def is_being_written(source: Source, settle_s: float, now: datetime) -> bool:
+    """Whether the file was modified less than ``settle_s`` ago.
+
+    A time that lies as far in the future is a wrong clock and no sign of writing; a file without
+    any time is taken as it is.
+    """
+    if source.mtime_ns is None:
+        return False
+    return abs(datetime_to_ns(now) - source.mtime_ns) < seconds_to_ns(settle_s)
+
+
+def still_written(num_files: int) -> str:
+    """How many files wait, in words."""
+    return f"{'1 file is' if num_files == 1 else f'{num_files} files are'} still being written"
+
+
+def modified_since(sources: Iterable[Source], since: datetime) -> list[Source]:
+    """Those that were modified at ``since`` or later, or nobody knows when."""
+    since_ns = datetime_to_ns(since)
+    return [one for one in sources if one.mtime_ns is None or one.mtime_ns >= since_ns]
+
+
+def parse_since(text: str, now: datetime) -> datetime:
+    """A time (ISO 8601, UTC where it names no zone) or an age before ``now`` such as ``2h``.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        if age := _AGE.fullmatch(text.strip()):
+            return now - timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
+        raise ConfigError(
+            f"--since {text}: is neither an age such as 90s, 30m, 2h or 7d"
+            " nor a time such as 2026-03-14T09:00:00Z"
+        ) from exc
