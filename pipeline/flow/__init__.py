@@ -7,6 +7,7 @@ call does only what is missing: finished videos are skipped, committed shards no
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -18,7 +19,7 @@ from pipeline.flow.days import untold_days
 from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.interrupt import Interruption
-from pipeline.flow.known import read_known
+from pipeline.flow.known import Known, as_failure
 from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel
@@ -118,8 +119,8 @@ class _Run:
         self.index = Writer(index_uri)
         self.include_erased = include_erased
         self.keep = keep
-        self.known = read_known(
-            self.index, config, include_erased=include_erased, retry_failed=retry_failed
+        self.known = Known.of(
+            self.index.open(), config, include_erased=include_erased, retry_failed=retry_failed
         )
         self.last_due: dict[str, int] = {}
         """URI -> its last place among what is due: made once, however many batches there are."""
@@ -129,7 +130,7 @@ class _Run:
 
     def skip_finished(self, sources: Sequence[Source]) -> list[Source]:
         """The sources that the index does not hold as they are now; what is being written waits."""
-        new = [one for one in sources if not self.known.is_finished(one, self.config)]
+        new = self.known.unfinished(sources)
         settle_s = self.config.sources.settle_s
         todo = [one for one in new if not is_being_written(one, settle_s, self.started_at)]
         self.last_due = {source.uri: at for at, source in enumerate(todo)}
@@ -168,19 +169,9 @@ class _Run:
 
     def _plan(self, batch: Sequence[Source], start: int, ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
-        failures: list[Failure] = []
-        planned: PlannedVideos = {}
-        for probed in self.interruption.each(probe_graph(batch, self.config)):
-            if isinstance(probed, Failure):
-                failures.append(probed)
-                continue
-            video, shards = probed
-            if video.video_id in self.known.finished_ids or video.video_id in planned:
-                self.report.videos_skipped += 1
-                log.info("already indexed, or a copy", uri=video.uri)
-            else:
-                planned[video.video_id] = (video, shards)
-        self._commit_failures(failures)
+        probed = list(self.interruption.each(probe_graph(batch, self.config)))
+        self._commit_failures([one for one in probed if isinstance(one, Failure)])
+        planned = self._without_finished([one for one in probed if not isinstance(one, Failure)])
         planned |= share_out_footage(
             planned,
             self.index.open(),
@@ -211,6 +202,20 @@ class _Run:
         todo.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
         return [shard for shards in todo for shard in sorted(shards, key=lambda one: -one.cost_s)]
 
+    def _without_finished(
+        self, probed: Sequence[tuple[Video, tuple[ShardParcel, ...]]]
+    ) -> PlannedVideos:
+        """Each video once, without those that the index holds under another name."""
+        finished = self.known.finished_ids([video for video, _ in probed])
+        planned: PlannedVideos = {}
+        for video, shards in probed:
+            if video.video_id in finished or video.video_id in planned:
+                self.report.videos_skipped += 1
+                log.info("already indexed, or a copy", uri=video.uri)
+            else:
+                planned[video.video_id] = (video, shards)
+        return planned
+
     def _is_commit_due(self) -> bool:
         waited_s = time.monotonic() - self.committed_at_s
         return len(self.uncommitted) >= self.config.commit.shards or (
@@ -232,6 +237,9 @@ class _Run:
             )
             self.uncommitted.clear()
         if whole_videos := ledger.take_whole_videos():
+            errors = {one.video.video_id: video_error(one.results) for one in whole_videos}
+            failed = [one.video for one in whole_videos if errors[one.video.video_id]]
+            before = self.known.failures(failed)
             finished = finish_videos(whole_videos, config=self.config, maker=self.maker)
             num_new: dict[str, int] = {}
             self.index.finish_videos(
@@ -249,8 +257,8 @@ class _Run:
                 keep=self.keep,
             )
             for whole in whole_videos:
-                if error := video_error(whole.results):
-                    self._book_failure(whole.video, error)
+                if error := errors[whole.video.video_id]:
+                    self._book_failure(whole.video, error, before)
                 else:
                     self.report.finish(whole)
             self.report.num_events += sum(num_new.values())
@@ -266,11 +274,14 @@ class _Run:
             failed_video_row(failure.source, failure.error, maker=self.maker, at=now)
             for failure in failures
         ]
+        before = self.known.failures([failure.source for failure in failures])
         self.index.finish_videos(videos_table(rows))
         for failure in failures:
-            self._book_failure(failure.source, failure.error)
+            self._book_failure(failure.source, failure.error, before)
         self.on_progress(self.report)
 
-    def _book_failure(self, file: Source | Video, error: str) -> None:
-        is_known = self.known.has_failed(file, error)
+    def _book_failure(
+        self, file: Source | Video, error: str, before: AbstractSet[tuple[str, int, str, str]]
+    ) -> None:
+        is_known = as_failure(file, error) in before
         self.report.failures.append(FailedFile(file.uri, error, is_known))

@@ -1,68 +1,119 @@
-"""What the index holds when a run begins: which files need nothing, and which failed before."""
+"""What the index holds of a run's files: which need nothing, and which failed before.
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
+Asked as the run comes to them, so that the driver holds nothing of an archive that is done.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
-from pipeline.config import Config
-from pipeline.index import Writer, cut_ids, erased_videos, failed_videos
+import pyarrow as pa
+
+from pipeline.config import ClockConfig, Config
+from pipeline.index import (
+    LISTED,
+    Goal,
+    Index,
+    Near,
+    erased_videos,
+    failures,
+    finished_ids,
+    unfinished,
+)
 from pipeline.records import Source, Video
-from pipeline.timebase import ClockCorrection, ns_to_datetime
+from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime
+
+# Each question reads all of ``videos``, which takes a second per million; its answer takes memory
+# for each file that is listed.
+_LISTED_AT_ONCE = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """Files and videos of the index, as they were when the run began."""
+    """The index, asked on behalf of a run."""
 
-    finished_ids: AbstractSet[str]
-    """Of videos that are indexed under this setting, or that were erased as a whole."""
-    finished_files: AbstractSet[tuple[Any, ...]]
-    failures: AbstractSet[tuple[Any, ...]]
-    erased_contents: AbstractSet[tuple[str, str]]
-    """Content id and camera: a clock set right moves footage away from where it was erased."""
+    index: Index
+    goal: Goal
+    clock: ClockConfig
 
-    def is_finished(self, source: Source, config: Config) -> bool:
-        """Whether the index holds the source as it is now."""
-        return _as_listed(source, config.clock.of(source.camera)) in self.finished_files
+    @classmethod
+    def of(cls, index: Index, config: Config, *, include_erased: bool, retry_failed: bool) -> Self:
+        """For the choices see ``index_archive``."""
+        goal = Goal(
+            task=config.task.name,
+            fingerprint=config.fingerprint,
+            include_erased=include_erased,
+            retry_failed=retry_failed,
+        )
+        return cls(index=index, goal=goal, clock=config.clock)
 
-    def has_failed(self, file: Source | Video, error: str) -> bool:
-        """Whether the same bytes failed before, in the same way."""
-        return (file.uri, file.num_bytes, file.etag, error) in self.failures
+    def unfinished(self, sources: Sequence[Source]) -> list[Source]:
+        """The sources that the index does not hold as they are now, in their order."""
+        corrections: dict[str, ClockCorrection] = {}
+        left: list[Source] = []
+        for first in range(0, len(sources), _LISTED_AT_ONCE):
+            some = sources[first : first + _LISTED_AT_ONCE]
+            corrections |= {
+                camera: self.clock.of(camera)
+                for camera in {source.camera for source in some} - corrections.keys()
+            }
+            places = unfinished(self.index, _listed(some, corrections), self.goal)
+            left += [some[place] for place in places]
+        return left
+
+    def finished_ids(self, videos: Collection[Video]) -> set[str]:
+        """Which of the videos the index holds already, under whatever name."""
+        if not videos:
+            return set()
+        ids = [video.video_id for video in videos]
+        return finished_ids(self.index, ids, near(videos), self.goal)
+
+    def erased_contents(self, videos: Iterable[Video]) -> set[tuple[str, str]]:
+        """Content id and camera of videos that were erased as a whole, at whatever time.
+
+        A clock set right moves footage away from where it was erased.
+        """
+        if self.goal.include_erased:
+            return set()
+        rows = erased_videos(self.index, {video.content_id for video in videos})
+        return {(row["content_id"], row["camera"]) for row in rows.to_pylist()}
+
+    def failures(self, files: Iterable[Source | Video]) -> set[tuple[str, int, str, str]]:
+        """How these files failed before, as ``as_failure`` names it."""
+        uris = [file.uri for file in files]
+        return failures(self.index, uris, self.goal.task) if uris else set()
 
 
-def read_known(
-    writer: Writer, config: Config, *, include_erased: bool, retry_failed: bool
-) -> Known:
-    """Ask the index; see ``index_archive`` for the two choices."""
-    rows = writer.finished(config.task.name, config.fingerprint).to_pylist()
-    not_finished = {"failed", "erased", *(["partial"] if retry_failed else [])}
-    finished = [row for row in rows if row["status"] not in not_finished]
-    erased = [] if include_erased else erased_videos(writer.index).to_pylist()
-    if include_erased:
-        wanted_again = cut_ids(writer.index)
-        finished = [row for row in finished if row["video_id"] not in wanted_again]
-    finished += erased
-    failed = failed_videos(writer.index, config.task.name).to_pylist()
-    return Known(
-        finished_ids={row["video_id"] for row in finished},
-        finished_files={_as_indexed(row) for row in finished},
-        failures={(row["uri"], row["num_bytes"], row["etag"], row["error"]) for row in failed},
-        erased_contents={(row["content_id"], row["camera"]) for row in erased},
+def as_failure(file: Source | Video, error: str) -> tuple[str, int, str, str]:
+    """Which bytes failed, and why: the same again is nothing new."""
+    return file.uri, file.num_bytes, file.etag, error
+
+
+def near(videos: Collection[Video]) -> Near:
+    """The cameras and the time of some videos, rounded outwards to what tables hold."""
+    spans = [video.utc(video.span) for video in videos]
+    return Near(
+        cameras={video.camera for video in videos},
+        start=ns_to_datetime(min(span.start_ns for span in spans)),
+        end=ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
     )
 
 
-def _as_indexed(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a file was when it was indexed: its bytes, its camera and what was said of its time."""
-    told = row["clock_start"] if row["clock"] in ("path", "sidecar") else None
-    content = row["uri"], row["num_bytes"], row["etag"]
-    return (*content, row["camera"], row["clock_correction"], told)
+def _listed(sources: Sequence[Source], corrections: Mapping[str, ClockCorrection]) -> pa.Table:
+    of_camera = {camera: str(correction) for camera, correction in corrections.items()}
+    columns = [
+        range(len(sources)),
+        [source.uri for source in sources],
+        [source.num_bytes for source in sources],
+        [source.etag for source in sources],
+        [source.camera for source in sources],
+        [_told_us(source, corrections[source.camera]) for source in sources],
+        [of_camera[source.camera] for source in sources],
+    ]
+    return pa.table(columns, schema=LISTED)
 
 
-def _as_listed(source: Source, correction: ClockCorrection) -> tuple[Any, ...]:
-    """The same of a file as it is now; a name or a clock set right makes it another."""
-    told = None
-    if source.start_ns is not None:
-        told = ns_to_datetime(correction.utc_ns(source.start_ns))
-    content = source.uri, source.num_bytes, source.etag
-    return (*content, source.camera, str(correction), told)
+def _told_us(source: Source, correction: ClockCorrection) -> int | None:
+    if source.start_ns is None:
+        return None
+    return correction.utc_ns(source.start_ns) // NS_PER_US

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
+from pipeline.flow.known import near
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.index import Index, footage_near
 from pipeline.overlap import TOLD, leave_to_others, share_out, takers
 from pipeline.records import Video
 from pipeline.rows import claims_by_camera
-from pipeline.timebase import NS_PER_US, ns_to_datetime
 
 log = structlog.get_logger()
 
@@ -34,14 +34,7 @@ def share_out_footage(
     videos = [video for video, _ in planned.values() if video.clock in TOLD]
     if not videos:
         return {}
-    spans = [video.utc(video.span) for video in videos]
-    rows = footage_near(
-        index,
-        {video.camera for video in videos},
-        ns_to_datetime(min(span.start_ns for span in spans)),
-        ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
-        task=task,
-    )
+    rows = footage_near(index, near(videos), task=task)
     told = rows.filter(pc.field("clock").isin(sorted(TOLD)))
     others = told.filter(
         pa.array([not is_to_come(uri) for uri in told["uri"].to_pylist()], pa.bool_())

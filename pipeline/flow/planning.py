@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from pipeline.config import Config
-from pipeline.flow.known import Known
+from pipeline.flow.known import Known, near
 from pipeline.flow.owners import PlannedVideos
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.stages import leave_out
-from pipeline.index import Writer, erased_ranges, forget_erased
+from pipeline.index import Writer, erased_ranges, forget_erased, windows_of
 from pipeline.records import Video, WindowResult
 from pipeline.rows import window_results
 from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
@@ -29,21 +29,17 @@ def erased_time(
     """
     if not videos:
         return {}
-    spans = {video.video_id: _utc(video) for video in videos}
-    of_cameras = erased_ranges(
-        writer.index,
-        {video.camera for video in videos},
-        min(start for start, _ in spans.values()),
-        max(end for _, end in spans.values()),
-    )
+    around = near(videos)
+    of_cameras = erased_ranges(writer.index, around.cameras, around.start, around.end)
+    erased_contents = known.erased_contents(videos)
     erased: dict[str, list[TimeRange]] = {}
     for video in videos:
-        start, end = spans[video.video_id]
+        start, end = _utc(video)
         ranges = [r for r in of_cameras.get(video.camera, ()) if r[0] < end and start < r[1]]
         if ranges and include_erased:
             forget_erased(writer.store, video.camera, start, end)
             ranges = []
-        if (video.content_id, video.camera) in known.erased_contents:
+        if (video.content_id, video.camera) in erased_contents:
             ranges = [(start, end)]
         days = config.keep_days(video.camera)
         if days is not None and start < (expired := now - timedelta(days=days)):
@@ -71,9 +67,12 @@ def committed_results(
 
     What belongs to shards that no plan has any more is taken back.
     """
+    if not planned:
+        return {}
     results: dict[str, list[WindowResult]] = {}
     of_run = {"task": config.task.name, "fingerprint": config.fingerprint}
-    for result in window_results(writer.windows_of(list(planned), **of_run)):
+    around = near([video for video, _ in planned.values()])
+    for result in window_results(windows_of(writer.index, planned, around, **of_run)):
         results.setdefault(result.video_id, []).append(result)
     shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
     left = {result.shard_id for of_video in results.values() for result in of_video}

@@ -13,26 +13,38 @@ from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
 from pipeline.index.state import (
+    LISTED,
+    Goal,
+    Near,
     cut_ids,
     erased_ranges,
     erased_videos,
-    failed_videos,
+    failures,
+    finished_ids,
     footage_near,
     rows_near,
+    unfinished,
+    windows_of,
 )
 
 __all__ = [
+    "LISTED",
     "Asked",
+    "Goal",
     "Index",
+    "Near",
     "Order",
     "Writer",
     "cut_ids",
     "erased_ranges",
     "erased_videos",
-    "failed_videos",
+    "failures",
+    "finished_ids",
     "footage_near",
     "forget_erased",
     "open",
     "open_index",
     "rows_near",
+    "unfinished",
+    "windows_of",
 ]

@@ -9,7 +9,6 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.index import state
 from pipeline.index.filters import Span, Where
 from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
@@ -142,14 +141,6 @@ class Writer:
                     among(key, ids),
                 )
                 replace(self.store, "summaries", part, predicate)
-
-    def finished(self, task: str, fingerprint: str | None = None) -> pa.Table:
-        """See ``state.finished``."""
-        return state.finished(self.index, task, fingerprint)
-
-    def windows_of(self, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
-        """See ``state.windows_of``."""
-        return state.windows_of(self.index, video_ids, task, fingerprint)
 
     def open(self) -> Index:
         """The index, for reading; it sees every commit."""

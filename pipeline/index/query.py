@@ -228,6 +228,24 @@ class Index:
         source = self._look().scan_of(table, files)
         return self._select(table, source, where, columns=columns)
 
+    def absent(self, listed: pa.Table, table: TableName, where: Where, same: str) -> pa.Table:
+        """Rows of ``listed`` for which no row of the table is the ``same``, in whatever order.
+
+        Args:
+            listed: may be long; the table's rows never come into Python.
+            table: its rows are ``held`` in ``same``, stale ones too.
+            where: which of its rows count.
+            same: an SQL condition on ``held`` and ``listed``.
+        """
+        held = f"(SELECT * FROM {self._look().scan(table)} WHERE {where.sql}) held"
+        self._connection.register("listed", listed)
+        try:
+            return duck.fetch(
+                self._connection, f"SELECT listed.* FROM listed ANTI JOIN {held} ON {same}", where
+            )
+        finally:
+            self._connection.unregister("listed")
+
     def _select(
         self,
         table: TableName,

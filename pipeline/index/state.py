@@ -1,31 +1,15 @@
 """What a job must know to go on where another stopped."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
 from pipeline.schema import TableName
-
-_FINISHED = (
-    "video_id",
-    "uri",
-    "num_bytes",
-    "etag",
-    "content_id",
-    "status",
-    "error",
-    "camera",
-    "start",
-    "end",
-    "clock",
-    "clock_start",
-    "clock_correction",
-    "task",
-    "fingerprint",
-)
 
 _FOOTAGE = ("video_id", "uri", "camera", "clock", "footage")
 
@@ -37,36 +21,100 @@ _ERASED: dict[TableName, str] = {
 }
 
 
-def finished(index: Index, task: str, fingerprint: str | None = None) -> pa.Table:
-    """The videos rows of a task, failed ones too: done is what still has size and etag.
+LISTED = pa.schema(
+    [
+        ("place", pa.int64()),
+        ("uri", pa.string()),
+        ("num_bytes", pa.int64()),
+        ("etag", pa.string()),
+        ("camera", pa.string()),
+        # UTC microseconds that a name or a sidecar tells, corrected; null if none does.
+        ("told_us", pa.int64()),
+        ("clock_correction", pa.string()),
+    ]
+)
+"""Files as they are now. Each is what makes it another file: its bytes, its camera, its time."""
 
-    Columns video_id, uri, num_bytes, etag, content_id, status, error, camera, start, end, clock,
-    clock_start, clock_correction, task, fingerprint. Without ``fingerprint`` those of every one.
-    """
-    where = _of_task(task)
-    if fingerprint is not None:
-        where.add("fingerprint = ?", fingerprint)
-    return index.every("videos", where, columns=_FINISHED)
+_SAME_FILE = """
+    held.uri = listed.uri AND held.num_bytes = listed.num_bytes AND held.etag = listed.etag
+    AND held.camera = listed.camera AND held.clock_correction = listed.clock_correction
+    AND CASE WHEN held.clock IN ('path', 'sidecar') THEN epoch_us(held.clock_start) END
+        IS NOT DISTINCT FROM listed.told_us
+"""
 
 
-def windows_of(index: Index, video_ids: Iterable[str], task: str, fingerprint: str) -> pa.Table:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a run wants to have done: which rows of ``videos`` leave it nothing to do."""
+
+    task: str
+    fingerprint: str
+    include_erased: bool = False
+    retry_failed: bool = False
+
+    def reached(self, index: Index) -> Where:
+        """Rows of videos that are indexed in this way, or erased as a whole by order."""
+        statuses = ["done", "superseded", *([] if self.retry_failed else ["partial"])]
+        done = _of_task(self.task).add("fingerprint = ?", self.fingerprint)
+        done.among("status", statuses)
+        if self.include_erased:
+            wanted_again = sorted(cut_ids(index))
+            return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", wanted_again)
+        return Where().add(f"(({done.sql}) OR ({_ERASED['videos']}))", *done.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """Cameras, by their exact names, and a range of time in which to look."""
+
+    cameras: Collection[str]
+    start: datetime
+    end: datetime
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The same as ``Index`` takes it."""
+        return {
+            "span": Span.parse(self.start, self.end),
+            "cameras": Cameras(exact=tuple(self.cameras)),
+        }
+
+
+def unfinished(index: Index, listed: pa.Table, goal: Goal) -> list[int]:
+    """Places of the files that the index does not hold as they are now; columns as ``LISTED``."""
+    left = index.absent(listed, "videos", goal.reached(index), _SAME_FILE)
+    return sorted(left["place"].to_pylist())
+
+
+def finished_ids(index: Index, video_ids: Iterable[str], near: Near, goal: Goal) -> set[str]:
+    """Which of these videos, all of them ``near``, leave nothing to do."""
+    where = goal.reached(index).among("video_id", video_ids)
+    return _ids(index.every("videos", where, **near.bounds, columns=["video_id"]))
+
+
+def failures(index: Index, uris: Iterable[str], task: str) -> set[tuple[str, int, str, str]]:
+    """How these files failed as a whole, under whatever settings: uri, bytes, etag, error."""
+    where = _of_task(task).add("status = 'failed'").among("uri", uris)
+    columns = ["uri", "num_bytes", "etag", "error"]
+    rows = index.every("videos", where, columns=columns).to_pylist()
+    return {tuple(row[name] for name in columns) for row in rows}
+
+
+def windows_of(
+    index: Index, video_ids: Iterable[str], near: Near, *, task: str, fingerprint: str
+) -> pa.Table:
     """All windows of these videos, finished or not, ordered by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)
-    return index.every("windows", where)
+    return index.every("windows", where, **near.bounds)
 
 
-def footage_near(
-    index: Index, cameras: Iterable[str], start: datetime, end: datetime, *, task: str
-) -> pa.Table:
-    """What files speak for, in looked-at videos that share an instant with ``[start, end)``.
+def footage_near(index: Index, near: Near, *, task: str) -> pa.Table:
+    """What files speak for, in looked-at videos that share an instant with a range.
 
-    Columns video_id, uri, camera, clock, footage. Names are not globs here.
+    Columns video_id, uri, camera, clock, footage.
     """
     where = _of_task(task).add("status IN ('done', 'partial')")
-    exact = Cameras(exact=tuple(cameras))
-    return index.select(
-        "videos", where, span=Span.parse(start, end), cameras=exact, columns=_FOOTAGE
-    )
+    return index.select("videos", where, **near.bounds, columns=_FOOTAGE)
 
 
 def rows_near(
@@ -78,24 +126,21 @@ def rows_near(
     )
 
 
-def _of_task(task: str) -> Where:
-    return Where().add("task = ?", task)
+def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.Table:
+    """What was erased as a whole, whatever the task: all of it, or of these contents.
 
-
-def failed_videos(index: Index, task: str) -> pa.Table:
-    """What failed as a whole, under whatever settings; columns as of ``finished``."""
-    return index.every("videos", _of_task(task).add("status = 'failed'"), columns=_FINISHED)
-
-
-def erased_videos(index: Index) -> pa.Table:
-    """What was erased as a whole, whatever the task; columns as of ``finished``."""
-    return index.every("videos", Where().add(_ERASED["videos"]), columns=_FINISHED)
+    Columns video_id, content_id, camera.
+    """
+    where = Where().add(_ERASED["videos"])
+    if content_ids is not None:
+        where.among("content_id", content_ids)
+    return index.every("videos", where, columns=["video_id", "content_id", "camera"])
 
 
 def cut_ids(index: Index) -> set[str]:
     """Ids of videos of which a part was erased, whatever the task."""
     where = Where().add("status = 'erased'")
-    return set(index.every("windows", where, columns=["video_id"])["video_id"].to_pylist())
+    return _ids(index.every("windows", where, columns=["video_id"]))
 
 
 def erased_ranges(
@@ -118,3 +163,11 @@ def erased_ranges(
             for row in rows.to_pylist():
                 ranges.setdefault(row["camera"], []).append((row["start"], row["end"]))
     return ranges
+
+
+def _of_task(task: str) -> Where:
+    return Where().add("task = ?", task)
+
+
+def _ids(rows: pa.Table) -> set[str]:
+    return set(rows["video_id"].to_pylist())
