@@ -6,6 +6,7 @@ TimereelError
   EngineStartError   the engine cannot be started or reached                            exit 3
   EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
+  LeaseLostError     another run has taken over what this one was at; run it again      exit 7
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   WindowError        one window cannot be answered: it becomes a failed row
   SummaryError       one summary cannot be written by the model: it is counted and quoted instead
@@ -22,6 +23,8 @@ EXIT_SOME_FAILED = 4
 EXIT_NO_SOURCES = 5
 EXIT_BUDGET = 6
 """The budget is spent: whole shards are committed, and the same command goes on."""
+EXIT_INCOMPLETE = 7
+"""Footage is outstanding for a reason that passes; the same command goes on."""
 EXIT_INTERRUPTED = 130
 
 FailOn: TypeAlias = Literal["never", "new", "any"]
@@ -58,6 +61,12 @@ class EngineDiedError(TimereelError):
 
 class IndexFormatError(TimereelError):
     """The folder is no index, or one of a newer version."""
+
+
+class LeaseLostError(TimereelError):
+    """Another run has taken over the cameras of this one, which must commit nothing more."""
+
+    exit_code = EXIT_INCOMPLETE
 
 
 class SourceError(TimereelError):

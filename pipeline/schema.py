@@ -10,7 +10,7 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-TableName = Literal["videos", "windows", "events", "segments", "vectors", "summaries"]
+TableName = Literal["videos", "windows", "events", "segments", "vectors", "summaries", "runs"]
 AskedTable = Literal["videos", "windows", "events", "segments", "summaries"]
 """Those that a person asks for rows."""
 
@@ -248,6 +248,43 @@ SUMMARIES = pa.schema(
     ]
 )
 
+# Who indexed: written at the start, with every heartbeat, and at the end. `end` is null until then.
+RUNS = pa.schema(
+    [
+        _required("date", pa.date32()),
+        _required("start", _TIME),
+        pa.field("end", _TIME),
+        _required("state", pa.string()),
+        _required("heartbeat_at", _TIME),
+        _required("run_id", pa.string()),
+        _required("host", pa.string()),
+        _required("pid", pa.int32()),
+        # One process for good, where a host's name and an id come again.
+        _required("process", pa.string()),
+        # Of a submitted Ray job.
+        pa.field("job_id", pa.string()),
+        _required("job_metadata", pa.map_(pa.string(), pa.string())),
+        _required("task", pa.string()),
+        _required("fingerprint", pa.string()),
+        _required("version", pa.string()),
+        # The lease: no other run of this task and fingerprint touches these cameras meanwhile.
+        _required("cameras", pa.list_(pa.string())),
+        pa.field("shard", pa.string()),
+        pa.field("exit_code", pa.int32()),
+        _required("num_videos_done", pa.int64()),
+        _required("num_videos_failed", pa.int64()),
+        _required("num_videos_superseded", pa.int64()),
+        _required("num_videos_outstanding", pa.int64()),
+        _required("num_windows", pa.int64()),
+        _required("num_events", pa.int64()),
+        _required("num_prompt_tokens", pa.int64()),
+        _required("num_output_tokens", pa.int64()),
+        _required("decode_cpu_s", pa.float64()),
+        _required("gpu_s", pa.float64()),
+        _required("error", pa.string()),
+    ]
+)
+
 TABLES: dict[TableName, pa.Schema] = {
     "videos": VIDEOS,
     "windows": WINDOWS,
@@ -255,4 +292,5 @@ TABLES: dict[TableName, pa.Schema] = {
     "segments": SEGMENTS,
     "vectors": VECTORS,
     "summaries": SUMMARIES,
+    "runs": RUNS,
 }

@@ -10,7 +10,7 @@ from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOptio
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
 from pipeline.export.plain import write_directory
-from pipeline.index import Asked, Order, open_index
+from pipeline.index import Asked, Order, list_runs, open_index
 from pipeline.index.moments import MomentOrder, Searched
 from pipeline.schema import AskedTable
 
@@ -100,6 +100,13 @@ def coverage(
 ) -> None:
     """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
     write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
+
+
+@app.command()
+def runs(index_uri: IndexOption, limit: LimitOption = None, form: FormatOption = "table") -> None:
+    """List who indexed, newest first: running, done, incomplete, budget, interrupted or lost."""
+    rows = list_runs(open_index(index_uri))
+    write_rows(rows if limit is None else rows.slice(0, limit), form, sys.stdout.buffer)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pipeline.index.erase import forget as forget_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
+from pipeline.index.runs import list_runs
 from pipeline.index.state import (
     LISTED,
     Goal,
@@ -42,6 +43,7 @@ __all__ = [
     "finished_ids",
     "footage_near",
     "forget_erased",
+    "list_runs",
     "open",
     "open_index",
     "rows_near",

@@ -32,8 +32,8 @@ from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
 _STATUSES = ("analysed", "quiet", "failed")
-# The three tables that are not simply derived from windows, row by row.
-_OWN_RULES = frozenset({"videos", "windows", "events"})
+# The tables that are not simply derived from windows, row by row; `runs` tells of no footage.
+_OWN_RULES = frozenset({"videos", "windows", "events", "runs"})
 _KEPT_OF_WINDOW = frozenset(
     {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
     | {"media_start_ns", "media_end_ns"}

@@ -19,6 +19,8 @@ from pipeline.schema import TABLES, TableName
 
 SETTLED = timedelta(hours=1)
 RETENTION = timedelta(days=7)
+# Each heartbeat of each run is a version of `runs`, and nobody needs one of those for longer.
+_RETENTION_OF_RUNS = timedelta(hours=1)
 TARGET_FILE_BYTES = 128 * 1024 * 1024
 
 
@@ -57,13 +59,14 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
     """
     removed: dict[TableName, int] = {}
     for name in store.tables():
+        kept = min(retention, _RETENTION_OF_RUNS) if name == "runs" else retention
         files = store.handle(name).vacuum(
-            retention_hours=int(retention / timedelta(hours=1)),
+            retention_hours=int(kept / timedelta(hours=1)),
             dry_run=False,
             enforce_retention_duration=False,
             full=True,
         )
-        clean_log(store, name, before=datetime.now(tz=UTC) - retention)
+        clean_log(store, name, before=datetime.now(tz=UTC) - kept)
         removed[name] = len(files)
     return removed
 

@@ -90,14 +90,15 @@ def order(table: TableName, asked: Asked) -> str:
     by: Order = asked.get("order_by") or "time"
     direction = "DESC" if asked.get("descending") else "ASC"
     id_column = ID_COLUMN[table]
+    ties = [name for name in ("camera", id_column) if name in TABLES[table].names]
     match by:
         case "time":
-            keys = [f'"start" {direction}', "camera", id_column]
+            keys = [f'"start" {direction}', *ties]
         case "confidence":
             _must_have(table, "confidence")
-            keys = [f"confidence {direction} NULLS LAST", '"start"', "camera", id_column]
+            keys = [f"confidence {direction} NULLS LAST", '"start"', *ties]
         case "duration":
-            keys = [f"{_LENGTH_US} {direction}", '"start"', "camera", id_column]
+            keys = [f"{_LENGTH_US} {direction}", '"start"', *ties]
     limit = asked.get("limit")
     if limit is not None and limit < 0:
         raise ConfigError(f"limit {limit}: must not be negative")

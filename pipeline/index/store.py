@@ -23,7 +23,9 @@ MIXED_PROPERTY = "timereel.mixed_columns"
 GENERATIONS_PROPERTY = "timereel.generations"
 
 # Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
-_STATISTICS = "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id"
+_STATISTICS = (
+    "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id,state,run_id"
+)
 _CHECKPOINT_COMMITS = 50
 # What delta-rs calls a setting -> what s3fs calls it. Both read the usual environment themselves.
 _S3_ARGUMENTS = {

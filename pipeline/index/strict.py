@@ -12,6 +12,7 @@ ID_COLUMN: dict[TableName, str] = {
     "segments": "segment_id",
     "vectors": "vector_id",
     "summaries": "summary_id",
+    "runs": "run_id",
 }
 
 
@@ -38,14 +39,14 @@ def conform(name: TableName, rows: pa.Table) -> pa.Table:
             raise ValueError(f"{name}.{wanted.name}: {rows[wanted.name].null_count} nulls")
     rows = rows.select(schema.names).cast(schema)
     _check_ranges(name, rows)
-    order = [("date", "ascending"), ("camera", "ascending"), ("start", "ascending")]
-    return rows.sort_by(order).combine_chunks()
+    order = [name for name in ("date", "camera", "start") if name in schema.names]
+    return rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
 
 
 def _check_ranges(name: TableName, rows: pa.Table) -> None:
     if not rows.num_rows:
         return
-    if not pc.all(pc.less(rows["start"], rows["end"])).as_py():
+    if pc.any(pc.less_equal(rows["end"], rows["start"])).as_py():
         raise ValueError(f"{name}: a range is empty; end must be after start")
     if not pc.all(pc.equal(rows["date"], rows["start"].cast(pa.date32()))).as_py():
         raise ValueError(f"{name}: a date is not the UTC date of its start")

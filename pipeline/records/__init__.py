@@ -6,6 +6,7 @@ into wall-clock time, and nothing else does. Every range is half-open.
 footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
+runs       who indexed what, when, and how it ended
 """
 
 from pipeline.records.findings import (
@@ -32,6 +33,7 @@ from pipeline.records.footage import (
     VideoStatus,
     make_id,
 )
+from pipeline.records.runs import EndState, Run, RunFigures, RunState
 from pipeline.records.windows import (
     Colour,
     Completion,
@@ -53,6 +55,7 @@ __all__ = [
     "Clock",
     "Colour",
     "Completion",
+    "EndState",
     "Event",
     "Frame",
     "Line",
@@ -60,6 +63,9 @@ __all__ = [
     "Observation",
     "PacketIndex",
     "Part",
+    "Run",
+    "RunFigures",
+    "RunState",
     "Segment",
     "Shard",
     "Source",
