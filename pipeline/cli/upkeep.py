@@ -92,14 +92,16 @@ def maintain(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.index import maintain as upkeep  # noqa: PLC0415
     from pipeline.index.erase import erase_older  # noqa: PLC0415
+    from pipeline.index.query import Index  # noqa: PLC0415
 
     settings = load_config(config)
     if not (where := index_uri or settings.index):
         raise ConfigError("no index: give --index DIR, or set index in the config")
     store = _store(where)
+    cameras = Index(store).known_cameras()
     _print(
         {
-            "erased": erase_older(store, settings.keep_days),
+            "erased": erase_older(store, settings.knowing(cameras).keep_days),
             "compacted_dates": upkeep.compact(store, settled=timedelta(hours=settled_hours)),
             "removed_files": upkeep.vacuum(store, retention=timedelta(hours=retention_hours)),
         }

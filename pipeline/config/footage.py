@@ -1,12 +1,12 @@
 """Which files, when they were taken, and what is made of them before an engine looks."""
 
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.camera_names import of_camera
 from pipeline.config.section import Section
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
@@ -77,8 +77,7 @@ class ClockConfig(CameraClock):
 
     def of(self, camera: str) -> ClockCorrection:
         """What holds for one camera."""
-        found = (own for name, own in self.cameras.items() if fnmatchcase(camera, name))
-        return self.cameras.get(camera, next(found, self)).correction
+        return of_camera(self.cameras, camera, self).correction
 
 
 class SampleConfig(Section):

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from fnmatch import fnmatchcase
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Self
 
 from pydantic import Field
 
+from pipeline.camera_names import for_known, of_camera
 from pipeline.config.engines import (
     EmbeddingConfig,
     EngineConfig,
@@ -92,8 +93,16 @@ class Config(Section):
 
     def keep_days(self, camera: str) -> float | None:
         """How many days of a camera are kept; None keeps all."""
-        days = (d for glob, d in self.retention_days.items() if fnmatchcase(camera, glob))
-        return self.retention_days.get(camera, next(days, None))
+        return of_camera(self.retention_days, camera, None)
+
+    def knowing(self, cameras: Collection[str]) -> Self:
+        """The same, with every setting under the name of one of these cameras meant for it alone.
+
+        Whoever knows the cameras asks this first; a config by itself cannot tell names from globs.
+        """
+        clock = self.clock.model_copy(update={"cameras": for_known(self.clock.cameras, cameras)})
+        days = for_known(self.retention_days, cameras)
+        return self.model_copy(update={"clock": clock, "retention_days": days})
 
     @property
     def wants_rgb(self) -> bool:

@@ -61,6 +61,7 @@ def index_archive(
     """
     report = Report(index=index_uri, num_sources=len(sources))
     run = _Run(
+        sources,
         config,
         index_uri,
         report,
@@ -96,6 +97,7 @@ class _Run:
 
     def __init__(
         self,
+        sources: Sequence[Source],
         config: Config,
         index_uri: str,
         report: Report,
@@ -105,7 +107,9 @@ class _Run:
         keep: bool,
         retry_failed: bool,
     ) -> None:
-        self.config = config
+        self.index = Writer(index_uri)
+        known_cameras = {source.camera for source in sources} | self.index.open().known_cameras()
+        self.config = config.knowing(known_cameras)
         self.report = report
         self.on_progress = on_progress
         self.maker = Maker(
@@ -116,11 +120,10 @@ class _Run:
             config=config.to_json(),
         )
         self.interruption = Interruption()
-        self.index = Writer(index_uri)
         self.include_erased = include_erased
         self.keep = keep
         self.known = Known.of(
-            self.index.open(), config, include_erased=include_erased, retry_failed=retry_failed
+            self.index.open(), self.config, include_erased=include_erased, retry_failed=retry_failed
         )
         self.last_due: dict[str, int] = {}
         """URI -> its last place among what is due: made once, however many batches there are."""

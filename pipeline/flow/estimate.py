@@ -21,6 +21,7 @@ def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Planned | F
     """What an index that is still empty would take: no copies, and each moment from one file."""
     seen: set[str] = set()
     held: dict[str, list[Claim]] = {}
+    config = config.knowing({source.camera for source in sources})
     for start, end in batches(
         sources, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
     ):

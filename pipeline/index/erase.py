@@ -156,9 +156,8 @@ def erase_older(
         One receipt per number of days.
     """
     now = now or datetime.now(tz=UTC)
-    cameras = Index(store).every("videos", Where(), columns=["camera"])["camera"].unique()
     due: dict[float, list[str]] = {}
-    for name in sorted(cameras.to_pylist()):
+    for name in sorted(Index(store).known_cameras()):
         if (days := keep_days(name)) is not None:
             due.setdefault(days, []).append(name)
     return [

@@ -1,19 +1,19 @@
 """What a caller may ask for, as SQL conditions and as bounds that prune files."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from pipeline.camera_names import is_glob, literal_prefix
 from pipeline.errors import ConfigError
 from pipeline.timebase import NS_PER_US, datetime_to_ns
 
 When: TypeAlias = datetime | date | np.datetime64 | str | None
 Names: TypeAlias = str | Iterable[str] | None
 
-_GLOB = "*?["
 # So many values DuckDB compares while it reads; more are a join, after whole rows were read.
 _MAX_LISTED = 20
 _LAST_CHARACTER = "\U0010ffff"
@@ -87,18 +87,18 @@ class Cameras:
     globs: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, names: Names) -> "Cameras":
-        """From one name or several, each of which may be a glob such as ``cam*``."""
+    def parse(cls, names: Names, known: Collection[str] = ()) -> "Cameras":
+        """From one name or several, each of which may be a glob such as ``cam*``, but if known."""
         listed = as_list(names)
         return cls(
-            tuple(name for name in listed if not set(_GLOB) & set(name)),
-            tuple(name for name in listed if set(_GLOB) & set(name)),
+            tuple(name for name in listed if not is_glob(name, known)),
+            tuple(name for name in listed if is_glob(name, known)),
         )
 
     @property
     def bounds(self) -> list[tuple[str, str]]:
         """Inclusive ranges of names that hold every wanted one; empty means all."""
-        prefixes = [name[: min(name.find(c) for c in _GLOB if c in name)] for name in self.globs]
+        prefixes = map(literal_prefix, self.globs)
         return [(name, name) for name in self.exact] + [
             (prefix, prefix + _LAST_CHARACTER) for prefix in prefixes
         ]

@@ -20,6 +20,9 @@ from pipeline.index.snapshot import TableReader
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
 
+# A video that is not done yet has windows alone.
+_NAMING: tuple[TableName, ...] = ("videos", "windows")
+
 
 class Index:
     """One index, open for reading; not for several threads at once.
@@ -161,11 +164,16 @@ class Index:
         Only other names are globs. Recorders write names such as ``cam[1]``.
         """
         asked = Cameras.parse(names)
-        known = self._known("camera", asked.globs, Cameras(exact=asked.globs))
-        return Cameras(
-            exact=(*asked.exact, *sorted(known)),
-            globs=tuple(name for name in asked.globs if name not in known),
-        )
+        return Cameras.parse(names, self._known("camera", asked.globs, Cameras(exact=asked.globs)))
+
+    def known_cameras(self) -> set[str]:
+        """The names of all cameras."""
+        found: set[str] = set()
+        for table in _NAMING:
+            source = self._look().scan(table)
+            names = duck.fetch(self._connection, f"SELECT DISTINCT camera FROM {source}")
+            found.update(names["camera"].to_pylist())
+        return found
 
     def known_videos(self, names: Iterable[str]) -> set[str]:
         """Which of these names are ids or uris of videos."""
@@ -174,8 +182,7 @@ class Index:
 
     def _known(self, column: str, names: tuple[str, ...], cameras: Cameras = ALL) -> set[str]:
         known: set[str] = set()
-        tables: tuple[TableName, ...] = ("videos", "windows")  # a video not done has windows alone
-        for table in tables if names else ():
+        for table in _NAMING if names else ():
             where = Where().among(column, names)
             known.update(
                 self.every(table, where, cameras=cameras, columns=[column])[column].to_pylist()

@@ -169,6 +169,22 @@ def test_the_first_camera_that_matches_has_its_own_clock():
     assert drifting.since_ns == 1_772_323_200 * 10**9
 
 
+def test_a_setting_under_the_name_of_a_known_camera_is_for_that_camera_alone():
+    config = Config.model_validate(
+        {
+            "retention_days": {"gate?1?": 5, "gate[1]": 1, "gate[2]": 2},
+            "clock": {"cameras": {"gate[1]": {"offset_s": 1}}},
+        }
+    )
+    known = config.knowing({"gate1", "gate[1]"})
+    assert [known.keep_days(name) for name in ("gate[1]", "gate1")] == [1, None]
+    assert [known.clock.of(name).offset_ns for name in ("gate[1]", "gate1")] == [10**9, 0]
+    # No camera is called gate[2]: that is a glob.
+    assert known.keep_days("gate2") == 2
+    assert config.keep_days("gate1") == 1
+    assert known.fingerprint == config.fingerprint
+
+
 def test_one_cameras_clock_does_not_send_the_others_back_to_the_model():
     corrected = Config.model_validate({"clock": {"cameras": {"gate": {"offset_s": 2}}}})
     assert corrected.fingerprint == Config().fingerprint

@@ -297,6 +297,16 @@ def test_a_camera_that_exists_is_that_camera_and_no_other(bracketed, name):
     assert index.events(camera={"gate[1]": "gate1", "gate1": "gate[1]"}[name]).num_rows == 1
 
 
+def test_retention_of_a_camera_that_exists_is_of_that_camera_and_no_other(bracketed, cli, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text('retention_days: {"gate[1]": 1}')
+    receipt = cli.json("maintain", "--index", bracketed.store.root, "--config", config)
+    assert [(told["keep_days"], told["cameras"]) for told in receipt["erased"]] == [
+        (1, ["gate[1]"])
+    ]
+    assert bracketed.index.events(camera=["gate[1]", "gate1"])["camera"].to_pylist() == ["gate1"]
+
+
 def test_a_name_that_no_camera_has_is_a_glob(bracketed):
     found = bracketed.index.events(camera=["gate[[]1]", "gate[0-9]"])
     assert set(found["camera"].to_pylist()) >= {"gate[1]", "gate1"}
