@@ -24,6 +24,7 @@ def isolated(stage: Callable[..., Iterable[Any]], *args: object) -> Iterator[Any
 
     Raises:
         ProcessDiedError: a signal ended it; the items before that have been given out.
+        KeyboardInterrupt: it was Ctrl-C, which a terminal sends to the children as well.
         RuntimeError: the stage raised, which is a bug; its traceback is on stderr.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -39,6 +40,8 @@ def isolated(stage: Callable[..., Iterable[Any]], *args: object) -> Iterator[Any
             ended = child.wait()
         finally:
             child.kill()
+    if ended == -signal.SIGINT:
+        raise KeyboardInterrupt
     if ended < 0:
         raise ProcessDiedError(_explain(signal.Signals(-ended)))
     if ended:
@@ -75,6 +78,7 @@ def _explain(by: signal.Signals) -> str:
 
 def _serve() -> None:
     """The child: read one piece of work, write its items."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What a library prints must not fall between the items.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 
 from pipeline.media.alarm import alarm, beat
 
@@ -27,6 +28,11 @@ def hangs(number, limit_s):
             beat()
             yield item
         ctypes.PyDLL(None).pause()
+
+
+def is_interrupted(number):
+    yield number
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def has_a_bug(number):

@@ -6,9 +6,10 @@ from typing import Any
 
 from pipeline.config import Config, VllmEngineConfig
 from pipeline.engine.tokens import PromptTokens
+from pipeline.flow.apart import probe_all_apart
 from pipeline.flow.batches import batches
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
-from pipeline.flow.stages import Failure, Planned, probe_and_plan
+from pipeline.flow.stages import Failure, Planned
 from pipeline.media.pixels import source_size, target_size, upright_sar
 from pipeline.overlap import claims_of, leave_to_others, share_out
 from pipeline.records import Claim, Source, Video
@@ -26,8 +27,7 @@ def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Planned | F
         sources, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
     ):
         together: list[tuple[Video, tuple[ShardParcel, ...]]] = []
-        for source in sources[start:end]:
-            planned = probe_and_plan(source, config)
+        for planned in probe_all_apart(sources[start:end], config):
             if isinstance(planned, Failure):
                 yield planned
             elif planned.video.video_id not in seen:

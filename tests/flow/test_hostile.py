@@ -83,3 +83,16 @@ def test_storage_that_stops_answering_fails_one_file_and_no_other(cli: Cli, tmp_
     assert failure["uri"].endswith("long.ts")
     assert "hung, twice" in failure["error"]
     assert "decode.max_stall_s" in failure["error"]
+
+
+def test_a_plan_tells_of_a_file_that_hangs_and_goes_on(cli: Cli, tmp_path: Path) -> None:
+    clip = make_video(tmp_path / "one.mp4", num_frames=50)
+    data = stretched(make_video(tmp_path / "long.ts", num_frames=150).read_bytes())
+    with hanging_storage(data, good_bytes=len(data) // 2) as storage:
+        plan = cli.json(
+            "plan", f"{storage}/long.ts", clip, "--set", "decode.max_stall_s=8", "--json"
+        )
+    assert plan["videos"] == 1
+    [failure] = plan["failures"]
+    assert failure["uri"].endswith("long.ts")
+    assert "hung, twice" in failure["error"]

@@ -5,8 +5,9 @@ import signal
 from itertools import pairwise
 
 from pipeline.config import Config
-from pipeline.flow.apart import look_apart
-from pipeline.flow.stages import Planned, failed_window, look_at_shard, probe_and_plan
+from pipeline.flow.apart import look_apart, probe_all_apart
+from pipeline.flow.parcel import pack
+from pipeline.flow.stages import Failure, Planned, failed_window, look_at_shard, probe_and_plan
 from tests import videos
 from tests.unit.test_plan import make_packets, make_video, plan_of
 
@@ -48,3 +49,17 @@ def test_what_a_dead_process_left_undone_has_failed_and_nothing_else():
     assert ["seen" in error for error in told] == [True, True] + [False] * (len(told) - 2)
     assert all("SIGKILL" in error for error in told[2:])
     assert len({result.window_id for result in results}) == len(results)
+
+
+def test_all_are_probed_in_their_order_also_what_is_no_video(tmp_path):
+    (tmp_path / "none.mp4").write_text("no video")
+    none = videos.source_of(tmp_path / "none.mp4")
+    good = videos.source_of(videos.make_video(tmp_path / "good.mp4"))
+    sources = [good, none, good, good, none]
+    expected = [probe_and_plan(source, Config()) for source in sources]
+    assert [type(one) for one in expected[:2]] == [Planned, Failure]
+    assert list(map(pack, probe_all_apart(sources, Config()))) == list(map(pack, expected))
+
+
+def test_nothing_to_probe_starts_no_process():
+    assert list(probe_all_apart([], Config())) == []

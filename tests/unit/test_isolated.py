@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.isolated import ProcessDiedError, isolated
 from pipeline.media.alarm import alarm, beat
-from tests.dying import counts, crashes, hangs, has_a_bug, prints
+from tests.dying import counts, crashes, hangs, has_a_bug, is_interrupted, prints
 
 
 def test_the_items_of_a_healthy_stage_come_whole_and_in_order():
@@ -26,6 +26,14 @@ def test_a_call_that_never_returns_is_ended_by_the_kernel():
     assert next(items) == 0
     with pytest.raises(ProcessDiedError, match=r"hung.*decode\.max_stall_s"):
         next(items)
+
+
+def test_ctrl_c_in_the_child_is_no_fault_of_the_file(capfd):
+    items = isolated(is_interrupted, 1)
+    next(items)
+    with pytest.raises(KeyboardInterrupt):
+        next(items)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_bug_stays_a_bug():
