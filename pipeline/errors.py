@@ -7,6 +7,7 @@ TimereelError
   EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   LeaseLostError     another run has taken over what this one was at; run it again      exit 7
+  IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   WindowError        one window cannot be answered: it becomes a failed row
   SummaryError       one summary cannot be written by the model: it is counted and quoted instead
@@ -25,6 +26,8 @@ EXIT_BUDGET = 6
 """The budget is spent: whole shards are committed, and the same command goes on."""
 EXIT_INCOMPLETE = 7
 """Footage is outstanding for a reason that passes; the same command goes on."""
+EXIT_DAMAGED = 8
+"""A part of the index is gone, cannot be read, or contradicts another."""
 EXIT_INTERRUPTED = 130
 
 FailOn: TypeAlias = Literal["never", "new", "any"]
@@ -67,6 +70,18 @@ class LeaseLostError(TimereelError):
     """Another run has taken over the cameras of this one, which must commit nothing more."""
 
     exit_code = EXIT_INCOMPLETE
+
+
+class IndexDamagedError(IndexFormatError):
+    """A part of the index is gone or cannot be read; it must never read as an empty one."""
+
+    exit_code = EXIT_DAMAGED
+
+    def __init__(self, root: str, what: str) -> None:
+        super().__init__(
+            f"index at {root} is damaged: {what}; timereel check --index {root} says what is lost, "
+            "and with --repair mends it"
+        )
 
 
 class SourceError(TimereelError):

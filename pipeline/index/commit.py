@@ -37,6 +37,9 @@ class Writer:
     def __init__(self, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
         self.store = Store.at(uri, storage_options)
         self.store.create()
+        for attempt in conflict_retries():
+            with attempt:
+                self.store.note_tables()
         self.index = Index(self.store)
         self._known = KnownVideos(self.store)
 

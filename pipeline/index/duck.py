@@ -2,11 +2,14 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
 
+from pipeline.errors import IndexDamagedError
 from pipeline.index.filters import Where
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
@@ -29,6 +32,20 @@ _SETTINGS = {
     "parquet_metadata_cache": "true",
     "enable_progress_bar": "false",  # else on the standard output of python -c
 }
+
+_FILES = re.compile(r"'((?:[^']|'')*\.parquet)'")
+
+# What is wrong with the question, and not with a file.
+_OF_THE_QUESTION = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.InterruptException,
+    duckdb.NotSupportedError,
+    duckdb.OutOfRangeException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
 
 # The date is in a file's path alone.
 _OF_START = "CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date"
@@ -97,5 +114,61 @@ def pattern(path: str) -> str:
 
 
 def fetch(connection: duckdb.DuckDBPyConnection, sql: str, where: Where | None = None) -> pa.Table:
-    """The rows of a query, as Arrow."""
-    return connection.sql(sql, params=where.values if where else None).to_arrow_table()
+    """The rows of a query, as Arrow.
+
+    Raises:
+        IndexDamagedError: a file that it reads is gone or cannot be read.
+    """
+    with naming_damage(connection, files_in(sql)):
+        return connection.sql(sql, params=where.values if where else None).to_arrow_table()
+
+
+def files_in(sql: str) -> Iterator[str]:
+    """The files that a query reads, out of what ``scan`` has written."""
+    for quoted in _FILES.findall(sql):
+        yield quoted.replace("''", "'").replace("[*]", "*").replace("[?]", "?")
+
+
+def num_readable_rows(connection: duckdb.DuckDBPyConnection, path: str) -> int:
+    """How many rows a Parquet file has, once every value in it was read.
+
+    Raises:
+        duckdb.Error: it is gone, or a part of it cannot be read.
+    """
+    file = f"read_parquet({quote(pattern(path))}, hive_partitioning = false)"
+    sql = f"SELECT count(*), bit_xor(hash(file)) FROM {file} AS file"
+    [(num_rows, _)] = connection.execute(sql).fetchall()
+    return int(num_rows)
+
+
+@contextmanager
+def naming_damage(connection: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> Iterator[None]:
+    """Where one of the files cannot be read, say so; any other error stays what it was."""
+    try:
+        yield
+    except _OF_THE_QUESTION:
+        raise
+    # What goes wrong after the first rows comes through pyarrow, as one of its errors.
+    except (duckdb.Error, pa.ArrowException, OSError) as exc:
+        refuse_unreadable(connection, paths, exc)
+        raise
+
+
+def refuse_unreadable(
+    connection: duckdb.DuckDBPyConnection, paths: Iterable[str], exc: Exception
+) -> None:
+    """Raise IndexDamagedError for the first file that cannot be read, because of ``exc``."""
+    for path in paths:
+        # Another database: one that has met such a file may refuse all that comes after.
+        fresh = connection if "://" in path else duckdb.connect(":memory:")
+        try:
+            num_readable_rows(fresh, path)
+        except duckdb.Error as why:
+            root = path.rsplit("/", 3)[0]
+            what = f"{path.removeprefix(root + '/')}: {first_line(why)}"
+            raise IndexDamagedError(root, what) from exc
+
+
+def first_line(exc: Exception) -> str:
+    """What an error of a library says, without its details."""
+    return str(exc).strip().partition("\n")[0]

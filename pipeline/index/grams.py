@@ -172,10 +172,15 @@ def _add(
     name: Searched,
     path: str,
 ) -> int:
-    found = connection.execute(
-        f'SELECT {ROW_KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
-        f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
-    )
+    with duck.naming_damage(connection, [path]):
+        found = connection.execute(
+            f'SELECT {ROW_KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
+            f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
+        )
+        return _add_rows(writer, found, path)
+
+
+def _add_rows(writer: tantivy.IndexWriter, found: duckdb.DuckDBPyConnection, path: str) -> int:
     num_rows = 0
     while batch := found.fetchmany(_BATCH_ROWS):
         for key, said, start_us, end_us in batch:

@@ -38,6 +38,7 @@ def run(store: Store, query: str, look: Look, *, timeout_s: float = TIMEOUT_S) -
     Raises:
         ConfigError: the query is not one SELECT, has an error, reaches for something else, or
             takes more than it may.
+        IndexDamagedError: a file that it reads is gone or cannot be read.
     """
     try:
         statements = duckdb.extract_statements(query)
@@ -49,13 +50,15 @@ def run(store: Store, query: str, look: Look, *, timeout_s: float = TIMEOUT_S) -
         allowed = look.files("videos")
         for name in store.tables():
             if name in query.lower():
-                _create_view(connection, name, look.source(name))
                 allowed += look.files(name)
+                with duck.naming_damage(connection, allowed):
+                    _create_view(connection, name, look.source(name))
         _lock(connection, allowed)
         alarm = threading.Timer(timeout_s, connection.interrupt)
         alarm.start()
         try:
-            return _fetch(connection, query)
+            with duck.naming_damage(connection, allowed):
+                return _fetch(connection, query)
         # What goes wrong after the first rows comes through pyarrow, as one of its errors.
         except (duckdb.Error, pa.ArrowException, OSError) as exc:
             if alarm.finished.is_set():

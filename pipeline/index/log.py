@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.index.durable import synced
 from pipeline.index.store import Store
 from pipeline.schema import TableName
 
@@ -18,8 +19,8 @@ def clean_log(store: Store, name: TableName, *, before: datetime) -> int:
     Returns:
         Number of deleted entries.
     """
-    table = store.handle(name)
-    table.create_checkpoint()
+    with synced(store.handle(name)) as table:
+        table.create_checkpoint()
     filesystem = store.filesystem()
     entries = filesystem.find(f"{store.table_uri(name)}/_delta_log", detail=True)
     deleted = 0

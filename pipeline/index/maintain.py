@@ -11,6 +11,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from pipeline.errors import IndexFormatError
 from pipeline.index import duck
+from pipeline.index.durable import synced
 from pipeline.index.log import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
@@ -43,7 +44,8 @@ def compact(
         for day in due:
             _rewrite(store, name, day, target_file_bytes)
         if due:
-            store.handle(name).create_checkpoint()
+            with synced(store.handle(name)) as table:
+                table.create_checkpoint()
         rewritten[name] = len(due)
     return rewritten
 
@@ -60,12 +62,13 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
     removed: dict[TableName, int] = {}
     for name in store.tables():
         kept = min(retention, _RETENTION_OF_RUNS) if name == "runs" else retention
-        files = store.handle(name).vacuum(
-            retention_hours=int(kept / timedelta(hours=1)),
-            dry_run=False,
-            enforce_retention_duration=False,
-            full=True,
-        )
+        with synced(store.handle(name)) as table:
+            files = table.vacuum(
+                retention_hours=int(kept / timedelta(hours=1)),
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+            )
         clean_log(store, name, before=datetime.now(tz=UTC) - kept)
         removed[name] = len(files)
     return removed
@@ -133,12 +136,14 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
                 )
             rows = conform(name, rows.select(TABLES[name].names).cast(TABLES[name]))
             if rows.num_rows:
-                # The handle that was read: a commit in between is a conflict, never a loss.
-                write_deltalake(
-                    table,
-                    rows,
-                    mode="overwrite",
-                    predicate=on_dates([day]),
-                    target_file_size=target_file_bytes,
-                    writer_properties=writer_properties(name),
-                )
+                # The handle that was read: a commit in between is a conflict, never a loss. Synced
+                # before any vacuum can take what was there before.
+                with synced(table):
+                    write_deltalake(
+                        table,
+                        rows,
+                        mode="overwrite",
+                        predicate=on_dates([day]),
+                        target_file_size=target_file_bytes,
+                        writer_properties=writer_properties(name),
+                    )

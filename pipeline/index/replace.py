@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
+import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
+from pipeline.index import duck
 from pipeline.index.duck import quote
+from pipeline.index.durable import local_folder, synced
 from pipeline.index.store import Store, columns_of
 from pipeline.schema import TABLES, TableName
 
@@ -47,11 +50,23 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
 
 
 def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
-    """As ``replace``, once, upon the version of the handle.
+    """As ``replace``, once, upon the version of the handle; on a local disk it is there to stay.
 
     Raises:
         CommitFailedError: others have changed such rows since that version.
+        IndexDamagedError: a file with rows under the predicate cannot be read.
     """
+    try:
+        with synced(table):
+            _commit(table, name, rows, predicate)
+    except CommitFailedError:
+        raise
+    except DeltaError as exc:
+        _refuse_unreadable(table, exc)
+        raise
+
+
+def _commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
     if rows.num_rows:
         is_newer = set(columns_of(table)) - set(TABLES[name].names)
         write_deltalake(
@@ -65,6 +80,13 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
         )
     else:
         table.delete(predicate, writer_properties=writer_properties(name))
+
+
+def _refuse_unreadable(table: DeltaTable, exc: Exception) -> None:
+    if folder := local_folder(table):
+        paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+        with duckdb.connect(":memory:") as connection:
+            duck.refuse_unreadable(connection, [f"{folder}/{path}" for path in paths], exc)
 
 
 def conflict_retries() -> "Retrying":

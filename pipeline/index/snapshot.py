@@ -74,6 +74,7 @@ class TableReader:
     def latest(self) -> Snapshot:
         """The table as it is now; one whole generation of it, whatever is being written."""
         if self._handle is None and self._name != "videos" and not self._store.holds(self._name):
+            self._store.refuse_lost(self._name)
             return _NOTHING  # an index older than this table
         if self._seen is None or not self._is_newest(self._seen[0]):
             handle = self._refreshed()
@@ -96,10 +97,13 @@ class TableReader:
 
     def _refreshed(self) -> DeltaTable:
         if self._handle is not None:
+            known = self._handle.version()
             try:
                 self._handle.update_incremental()
-            except DeltaError:  # the log was cleaned beyond our version
+            except DeltaError:  # the log was cleaned beyond our version, or is damaged
                 self._handle = None
+            else:
+                self._store.check_entries(self._name, known + 1, self._handle.version())
         if self._handle is None:
             self._handle = self._store.handle(self._name)
             self._seen = None

@@ -1,5 +1,6 @@
 """Where an index is: its folder, its storage options, and its Delta tables."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,9 @@ from urllib.parse import unquote, urlparse
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from pipeline.errors import ConfigError, IndexFormatError
+from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
+from pipeline.index.durable import sync_commits, synced
+from pipeline.index.entries import log_files
 from pipeline.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
@@ -21,6 +24,10 @@ VERSION_PROPERTY = "timereel.schema_version"
 # a video may have rows of several fingerprints (index --keep).
 MIXED_PROPERTY = "timereel.mixed_columns"
 GENERATIONS_PROPERTY = "timereel.generations"
+# Of ``videos``: the tables that were made. One of them that is not there was lost; any other is
+# younger than the index. Indexes that are older than this property had these:
+TABLES_PROPERTY = "timereel.tables"
+_FIRST_TABLES: frozenset[TableName] = frozenset({"videos", "windows", "events", "segments"})
 
 # Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
 _STATISTICS = (
@@ -75,8 +82,16 @@ class Store:
         return f"{self.root}/{name}"
 
     def tables(self) -> tuple[TableName, ...]:
-        """The tables that are here; an index that is older than a table lacks it."""
-        return tuple(filter(self.holds, TABLES))
+        """The tables that are here; an index that is older than a table lacks it.
+
+        Raises:
+            IndexDamagedError: one was here and is no more.
+        """
+        held = tuple(filter(self.holds, TABLES))
+        for name in TABLES:
+            if name not in held:
+                self.refuse_lost(name)
+        return held
 
     def filesystem(self) -> "AbstractFileSystem":
         """The files of the index, for what the table library has no call for.
@@ -105,14 +120,19 @@ class Store:
 
         Raises:
             IndexFormatError: there is none, it is not one of ours, or it is newer than this code.
+            IndexDamagedError: it is gone from an index, or its log cannot be read.
             ConfigError: the store does not answer.
         """
         try:
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
         except TableNotFoundError as exc:
+            self.refuse_lost(name)
             raise self._no_index() from exc
         except OSError as exc:
             raise self._out_of_reach("read", exc) from exc
+        except DeltaError as exc:
+            raise self._unreadable(name, exc) from exc
+        self.check_entries(name, table.version() - _CHECKPOINT_COMMITS, table.version())
         written_by = table.metadata().configuration.get(VERSION_PROPERTY)
         if written_by is None or not written_by.isdecimal():
             raise self._no_index()
@@ -122,6 +142,53 @@ class Store:
                 f"reads up to {SCHEMA_VERSION}; install a newer timereel"
             )
         return table
+
+    def check_entries(self, name: TableName, first: int, last: int) -> None:
+        """Refuse a table with an empty log entry among ``first`` to ``last``, or next to it.
+
+        A power cut leaves such of an entry that was not synced, and the table library takes it
+        for a commit that changed nothing. Object stores have no half-written objects.
+        """
+        if not self.is_local:
+            return
+        log = f"{self.table_uri(name)}/_delta_log"
+        for version in range(max(first, 0), last + 2):
+            try:
+                is_empty = os.stat(f"{log}/{version:020}.json").st_size == 0  # noqa: PTH116 - a third of the time
+            except FileNotFoundError:
+                continue
+            if is_empty:
+                raise IndexDamagedError(self.root, f"{name}: log entry {version} is empty")
+
+    def refuse_lost(self, name: TableName) -> None:
+        """Refuse an index that has had this table, which is not there now.
+
+        Raises:
+            IndexDamagedError: so it is.
+        """
+        if name != "videos":
+            is_lost = self.holds("videos") and name in self._had()
+        else:
+            # Made last, and nothing is written before: others that are empty are those of a first
+            # run that was killed. Looked for again, since another process may just be making it.
+            others = (other for other in TABLES if other != name and self.holds(other))
+            is_lost = any(self.handle(other).version() for other in others)
+            is_lost = is_lost and not self.holds(name)
+        if is_lost:
+            raise IndexDamagedError(self.root, f"the table {name} is gone")
+
+    def _had(self) -> set[str]:
+        noted = self.handle("videos").metadata().configuration.get(TABLES_PROPERTY) or ""
+        return {*_FIRST_TABLES, *noted.split(",")}
+
+    def note_tables(self) -> None:
+        """Write down in ``videos`` which tables there are, so that one that is lost is missed."""
+        if missing := set(TABLES) - self._had():
+            noted = ",".join(sorted(self._had() | missing))
+            with synced(self.handle("videos")) as table:
+                table.alter.set_table_properties(
+                    {TABLES_PROPERTY: noted}, raise_if_not_exists=False
+                )
 
     def holds(self, name: TableName) -> bool:
         """Whether the table is here; one that was added to the schema later may not be."""
@@ -136,7 +203,14 @@ class Store:
 
         Two processes may do this at once: of two first commits the store accepts one. ``videos``
         is created last, so that it speaks for all.
+
+        Raises:
+            IndexDamagedError: a table was here and is no more; an empty one would hide that.
         """
+        if self.holds("videos"):
+            self.tables()
+        else:
+            self.refuse_lost("videos")
         for name in sorted(TABLES, key=lambda name: name == "videos"):
             if self.holds(name):
                 self._add_columns(name)
@@ -147,7 +221,8 @@ class Store:
         """Set a property of a table, once."""
         table = self.handle(name)
         if not is_marked(table, prop):
-            table.alter.set_table_properties({prop: "true"}, raise_if_not_exists=False)
+            with synced(table):
+                table.alter.set_table_properties({prop: "true"}, raise_if_not_exists=False)
 
     def _add_columns(self, name: TableName) -> None:
         if missing := set(TABLES[name].names) - set(columns_of(self.handle(name))):
@@ -155,19 +230,21 @@ class Store:
             self.mark(name, MIXED_PROPERTY)
             declared = Schema.from_arrow(TABLES[name])
             added = [field for field in declared.fields if field.name in missing]
-            self.handle(name).alter.add_columns(added)
+            with synced(self.handle(name)) as table:
+                table.alter.add_columns(added)
 
     def create_table(self, name: TableName) -> None:
         """Make one table if it is missing, as in an index that is older than it."""
         known = set(TABLES[name].names)
         try:
-            DeltaTable.create(
+            made = DeltaTable.create(
                 self.table_uri(name),
                 TABLES[name],
                 mode="ignore",
                 partition_by=["date"],
                 configuration={
                     VERSION_PROPERTY: str(SCHEMA_VERSION),
+                    TABLES_PROPERTY: ",".join(sorted(TABLES)) if name == "videos" else None,
                     "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
                     "delta.dataSkippingStatsColumns": ",".join(
                         column for column in _STATISTICS.split(",") if column in known
@@ -180,6 +257,15 @@ class Store:
             if not self.holds(name):
                 raise self._out_of_reach("made", exc) from exc
             self.handle(name)  # Somebody else was first. If not, this raises what is wrong.
+        else:
+            sync_commits(made, since=-1)
+
+    def _unreadable(self, name: TableName, exc: Exception) -> Exception:
+        """What is wrong with a log that the table library refuses."""
+        files = log_files(self.filesystem(), f"{self.table_uri(name)}/_delta_log")
+        if wrong := next((file for file in files if file.problem), None):
+            return IndexDamagedError(self.root, f"{name}: {wrong}")
+        return self._out_of_reach("read", exc)
 
     def _out_of_reach(self, what: str, exc: Exception) -> ConfigError:
         cause = " ".join(_COLOURS.sub("", str(exc)).split())

@@ -43,14 +43,15 @@ def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
         said = moments.said(sources, CONTENT_KEY)
         values = [value for _, where in sources.values() for value in where.values]
         held = f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
-        due = connection.execute(
+        due = duck.fetch(
+            connection,
             f"WITH s AS (SELECT date, key::VARCHAR AS key FROM ({said}) WHERE said <> ''), "
             f"h AS (SELECT date, vector_id AS key FROM {held}) "
             "SELECT DISTINCT date FROM ((FROM s EXCEPT FROM h) UNION ALL (FROM h EXCEPT FROM s)) "
             "ORDER BY 1",
-            values,
-        ).fetchall()
-        for (day,) in due:
+            Where(values=values),
+        )["date"].to_pylist()
+        for day in due:
             rows = duck.fetch(
                 connection,
                 f"SELECT s.*, s.key::VARCHAR AS vector_id, h.vector FROM ({said}) AS s "

@@ -113,12 +113,12 @@ def test_this_version_reads_and_writes_what_has_columns_of_a_newer_one(golden, m
 
 
 def test_an_index_older_than_a_table_is_read_as_if_it_were_empty_and_gets_it(golden):
-    shutil.rmtree(golden / "segments")
-    assert pi.open(golden).segments().num_rows == 0
+    shutil.rmtree(golden / "summaries")
+    assert pi.open(golden).summaries().num_rows == 0
     assert pi.open(golden).events().num_rows == 1
     pi.Writer(golden)
-    assert (golden / "segments" / "_delta_log").is_dir()
-    assert pi.open(golden).segments().num_rows == 0
+    assert (golden / "summaries" / "_delta_log").is_dir()
+    assert pi.open(golden).summaries().num_rows == 0
 
 
 def test_a_newer_schema_version_is_refused_with_the_way_out(golden):

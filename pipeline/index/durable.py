@@ -1,0 +1,63 @@
+"""A commit on a local disk is done once it would survive a power cut.
+
+The table library does not sync what it writes. Object stores answer when a write is safe.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from deltalake import DeltaTable
+
+
+@contextmanager
+def synced(table: DeltaTable) -> Iterator[DeltaTable]:
+    """What is committed through this handle meanwhile is safe on a local disk at the end."""
+    since = table.version()
+    yield table
+    sync_commits(table, since)
+
+
+def sync_commits(table: DeltaTable, since: int) -> None:
+    """Sync what the commits after version ``since`` have written, and a checkpoint of the last.
+
+    Data files first, then their entries, then the folders that name both.
+    """
+    folder = local_folder(table)
+    if folder is None:
+        return
+    log = folder / "_delta_log"
+    entries = [log / f"{version:020}.json" for version in range(since + 1, table.version() + 1)]
+    entries = [entry for entry in entries if entry.exists()]
+    data = [folder / path for entry in entries for path in _added(entry)]
+    checkpoints = [log / f"{table.version():020}.checkpoint.parquet", log / "_last_checkpoint"]
+    written = [*data, *entries, *(path for path in checkpoints if path.exists())]
+    for path in written:
+        _sync(path)
+    for parent in {path.parent for path in written} | {folder, folder.parent}:
+        _sync(parent)
+
+
+def local_folder(table: DeltaTable) -> Path | None:
+    """Where the table is, if its files can be opened by their path alone."""
+    url = urlparse(table.table_uri)
+    return Path(unquote(url.path)) if url.scheme in {"", "file"} else None
+
+
+def _added(entry: Path) -> list[str]:
+    actions = [json.loads(line) for line in entry.read_bytes().splitlines()]
+    return [unquote(action["add"]["path"]) for action in actions if "add" in action]
+
+
+def _sync(path: Path) -> None:
+    try:
+        opened = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # replaced and removed by another writer since
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

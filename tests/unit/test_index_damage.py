@@ -1,0 +1,188 @@
+"""A damaged index never reads as an empty one: readers and writers name what is wrong."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+import pipeline.index as pi
+from pipeline import cli
+from pipeline.errors import EXIT_DAMAGED, IndexDamagedError
+from pipeline.index import maintain
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
+from pipeline.index.store import Store
+from tests.golden import make
+from tests.index_rows import at, event, rows, segment, video, window
+
+TABLES = ("videos", "windows", "events", "segments")
+
+
+def fill(folder: Path, *numbers: int) -> None:
+    writer = pi.Writer(folder)
+    for n in numbers:
+        made = {"video_id": f"v{n}", "uri": f"v{n}.mp4"}
+        start, end = 600 * n, 600 * n + 600
+        writer.write_windows(rows("windows", window(f"s{n}", 0, start, end, **made)))
+        writer.finish_videos(
+            rows("videos", video(f"v{n}", start, end)),
+            rows("events", event(f"e{n}", at(start), at(start + 5), video_id=f"v{n}")),
+            rows("segments", segment(f"g{n}", video_id=f"v{n}")),
+        )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "index"
+    fill(folder, 0, 1, 2)
+    return folder
+
+
+@pytest.fixture
+def index(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "index")
+
+
+def entries(index: Path, table: str) -> list[Path]:
+    return sorted((index / table / "_delta_log").glob("*.json"))
+
+
+def data_file(index: Path, table: str) -> Path:
+    paths = pa.table(DeltaTable(index / table).get_add_actions(flatten=True))["path"]
+    return index / table / paths[0].as_py()
+
+
+def cut_in_two(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    held = bytearray(path.read_bytes())
+    for i in range(4, len(held) - 8, 50):
+        held[i] ^= 0x55
+    path.write_bytes(held)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(bytes(range(256)))
+
+
+DAMAGE = {
+    "newest entry empty": lambda index, table: empty(entries(index, table)[-1]),
+    "entry in between empty": lambda index, table: empty(entries(index, table)[1]),
+    "newest entry cut": lambda index, table: cut_in_two(entries(index, table)[-1]),
+    "newest entry garbage": lambda index, table: garbage(entries(index, table)[-1]),
+    "newest entry of zeros": lambda index, table: entries(index, table)[-1].write_bytes(bytes(512)),
+    "entry in between missing": lambda index, table: entries(index, table)[-2].unlink(),
+    "first entry missing": lambda index, table: entries(index, table)[0].unlink(),
+    "log gone": lambda index, table: shutil.rmtree(index / table / "_delta_log"),
+    "table gone": lambda index, table: shutil.rmtree(index / table),
+    "file missing": lambda index, table: data_file(index, table).unlink(),
+    "file empty": lambda index, table: empty(data_file(index, table)),
+    "file cut": lambda index, table: cut_in_two(data_file(index, table)),
+    "file flipped": lambda index, table: flip(data_file(index, table)),
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_every_reader_and_writer_names_the_damage(index, kind, table, capsys):
+    DAMAGE[kind](index, table)
+    with pytest.raises(IndexDamagedError, match=f"{table}.*timereel check --index"):
+        pi.open(index).rows(table)
+    with pytest.raises(IndexDamagedError, match=table):
+        pi.open(index).sql(f"SELECT count(DISTINCT task) FROM {table}")  # noqa: S608
+    with pytest.raises(IndexDamagedError, match=table):
+        fill(index, 0, 1, 2)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["query", "--index", str(index), "--table", table])
+    assert ended.value.code == EXIT_DAMAGED
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: index at")
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_coverage_erase_and_compaction_name_it_as_well(index, kind):
+    DAMAGE[kind](index, "windows")
+    works = (
+        lambda: pi.open(index).coverage(),
+        lambda: erase(Store.at(index), Scope.parse(None, ["cam1"], None, None)),
+    )
+    for work in works:
+        with pytest.raises(IndexDamagedError, match="windows"):
+            work()
+    if not kind.startswith("file"):
+        with pytest.raises(IndexDamagedError, match="windows"):
+            maintain.vacuum(Store.at(index))
+
+
+def test_a_reader_that_is_open_sees_an_entry_that_is_empty(index):
+    held = pi.open(index)
+    assert held.events().num_rows == 3
+    newest = entries(index, "events")[-1]
+    empty(newest.with_name(f"{int(newest.stem) + 1:020}.json"))
+    with pytest.raises(IndexDamagedError, match="events: log entry 4 is empty"):
+        held.events()
+
+
+def test_a_checkpoint_that_is_cut_is_named(index):
+    DeltaTable(index / "events").create_checkpoint()
+    [checkpoint] = (index / "events" / "_delta_log").glob("*.checkpoint.parquet")
+    cut_in_two(checkpoint)
+    with pytest.raises(IndexDamagedError, match="events: checkpoint 3 cannot be read"):
+        pi.open(index).events()
+
+
+def test_a_log_that_was_cleaned_is_whole(index):
+    maintain.vacuum(Store.at(index), retention=maintain.timedelta(0))
+    assert len(entries(index, "events")) < 4
+    assert pi.open(index).events().num_rows == 3
+
+
+def test_a_table_that_an_older_index_never_had_reads_as_empty(tmp_path):
+    index = shutil.copytree(make.FOLDER, tmp_path / "index")
+    shutil.rmtree(index / "summaries")
+    assert pi.open(index).summaries().num_rows == 0
+
+
+def test_a_table_that_was_added_to_an_older_index_is_missed_from_then_on(tmp_path):
+    index = shutil.copytree(make.FOLDER, tmp_path / "index")
+    shutil.rmtree(index / "summaries")
+    pi.Writer(index)
+    shutil.rmtree(index / "summaries")
+    with pytest.raises(IndexDamagedError, match="the table summaries is gone"):
+        pi.open(index).summaries()
+    with pytest.raises(IndexDamagedError, match="the table summaries is gone"):
+        pi.Writer(index)
+
+
+def test_a_first_run_that_was_killed_goes_on(tmp_path):
+    store = Store.at(tmp_path / "index")
+    for name in ("events", "segments"):
+        store.create_table(name)
+    fill(tmp_path / "index", 0)
+    assert pi.open(tmp_path / "index").events().num_rows == 1
+
+
+def test_a_commit_is_synced_with_all_that_it_names(tmp_path, monkeypatch):
+    synced = set()
+    sync = os.fsync
+
+    def noted(opened):
+        synced.add(os.readlink(f"/proc/self/fd/{opened}"))
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    index = tmp_path / "an index"
+    fill(index, 0, 1)
+    maintain.compact(Store.at(index), settled=maintain.timedelta(0))
+    written = {str(path) for path in index.rglob("*")}
+    assert written <= synced
