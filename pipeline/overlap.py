@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TypeAlias
 
-from pipeline.records import Claim, Clock, Shard, Video, WindowPlan, make_id
+from pipeline.records import Claim, Clock, Shard, Video, WindowPlan, name_shard
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
 
 TOLD: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
@@ -156,21 +156,23 @@ def _cut(
             pts for pts in plan.frame_pts if piece.start_ns <= video.media_ns(pts) < piece.end_ns
         )
         if frame_pts:
-            cut.append((number, _resized(plan, TimeRange(start_ns, end_ns), frame_pts)))
+            cut.append((number, _resized(plan, TimeRange(start_ns, end_ns), frame_pts, video)))
         elif cut:
             former, last = cut[-1]
-            cut[-1] = former, _resized(last, TimeRange(last.span.start_ns, end_ns), last.frame_pts)
+            span = TimeRange(last.span.start_ns, end_ns)
+            cut[-1] = former, _resized(last, span, last.frame_pts, video)
         else:
             continue  # its time goes to the next window
         start_ns = end_ns
     return cut
 
 
-def _resized(plan: WindowPlan, span: TimeRange, frame_pts: tuple[int, ...]) -> WindowPlan:
+def _resized(
+    plan: WindowPlan, span: TimeRange, frame_pts: tuple[int, ...], video: Video
+) -> WindowPlan:
     if (span, frame_pts) == (plan.span, plan.frame_pts):
         return plan
-    window_id = make_id(plan.window_id, span.start_ns, span.end_ns, *frame_pts)
-    return WindowPlan(window_id=window_id, span=span, frame_pts=frame_pts)
+    return WindowPlan.of(video.video_id, plan.content_id, span, frame_pts)
 
 
 def _with_windows(shard: Shard, windows: tuple[WindowPlan, ...]) -> Shard:
@@ -181,7 +183,7 @@ def _with_windows(shard: Shard, windows: tuple[WindowPlan, ...]) -> Shard:
     )
     return replace(
         shard,
-        shard_id=make_id(shard.shard_id, *(plan.window_id for plan in windows)),
+        shard_id=name_shard(windows),
         span=TimeRange(windows[0].span.start_ns, windows[-1].span.end_ns),
         windows=windows,
         cost_s=shard.cost_s * num_after / num_before,

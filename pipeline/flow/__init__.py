@@ -23,7 +23,7 @@ from pipeline.flow.known import Known, as_failure
 from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel
-from pipeline.flow.planning import committed_results, erased_time, without_erased
+from pipeline.flow.planning import answered, erased_time, without_answered, without_erased
 from pipeline.flow.report import FailedFile, OnProgress, Report
 from pipeline.flow.stages import Failure
 from pipeline.flow.summaries import summarize_days
@@ -189,13 +189,16 @@ class _Run:
             include_erased=self.include_erased,
             now=self.started_at,
         )
-        committed = committed_results(planned, self.index, self.config)
+        held = answered(planned, self.index, self.config)
         todo: list[list[ShardParcel]] = []
         for video_id, (video, shards) in planned.items():
-            expected = ledger.expect(video, shards, committed.get(video_id, ()))
+            expected = ledger.expect(video, shards, held.committed.get(video_id, ()))
+            earlier = held.earlier.get(video.uri)
             missing: list[ShardParcel] = []
             for shard in expected:
                 rest, results = without_erased(shard, erased[video_id])
+                if earlier and not results:
+                    rest, results = without_answered(shard, earlier)
                 missing += rest
                 self.uncommitted += filter(None, map(ledger.add, results))
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)

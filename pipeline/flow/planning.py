@@ -1,9 +1,11 @@
 """What is left to do of planned videos: neither what was erased nor what is committed. No Ray."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import Config
+from pipeline.flow.growth import EarlierResults, by_shard, carried_over
 from pipeline.flow.known import Known, near
 from pipeline.flow.owners import PlannedVideos
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
@@ -60,25 +62,46 @@ def without_erased(
     return ([parcel(rest)] if rest.windows else []), results
 
 
-def committed_results(
-    planned: PlannedVideos, writer: Writer, config: Config
-) -> dict[str, list[WindowResult]]:
-    """Results that an interrupted run of the same fingerprint left, per video.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What the index holds of planned videos, under the same fingerprint."""
 
-    What belongs to shards that no plan has any more is taken back.
-    """
+    committed: Mapping[str, Sequence[WindowResult]]
+    """By video id: results that an interrupted run left."""
+    earlier: Mapping[str, EarlierResults]
+    """By URI: results of what the file held before, if it has grown since."""
+
+
+def answered(planned: PlannedVideos, writer: Writer, config: Config) -> Answered:
+    """Ask the index; what belongs to shards that no plan has any more is taken back."""
     if not planned:
-        return {}
-    results: dict[str, list[WindowResult]] = {}
+        return Answered(committed={}, earlier={})
+    videos = [video for video, _ in planned.values()]
     of_run = {"task": config.task.name, "fingerprint": config.fingerprint}
-    around = near([video for video, _ in planned.values()])
-    for result in window_results(windows_of(writer.index, planned, around, **of_run)):
-        results.setdefault(result.video_id, []).append(result)
+    uris = {video.uri for video in videos}
+    rows = windows_of(writer.index, planned, near(videos), uris=uris, **of_run)
+    committed: dict[str, list[WindowResult]] = {}
+    earlier: dict[str, list[WindowResult]] = {}
+    for uri, result in zip(rows["uri"].to_pylist(), window_results(rows), strict=True):
+        is_planned = result.video_id in planned
+        held, key = (committed, result.video_id) if is_planned else (earlier, uri)
+        held.setdefault(key, []).append(result)
     shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
-    left = {result.shard_id for of_video in results.values() for result in of_video}
+    left = {result.shard_id for of_video in committed.values() for result in of_video}
     if strays := left - shard_ids:  # other files have come since, and own part of them
         writer.drop_shards(strays, **of_run)
-    return {video_id: _without_unanswered(held) for video_id, held in results.items()}
+    return Answered(
+        committed={video_id: _without_unanswered(held) for video_id, held in committed.items()},
+        earlier={uri: by_shard(_without_unanswered(held)) for uri, held in earlier.items()},
+    )
+
+
+def without_answered(
+    shard: ShardParcel, earlier: EarlierResults
+) -> tuple[list[ShardParcel], list[WindowResult]]:
+    """The shard, unless an earlier content of its file was answered in it; then the results."""
+    results = carried_over(open_parcel(shard.packed), earlier)
+    return ([] if results else [shard]), results
 
 
 def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:

@@ -101,11 +101,21 @@ def failures(index: Index, uris: Iterable[str], task: str) -> set[tuple[str, int
 
 
 def windows_of(
-    index: Index, video_ids: Iterable[str], near: Near, *, task: str, fingerprint: str
+    index: Index,
+    video_ids: Iterable[str],
+    near: Near,
+    *,
+    uris: Iterable[str] = (),
+    task: str,
+    fingerprint: str,
 ) -> pa.Table:
-    """All windows of these videos, finished or not, ordered by start, camera and id."""
-    where = _of_task(task).add("fingerprint = ?", fingerprint).among("video_id", video_ids)
-    return index.every("windows", where, **near.bounds)
+    """All windows of these videos and files, finished or not, ordered by start, camera and id."""
+    where = _of_task(task).add("fingerprint = ?", fingerprint)
+    of_videos, of_files = Where().among("video_id", video_ids), Where().among("uri", uris)
+    either = f"({of_videos.sql} OR {of_files.sql})"
+    return index.every(
+        "windows", where.add(either, *of_videos.values, *of_files.values), **near.bounds
+    )
 
 
 def footage_near(index: Index, near: Near, *, task: str) -> pa.Table:

@@ -18,7 +18,7 @@ from pipeline.media.decoder import prepare
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.order import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
-from pipeline.records import NO_PTS, PacketIndex, Source, Video, make_id
+from pipeline.records import DIGEST_BYTES, NO_PTS, PacketIndex, Source, Video, make_id
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
 # Where nothing has come out by then, only keyframes are tried.
@@ -161,6 +161,7 @@ class _Scan:
     num_bytes: "array[int]" = field(default_factory=lambda: array("i"))
     keyframe: bytearray = field(default_factory=bytearray)
     discard: bytearray = field(default_factory=bytearray)
+    digests: bytearray = field(default_factory=bytearray)
     num_corrupt: int = 0
     num_errors: int = 0
     _picture: _Picture | None = None
@@ -169,7 +170,7 @@ class _Scan:
     def __post_init__(self) -> None:
         context = self.stream.codec_context
         prepare(context, self.decode.max_pixels)
-        self._hash = hashlib.blake2b(context.name.encode(), digest_size=12)
+        self._hash = hashlib.blake2b(context.name.encode(), digest_size=DIGEST_BYTES)
 
     @property
     def content_id(self) -> str:
@@ -206,6 +207,8 @@ class _Scan:
         self.keyframe.append(packet.is_keyframe)
         self.discard.append(packet.is_discard)
         self.num_corrupt += packet.is_corrupt
+        if packet.is_keyframe:
+            self.digests += self._hash.digest()
         self._hash.update(struct.pack("<qq", pts, dts))
         self._hash.update(packet)
         near_start = len(self.pts) <= _MAX_PACKETS_TO_FIRST_PICTURE
@@ -220,6 +223,7 @@ class _Scan:
             num_bytes=np.array(self.num_bytes, dtype=np.int32),
             keyframe=np.array(self.keyframe, dtype=np.bool_),
             discard=np.array(self.discard, dtype=np.bool_),
+            digests=np.frombuffer(bytes(self.digests), np.uint8).reshape(-1, DIGEST_BYTES),
         )
         return packets, np.array(self.durations, dtype=np.int64)
 

@@ -21,7 +21,7 @@ from pipeline.records import (
     Shard,
     Video,
     WindowPlan,
-    make_id,
+    name_shard,
 )
 from pipeline.timebase import Int64Array, TimeRange
 
@@ -42,7 +42,7 @@ def plan_shards(
     gop_rows = _gop_rows(packets)
     gop_starts = packets.pts[gop_rows]
     costs_s = gop_costs_s(video, packets, gop_rows, targets, rgb_pixels=rgb_pixels)
-    cuts = _balanced_cuts(video, gop_starts, costs_s, targets, plan.shard_cost_s)
+    cuts = _cuts(video, gop_starts, costs_s, targets, plan.shard_cost_s)
     bounds_pts = [int(targets[0]), *cuts, int(targets[-1]) + 1]
     bounds_ns = [
         video.span.start_ns,
@@ -50,19 +50,21 @@ def plan_shards(
         video.span.end_ns,
     ]
     owner = np.searchsorted(np.array(cuts, dtype=np.int64), gop_starts, side="right")
+    contents = _Contents(video, packets, targets)
     shards = []
     for (low, high), (start_ns, end_ns), cost_s in zip(
         pairwise(bounds_pts), pairwise(bounds_ns), np.bincount(owner, costs_s), strict=True
     ):
         span = TimeRange(start_ns, end_ns)
         owned = targets[(targets >= low) & (targets < high)]
+        windows = tuple(_windows(video, span, owned, plan.max_window_frames, contents))
         shards.append(
             Shard(
-                shard_id=make_id(video.video_id, *_sampling(sample), start_ns, end_ns),
+                shard_id=name_shard(windows),
                 video=video,
                 span=span,
                 packets=packets_for(packets, owned),
-                windows=tuple(_windows(video, span, owned, plan.max_window_frames)),
+                windows=windows,
                 cost_s=float(cost_s),
             )
         )
@@ -83,15 +85,25 @@ def packets_for(packets: PacketIndex, want_pts: Sequence[int] | Int64Array) -> P
     return packets[start : int(wanted[-1]) + 1]
 
 
-def _sampling(sample: SampleConfig) -> tuple[object, ...]:
-    """What decides the frames of a shard, as its id names it."""
-    match sample.mode:
-        case "exact":
-            return (sample.fps,)
-        case "within":
-            return sample.fps, sample.mode, sample.tolerance
-        case "keyframe":
-            return sample.fps, sample.mode
+class _Contents:
+    """How much of a stream decides what frames show: all of it up to the end of their last GOP."""
+
+    def __init__(self, video: Video, packets: PacketIndex, targets: Int64Array) -> None:
+        self._video = video
+        self._digests = packets.digests
+        self._targets = targets
+        by_pts = np.argsort(packets.pts, kind="stable")
+        at = np.searchsorted(packets.pts, targets, side="right", sorter=by_pts) - 1
+        keyframes = np.flatnonzero(packets.keyframe)
+        self._next_keyframe = np.searchsorted(keyframes, by_pts[at], side="right")
+
+    def of(self, frame_pts: Sequence[int]) -> str:
+        """The content id of that much, for consecutive targets."""
+        first, last = np.searchsorted(self._targets, [frame_pts[0], frame_pts[-1]])
+        end = int(self._next_keyframe[first : last + 1].max())
+        if end < len(self._digests):
+            return bytes(self._digests[end]).hex()
+        return self._video.content_id
 
 
 def _gop_rows(packets: PacketIndex) -> Int64Array:
@@ -103,17 +115,17 @@ def _gop_rows(packets: PacketIndex) -> Int64Array:
     return np.union1d([0], rows)
 
 
-def _balanced_cuts(
+def _cuts(
     video: Video,
     gop_starts: Int64Array,
     costs_s: FloatArray,
     targets: Int64Array,
     shard_cost_s: float,
 ) -> list[int]:
-    """Keyframe ticks that part the cost evenly.
+    """Keyframe ticks, one after each ``shard_cost_s``; the last shard is half to one and a half.
 
-    Each is followed by a target in its own stretch of footage, so that no footage is left without
-    a window.
+    Only what lies before a cut decides it, so that a file that grows keeps its cuts. Each is
+    followed by a target in its own stretch of footage, so that no footage is left without a window.
     """
     footage_starts_ns = [footage.start_ns for footage in video.footage]
 
@@ -122,7 +134,7 @@ def _balanced_cuts(
 
     num_shards = max(1, round(float(costs_s.sum()) / shard_cost_s))
     before_s = np.cumsum(costs_s) - costs_s
-    goals_s = np.arange(1, num_shards) * float(costs_s.sum()) / num_shards
+    goals_s = np.arange(1, num_shards) * shard_cost_s
     cuts: list[int] = []
     previous = bisect_left(targets, int(gop_starts[0])) if len(gop_starts) else 0
     for index in sorted({int(i) for i in np.searchsorted(before_s, goals_s)}):
@@ -139,7 +151,7 @@ def _balanced_cuts(
 
 
 def _windows(
-    video: Video, span: TimeRange, targets: Int64Array, max_frames: int
+    video: Video, span: TimeRange, targets: Int64Array, max_frames: int, contents: _Contents
 ) -> Iterator[WindowPlan]:
     """Windows that tile the shard's footage; none reaches over a gap."""
     for footage in video.footage:
@@ -155,11 +167,7 @@ def _windows(
                 end_ns if high == last else video.media_ns(int(targets[high])),
             )
             frame_pts = tuple(int(pts) for pts in targets[low:high])
-            yield WindowPlan(
-                window_id=make_id(video.video_id, window.start_ns, window.end_ns, *frame_pts),
-                span=window,
-                frame_pts=frame_pts,
-            )
+            yield WindowPlan.of(video.video_id, contents.of(frame_pts), window, frame_pts)
 
 
 def _even_parts(num_frames: int, max_frames: int) -> list[int]:

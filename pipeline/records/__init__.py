@@ -23,6 +23,7 @@ from pipeline.records.findings import (
     Verdict,
 )
 from pipeline.records.footage import (
+    DIGEST_BYTES,
     LEAD_IN_KEYFRAMES,
     NO_PTS,
     Claim,
@@ -44,9 +45,11 @@ from pipeline.records.windows import (
     WindowPlan,
     WindowResult,
     WindowStatus,
+    name_shard,
 )
 
 __all__ = [
+    "DIGEST_BYTES",
     "LEAD_IN_KEYFRAMES",
     "NO_PTS",
     "SUMMARY_LEVELS",
@@ -80,4 +83,5 @@ __all__ = [
     "WindowResult",
     "WindowStatus",
     "make_id",
+    "name_shard",
 ]

@@ -1,7 +1,7 @@
 """A file as listed, as probed, and what of a camera's time it speaks for."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -118,6 +118,13 @@ LEAD_IN_KEYFRAMES = 3
 """Intra-refresh streams need up to so many before what is wanted to show it right."""
 
 
+DIGEST_BYTES = 12
+
+
+def _no_digests() -> npt.NDArray[np.uint8]:
+    return np.empty((0, DIGEST_BYTES), np.uint8)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacketIndex:
     """The packets of one video stream in decode order; row ``i`` of each array is packet ``i``."""
@@ -128,6 +135,9 @@ class PacketIndex:
     keyframe: BoolArray
     discard: BoolArray
     """Decoded for reference only, never shown (before an edit list's start)."""
+    digests: npt.NDArray[np.uint8] = field(default_factory=_no_digests)
+    """For each keyframe the hash of the stream before it [K, 12]; only a whole index has them. What
+    is appended to a file leaves them as they are."""
 
     def __len__(self) -> int:
         """Number of packets."""

@@ -1,12 +1,13 @@
 """What is planned, decoded and answered: shards, frames, windows and their results."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.records.footage import PacketIndex, Video
+from pipeline.records.footage import PacketIndex, Video, make_id
 from pipeline.timebase import Int64Array, TimeRange
 
 WindowStatus = Literal["analysed", "quiet", "failed", "erased"]
@@ -19,6 +20,25 @@ class WindowPlan:
     window_id: str
     span: TimeRange
     frame_pts: tuple[int, ...]
+    content_id: str = ""
+    """Hash of the stream as far as it can change what these frames show."""
+
+    @classmethod
+    def of(
+        cls, video_id: str, content_id: str, span: TimeRange, frame_pts: tuple[int, ...]
+    ) -> Self:
+        """A window that is named by what it shows."""
+        window_id = make_id(video_id, content_id, span.start_ns, span.end_ns, *frame_pts)
+        return cls(window_id=window_id, span=span, frame_pts=frame_pts, content_id=content_id)
+
+    def under(self, video_id: str) -> "WindowPlan":
+        """The same window of another video."""
+        return WindowPlan.of(video_id, self.content_id, self.span, self.frame_pts)
+
+
+def name_shard(windows: Iterable[WindowPlan]) -> str:
+    """The id of the shard that these windows make up."""
+    return make_id(*(plan.window_id for plan in windows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

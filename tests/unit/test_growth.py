@@ -1,0 +1,203 @@
+"""Of a file that has grown only what is new is looked at, and the rows are those of the whole."""
+
+from itertools import pairwise
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import flow
+from pipeline.config import load_config
+from pipeline.flow.report import Report
+from pipeline.index import Writer, open_index
+from pipeline.index.erase import erase
+from pipeline.index.filters import Where
+from pipeline.index.scope import Scope
+from pipeline.records import PacketIndex
+from pipeline.schema import TABLES
+from pipeline.sources import list_sources
+from pipeline.timebase import NS_PER_S
+from tests.growing import KINDS, grow
+from tests.hard import without_ray
+from tests.index_rows import at
+from tests.unit.test_plan import make_packets, make_video, plan_of
+from tests.videos import Recipe, damage
+
+RECIPE = Recipe(num_frames=240, rate=2, gop=8, bframes=2)
+"""Two minutes, a keyframe every four seconds."""
+SHARES = (0.32, 0.55, 0.8, 1.0)
+"""None ends with a keyframe's pictures, or the last shard of a shorter file might be whole."""
+SETTINGS = ("plan.shard_cost_s=0.004", "plan.max_window_frames=8", "sample.fps=2")
+"""Shards of some ten seconds."""
+NAME = "cam1_20260301T080000Z"
+
+# What a row says of this run alone: when it was, what it cost, and the file's last change.
+_OF_THE_RUN = {"indexed_at", "decode_cpu_s", "engine_s", "etag", "config"}
+
+
+def index(path: Path, where: Path, *overrides: str, **more: bool) -> Report:
+    config = load_config(None, (*SETTINGS, *overrides))
+    return flow.index_archive(
+        list_sources([str(path)], config.sources), config, str(where),
+        on_progress=lambda _report: None, **more,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _here():
+    """Jobs run in this process, without Ray."""
+    ours = ("running_ray", "probe_graph", "answer_graph")
+    with mock.patch.multiple(flow, **{name: getattr(flow, name) for name in ours}):
+        without_ray.leave_out_ray()
+        yield
+
+
+def all_rows(where: Path) -> dict[str, list[str]]:
+    held = open_index(str(where))
+    return {
+        name: sorted(
+            str({key: row[key] for key in row if key not in _OF_THE_RUN})
+            for row in held.every(name, Where()).to_pylist()
+        )
+        for name in TABLES
+    }
+
+
+def looked_at(report: Report) -> int:
+    return sum(report.windows.values())
+
+
+def start_of_last_shard(where: Path) -> int:
+    rows = open_index(str(where)).windows().to_pylist()
+    [*_, last] = sorted(rows, key=lambda row: row["media_start_ns"])
+    return min(row["media_start_ns"] for row in rows if row["shard_id"] == last["shard_id"])
+
+
+def num_windows_from(where: Path, start_ns: int) -> int:
+    starts = open_index(str(where)).windows()["media_start_ns"].to_pylist()
+    return sum(start >= start_ns for start in starts)
+
+
+@pytest.mark.parametrize("damaged", [None, 60])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_grows_is_answered_as_if_it_had_come_whole(tmp_path, kind, damaged):
+    path, grown = tmp_path / f"{NAME}{KINDS[kind]}", tmp_path / "grown"
+    is_new_from_ns = 0
+    for share in grow(kind, path, RECIPE, SHARES, damaged=damaged):
+        report, whole = index(path, grown), tmp_path / f"whole{share}"
+        index(path, whole)
+        assert (report.videos_done, report.failures) == (1, [])
+        assert all_rows(grown) == all_rows(whole), share
+        # The last shard had ended early.
+        assert looked_at(report) == num_windows_from(whole, is_new_from_ns)
+        is_new_from_ns = start_of_last_shard(whole)
+        assert looked_at(index(path, grown)) == 0
+    assert is_new_from_ns > 100 * NS_PER_S
+    statuses = open_index(str(grown)).windows()["status"].to_pylist()
+    assert ("failed" in statuses) is (damaged is not None and kind != "ts")  # TS resynchronises
+
+
+def steps(tmp_path: Path, kind: str = "ts", name: str = NAME, shares=(0.6, 1.0)):
+    path = tmp_path / f"{name}{KINDS[kind]}"
+    for _ in grow(kind, path, RECIPE, shares):
+        yield path
+
+
+def test_a_file_whose_time_nobody_wrote_down_grows_as_well(tmp_path):
+    first, second = (
+        looked_at(index(path, tmp_path / "index")) for path in steps(tmp_path, name="clip")
+    )
+    assert 0 < second < first
+    held = open_index(str(tmp_path / "index"))
+    assert held.videos().num_rows == 1
+    assert set(held.windows()["video_id"].to_pylist()) == set(held.videos()["video_id"].to_pylist())
+
+
+def test_what_a_killed_run_left_of_the_shorter_file_is_kept(tmp_path):
+    first, second = tmp_path / "index", tmp_path / "whole"
+    growing = steps(tmp_path)
+    path = next(growing)
+    with (
+        mock.patch.object(Writer, "finish_videos", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        index(path, first)
+    num_left = open_index(str(first)).every("windows", Where()).num_rows
+    assert num_left > 0
+    path = next(growing)
+    assert looked_at(index(path, first)) < num_left
+    index(path, second)
+    assert all_rows(first) == all_rows(second)
+
+
+def test_a_file_that_is_another_from_its_start_is_looked_at_as_a_whole(tmp_path):
+    growing = steps(tmp_path, kind="mkv")
+    index(next(growing), tmp_path / "index")
+    path = next(growing)
+    damage(path, number=1)
+    report = index(path, tmp_path / "index")
+    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
+
+
+def test_another_setting_looks_at_the_whole_file(tmp_path):
+    growing = steps(tmp_path)
+    index(next(growing), tmp_path / "index")
+    report = index(next(growing), tmp_path / "index", "frame.luma_width=96")
+    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
+
+
+def test_what_was_erased_of_the_shorter_file_stays_erased(tmp_path):
+    where = tmp_path / "index"
+    growing = steps(tmp_path)
+    path = next(growing)
+    index(path, where)
+    erase(Writer(str(where)).store, Scope.parse(video=str(path), start=at(20), end=at(30)))
+    index(next(growing), where)
+    held = open_index(str(where))
+    states = {row["state"] for row in held.coverage(start=at(20), end=at(30)).to_pylist()}
+    assert states == {"erased"}
+    assert held.videos()["status"].to_pylist() == ["done"]
+    windows = sorted(held.windows().to_pylist(), key=lambda row: row["media_start_ns"])
+    assert all(a["media_end_ns"] == b["media_start_ns"] for a, b in pairwise(windows))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.integers(1, 12), st.sampled_from([0.5, 1.0, 7.3]), st.booleans())
+def test_the_cuts_of_a_shorter_file_are_those_of_the_longer_one(data, gop, fps, reorder):
+    gaps = data.draw(st.lists(st.integers(1, 400), min_size=2, max_size=120))
+    pts = np.cumsum([0, *gaps]).tolist()
+    shorter = data.draw(st.integers(1, len(pts) - 1))
+    cuts = [
+        [
+            shard.span.start_ns
+            for shard in plan_of(
+                make_video([(0, upto[-1] + 40)], len(upto)),
+                make_packets(upto, gop=gop, reorder=reorder),
+                fps=fps,
+                shard_cost_s=0.02,
+            )
+        ]
+        for upto in (pts[:shorter], pts)
+    ]
+    assert cuts[0] == cuts[1][: len(cuts[0])]
+
+
+def test_shards_cost_what_was_asked_for_but_for_the_last():
+    pts = list(range(0, 600_000, 40))
+    video, packets = make_video([(0, 600_000)], len(pts)), make_packets(pts, gop=5)
+    *full, last = (shard.cost_s for shard in plan_of(video, packets, shard_cost_s=0.2))
+    assert len(full) > 5
+    assert all(0.19 < cost_s < 0.21 for cost_s in full)
+    assert 0.1 <= last < 0.31
+
+
+def test_only_a_whole_index_has_digests():
+    packets = PacketIndex(
+        pts=np.arange(4), dts=np.arange(4), num_bytes=np.ones(4, np.int32),
+        keyframe=np.array([True, False] * 2), discard=np.zeros(4, bool),
+        digests=np.zeros((2, 12), np.uint8),
+    )  # fmt: skip
+    assert len(packets[0:2].digests) == 0
