@@ -7,6 +7,7 @@ TimereelError
   EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   LeaseLostError     another run has taken over what this one was at; run it again      exit 7
+  IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   WindowError        one window cannot be answered: it becomes a failed row
@@ -70,6 +71,18 @@ class LeaseLostError(TimereelError):
     """Another run has taken over the cameras of this one, which must commit nothing more."""
 
     exit_code = EXIT_INCOMPLETE
+
+
+class IndexFullError(TimereelError):
+    """Nothing more can be written into the index; what is committed stands."""
+
+    exit_code = EXIT_INCOMPLETE
+
+    def __init__(self, where: str, cause: str) -> None:
+        super().__init__(
+            f"no room to write {where} ({cause}); what is committed stands: make room, or let "
+            "timereel vacuum remove what was replaced, which needs none; then run the same command"
+        )
 
 
 class IndexDamagedError(IndexFormatError):

@@ -1,8 +1,9 @@
-"""A commit on a local disk is done once it would survive a power cut.
+"""A commit on a local disk is done once it would survive a power cut, and a full disk has a name.
 
 The table library does not sync what it writes. Object stores answer when a write is safe.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -11,14 +12,37 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pipeline.errors import IndexFullError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def synced(table: DeltaTable) -> Iterator[DeltaTable]:
     """What is committed through this handle meanwhile is safe on a local disk at the end."""
-    since = table.version()
-    yield table
-    sync_commits(table, since)
+    with named_if_full(table.table_uri):
+        since = table.version()
+        yield table
+        sync_commits(table, since)
+
+
+@contextmanager
+def named_if_full(where: str) -> Iterator[None]:
+    """What is written meanwhile is whole or was not begun.
+
+    Raises:
+        IndexFullError: there is no room for it.
+    """
+    try:
+        yield
+    except (OSError, DeltaError) as exc:
+        for code in _FULL:
+            # The table library tells the cause in words alone, though of all systems alike.
+            if f"os error {code})" in str(exc) or getattr(exc, "errno", None) == code:
+                raise IndexFullError(where, os.strerror(code)) from exc
+        raise
 
 
 def sync_commits(table: DeltaTable, since: int) -> None:

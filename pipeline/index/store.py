@@ -12,7 +12,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
-from pipeline.index.durable import sync_commits, synced
+from pipeline.index.durable import named_if_full, sync_commits, synced
 from pipeline.index.entries import log_files
 from pipeline.schema import SCHEMA_VERSION, TABLES, TableName
 
@@ -235,30 +235,33 @@ class Store:
 
     def create_table(self, name: TableName) -> None:
         """Make one table if it is missing, as in an index that is older than it."""
-        known = set(TABLES[name].names)
         try:
-            made = DeltaTable.create(
-                self.table_uri(name),
-                TABLES[name],
-                mode="ignore",
-                partition_by=["date"],
-                configuration={
-                    VERSION_PROPERTY: str(SCHEMA_VERSION),
-                    TABLES_PROPERTY: ",".join(sorted(TABLES)) if name == "videos" else None,
-                    "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
-                    "delta.dataSkippingStatsColumns": ",".join(
-                        column for column in _STATISTICS.split(",") if column in known
-                    ),
-                },
-                storage_options=dict(self.storage_options),
-                raise_if_key_not_exists=False,
-            )
+            with named_if_full(self.table_uri(name)):
+                made = self._create_table(name)
+                sync_commits(made, since=-1)
         except DeltaError as exc:
             if not self.holds(name):
                 raise self._out_of_reach("made", exc) from exc
             self.handle(name)  # Somebody else was first. If not, this raises what is wrong.
-        else:
-            sync_commits(made, since=-1)
+
+    def _create_table(self, name: TableName) -> DeltaTable:
+        known = set(TABLES[name].names)
+        return DeltaTable.create(
+            self.table_uri(name),
+            TABLES[name],
+            mode="ignore",
+            partition_by=["date"],
+            configuration={
+                VERSION_PROPERTY: str(SCHEMA_VERSION),
+                TABLES_PROPERTY: ",".join(sorted(TABLES)) if name == "videos" else None,
+                "delta.checkpointInterval": str(_CHECKPOINT_COMMITS),
+                "delta.dataSkippingStatsColumns": ",".join(
+                    column for column in _STATISTICS.split(",") if column in known
+                ),
+            },
+            storage_options=dict(self.storage_options),
+            raise_if_key_not_exists=False,
+        )
 
     def _unreadable(self, name: TableName, exc: Exception) -> Exception:
         """What is wrong with a log that the table library refuses."""
