@@ -28,12 +28,10 @@ def days_with_videos(
     camera: Sequence[str] | None,
 ) -> list[DayKey]:
     """Days of the task's videos that share an instant with ``[start, end)``, each once."""
-    videos = index.videos(
-        start, end, camera=camera, task=config.task.name, columns=("date", "camera", "status")
+    days = index.distinct(
+        "videos", ("camera", "date", "status"), start, end, camera=camera, task=config.task.name
     )
-    return sorted(
-        {(row["camera"], row["date"]) for row in videos.to_pylist() if row["status"] in _LOOKED_AT}
-    )
+    return sorted(_day_keys(days.filter(pc.field("status").isin(_LOOKED_AT))))
 
 
 def untold_days(

@@ -17,7 +17,7 @@ from pipeline.flow.days import DayKey, day_to_tell, days_with_videos
 from pipeline.flow.graph import ToldDay, running_ray, summary_graph
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.spent import Spent
-from pipeline.index import Writer, open_index
+from pipeline.index import Writer, latest_configs, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
 from pipeline.rows import Maker
 from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
@@ -132,15 +132,11 @@ def stored_configs(
     Raises:
         ConfigError: nothing is indexed for the task.
     """
-    videos = open_index(index_uri).videos(task=task, columns=("task", "config", "indexed_at"))
-    latest = {
-        row["task"]: row["config"]
-        for row in sorted(videos.to_pylist(), key=lambda row: row["indexed_at"])
-    }
-    if not latest:
+    configs = latest_configs(open_index(index_uri), task)
+    if not configs:
         asked = f" for the task {task!r}" if task else ""
         raise ConfigError(f"{index_uri}: nothing is indexed{asked}; run timereel index first")
-    return [stored_config(text, tuple(overrides)) for _, text in sorted(latest.items())]
+    return [stored_config(text, tuple(overrides)) for text in configs]
 
 
 class _Run:

@@ -83,6 +83,24 @@ class Index:
             columns=asked.get("columns"),
         )
 
+    def distinct(
+        self,
+        table: TableName,
+        names: Iterable[str],
+        start: When = None,
+        end: When = None,
+        **asked: Unpack[Asked],
+    ) -> pa.Table:
+        """The different values, in the columns of these names, of the rows that ``rows`` finds."""
+        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
+        where = questions.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        source = self.source(table, span, cameras)
+        return duck.fetch(
+            self._connection,
+            f"SELECT DISTINCT {duck.identifiers(names)} FROM {source} WHERE {where.sql}",
+            where,
+        )
+
     def coverage(
         self, start: When = None, end: When = None, *, camera: Names = None, task: Names = None
     ) -> pa.Table:

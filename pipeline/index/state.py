@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.index.filters import Cameras, Span, Where
+from pipeline.index.filters import Cameras, Names, Span, Where
 from pipeline.index.query import Index
 from pipeline.schema import TableName
 
@@ -173,6 +173,19 @@ def erased_ranges(
             for row in rows.to_pylist():
                 ranges.setdefault(row["camera"], []).append((row["start"], row["end"]))
     return ranges
+
+
+def latest_configs(index: Index, task: Names = None) -> list[str]:
+    """Of each task, in the order of their names, the configuration that indexed its last video."""
+    tasks = sorted(index.distinct("videos", ("task",), task=task)["task"].to_pylist())
+    newest = "ORDER BY indexed_at DESC LIMIT 1"
+    return [
+        config
+        for name in tasks
+        for config in index.select("videos", _of_task(name), columns=("config",), order=newest)[
+            "config"
+        ].to_pylist()
+    ]
 
 
 def _of_task(task: str) -> Where:

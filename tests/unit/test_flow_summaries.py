@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.config import Config
+from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.flow import index_archive
 from pipeline.flow.days import untold_days
@@ -17,6 +17,7 @@ from pipeline.flow.summaries import stored_configs, summarize_index
 from pipeline.index import Writer
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
+from pipeline.index.store import TABLES_PROPERTY
 from pipeline.records import Source
 from pipeline.timebase import datetime_to_ns
 from tests.index_rows import DAY, T0, at, event, rows, segment, video
@@ -184,6 +185,8 @@ def test_an_event_over_a_file_border_is_told_in_both_files_up_to_the_border(tmp_
 
 def test_an_index_from_before_summaries_reads_as_without_and_gains_them(writer):
     shutil.rmtree(f"{writer.store.root}/summaries")
+    never_had = {TABLES_PROPERTY: ""}
+    writer.store.handle("videos").alter.set_table_properties(never_had, raise_if_not_exists=False)
     old = Writer(writer.store.root)
     assert told(old) == []
     summarize(old)
@@ -229,6 +232,25 @@ def test_the_configuration_is_that_of_the_index(writer):
     assert stored.summaries.max_sentences == 3
     with pytest.raises(ConfigError, match="nothing is indexed for the task 'other'"):
         stored_configs(writer.store.root, task="other")
+
+
+def test_of_each_task_the_configuration_is_that_of_its_last_video(writer):
+    def indexed(name, task, hours, max_gap_s):
+        config = load_config(None, (f"task.name={task}", f"stitch.max_gap_s={max_gap_s}"))
+        seen = {"task": task, "config": config.to_json(), "indexed_at": at(hours * 3600)}
+        writer.finish_videos(rows("videos", video(name, 0, 600) | seen))
+
+    for name, task, hours, max_gap_s in (
+        ("v1", "b", 1, 1),
+        ("v2", "b", 3, 3),
+        ("v3", "b", 2, 2),
+        ("v4", "a", 1, 4),
+    ):
+        indexed(name, task, hours, max_gap_s)
+    stored = stored_configs(writer.store.root)
+    assert [(one.task.name, one.stitch.max_gap_s) for one in stored] == [
+        ("a", 4), ("b", 3), (TASK, CONFIG.stitch.max_gap_s),
+    ]  # fmt: skip
 
 
 def test_without_an_index_none_is_made(tmp_path):
