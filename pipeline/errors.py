@@ -19,6 +19,7 @@ A bug is any other exception; nothing catches those.
 from typing import ClassVar, Literal, TypeAlias
 
 EXIT_OK = 0
+EXIT_BUG = 1
 EXIT_USAGE = 2
 EXIT_ENGINE = 3
 EXIT_SOME_FAILED = 4

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -24,17 +24,17 @@ from pipeline.cli.options import (
 from pipeline.errors import (
     EXIT_BUDGET,
     EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_SOME_FAILED,
     ConfigError,
     FailOn,
 )
 from pipeline.plain import plain
-from pipeline.records import SummaryLevel
+from pipeline.records import Run, SummaryLevel
 
 log = logging.getLogger(__name__)
 
 app = typer.Typer()
+
+_NAMED_CAMERAS = 5
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
@@ -48,6 +48,14 @@ RetryFailedOption = Annotated[
 FailOnOption = Annotated[
     FailOn,
     typer.Option("--fail-on", help="Which failed files end the run with exit code 4."),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="N/M", help="Only the cameras of part N of M, such as 3/16."),
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait for cameras that another run is at, then do what is left."),
 ]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Also what was erased from the index.")
@@ -69,6 +77,8 @@ def index(
     include_erased: IncludeErasedOption = False,  # noqa: FBT002 - Typer's form of a flag
     keep: KeepOption = False,  # noqa: FBT002
     retry_failed: RetryFailedOption = False,  # noqa: FBT002
+    shard: ShardOption = None,
+    wait: WaitOption = False,  # noqa: FBT002
     fail_on: FailOnOption = "new",
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
@@ -76,7 +86,12 @@ def index(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow import index_archive  # noqa: PLC0415
     from pipeline.progress import shown_progress  # noqa: PLC0415
-    from pipeline.sources import list_sources, modified_since, parse_since  # noqa: PLC0415
+    from pipeline.sources import (  # noqa: PLC0415
+        CameraShard,
+        list_sources,
+        modified_since,
+        parse_since,
+    )
 
     _log_to_stderr()
     settings = load_config(config, tuple(overrides or ()))
@@ -86,6 +101,7 @@ def index(
         raise ConfigError("no sources: name them, or set sources.locations in the config")
     if not where:
         raise ConfigError("no index: give --index DIR, or set index in the config")
+    part = CameraShard.parse(shard) if shard else None
     oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
     sources = list_sources(locations, settings.sources)
     if oldest:
@@ -100,6 +116,9 @@ def index(
                 include_erased=include_erased,
                 keep=keep,
                 retry_failed=retry_failed,
+                shard=part,
+                wait=wait,
+                fail_on=fail_on,
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
@@ -109,31 +128,44 @@ def index(
         told = "failed as before" if failed.known else "failed"
         why = failed.error if failed.uri in failed.error else f"{failed.uri}: {failed.error}"
         typer.echo(plain(f"{told}: {why}"), err=True)
+    for other in report.others:
+        typer.echo(plain(_at_work(other)), err=True)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
         typer.echo(_summary(report))
     if report.stopped:
-        _end_at_the_budget(report.stopped)
-    raise typer.Exit(EXIT_SOME_FAILED if report.has_failed(fail_on) else EXIT_OK)
+        _say_stopped(report.stopped)
+    raise typer.Exit(report.exit_code(fail_on))
 
 
-def _end_at_the_budget(why: str) -> NoReturn:
+def _say_stopped(why: str) -> None:
     typer.echo(f"stopped: {why}; what is whole is kept, the same command goes on", err=True)
-    raise typer.Exit(EXIT_BUDGET)
+
+
+def _at_work(run: Run) -> str:
+    silent_s = (datetime.now(tz=UTC) - run.heartbeat_at).total_seconds()
+    more = len(run.cameras) - _NAMED_CAMERAS
+    cameras = ", ".join(run.cameras[:_NAMED_CAMERAS]) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"left to run {run.run_id} (host {run.host}, pid {run.pid}), which has been at work on "
+        f"{cameras} since {run.start:%Y-%m-%dT%H:%M:%SZ}; heartbeat {silent_s:.0f} s ago"
+    )
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here
     from pipeline.sources import still_written  # noqa: PLC0415
 
-    waiting = f"; {still_written(len(report.waiting))}" if report.waiting else ""
-    if report.videos_skipped + len(report.waiting) == report.num_sources:
-        return f"nothing to do: {report.videos_skipped} videos are indexed already{waiting}"
+    later = f"; {still_written(len(report.waiting))}" if report.waiting else ""
+    if report.num_left:
+        later += f"; {report.num_left} left to other runs"
+    if report.videos_skipped + len(report.waiting) + report.num_left == report.num_sources:
+        return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
     given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
-        f"{len(report.failures)} failed{waiting}; {report.analysed_ns / 3.6e12:.3f} video-hours, "
+        f"{len(report.failures)} failed{later}; {report.analysed_ns / 3.6e12:.3f} video-hours, "
         f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
         f"{windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
@@ -179,7 +211,8 @@ def summarize(
         figures = {"task": settings.task.name, **report.to_json()}
         typer.echo(json.dumps(figures) if as_json else _told(figures))
         if report.stopped:
-            _end_at_the_budget(report.stopped)
+            _say_stopped(report.stopped)
+            raise typer.Exit(EXIT_BUDGET)
 
 
 def _told(figures: dict[str, Any]) -> str:

@@ -14,10 +14,12 @@ from functools import partial
 import structlog
 
 from pipeline.config import Config
+from pipeline.errors import FailOn
 from pipeline.flow.batches import batches
 from pipeline.flow.days import untold_days
 from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
+from pipeline.flow.identity import new_run
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.known import Known, as_failure
 from pipeline.flow.ledger import Ledger, WholeShard
@@ -27,10 +29,10 @@ from pipeline.flow.planning import answered, erased_time, without_answered, with
 from pipeline.flow.report import FailedFile, OnProgress, Report
 from pipeline.flow.stages import Failure
 from pipeline.flow.summaries import summarize_days
-from pipeline.index import Writer
+from pipeline.index import Lease, Writer, take_lease
 from pipeline.records import Source, Video
 from pipeline.rows import Maker, failed_video_row, video_error, videos_table, windows_table
-from pipeline.sources import is_being_written
+from pipeline.sources import CameraShard, is_being_written
 
 log = structlog.get_logger()
 
@@ -44,9 +46,15 @@ def index_archive(
     include_erased: bool = False,
     keep: bool = False,
     retry_failed: bool = False,
+    shard: CameraShard | None = None,
+    wait: bool = False,
+    fail_on: FailOn = "new",
     on_progress: OnProgress,
 ) -> Report:
-    """Index every source that is not indexed yet under this configuration.
+    """Index every source that is not indexed yet under this configuration; of a shard its cameras.
+
+    Cameras that another run of the same task and fingerprint is at work on are left to it, and the
+    report says so; with ``wait`` the run begins when they are free.
 
     What was erased from the index is left out, however it is stored by now, unless
     ``include_erased``. Answers of another configuration are replaced, unless ``keep``. Of a video
@@ -58,38 +66,40 @@ def index_archive(
     Raises:
         EngineStartError: the engine cannot be started or reached.
         IndexFormatError: ``index_uri`` holds something else.
+        LeaseLostError: this run was not heard of for so long that another has taken over.
     """
+    if shard:
+        sources = [source for source in sources if shard.holds(source.camera)]
     report = Report(index=index_uri, num_sources=len(sources))
-    run = _Run(
-        sources,
-        config,
-        index_uri,
-        report,
-        on_progress,
-        include_erased=include_erased,
-        keep=keep,
-        retry_failed=retry_failed,
-    )
-    todo = run.skip_finished(sources)
-    if todo:
-        # Signals after Ray's start, which takes SIGTERM for itself.
-        with running_ray(config, address), run.interruption:
-            for start, end in batches(
-                todo, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
-            ):
-                if run.is_budget_spent():
-                    break
-                run.index_batch(todo[start:end], start)
-            run.interruption.check()
-        report.spent.hold_gpus(0)
-    if level := config.summaries.level:
-        # Also if nothing was left to index: the run before may have ended in between.
-        keys = untold_days(run.index.open(), config, level, {source.uri for source in sources})
-        told = summarize_days(
-            index_uri, config, keys, level=level, address=address, spent=report.spent
+    writer = Writer(index_uri)
+    wanted = {source.camera for source in sources}
+    with take_lease(
+        writer.store, new_run(config, shard), wanted, figures=report.figures, wait=wait
+    ) as lease:
+        held = lease.cameras
+        mine = [source for source in sources if source.camera in held]
+        report.num_left, report.others = len(sources) - len(mine), lease.others
+        run = _Run(
+            sources,
+            config,
+            writer,
+            lease,
+            report,
+            on_progress=on_progress,
+            include_erased=include_erased,
+            keep=keep,
+            retry_failed=retry_failed,
         )
-        report.summaries, report.stopped = told.to_json(), report.stopped or told.stopped
-    return run.report
+        run.index_all(mine, address)
+        if level := config.summaries.level:
+            # Also if nothing was left to index: the run before may have ended in between.
+            keys = untold_days(writer.open(), config, level, {source.uri for source in mine})
+            told = summarize_days(
+                index_uri, config, keys, level=level, address=address, spent=report.spent
+            )
+            report.summaries, report.stopped = told.to_json(), report.stopped or told.stopped
+        lease.end(report.state, report.exit_code(fail_on), report.last_error)
+    return report
 
 
 class _Run:
@@ -99,15 +109,17 @@ class _Run:
         self,
         sources: Sequence[Source],
         config: Config,
-        index_uri: str,
+        writer: Writer,
+        lease: Lease,
         report: Report,
-        on_progress: OnProgress,
         *,
+        on_progress: OnProgress,
         include_erased: bool,
         keep: bool,
         retry_failed: bool,
     ) -> None:
-        self.index = Writer(index_uri)
+        self.index = writer
+        self.lease = lease
         known_cameras = {source.camera for source in sources} | self.index.open().known_cameras()
         self.config = config.knowing(known_cameras)
         self.report = report
@@ -130,6 +142,24 @@ class _Run:
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
         self.started_at = datetime.now(tz=UTC)
+
+    def index_all(self, sources: Sequence[Source], address: str | None) -> None:
+        """Do what is due of the sources, batch by batch."""
+        todo = self.skip_finished(sources)
+        if not self.config.summaries.level:
+            self.lease.keep_only({source.camera for source in todo})
+        if not todo:
+            return
+        # Signals after Ray's start, which takes SIGTERM for itself.
+        with running_ray(self.config, address), self.interruption:
+            for start, end in batches(
+                todo, max_videos=self.config.batch_videos, max_bytes=self.config.commit.batch_bytes
+            ):
+                if self.is_budget_spent():
+                    break
+                self.index_batch(todo[start:end], start)
+            self.interruption.check()
+        self.report.spent.hold_gpus(0)
 
     def skip_finished(self, sources: Sequence[Source]) -> list[Source]:
         """The sources that the index does not hold as they are now; what is being written waits."""
@@ -173,6 +203,7 @@ class _Run:
     def _plan(self, batch: Sequence[Source], start: int, ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
         probed = list(self.interruption.each(probe_graph(batch, self.config)))
+        self.lease.confirm()
         self._commit_failures([one for one in probed if isinstance(one, Failure)])
         planned = self._without_finished([one for one in probed if not isinstance(one, Failure)])
         planned |= share_out_footage(
@@ -230,6 +261,7 @@ class _Run:
 
     def _commit(self, ledger: Ledger) -> None:
         """Windows of whole shards first, then the rows that make whole videos done."""
+        self.lease.confirm()
         if self.uncommitted:
             self.index.write_windows(
                 windows_table(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.errors import FailOn
+from pipeline.errors import EXIT_BUDGET, EXIT_OK, EXIT_SOME_FAILED, FailOn
 from pipeline.flow.ledger import WholeVideo
 from pipeline.flow.spent import SECONDS_PER_HOUR, Spent
-from pipeline.records import WindowResult, WindowStatus
+from pipeline.records import EndState, Run, RunFigures, WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
 
 
@@ -35,6 +35,10 @@ class Report:
     """Other files of their camera speak for every moment of theirs."""
     waiting: list[str] = field(default_factory=list)
     """URIs of files that are still being written; a later run takes them."""
+    num_left: int = 0
+    """Files of cameras that other runs are at work on."""
+    others: tuple[Run, ...] = ()
+    """Those runs."""
     failures: list[FailedFile] = field(default_factory=list)
     planned_ns: int = 0
     """Footage of the videos that were probed and have work left."""
@@ -98,6 +102,36 @@ class Report:
             case "any":
                 return bool(self.failures)
 
+    @property
+    def state(self) -> EndState:
+        """How the run ends, if it ends now and nothing has been raised."""
+        return "budget" if self.stopped else "done"
+
+    def exit_code(self, fail_on: FailOn) -> int:
+        """What the process ends with, in that case."""
+        if self.stopped:
+            return EXIT_BUDGET
+        return EXIT_SOME_FAILED if self.has_failed(fail_on) else EXIT_OK
+
+    @property
+    def last_error(self) -> str:
+        """Why the run stopped, or what failed last."""
+        return self.stopped or next((failed.error for failed in self.failures[-1:]), "")
+
+    def figures(self) -> RunFigures:
+        """The counts that the table ``runs`` has."""
+        return RunFigures(
+            num_videos_done=self.videos_done,
+            num_videos_failed=len(self.failures),
+            num_videos_superseded=self.videos_superseded,
+            num_windows=sum(self.windows.values()),
+            num_events=self.num_events,
+            num_prompt_tokens=self.spent.num_prompt_tokens,
+            num_output_tokens=self.spent.num_output_tokens,
+            decode_cpu_s=self.decode_cpu_s,
+            gpu_s=self.spent.gpu_hours * SECONDS_PER_HOUR,
+        )
+
     def to_json(self) -> dict[str, object]:
         """The object that ``timereel index --json`` prints last."""
         return {
@@ -124,6 +158,7 @@ class Report:
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [asdict(failed) for failed in self.failures],
             "waiting": self.waiting,
+            "left": {"videos": self.num_left, "to": [run.run_id for run in self.others]},
             "stopped": self.stopped,
             "index": self.index,
         }

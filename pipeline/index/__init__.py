@@ -9,6 +9,7 @@ The only place that knows Delta and DuckDB.
 
 from pipeline.index.commit import Writer
 from pipeline.index.erase import forget as forget_erased
+from pipeline.index.lease import Lease, take_lease
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
@@ -34,6 +35,7 @@ __all__ = [
     "Asked",
     "Goal",
     "Index",
+    "Lease",
     "Near",
     "Order",
     "Writer",
@@ -49,6 +51,7 @@ __all__ = [
     "open",
     "open_index",
     "rows_near",
+    "take_lease",
     "unfinished",
     "windows_of",
 ]

@@ -18,7 +18,7 @@ import structlog
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from pipeline.errors import LeaseLostError, TimereelError
+from pipeline.errors import EXIT_BUG, EXIT_INTERRUPTED, LeaseLostError, TimereelError
 from pipeline.index.replace import among, both, commit, conflict_retries, equal, on_dates
 from pipeline.index.runs import (
     HEARTBEAT,
@@ -41,7 +41,10 @@ log = structlog.get_logger()
 
 
 class Lease:
-    """While entered, a thread tells every ``HEARTBEAT`` that the run goes on, and how far it is."""
+    """While entered, a thread tells every ``HEARTBEAT`` that the run goes on, and how far it is.
+
+    An exception that leaves it is how the run ended; who leaves it otherwise calls ``end`` before.
+    """
 
     def __init__(
         self,
@@ -66,11 +69,18 @@ class Lease:
     def __exit__(
         self,
         _kind: type[BaseException] | None,
-        _error: BaseException | None,
+        error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
         self._stopped.set()
         self._thread.join()
+        if error and not isinstance(error, LeaseLostError):
+            self._end_by(error)
+
+    @property
+    def cameras(self) -> frozenset[str]:
+        """What the run holds."""
+        return frozenset(self.run.cameras)
 
     def keep_only(self, cameras: AbstractSet[str]) -> None:
         """Give back the other cameras, for which there is nothing to do.
@@ -78,7 +88,8 @@ class Lease:
         Raises:
             LeaseLostError: another run has taken over.
         """
-        if kept := tuple(sorted(cameras & set(self.run.cameras))):
+        kept = tuple(camera for camera in self.run.cameras if camera in cameras)
+        if kept != self.run.cameras:
             self._write(cameras=kept)
 
     def confirm(self) -> None:
@@ -103,6 +114,20 @@ class Lease:
         """
         end = after(self.run.start, datetime.now(tz=UTC))
         self._write(state=state, exit_code=exit_code, error=error, end=end)
+
+    def _end_by(self, error: BaseException) -> None:
+        match error:
+            case KeyboardInterrupt():
+                exit_code, told = EXIT_INTERRUPTED, ""
+            case TimereelError():
+                exit_code, told = error.exit_code, str(error)
+            case _:
+                exit_code, told = EXIT_BUG, f"{type(error).__name__}: {error}"
+        try:
+            self.end("interrupted", exit_code, told)
+        except (TimereelError, DeltaError, OSError) as exc:
+            # The error that ended the run is the one to be seen; the run will count as lost.
+            log.warning("the index was not told how the run ended", error=str(exc))
 
     def _beat_on(self) -> None:
         while not self._stopped.wait(HEARTBEAT.total_seconds()):

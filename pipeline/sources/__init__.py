@@ -3,6 +3,7 @@
     list_sources      files, folders, globs, URLs and list files become ``Source`` records
     from_path         camera and start that a path itself names
     is_being_written  whether a file is to be left to a later run; ``still_written`` says so
+    CameraShard       one part of an archive that is cut among several drivers
     modified_since    those that are new enough; ``parse_since`` reads what a user means by that
 
 listing     what is found, and what cannot be opened    sidecar     JSON notes and telemetry
@@ -18,8 +19,10 @@ from pipeline.sources.modified import (
     still_written,
 )
 from pipeline.sources.names import from_path
+from pipeline.sources.shard import CameraShard
 
 __all__ = [
+    "CameraShard",
     "from_path",
     "is_being_written",
     "list_sources",

@@ -1,10 +1,11 @@
-"""Two jobs over one archive at the same time, each with a Ray of its own."""
+"""Jobs over one archive at the same time, each with a Ray of its own: the rows of one, once."""
 
-from collections import Counter
+import json
 
 import pytest
 
 import pipeline.index as pi
+from tests.hard.kill_driver import differences, in_child, rows_of
 from tests.videos import make_video
 
 pytestmark = pytest.mark.ray
@@ -12,34 +13,54 @@ pytestmark = pytest.mark.ray
 TINY = ("--set", "plan.shard_cost_s=0.002", "--set", "commit.shards=1")
 
 
-def test_two_jobs_at_once_do_every_video_and_none_twice(cli, tmp_path):
-    archive, index = tmp_path / "archive", tmp_path / "index"
-    archive.mkdir()
-    for camera in ("gate", "yard"):
-        for hour in ("09", "10"):
-            make_video(archive / f"{camera}_20260314T{hour}0000Z.mp4", num_frames=100, gop=25)
-    jobs = [cli.start("index", archive, "--index", index, *TINY) for _ in range(2)]
-    for job in jobs:
-        _, err = job.communicate(timeout=240)
-        assert job.returncode == 0, err.decode()
+@pytest.fixture
+def archive(tmp_path):
+    """Two cameras; the events of one run over the borders of its files."""
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for name in ("gate_20260314T090000Z", "gate_20260314T090004Z", "yard_20260314T090000Z"):
+        make_video(folder / f"{name}.mp4", num_frames=100, gop=25)
+    return folder
+
+
+def finished(job):
+    out, err = job.communicate(timeout=240)
+    assert job.returncode == 0, err.decode()
+    return json.loads(out)
+
+
+def at_once(cli, archive, index, *options):
+    """What a job for each of the options reports."""
+    jobs = [
+        cli.start("index", archive, "--index", index, "--json", *TINY, *more) for more in options
+    ]
+    return [finished(job) for job in jobs]
+
+
+def test_two_jobs_at_once_leave_the_rows_of_one_and_decode_nothing_twice(cli, archive, tmp_path):
+    alone, index = tmp_path / "alone", tmp_path / "index"
+    [report] = at_once(cli, archive, alone, ())
+    both = at_once(cli, archive, index, (), ())
+    done = [sum(job["windows"].values()) for job in both]
+    assert sum(done) == sum(report["windows"].values()) > 0
+    assert sum(job["videos"]["done"] for job in both) == 3
+    found, expected = (in_child(lambda index=index: rows_of(index)) for index in (index, alone))
+    assert not any(differences(expected, found).values())
+    runs = pi.list_runs(pi.open(index)).to_pylist()
+    assert [(row["state"], row["exit_code"]) for row in runs] == [("done", 0)] * 2
+
+
+def test_two_jobs_with_a_shard_each_do_the_whole_archive(cli, archive, tmp_path):
+    index = tmp_path / "index"
+    parts = at_once(cli, archive, index, ("--shard", "1/2"), ("--shard", "2/2"))
+    assert sum(job["videos"]["done"] for job in parts) == 3
+    assert [job["left"]["videos"] for job in parts] == [0, 0]
     assert "nothing to do" in cli.run("index", archive, "--index", index, *TINY)
 
-    held = pi.open(index)
-    videos = held.videos().to_pylist()
-    assert [row["status"] for row in videos] == ["done"] * 4
-    # Four copies of one content: each has the same rows, once.
-    for table, key in (("windows", "window_id"), ("events", "event_id")):
-        rows = held.rows(table).to_pylist()
-        assert len({row[key] for row in rows}) == len(rows) > 0
-        per_video = Counter((row["video_id"], row["media_start"], row["media_end"]) for row in rows)
-        shapes = {
-            video["video_id"]: sorted(at[1:] for at in per_video if at[0] == video["video_id"])
-            for video in videos
-        }
-        assert len({tuple(shape) for shape in shapes.values()}) == 1
-        assert set(per_video.values()) == {1}
-    assert held.coverage(camera="gate")["state"].to_pylist() == [
-        "analysed",
-        "no_footage",
-        "analysed",
-    ]
+
+def test_a_job_that_waits_finds_the_work_done(cli, archive, tmp_path):
+    index = tmp_path / "index"
+    both = at_once(cli, archive, index, ("--wait",), ("--wait",))
+    assert sorted(job["videos"]["done"] for job in both) == [0, 3]
+    assert sorted(job["videos"]["skipped"] for job in both) == [0, 3]
+    assert [job["left"]["videos"] for job in both] == [0, 0]
