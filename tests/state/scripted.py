@@ -1,0 +1,280 @@
+"""An archive whose recordings are scripts: what stands for media and for a model, and nothing else.
+
+Listing, planning, ownership, the ledger, the driver, the rows and the index are the real ones.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from unittest.mock import patch
+
+import numpy as np
+from deltalake import DeltaTable
+
+import pipeline.flow
+from pipeline.config import Config, load_config
+from pipeline.flow import index_archive
+from pipeline.flow.parcel import open_parcel, parcel
+from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
+from pipeline.index import replace as replacing
+from pipeline.records import Completion, Frame, PacketIndex, Source, Video, Window, make_id
+from pipeline.timebase import NS_PER_S, TimeRange, pts_to_ns, seconds_to_ns
+
+T0_NS = 1_772_352_000 * NS_PER_S  # 2026-03-01T08:00:00Z
+GOP = 4
+GAP_S = 0.1
+"""Shorter than any frame: events join over a border of windows or files, and over no frame."""
+
+# Frames per second between 3 and 7, in the time bases of real containers and in odd ones.
+RATES = (
+    (Fraction(1, 25), 5),
+    (Fraction(1, 30), 7),
+    (Fraction(1001, 30000), 6),
+    (Fraction(1, 90000), 24024),
+    (Fraction(1, 7), 1),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One file: when it began by the camera's clock, and which of its frames show something."""
+
+    uri: str
+    camera: str
+    start_ns: int
+    rate: int
+    """Index into ``RATES``."""
+    num_frames: int
+    width: int = 64
+    content: int = 0
+    """Another number is another recording of the same name."""
+    showing: tuple[tuple[int, int], ...] = ()
+    """Half-open ranges of frame numbers."""
+
+    @property
+    def time_base(self) -> Fraction:
+        return RATES[self.rate][0]
+
+    @property
+    def pts(self) -> np.ndarray:
+        return np.arange(self.num_frames, dtype=np.int64) * RATES[self.rate][1]
+
+    @property
+    def end_pts(self) -> int:
+        return self.num_frames * RATES[self.rate][1]
+
+    @property
+    def content_id(self) -> str:
+        return make_id(self.camera, self.content, self.rate, self.showing, self.num_frames)
+
+    def shows(self, number: int) -> bool:
+        """Whether a frame shows something."""
+        return any(low <= number < high for low, high in self.showing)
+
+    def source(self) -> Source:
+        """As it is listed."""
+        return Source(
+            uri=self.uri,
+            num_bytes=1000 * self.num_frames,
+            etag=self.content_id,
+            camera=self.camera,
+            start_ns=self.start_ns,
+            clock="path",
+        )
+
+    def video(self, config: Config) -> Video:
+        """As it is probed."""
+        correction = correction_of(config, self.camera)
+        start_ns = correction.utc_ns(self.start_ns)
+        return Video(
+            video_id=make_id(self.content_id, self.camera, start_ns, str(correction)),
+            content_id=self.content_id,
+            uri=self.uri,
+            num_bytes=1000 * self.num_frames,
+            etag=self.content_id,
+            camera=self.camera,
+            clock="path",
+            start_ns=start_ns,
+            stream_index=0,
+            codec="h264",
+            width=self.width,
+            height=48,
+            rotation=0,
+            time_base=self.time_base,
+            origin_pts=0,
+            footage=(TimeRange(0, pts_to_ns(self.end_pts, self.time_base)),),
+            num_frames=self.num_frames,
+            num_keyframes=-(-self.num_frames // GOP),
+            correction=correction,
+        )
+
+    def packets(self) -> PacketIndex:
+        """One packet per frame, a keyframe for each GOP."""
+        return PacketIndex(
+            pts=self.pts,
+            dts=self.pts,
+            num_bytes=np.full(self.num_frames, 1000, np.int32),
+            keyframe=np.arange(self.num_frames) % GOP == 0,
+            discard=np.zeros(self.num_frames, bool),
+        )
+
+
+def correction_of(config: Config, camera: str):
+    """A camera's correction; the scripts name every camera alone."""
+    return config.clock.of(camera)
+
+
+def config_of(setting: int, clock: dict[str, float] | None = None) -> Config:
+    """Two settings with different windows; ``clock`` holds offset_s and rate_ppm of ``gate``."""
+    made = load_config(
+        overrides=(
+            "sample.fps=50",
+            f"plan.max_window_frames={(4, 6)[setting]}",
+            "plan.shard_cost_s=0.0015",
+            f"stitch.max_gap_s={GAP_S}",
+            "commit.shards=2",
+            "commit.batch_videos=3",
+        )
+    )
+    if not clock:
+        return made
+    cameras = {"gate": {**clock}}
+    return made.model_copy(
+        update={"clock": type(made.clock).model_validate({"cameras": cameras})}
+    )
+
+
+class Archive:
+    """The scripts, and what goes wrong while they are read."""
+
+    def __init__(self) -> None:
+        self.recordings: dict[str, Recording] = {}
+        self.unanswered: set[str] = set()
+        """URIs of whose windows the model answers none that holds frame 2 of a GOP's first."""
+        self.num_frames_decoded = 0
+
+    def listed(self) -> list[Source]:
+        """What a listing finds."""
+        return [self.recordings[uri].source() for uri in sorted(self.recordings)]
+
+    def probe(self, source: Source, *, correction, **_: object) -> tuple[Video, PacketIndex]:
+        """Stands for ``pipeline.media.probe``."""
+        recording = self.recordings[source.uri]
+        config = self._config
+        assert correction == correction_of(config, source.camera)
+        return recording.video(config), recording.packets()
+
+    def decode(
+        self, video: Video, _: PacketIndex, want_pts: Sequence[int], **__: object
+    ) -> Iterator[Frame]:
+        """Stands for ``pipeline.media.decode_frames``: what shows something is white."""
+        recording = self.recordings[video.uri]
+        ticks = RATES[recording.rate][1]
+        for pts in want_pts:
+            self.num_frames_decoded += 1
+            shown = recording.shows(pts // ticks)
+            yield Frame(
+                pts=pts,
+                keyframe=pts // ticks % GOP == 0,
+                suspect=False,
+                luma=np.full((2, 2), 255 * shown, np.uint8),
+                colour=None,
+            )
+
+    def answer(self, windows: Iterator[Window]) -> Iterator[Completion]:
+        """Stands for a model: one event for each run of white frames."""
+        for window in windows:
+            if window.video.uri in self.unanswered:
+                yield Completion(text="", finish_reason="", error="the model did not answer")
+                continue
+            yield Completion(text=json.dumps(_told(window)), finish_reason="stop")
+
+    def index(self, uri: str, config: Config, **choices: bool):
+        """One run over what is listed, in this process."""
+        self._config = config
+        with ExitStack() as stack:
+            for name, stand_in in {
+                "running_ray": lambda *_: nullcontext(),
+                "probe_graph": self._probe_graph,
+                "answer_graph": self._answer_graph,
+            }.items():
+                stack.enter_context(patch.object(pipeline.flow, name, stand_in))
+            stack.enter_context(patch("pipeline.flow.stages.probe", self.probe))
+            stack.enter_context(patch("pipeline.flow.stages.decode_frames", self.decode))
+            return index_archive(
+                self.listed(), config, uri, on_progress=lambda _: None, **choices
+            )
+
+    def _probe_graph(self, sources, config):
+        for source in sources:
+            planned = probe_and_plan(source, config)
+            assert not isinstance(planned, Failure), planned.error
+            yield planned.video, tuple(map(parcel, planned.shards))
+
+    def _answer_graph(self, shards, config):
+        opened = [open_parcel(shard.packed) for shard in shards]  # the driver forgets its own
+        return (
+            result
+            for shard in opened
+            for result in answer_shard(look_at_shard(shard, config), config, self)
+        )
+
+
+def _told(window: Window) -> dict[str, object]:
+    events = []
+    shown = [bool(luma.max()) for luma in window.luma] + [False]
+    borders_ns = [*window.frame_ns.tolist(), window.plan.span.end_ns]
+    first = 0
+    for number, is_shown in enumerate(shown):
+        if is_shown and (number == 0 or not shown[number - 1]):
+            first = number
+        if not is_shown and number and shown[number - 1]:
+            start_s, end_s = (
+                (borders_ns[at] - window.plan.span.start_ns) / NS_PER_S for at in (first, number)
+            )
+            events.append({"label": "motion", "start": start_s, "end": end_s})
+    return {"events": events, "summary": ""}
+
+
+class KilledError(BaseException):
+    """The process dies here: no handler of the code under test runs for long."""
+
+
+@contextmanager
+def at_write(number: int, happens: Callable[[], None], *, before: bool) -> Iterator[None]:
+    """Call ``happens`` before or after the so-many-th commit to any table."""
+    left = [number]
+
+    def hooked(original):
+        def write(*args, **kwargs):
+            left[0] -= 1
+            is_now = left[0] == 0
+            if is_now and before:
+                happens()
+            made = original(*args, **kwargs)
+            if is_now and not before:
+                happens()
+            return made
+
+        return write
+
+    with (
+        patch.object(replacing, "write_deltalake", hooked(replacing.write_deltalake)),
+        patch.object(DeltaTable, "delete", hooked(DeltaTable.delete)),
+    ):
+        yield
+
+
+def kill() -> None:
+    """See ``KilledError``."""
+    raise KilledError
+
+
+def grown(recording: Recording, num_frames: int) -> Recording:
+    """The same file some frames later."""
+    return replace(recording, num_frames=recording.num_frames + num_frames)
+
+
+__all__ = ["Archive", "Recording", "TimeRange", "seconds_to_ns"]

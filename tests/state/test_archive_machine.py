@@ -1,0 +1,309 @@
+"""Any order of what happens to an archive and its index, against a model of what must be true.
+
+    make state-test EXAMPLES=500
+
+The recordings are scripts (``scripted.py``), so that an example takes seconds; the truth
+(``truth.py``) is worked out from nothing after every run that was not disturbed.
+"""
+
+import contextlib
+import os
+import tempfile
+from dataclasses import replace
+from datetime import timedelta
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+import pipeline.index as pi
+from pipeline.index.erase import Scope, erase
+from pipeline.index.filters import Where
+from pipeline.index.maintain import compact, vacuum
+from pipeline.timebase import NS_PER_S, ns_to_datetime
+from tests.state.scripted import (
+    RATES,
+    T0_NS,
+    Archive,
+    KilledError,
+    Recording,
+    at_write,
+    config_of,
+    grown,
+    kill,
+)
+from tests.state.truth import ROUNDING_US, Order, Truth
+
+CAMERAS = ("gate", "yard[1]")
+NAMES = ("a", "b", "c", "d")
+SETTINGS = st.integers(0, 1)
+SHOWING = st.sampled_from(
+    [(), ((0, 99),), ((0, 3), (9, 99)), ((4, 6),), ((1, 2), (5, 11)), ((10, 99),), ((0, 1),)]
+)
+"""Frames that show something; many reach over a border of a file, once it is long enough."""
+
+cameras = st.sampled_from(CAMERAS)
+recordings = st.builds(
+    lambda camera, name, **kwargs: Recording(uri=f"{camera}/{name}.mp4", camera=camera, **kwargs),
+    camera=cameras,
+    name=st.sampled_from(NAMES),
+    start_ns=st.builds(
+        lambda half_seconds, odd_ns: T0_NS + half_seconds * NS_PER_S // 2 + odd_ns,
+        st.integers(0, 16),
+        st.sampled_from([0, 0, 1, 499, 123_456_789]),
+    ),
+    rate=st.integers(0, len(RATES) - 1),
+    num_frames=st.integers(1, 26),
+    width=st.sampled_from([64, 64, 128]),
+    showing=SHOWING,
+)
+
+
+class ArchiveMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.uri = f"{self.folder.name}/index"
+        self.archive = Archive()
+        self.truth = Truth(recordings=self.archive.recordings)
+        self.clock = {}
+        self.indexed = set()
+        self.setting = 0
+        self.is_settled = False
+        """Whether the last run was undisturbed, and nothing has come since."""
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    @property
+    def config(self):
+        return config_of(self.setting, self.clock)
+
+    def takes_from_indexed(self, new):
+        """TEMPORARY."""
+        low, high = self.truth_span(new)
+        for uri in self.indexed - {new.uri}:
+            one = self.archive.recordings[uri]
+            a, b = self.truth_span(one)
+            if one.camera == new.camera and a < high and low < b:
+                return True
+        return False
+
+    def truth_span(self, one):
+        from tests.state.truth import _utc
+        return _utc(one, self.config, 0, one.num_frames)
+
+    def run(self, **choices):
+        self.indexed = set(self.archive.recordings)
+        return self.archive.index(self.uri, self.config, **choices)
+
+    @initialize(first=recordings)
+    def begin(self, first):
+        self.archive.recordings[first.uri] = first
+
+    @rule(recording=recordings)
+    def add_file(self, recording):
+        """Also one that overlaps, lies inside, or equals another."""
+        if recording.uri not in self.archive.recordings and not self.takes_from_indexed(recording):
+            self.archive.recordings[recording.uri] = recording
+            self.is_settled = False
+
+    @rule(data=st.data(), num_frames=st.integers(1, 12))
+    def follow(self, data, num_frames):
+        """A file begins where another of its camera ends, to the nanosecond."""
+        before = data.draw(st.sampled_from(sorted(self.archive.recordings.values(), key=str)))
+        free = [n for n in NAMES if f"{before.camera}/{n}.mp4" not in self.archive.recordings]
+        if free:
+            footage = before.video(config_of(0)).footage[-1]
+            uri = f"{before.camera}/{free[0]}.mp4"
+            if self.takes_from_indexed(replace(
+                before, uri=uri, start_ns=before.start_ns + footage.end_ns, num_frames=num_frames
+            )):
+                return
+            self.archive.recordings[uri] = replace(
+                before, uri=uri, start_ns=before.start_ns + footage.end_ns, num_frames=num_frames
+            )
+            self.is_settled = False
+
+    @rule(data=st.data(), num_frames=st.integers(1, 9))
+    def grow(self, data, num_frames):
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        if self.takes_from_indexed(grown(self.archive.recordings[uri], num_frames)):
+            return
+        self.archive.recordings[uri] = grown(self.archive.recordings[uri], num_frames)
+        self.is_settled = False
+
+    @rule(data=st.data(), showing=SHOWING)
+    def change_content(self, data, showing):
+        """The file is recorded anew: other pictures, the same name and time."""
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        before = self.archive.recordings[uri]
+        self.archive.recordings[uri] = replace(
+            before, content=before.content + 1, showing=showing
+        )
+        self.is_settled = False
+
+    @rule(
+        offset_s=st.sampled_from([0.0, 0.25, -1.5, 7.000_001]),
+        rate_ppm=st.sampled_from([0.0, 40.0, -3000.0]),
+    )
+    @precondition(lambda self: self.is_settled and not self.truth.orders)
+    def correct_clock(self, offset_s, rate_ppm):
+        self.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
+        self.run()
+
+    @rule(setting=SETTINGS)
+    def index(self, setting):
+        self.setting = setting
+        self.run()
+        self.is_settled = True
+
+    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans())
+    def index_and_be_killed(self, setting, number, before):
+        self.setting = setting
+        self.is_settled = False
+        with contextlib.suppress(KilledError), at_write(number, kill, before=before):
+            self.run()
+            self.is_settled = True
+
+    @rule(number=st.integers(1, 8), before=st.booleans())
+    def index_while_another_does(self, number, before):
+        """A second job runs from its beginning to its end at some commit of the first."""
+        with at_write(number, self.run, before=before):
+            self.run()
+        self.is_settled = True
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.is_settled)
+    def index_without_answers(self, data):
+        """Under another setting the model fails all windows of a file."""
+        self.setting = 1 - self.setting
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        self.archive.unanswered.add(uri)
+        self.truth.unanswered.add(uri)
+        self.run()
+        self.archive.unanswered.clear()
+        self.is_settled = True
+
+    @rule()
+    def index_what_failed(self):
+        self.run(retry_failed=True)
+        self.truth.unanswered.clear()
+        self.is_settled = True
+
+    @rule(data=st.data(), camera=cameras, half_seconds=st.integers(1, 6), number=st.integers(0, 9))
+    @precondition(lambda self: self.is_settled)
+    def erase_time(self, data, camera, half_seconds, number):
+        """A range of a camera; killed at some commit, and then asked again."""
+        start_us = T0_NS // 1000 + data.draw(st.integers(-2, 20)) * 500_000
+        end_us = start_us + half_seconds * 500_000
+        self._erase(
+            Scope.parse(camera=camera, start=_at(start_us), end=_at(end_us)),
+            Order(camera, (start_us, end_us), tuple(self.truth.footage(camera, self.config))),
+            number,
+        )
+
+    def _erase(self, scope, order, number):
+        store = pi.Writer(self.uri).store
+        with contextlib.suppress(KilledError), at_write(number, kill, before=True):
+            erase(store, scope)
+        erase(store, scope)
+        self.truth.orders.append(order)
+
+    @rule()
+    def index_in_spite_of_orders(self):
+        self.run(include_erased=True)
+        self.truth.orders.clear()
+        self.is_settled = True
+
+    @rule()
+    def maintain(self):
+        if os.path.exists(self.uri):
+            store = pi.Writer(self.uri).store
+            compact(store, settled=timedelta(0))
+            vacuum(store, retention=timedelta(0))
+
+    @invariant()
+    def what_the_index_says_is_true(self):
+        if not self.is_settled:
+            return
+        index = pi.open(self.uri)
+        for camera in self.truth.cameras():
+            self._check_coverage(index, camera)
+            self._check_events(index, camera)
+        _check_ids(index)
+
+    def _check_coverage(self, index, camera):
+        shots = self.truth.shots(camera, self.config)
+        # Names with brackets are names here.
+        rows = index.coverage(camera=camera).to_pylist()
+        said = [(_us(row["start"]), _us(row["end"]), row["state"]) for row in rows]
+        borders = {at for s in shots for at in s.span} | {at for one in said for at in one[:2]}
+        borders |= {at for span in self.truth.footage(camera, self.config) for at in span}
+        borders |= {at for o in self.truth.orders for at in o.asked}
+        borders |= {at for o in self.truth.orders for known in o.known for at in known}
+        ordered = sorted(borders)
+        for low, high in zip(ordered, ordered[1:], strict=False):
+            if high - low <= 2 * ROUNDING_US:
+                continue
+            at_us = (low + high) // 2
+            [state] = [s for start, end, s in said if start <= at_us < end] or ["no_footage"]
+            allowed = self.truth.states(camera, at_us, shots, self.config)
+            assert state in allowed, (camera, _at(at_us), state, allowed)
+
+    def _check_events(self, index, camera):
+        found = [
+            ((_us(row["start"]), _us(row["end"])), len(row["parts"]))
+            for row in index.events(camera=camera).to_pylist()
+        ]
+        expected = self.truth.events(camera, self.config)
+        for span, num_files, is_certain in expected:
+            alike = [one for one in found if _is_close(one[0], span) and one[1] == num_files]
+            assert len(alike) == 1 or not is_certain, (camera, span, num_files, found)
+        for span, _ in found:
+            assert any(
+                low - ROUNDING_US <= span[0] and span[1] <= high + ROUNDING_US
+                for (low, high), _, _ in expected
+            ), (camera, span, expected)
+            assert not self.truth.is_gone(
+                camera, (span[0] + ROUNDING_US, span[1] - ROUNDING_US)
+            ), f"an event of {camera} tells what was erased: {span}"
+
+
+def _check_ids(index):
+    """No id twice, and nothing about what is not there."""
+    tables = {name: index.every(name, Where()).to_pylist() for name in ("videos", "windows", "events")}
+    for name, key in (("videos", "video_id"), ("windows", "window_id"), ("events", "event_id")):
+        ids = [(row["task"], row["fingerprint"], row[key]) for row in tables[name]]
+        assert len(ids) == len(set(ids)), f"{name} twice"
+    videos = {row["video_id"] for row in tables["videos"]}
+    assert {row["video_id"] for row in tables["windows"]} <= videos
+    assert {part["video_id"] for row in tables["events"] for part in row["parts"]} <= videos
+    windows = {row["window_id"] for row in tables["windows"]}
+    assert {name for row in tables["events"] for name in row["window_ids"]} <= windows
+
+
+def _is_close(one, other):
+    return all(abs(a - b) <= ROUNDING_US for a, b in zip(one, other, strict=True))
+
+
+def _us(at):
+    return round(at.timestamp() * 1_000_000)
+
+
+def _at(us):
+    return ns_to_datetime(us * 1000)
+
+
+TestArchive = ArchiveMachine.TestCase
+TestArchive.pytestmark = [pytest.mark.timeout(3600)]  # a busy machine must not fail it
+TestArchive.settings = settings(
+    max_examples=int(os.environ.get("STATE_EXAMPLES", "10")),
+    stateful_step_count=int(os.environ.get("STATE_STEPS", "20")),
+    deadline=None,
+    derandomize="STATE_EXAMPLES" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+    phases=[p for p in Phase if p.name not in os.environ.get("STATE_SKIP", "").split()],
+    report_multiple_bugs=False,
+)
