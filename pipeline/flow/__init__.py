@@ -21,7 +21,7 @@ from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.identity import new_run
 from pipeline.flow.interrupt import Interruption
-from pipeline.flow.known import Known, as_failure
+from pipeline.flow.known import Known, as_failure, near
 from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel
@@ -212,6 +212,7 @@ class _Run:
             task=self.config.task.name,
             is_to_come=lambda uri: self.last_due.get(uri, -1) >= start,
         )
+        self._reopen([video for video, _ in planned.values()])
         erased = erased_time(
             [video for video, _ in planned.values()],
             self.index,
@@ -238,6 +239,12 @@ class _Run:
         # dearest first, since what is long and starts last is waited for alone.
         todo.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
         return [shard for shards in todo for shard in sorted(shards, key=lambda one: -one.cost_s)]
+
+    def _reopen(self, planned: Sequence[Video]) -> None:
+        """What is done and is done once more, as failed or erased footage is asked for again."""
+        if planned:
+            ids = [video.video_id for video in planned]
+            self.index.reopen(ids, near(planned), self.maker.task, self.maker.fingerprint)
 
     def _without_finished(
         self, probed: Sequence[tuple[Video, tuple[ShardParcel, ...]]]

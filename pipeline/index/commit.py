@@ -13,7 +13,8 @@ from pipeline.index.filters import Span, Where
 from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, conflict_retries, equal, on_dates, replace
+from pipeline.index.replace import among, both, change, conflict_retries, equal, on_dates, replace
+from pipeline.index.state import Near
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
 from pipeline.index.strict import conform
 from pipeline.schema import SEGMENTS, TABLES, WINDOWS
@@ -76,6 +77,18 @@ class Writer:
             )
             replace(self.store, "windows", WINDOWS.empty_table(), predicate)
 
+    def reopen(self, video_ids: Iterable[str], near: Near, task: str, fingerprint: str) -> None:
+        """Say of videos that are done that they are not, before what their rows tell of changes.
+
+        What they show stays where it is until it is replaced. Whoever dies in between leaves rows
+        that the next run takes for unfinished, under whatever setting.
+        """
+        where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
+        where.among("video_id", video_ids)
+        columns = ["date", "video_id", "fingerprint", "status"]
+        rows = self.index.every("videos", where, **near.bounds, columns=columns)
+        self._reopen(task, rows)
+
     def finish_videos(
         self,
         videos: pa.Table,
@@ -90,11 +103,11 @@ class Writer:
 
         Of each (video_id, task) in ``videos``: events and segments of every fingerprint are
         replaced, windows of other fingerprints go, and last comes the videos row, the sign that
-        the rest is there. An earlier failure of the same uri and task goes too, and so does an
-        earlier content whose time overlaps (the file has grown or was repaired), or the same
-        content at another time (its clock was set right). What else the same name held at another
-        time stays: recorders use their names again. After a crash the same call puts everything
-        right.
+        the rest is there; a row that said so of what is replaced is reopened first. An earlier
+        failure of the same uri and task goes too, and so does an earlier content whose time
+        overlaps (the file has grown or was repaired), or the same content at another time (its
+        clock was set right). What else the same name held at another time stays: recorders use
+        their names again. After a crash the same call puts everything right.
 
         Args:
             videos: all of one task.
@@ -169,6 +182,10 @@ class Writer:
             of_videos = f"({of_videos}) OR ({among('video_id', others)})"
         of_videos = both(equal("task", task), of_videos)
         near = _times_by_camera(videos, previous, stale)
+        gone = previous
+        if only is not None:
+            gone = previous.filter(_in("video_id", others) | (pc.field("fingerprint") == only))
+        self._reopen(task, gone)
         rejoin(self.store, task, near, reach, lambda held: join(held, same, others))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, both(on, of_videos))
@@ -183,6 +200,17 @@ class Writer:
             replace(self.store, "windows", rows.slice(0, 0), predicate)
         on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
         replace(self.store, "videos", videos, both(on, of_videos))
+
+    def _reopen(self, task: str, videos: pa.Table) -> None:
+        done = videos.filter(pc.field("status").isin(["done", "partial"]))
+        for fingerprint, rows in _groups(done, "fingerprint"):
+            predicate = both(
+                on_dates(rows["date"].to_pylist()),
+                equal("task", task),
+                equal("fingerprint", fingerprint),
+                among("video_id", _ids(rows, "video_id")),
+            )
+            change(self.store, "videos", {"status": "pending"}, predicate)
 
     def _forget_summaries(
         self, task: str, video_ids: set[str], cameras: set[str], dates: set[date]
@@ -208,7 +236,7 @@ class Writer:
             self._known.files(self.index.files("videos"), names),
             "videos",
             where,
-            columns=["date", "camera", "start", "end", "video_id"],
+            columns=["date", "camera", "start", "end", "video_id", "fingerprint", "status"],
         )
 
     def _stale_windows(

@@ -1,6 +1,6 @@
 """One Delta commit: the rows under a predicate become other rows, or nothing happens."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,24 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
         with attempt:
             # A handle keeps the version it was opened at, and with it what a commit is based on.
             commit(store.handle(name), name, rows, predicate)
+
+
+def change(store: Store, name: TableName, values: Mapping[str, str], predicate: str) -> None:
+    """Give the columns of the rows that ``predicate`` selects these texts; one commit.
+
+    The rows are those that are there at each attempt, so none comes back that others have deleted.
+
+    Raises:
+        CommitFailedError: others have changed the same rows at each of many attempts.
+    """
+    updates = {column: quote(value) for column, value in values.items()}
+    for attempt in conflict_retries():
+        with attempt:
+            table = store.handle(name)
+            with synced(table):
+                table.update(
+                    updates, predicate=predicate, writer_properties=writer_properties(name)
+                )
 
 
 def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:

@@ -20,7 +20,7 @@ from pipeline.flow.parcel import open_parcel, parcel
 from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
 from pipeline.index import replace as replacing
 from pipeline.records import Completion, Frame, PacketIndex, Source, Video, Window, make_id
-from pipeline.timebase import NS_PER_S, TimeRange, pts_to_ns, seconds_to_ns
+from pipeline.timebase import NS_PER_S, TimeRange, pts_to_ns
 
 T0_NS = 1_772_352_000 * NS_PER_S  # 2026-03-01T08:00:00Z
 GOP = 4
@@ -141,9 +141,7 @@ def config_of(setting: int, clock: dict[str, float] | None = None) -> Config:
     if not clock:
         return made
     cameras = {"gate": {**clock}}
-    return made.model_copy(
-        update={"clock": type(made.clock).model_validate({"cameras": cameras})}
-    )
+    return made.model_copy(update={"clock": type(made.clock).model_validate({"cameras": cameras})})
 
 
 class Archive:
@@ -152,8 +150,7 @@ class Archive:
     def __init__(self) -> None:
         self.recordings: dict[str, Recording] = {}
         self.unanswered: set[str] = set()
-        """URIs of whose windows the model answers none that holds frame 2 of a GOP's first."""
-        self.num_frames_decoded = 0
+        """URIs of files of which the model answers no window."""
 
     def listed(self) -> list[Source]:
         """What a listing finds."""
@@ -173,7 +170,6 @@ class Archive:
         recording = self.recordings[video.uri]
         ticks = RATES[recording.rate][1]
         for pts in want_pts:
-            self.num_frames_decoded += 1
             shown = recording.shows(pts // ticks)
             yield Frame(
                 pts=pts,
@@ -203,9 +199,7 @@ class Archive:
                 stack.enter_context(patch.object(pipeline.flow, name, stand_in))
             stack.enter_context(patch("pipeline.flow.stages.probe", self.probe))
             stack.enter_context(patch("pipeline.flow.stages.decode_frames", self.decode))
-            return index_archive(
-                self.listed(), config, uri, on_progress=lambda _: None, **choices
-            )
+            return index_archive(self.listed(), config, uri, on_progress=lambda _: None, **choices)
 
     def _probe_graph(self, sources, config):
         for source in sources:
@@ -263,6 +257,7 @@ def at_write(number: int, happens: Callable[[], None], *, before: bool) -> Itera
     with (
         patch.object(replacing, "write_deltalake", hooked(replacing.write_deltalake)),
         patch.object(DeltaTable, "delete", hooked(DeltaTable.delete)),
+        patch.object(DeltaTable, "update", hooked(DeltaTable.update)),
     ):
         yield
 
@@ -275,6 +270,3 @@ def kill() -> None:
 def grown(recording: Recording, num_frames: int) -> Recording:
     """The same file some frames later."""
     return replace(recording, num_frames=recording.num_frames + num_frames)
-
-
-__all__ = ["Archive", "Recording", "TimeRange", "seconds_to_ns"]

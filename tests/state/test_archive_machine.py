@@ -11,6 +11,7 @@ import os
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import pytest
@@ -92,6 +93,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     def truth_span(self, one):
         from tests.state.truth import _utc
+
         return _utc(one, self.config, 0, one.num_frames)
 
     def run(self, **choices):
@@ -117,9 +119,14 @@ class ArchiveMachine(RuleBasedStateMachine):
         if free:
             footage = before.video(config_of(0)).footage[-1]
             uri = f"{before.camera}/{free[0]}.mp4"
-            if self.takes_from_indexed(replace(
-                before, uri=uri, start_ns=before.start_ns + footage.end_ns, num_frames=num_frames
-            )):
+            if self.takes_from_indexed(
+                replace(
+                    before,
+                    uri=uri,
+                    start_ns=before.start_ns + footage.end_ns,
+                    num_frames=num_frames,
+                )
+            ):
                 return
             self.archive.recordings[uri] = replace(
                 before, uri=uri, start_ns=before.start_ns + footage.end_ns, num_frames=num_frames
@@ -139,9 +146,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         """The file is recorded anew: other pictures, the same name and time."""
         uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
         before = self.archive.recordings[uri]
-        self.archive.recordings[uri] = replace(
-            before, content=before.content + 1, showing=showing
-        )
+        self.archive.recordings[uri] = replace(before, content=before.content + 1, showing=showing)
         self.is_settled = False
 
     @rule(
@@ -244,7 +249,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         borders |= {at for o in self.truth.orders for at in o.asked}
         borders |= {at for o in self.truth.orders for known in o.known for at in known}
         ordered = sorted(borders)
-        for low, high in zip(ordered, ordered[1:], strict=False):
+        for low, high in pairwise(ordered):
             if high - low <= 2 * ROUNDING_US:
                 continue
             at_us = (low + high) // 2
@@ -266,14 +271,16 @@ class ArchiveMachine(RuleBasedStateMachine):
                 low - ROUNDING_US <= span[0] and span[1] <= high + ROUNDING_US
                 for (low, high), _, _ in expected
             ), (camera, span, expected)
-            assert not self.truth.is_gone(
-                camera, (span[0] + ROUNDING_US, span[1] - ROUNDING_US)
-            ), f"an event of {camera} tells what was erased: {span}"
+            assert not self.truth.is_gone(camera, (span[0] + ROUNDING_US, span[1] - ROUNDING_US)), (
+                f"an event of {camera} tells what was erased: {span}"
+            )
 
 
 def _check_ids(index):
     """No id twice, and nothing about what is not there."""
-    tables = {name: index.every(name, Where()).to_pylist() for name in ("videos", "windows", "events")}
+    tables = {
+        name: index.every(name, Where()).to_pylist() for name in ("videos", "windows", "events")
+    }
     for name, key in (("videos", "video_id"), ("windows", "window_id"), ("events", "event_id")):
         ids = [(row["task"], row["fingerprint"], row[key]) for row in tables[name]]
         assert len(ids) == len(set(ids)), f"{name} twice"
@@ -294,6 +301,25 @@ def _us(at):
 
 def _at(us):
     return ns_to_datetime(us * 1000)
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_change_of_setting_that_is_killed_and_taken_back_loses_nothing(number):
+    """Half of what the old rows told of was gone, and they went on saying that it was done."""
+    machine = ArchiveMachine()
+    try:
+        machine.begin(
+            Recording(
+                uri="gate/a.mp4", camera="gate", start_ns=T0_NS, rate=4, num_frames=13,
+                showing=((0, 99),),
+            )
+        )  # fmt: skip
+        machine.index(setting=0)
+        machine.index_and_be_killed(setting=1, number=number, before=True)
+        machine.index(setting=0)
+        machine.what_the_index_says_is_true()
+    finally:
+        machine.teardown()
 
 
 TestArchive = ArchiveMachine.TestCase

@@ -6,7 +6,7 @@ Where the rules leave room (a window that is only partly erased goes as a whole)
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pipeline.config import Config
 from tests.state.scripted import GAP_S, Recording
@@ -106,11 +106,14 @@ class Truth:
     def _is_near(self, camera: str, shot: Shot, config: Config) -> bool:
         """Whether a window that holds the frame may have been erased with what is beside it."""
         one = self.recordings[shot.uri]
-        reach_us = WINDOW_FRAMES * _utc(one, config, 0, 1)[1] - WINDOW_FRAMES * (
-            _utc(one, config, 0, 1)[0]
+        reach_us = (
+            WINDOW_FRAMES * _utc(one, config, 0, 1)[1]
+            - WINDOW_FRAMES * (_utc(one, config, 0, 1)[0])
         )
         low, high = shot.span[0] - reach_us, shot.span[1] + reach_us
-        return any(o.camera == camera and o.asked[0] < high and low < o.asked[1] for o in self.orders)
+        return any(
+            o.camera == camera and o.asked[0] < high and low < o.asked[1] for o in self.orders
+        )
 
     def runs(self, camera: str, config: Config) -> list[list[Shot]]:
         """Per file: frames that follow one another and show something."""
@@ -190,13 +193,3 @@ def _without(whole: Span, taken: Iterable[Span]) -> list[Span]:
             if part[0] < part[1]
         ]
     return sorted(left)
-
-
-def without_orders(truth: Truth, cameras: Iterable[str]) -> list[Order]:
-    """What stays ordered once all that is listed of some cameras was indexed in spite of it."""
-    return [order for order in truth.orders if order.camera not in set(cameras)]
-
-
-def replaced(truth: Truth, recording: Recording) -> Recording:
-    """Another content under the same name."""
-    return replace(recording, content=recording.content + 1)
