@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from pipeline.records import Claim, Clock, Shard, Video, WindowPlan, name_shard
-from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
+from pipeline.timebase import NS_PER_S, TimeRange, without
 
 TOLD: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
 
@@ -89,13 +89,7 @@ def claims_of(video: Video) -> list[Claim]:
     """What a file can speak for; nothing if nobody has written down its time."""
     if video.clock not in TOLD:
         return []
-    return [Claim(span=_in_microseconds(video.utc(f)), uri=video.uri) for f in video.footage]
-
-
-def _in_microseconds(span: TimeRange) -> TimeRange:
-    """As a table would hold it, so that it does not matter when a file was indexed."""
-    start_ns = span.start_ns // NS_PER_US * NS_PER_US
-    return TimeRange(start_ns, max(span.end_ns // NS_PER_US * NS_PER_US, start_ns + NS_PER_US))
+    return [Claim(span=video.utc(f).in_microseconds(), uri=video.uri) for f in video.footage]
 
 
 def takers(video: Video, claims: Iterable[Claim]) -> list[str]:

@@ -1,20 +1,16 @@
 """Records become rows of the declared schemas, and windows come back as records."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from pipeline.records import (
-    Box,
     Claim,
     Completion,
-    Event,
     Look,
-    Part,
     Segment,
     Source,
     Video,
@@ -22,7 +18,7 @@ from pipeline.records import (
     WindowResult,
     make_id,
 )
-from pipeline.schema import EVENTS, SEGMENTS, VIDEOS, WINDOWS
+from pipeline.schema import SEGMENTS, VIDEOS, WINDOWS
 from pipeline.timebase import (
     NS_PER_S,
     NS_PER_US,
@@ -55,7 +51,7 @@ def windows_table(results: Iterable[tuple[Video, WindowResult]], maker: Maker) -
     rows = [
         {
             **range_columns(video.camera, video.utc(result.span)),
-            **_media(video.video_id, video.uri, result.span),
+            **media_columns(video.video_id, video.uri, result.span),
             "status": result.status,
             "window_id": result.window_id,
             "shard_id": result.shard_id,
@@ -88,7 +84,7 @@ def window_results(table: pa.Table) -> list[WindowResult]:
             window_id=row["window_id"],
             shard_id=row["shard_id"],
             video_id=row["video_id"],
-            span=_exact_media(row),
+            span=_exactmedia_columns(row),
             status=row["status"],
             frame_pts=tuple(row["frame_pts"]),
             num_suspect=row["num_suspect_frames"],
@@ -107,7 +103,7 @@ def window_results(table: pa.Table) -> list[WindowResult]:
     ]
 
 
-def _exact_media(row: Mapping[str, Any]) -> TimeRange:
+def _exactmedia_columns(row: Mapping[str, Any]) -> TimeRange:
     if row["media_start_ns"] is None:  # written by an older timereel
         return TimeRange(seconds_to_ns(row["media_start"]), seconds_to_ns(row["media_end"]))
     return TimeRange(row["media_start_ns"], row["media_end_ns"])
@@ -145,131 +141,12 @@ def _look(row: Mapping[str, Any]) -> Look:
     )
 
 
-def events_table(events: Iterable[Event], maker: Maker) -> pa.Table:
-    """Rows of ``events``."""
-    rows = [
-        {
-            **range_columns(event.camera, event.span),
-            **_media(event.parts[0].video_id, event.parts[0].uri, event.parts[0].media),
-            "event_id": event.event_id,
-            "label": event.label,
-            "text": event.text,
-            "confidence": event.confidence,
-            "verdict": event.verdict,
-            "boxes": [
-                {"at": instant(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
-                for box in event.boxes
-            ],
-            "fields": list(event.fields),
-            "parts": [
-                {
-                    **_media(part.video_id, part.uri, part.media),
-                    "start": instant(part.span.start_ns),
-                    "end": instant(part.span.end_ns),
-                }
-                for part in event.parts
-            ],
-            "pieces": [_piece_row(piece) for piece in event.joined] or None,
-            "window_ids": list(event.window_ids),
-            **maker.columns(),
-        }
-        for event in events
-    ]
-    return pa.Table.from_pylist(rows, schema=EVENTS)
-
-
-def _piece_row(piece: Event) -> dict[str, Any]:
-    return {
-        "event_id": piece.event_id,
-        "text": piece.text,
-        "confidence": piece.confidence,
-        "verdict": piece.verdict,
-        "fields": list(piece.fields),
-        "num_window_ids": len(piece.window_ids),
-        "num_boxes": len(piece.boxes),
-    }
-
-
-def events_of_table(table: pa.Table) -> list[Event]:
-    """The records behind rows of ``events``, to join them with a neighbouring file's."""
-    return [_event(row) for row in table.to_pylist()]
-
-
-def _event(row: Mapping[str, Any]) -> Event:
-    event = Event(
-        event_id=row["event_id"],
-        camera=row["camera"],
-        span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
-        label=row["label"],
-        text=row["text"],
-        confidence=row["confidence"],
-        verdict=row["verdict"],
-        boxes=tuple(
-            Box(
-                at_ns=datetime_to_ns(box["at"]),
-                x0=box["x0"],
-                y0=box["y0"],
-                x1=box["x1"],
-                y1=box["y1"],
-            )
-            for box in row["boxes"]
-        ),
-        fields=tuple(row["fields"]),
-        parts=tuple(
-            Part(
-                video_id=part["video_id"],
-                uri=part["uri"],
-                span=TimeRange(datetime_to_ns(part["start"]), datetime_to_ns(part["end"])),
-                media=TimeRange(
-                    seconds_to_ns(part["media_start"]), seconds_to_ns(part["media_end"])
-                ),
-            )
-            for part in row["parts"]
-        ),
-        window_ids=tuple(row["window_ids"]),
-    )
-    if len(event.parts) == 1:
-        return event
-    return replace(event, joined=_pieces(event, row["pieces"] or _guessed_pieces(event)))
-
-
-def _pieces(event: Event, rows: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
-    window_ids, boxes = iter(event.window_ids), iter(event.boxes)
-    return tuple(
-        replace(
-            event,
-            event_id=row["event_id"],
-            span=part.span,
-            text=row["text"],
-            confidence=row["confidence"],
-            verdict=row["verdict"],
-            fields=tuple(row["fields"]),
-            parts=(part,),
-            window_ids=tuple(islice(window_ids, row["num_window_ids"])),
-            boxes=tuple(islice(boxes, row["num_boxes"])),
-        )
-        for part, row in zip(event.parts, rows, strict=True)
-    )
-
-
-def _guessed_pieces(event: Event) -> list[dict[str, Any]]:
-    """An older timereel did not write which file showed what: the first file stands for all."""
-    first = _piece_row(event)
-    return [
-        first
-        if number == 0
-        else first
-        | {"event_id": make_id(event.event_id, number), "num_window_ids": 0, "num_boxes": 0}
-        for number in range(len(event.parts))
-    ]
-
-
 def segments_table(segments: Iterable[Segment], maker: Maker) -> pa.Table:
     """Rows of ``segments``."""
     rows = [
         {
             **range_columns(segment.camera, segment.span),
-            **_media(segment.video_id, segment.uri, segment.media),
+            **media_columns(segment.video_id, segment.uri, segment.media),
             "level": segment.level,
             "segment_id": segment.segment_id,
             "text": segment.text,
@@ -409,7 +286,8 @@ def range_columns(camera: str, span: TimeRange) -> dict[str, Any]:
     return {"date": start.date(), "camera": camera, "start": start, "end": end}
 
 
-def _media(video_id: str, uri: str, media: TimeRange) -> dict[str, Any]:
+def media_columns(video_id: str, uri: str, media: TimeRange) -> dict[str, Any]:
+    """The columns that say where in a file something is; none is shorter than a microsecond."""
     return {
         "video_id": video_id,
         "uri": uri,

@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import Config
+from pipeline.event_rows import events_of_table, events_table
 from pipeline.flow.ledger import WholeVideo
 from pipeline.flow.read import identity_fields, read_both_looks
 from pipeline.records import Event, Observation, Segment, VideoStatus
 from pipeline.rows import (
     Maker,
-    events_of_table,
-    events_table,
     segments_table,
     video_error,
     video_row,

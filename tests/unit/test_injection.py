@@ -9,11 +9,12 @@ import pytest
 
 from pipeline.config import Config, OpenAIEngineConfig
 from pipeline.engine import open_model
+from pipeline.event_rows import events_table
 from pipeline.export.formats import write_rows
 from pipeline.flow.answer import answer_window
 from pipeline.flow.read import read_answer
 from pipeline.records import Window, WindowPlan
-from pipeline.rows import Maker, events_table
+from pipeline.rows import Maker
 from pipeline.stitch import events_of_video
 from pipeline.task import Task, TaskField
 from pipeline.timebase import NS_PER_S, TimeRange

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 import pipeline.index as pi
 from pipeline.config import Config
+from pipeline.event_rows import events_of_table, events_table
 from pipeline.flow.finish import finish_videos, join_events
 from pipeline.records import Box, Observation, WindowResult
 from pipeline.rows import (
-    events_of_table,
-    events_table,
     window_results,
     windows_table,
 )
