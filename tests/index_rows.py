@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
+import pipeline.index as pi
 from pipeline.schema import TABLES
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -73,3 +74,21 @@ def segment(segment_id, **given):
 
 def ids(table, column):
     return sorted(table[column].to_pylist())
+
+
+def open_with_four_events(folder):
+    """An index in ``folder``: two videos on two cameras, events at known places."""
+    root = folder / "it's 100% 監視 *"
+    writer = pi.Writer(root)
+    writer.finish_videos(
+        rows("videos", video("v1"), video("v2", camera="cam2")),
+        rows(
+            "events",
+            event("late", at(500), at(501), label="black", text="Power CUT"),
+            event("long", at(100), at(200), label="motion", text="一个人在门口放下包裹"),
+            event("short", at(150.0001), at(150.000999), label="motion", text="a flicker"),
+            event("other", at(100), at(110), label="motion", camera="cam2", video_id="v2"),
+        ),
+        rows("segments", {"segment_id": "s", "video_id": "v1", "start": at(0), "end": at(600)}),
+    )
+    return pi.open(root)

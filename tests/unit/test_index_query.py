@@ -1,49 +1,23 @@
-"""What a question finds: borders, filters, types, SQL."""
-
-# ruff: noqa: S608
+"""What a question finds: borders, filters, types."""
 
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import timedelta
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError, IndexFormatError
-from pipeline.index import lockdown
-from pipeline.index.filters import Span
-from pipeline.index.snapshot import TableReader
 from pipeline.index.store import VERSION_PROPERTY
 from pipeline.schema import TABLES
-from tests.index_rows import T0, US, at, event, rows, video
+from tests.index_rows import T0, US, at, event, open_with_four_events, rows, video
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Two videos on two cameras; events at known places."""
-    folder = tmp_path_factory.mktemp("an index") / "it's 100% 監視 *"
-    writer = pi.Writer(folder)
-    writer.finish_videos(
-        rows("videos", video("v1"), video("v2", camera="cam2")),
-        rows(
-            "events",
-            event("late", at(500), at(501), label="black", text="Power CUT"),
-            event("long", at(100), at(200), label="motion", text="一个人在门口放下包裹"),
-            event("short", at(150.0001), at(150.000999), label="motion", text="a flicker"),
-            event("other", at(100), at(110), label="motion", camera="cam2", video_id="v2"),
-        ),
-        rows("segments", {"segment_id": "s", "video_id": "v1", "start": at(0), "end": at(600)}),
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def index(folder):
-    return pi.open(folder)
+def index(tmp_path_factory):
+    return open_with_four_events(tmp_path_factory.mktemp("an index"))
 
 
 def ids(table):
@@ -261,108 +235,6 @@ def test_a_folder_that_cannot_be_made_and_a_store_that_does_not_answer_say_so(tm
         assert "\x1b" not in str(told.value)
 
 
-def test_sql_sees_the_views(index):
-    counts = index.sql(
-        "SELECT camera, count(*) AS n FROM events WHERE date = '2026-03-01' GROUP BY 1 ORDER BY 1"
-    )
-    assert counts.to_pylist() == [{"camera": "cam1", "n": 3}, {"camera": "cam2", "n": 1}]
-    joined = "SELECT event_id FROM events JOIN videos v USING (video_id) WHERE v.camera = 'cam2'"
-    assert ids(index.sql(joined)) == ["other"]
-
-
-def test_sql_reaches_nothing_else(index, tmp_path):
-    secret = tmp_path / "secret.csv"
-    secret.write_text("a\n1\n")
-    own_file = index.files("events")[0].replace("'", "''")
-    before = sorted(p.name for p in tmp_path.rglob("*"))
-    for query in (
-        f"SELECT * FROM read_csv('{secret}')",
-        f"SELECT * FROM '{secret}'",
-        f"SELECT * FROM read_text('{secret}'), events",
-        f"SELECT * FROM glob('{tmp_path}/*')",
-        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
-        f"COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
-        f"EXPLAIN ANALYZE COPY (SELECT 1 AS a FROM events) TO '{own_file}'",
-        f"WITH x AS (COPY (SELECT 1) TO '{own_file}' (USE_TMP_FILE false)) SELECT * FROM x",
-        "WITH x AS (DELETE FROM events) SELECT 1",
-        f"ATTACH '{tmp_path}/x.db'",
-        f"EXPORT DATABASE '{tmp_path}/x'",
-        "INSTALL httpfs",
-        "LOAD httpfs",
-        "SELECT * FROM read_parquet('https://example.org/a.parquet')",
-        "SET enable_external_access = true",
-        "RESET lock_configuration",
-        "PRAGMA enable_profiling",
-        "CALL enable_logging()",
-        "SELECT * FROM enable_logging()",
-        "SELECT * FROM sniff_csv('/etc/passwd')",
-        "SELECT * FROM read_blob('/etc/passwd')",
-        "SELECT * FROM read_json('http://127.0.0.1:1/x')",
-        "SELECT * FROM parquet_metadata('s3://bucket/x.parquet')",
-        "SELECT * FROM query('COPY (SELECT 1) TO ''x.csv''')",
-        "SELECT * FROM query_table('/etc/passwd')",
-        "SELECT * FROM duckdb_secrets()",
-        "SELECT * FROM arrow_scan(1, 2, 3)",
-        "SELECT * FROM sqlite_scan('a', 'b')",
-        "SELECT getenv('HOME')",
-        "UPDATE events SET label = 'x'",
-        "DELETE FROM events",
-        "DROP VIEW events",
-        "CREATE MACRO f(a) AS a",
-        "SET VARIABLE x = 1",
-        "BEGIN",
-        "CHECKPOINT",
-        "USE memory",
-        "SELECT 1; SELECT 2",
-        "CREATE TABLE x AS SELECT 1",
-        "SELECT * FROM secret",
-        "SELECT nonsense FROM events",
-        "not sql",
-        "",
-    ):
-        with pytest.raises(ConfigError, match="sql"):
-            index.sql(query)
-    assert sorted(p.name for p in tmp_path.rglob("*")) == before
-    assert len(index.events()) == 4
-
-
-def test_sql_reads_one_version_while_others_replace_it(tmp_path, monkeypatch):
-    writer, latest = pi.Writer(tmp_path), TableReader.latest
-    finished = rows("videos", video()), rows("events", event("e", at(1), at(2)))
-
-    def outdated(reader):
-        seen = latest(reader)
-        with monkeypatch.context() as writing:
-            writing.setattr(TableReader, "latest", latest)
-            writer.finish_videos(*finished)
-        return seen
-
-    writer.finish_videos(*finished)
-    index = pi.open(tmp_path)
-    monkeypatch.setattr(TableReader, "latest", outdated)
-    assert index.sql("SELECT event_id FROM events")["event_id"].to_pylist() == ["e"]
-
-
-def test_sql_that_fails_after_its_first_rows_says_why(index):
-    with pytest.raises(ConfigError, match=r"sql: .*late"):
-        index.sql("SELECT if(range = 900000, error('late'), range) FROM range(1000000)")
-
-
-def test_two_columns_of_one_name_are_told_apart(index):
-    assert index.sql("SELECT label, label FROM events").column_names == ["label", "label_1"]
-
-
-def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
-    forever = "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT sum(a) FROM r"
-    with pytest.raises(ConfigError, match="not done after"):
-        index.sql(forever, timeout_s=0.2)
-    with pytest.raises(ConfigError, match="not done after"):  # rows were given out by then
-        index.sql("SELECT * FROM range(100000000000)", timeout_s=0.5)
-    monkeypatch.setattr(lockdown, "_MAX_RESULT_BYTES", 2**20)
-    with pytest.raises(ConfigError, match="larger than 1 MiB"):
-        index.sql("SELECT * FROM range(10000000)")
-
-
 def test_importing_the_index_imports_nothing_heavy():
     code = (
         "import sys, pipeline.index; "
@@ -370,62 +242,3 @@ def test_importing_the_index_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-MIDNIGHT = Span.parse("2026-03-01T00:00:00Z", None)
-EIGHT = Span.parse("2026-03-01T08:00:00.000001Z", None)
-
-
-@pytest.mark.parametrize(
-    ("start", "span"),
-    [
-        (date(2026, 3, 1), MIDNIGHT),
-        (np.datetime64("2026-03-01"), MIDNIGHT),
-        (np.datetime64("2026-03"), MIDNIGHT),
-        (np.datetime64("2026-03-01T08:00:00.000001"), EIGHT),
-        (np.datetime64("2026-03-01T08:00:00.000001999"), EIGHT),
-        (pd.Timestamp("2026-03-01T08:00:00.000001999"), EIGHT),
-        (pd.Timestamp("2026-03-01T09:00:00.000001", tz="Europe/Berlin"), EIGHT),
-    ],
-)
-def test_a_date_and_the_times_of_numpy_and_pandas_are_times(start, span):
-    assert Span.parse(start, None) == span
-
-
-@pytest.mark.parametrize("no_time", [pd.NaT, np.datetime64("NaT"), np.datetime64("NaT", "ns")])
-def test_what_is_no_time_is_refused_with_the_way_out(index, no_time):
-    with pytest.raises(ConfigError, match="NaT is no time; leave that end of the range open"):
-        index.coverage(None, no_time)
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        "9999-12-31T23:59:59.999999-00:01",
-        "0001-01-01T00:00:00+00:01",
-        pd.Timestamp("9999-12-31T23:59:59.999999-00:01"),
-        np.datetime64("10000-01-01"),
-        np.datetime64("0000-12-31"),
-        np.datetime64("300000-01-01"),  # wraps around in microseconds
-        np.datetime64(10**9, "Y"),
-        np.datetime64(2**63 - 1, "Y"),
-    ],
-)
-def test_a_time_outside_of_the_years_that_python_has_is_refused(index, end):
-    with pytest.raises(ConfigError, match="is not in the years 1 to 9999 of UTC"):
-        index.coverage(None, end)
-
-
-@pytest.mark.parametrize("end", ["10000-01-01", "2026-13-01", "NaT"])
-def test_a_text_that_is_no_time_is_refused(index, end):
-    with pytest.raises(ConfigError, match="is no ISO 8601 time"):
-        index.coverage(None, end)
-
-
-@pytest.mark.parametrize("as_given", [str, datetime.fromisoformat, np.datetime64])
-def test_the_first_and_the_last_microsecond_that_python_has_are_times(index, as_given):
-    first, last = as_given("0001-01-01T00:00:00"), as_given("9999-12-31T23:59:59.999999")
-    assert index.events(first, last).num_rows == 4
-    states = index.coverage(first, last)
-    assert states["start"][0].as_py() == datetime.min.replace(tzinfo=UTC)
-    assert states["end"][-1].as_py() == datetime.max.replace(tzinfo=UTC)
