@@ -78,7 +78,7 @@ def test_storage_that_stops_answering_fails_one_file_and_no_other(cli: Cli, tmp_
             "index", clip, tmp_path / "two.mp4", f"{storage}/long.ts", "--index", index,
             "--set", "decode.max_stall_s=8", "--json", code=4,
         )  # fmt: skip
-    assert report["videos"] == {"done": 2, "skipped": 0, "superseded": 0, "failed": 1}
+    assert report["videos"] == {"done": 2, "skipped": 0, "superseded": 0, "waiting": 0, "failed": 1}
     [failure] = report["failures"]
     assert failure["uri"].endswith("long.ts")
     assert "hung, twice" in failure["error"]

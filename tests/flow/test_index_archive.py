@@ -77,7 +77,7 @@ def pair(tmp_path: Path) -> Path:
 def test_the_shipped_clip_gives_its_six_visits_by_the_wall_clock(cli, tmp_path):
     index = tmp_path / "index"
     report = cli.json("index", LOBBY, "--index", index, "--json")
-    assert report["videos"] == {"done": 1, "skipped": 0, "superseded": 0, "failed": 0}
+    assert report["videos"] == {"done": 1, "skipped": 0, "superseded": 0, "waiting": 0, "failed": 0}
     assert report["windows"]["failed"] == 0
     assert report["video_hours"] == pytest.approx(139.4 / 3600, rel=1e-3)
 
@@ -110,7 +110,7 @@ def test_a_finished_archive_run_again_does_nothing_and_says_so(cli, lobby, tmp_p
     said = cli.run("index", lobby, "--index", index)
     assert "nothing to do" in said
     again = cli.json("index", lobby, "--index", index, "--json")
-    assert again["videos"] == {"done": 0, "skipped": 3, "superseded": 0, "failed": 0}
+    assert again["videos"] == {"done": 0, "skipped": 3, "superseded": 0, "waiting": 0, "failed": 0}
     assert again["windows"] == {"analysed": 0, "quiet": 0, "failed": 0}
     assert {table: key_rows(cli, index, table) for table in before} == before
 
@@ -119,7 +119,7 @@ def test_one_file_more_costs_one_file(cli, lobby, tmp_path):
     index = tmp_path / "index"
     cli.run("index", lobby / "yard_20260314T090000Z.mp4", "--index", index)
     report = cli.json("index", lobby, "--index", index, "--json")
-    assert report["videos"] == {"done": 2, "skipped": 1, "superseded": 0, "failed": 0}
+    assert report["videos"] == {"done": 2, "skipped": 1, "superseded": 0, "waiting": 0, "failed": 0}
 
 
 def kill_children_of(process: subprocess.Popen) -> None:
@@ -224,7 +224,7 @@ def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
     shutil.copy(LOBBY, folder / 'it\'s "good"\n -x.mp4')
     index = tmp_path / "index"
     report = cli.json("index", folder, "--index", index, "--json", code=4)
-    assert report["videos"] == {"done": 1, "skipped": 0, "superseded": 0, "failed": 6}
+    assert report["videos"] == {"done": 1, "skipped": 0, "superseded": 0, "waiting": 0, "failed": 6}
     said = cli.err
     rows = cli.rows("query", "--index", index, "--table", "videos")
     failed = {Path(row["uri"]).name: row["error"] for row in rows if row["status"] == "failed"}

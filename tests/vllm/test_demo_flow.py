@@ -24,7 +24,7 @@ def test_a_model_that_sees_finds_the_events_of_an_archive_by_the_wall_clock(cli,
     report = cli.json(
         "index", world, "--config", ROOT / "configs" / "demo.yaml", "--index", index, "--json"
     )
-    assert report["videos"] == {"done": 3, "skipped": 0, "superseded": 0, "failed": 0}
+    assert report["videos"] == {"done": 3, "skipped": 0, "superseded": 0, "waiting": 0, "failed": 0}
     assert report["windows"]["failed"] == 0
     plan = cli.json("plan", world, "--config", ROOT / "configs" / "demo.yaml", "--json")
     assert plan["windows"] == sum(report["windows"].values())

@@ -83,7 +83,7 @@ def test_answers_obey_the_schema_and_name_the_model_and_the_prompt(cli, indexed)
 def test_the_same_command_again_asks_the_model_nothing(cli, indexed):
     index, _, config = indexed
     again = cli.json("index", LOBBY, "--index", index, "--config", config, "--json")
-    assert again["videos"] == {"done": 0, "skipped": 1, "superseded": 0, "failed": 0}
+    assert again["videos"] == {"done": 0, "skipped": 1, "superseded": 0, "waiting": 0, "failed": 0}
 
 
 def test_a_model_that_is_not_there_ends_with_exit_code_3(cli, indexed, tmp_path):
