@@ -181,6 +181,8 @@ def video_row(
         "content_id": video.content_id,
         "clock": video.clock,
         "clock_start": instant(video.start_ns),
+        "clock_start_ns": video.start_ns,
+        "origin_pts": video.origin_pts,
         "clock_correction": str(video.correction),
         "codec": video.codec,
         "width": video.width,

@@ -170,6 +170,10 @@ VIDEOS = pa.schema(
         _required("clock", pa.string()),
         # UTC of media time 0: start = clock_start + first frame.
         _required("clock_start", _TIME),
+        # The same to the nanosecond, and the tick that is media time 0: with them events are made
+        # of windows again, as they were. Null in rows of an older timereel and of failed files.
+        pa.field("clock_start_ns", pa.int64()),
+        pa.field("origin_pts", pa.int64()),
         # What was added to the camera's clock for that, and to the time since; "" if nothing.
         _required("clock_correction", pa.string()),
         _required("codec", pa.string()),

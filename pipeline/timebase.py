@@ -1,10 +1,11 @@
 """Exact time: stream ticks, integer nanoseconds, half-open ranges, the sample grid."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 _BILLION = 1_000_000_000
+_TOLD_CORRECTION = re.compile(
+    r"(?:(?P<offset>[+-]\d+) ns)?(?:, )?(?:(?P<rate>[+-]\d+) ppb)?(?: since (?P<since>.+))?"
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -92,6 +96,19 @@ class ClockCorrection:
     def media_ns(self, elapsed_ns: int) -> int:
         """The first media time at which ``elapsed_ns`` have really passed."""
         return -(-elapsed_ns * _BILLION // (_BILLION + self.rate_ppb))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What ``str`` has told; ``since_ns`` to the microsecond."""
+        told = _TOLD_CORRECTION.fullmatch(text)
+        if told is None:
+            raise ValueError(f"{text!r} is no clock correction")
+        since = told["since"]
+        return cls(
+            offset_ns=int(told["offset"] or 0),
+            rate_ppb=int(told["rate"] or 0),
+            since_ns=datetime_to_ns(datetime.fromisoformat(since)) if since else None,
+        )
 
     def __str__(self) -> str:
         """As the ``videos`` table tells it; empty where nothing is corrected."""

@@ -1,6 +1,6 @@
-"""``timereel compact | vacuum | erase | maintain``: an index is kept small, fast and lawful.
+"""``timereel compact | vacuum | erase | check | maintain``: an index is kept small, lawful, whole.
 
-Each prints one JSON object that says what was done.
+Each but ``check`` prints one JSON object that says what was done.
 """
 
 import json
@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import IndexOption
-from pipeline.errors import ConfigError
+from pipeline.cli.options import IndexOption, JsonOption
+from pipeline.errors import EXIT_DAMAGED, EXIT_OK, ConfigError
+from pipeline.plain import plain
 
 app = typer.Typer()
 
@@ -75,6 +76,45 @@ def erase(
     if not (receipt["videos"] or any(receipt["rows"].values())):
         typer.echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
     _print({"asked": {name: value for name, value in asked.items() if value}} | receipt)
+
+
+@app.command()
+def check(
+    index_uri: IndexOption,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,  # noqa: FBT002
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Look whether all of an index is there, can be read, and agrees; exit code 8 if not.
+
+    Repair while nobody writes. What cannot be read is set aside; the next index asks again what was
+    lost with it.
+    """
+    from pipeline.index.check import check as look  # noqa: PLC0415
+    from pipeline.index.store import Store  # noqa: PLC0415
+
+    store = Store.at(index_uri)
+    if repair:
+        from pipeline.flow.rederive import derive  # noqa: PLC0415 - with all that reads answers
+        from pipeline.index.repair import repair as mend  # noqa: PLC0415
+
+        found = mend(store, derive)
+    else:
+        found = look(store)
+    if as_json:
+        _print({"repaired": repair, "found": [finding.to_json() for finding in found]})
+    else:
+        for finding in found:
+            typer.echo(plain(str(finding)))
+        typer.echo(_told_of_check(len(found), is_repaired=repair))
+    raise typer.Exit(EXIT_DAMAGED if found and not repair else EXIT_OK)
+
+
+def _told_of_check(num_found: int, *, is_repaired: bool) -> str:
+    if not num_found:
+        return "sound: all of it is there, can be read, and agrees"
+    if is_repaired:
+        return f"{num_found} repaired; run timereel index again for what was lost"
+    return f"{num_found} found; --repair mends them"
 
 
 @app.command()

@@ -181,7 +181,7 @@ class Writer:
         if others:
             of_videos = f"({of_videos}) OR ({among('video_id', others)})"
         of_videos = both(equal("task", task), of_videos)
-        near = _times_by_camera(videos, previous, stale)
+        near = times_by_camera(videos, previous, stale)
         gone = previous
         if only is not None:
             gone = previous.filter(_in("video_id", others) | (pc.field("fingerprint") == only))
@@ -279,7 +279,8 @@ def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
     return join
 
 
-def _times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
+def times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
+    """Of each camera the shortest range that holds all of its rows."""
     times: dict[str, tuple[datetime, datetime]] = {}
     for table in tables:
         for row in table.select(["camera", "start", "end"]).to_pylist():

@@ -9,7 +9,7 @@ coverage shows them. The bytes are gone once ``vacuum`` has removed the replaced
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -25,7 +25,7 @@ from pipeline.index.filters import (
 from pipeline.index.query import Index
 from pipeline.index.replace import among, both, equal, on_dates, replace
 from pipeline.index.scope import Row, Scope
-from pipeline.index.store import Store
+from pipeline.index.store import DAMAGED, Store
 from pipeline.index.strict import ID_COLUMN, conform
 from pipeline.schema import TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
@@ -82,16 +82,21 @@ class Found:
         )
 
 
-def _drop_search(store: Store, _: Found) -> int:
-    """The whole sidecar: its segments keep the bytes of deleted rows. A search builds it anew."""
-    filesystem, folder = store.filesystem(), f"{store.root}/search"
-    if not filesystem.exists(folder):
+def _drop(folder: str, store: Store, _: Found) -> int:
+    """All of a folder beside the tables; how many there were."""
+    filesystem, path = store.filesystem(), f"{store.root}/{folder}"
+    if not filesystem.exists(path):
         return 0
-    filesystem.rm(folder, recursive=True)
+    filesystem.rm(path, recursive=True)
     return 1
 
 
-SIDECARS: dict[str, Callable[[Store, Found], int]] = {"search": _drop_search}
+SIDECARS: dict[str, Callable[[Store, Found], int]] = {
+    # Its segments keep the bytes of deleted rows. A search builds it anew.
+    "search": partial(_drop, "search"),
+    # What a repair has set aside cannot be read, so nobody knows of whom it tells.
+    "damaged": partial(_drop, DAMAGED),
+}
 """What is kept beside the tables and was derived from them: each entry removes what may tell of
 ``Found`` from one store, once the tables are clean, and returns how many things that were."""
 

@@ -29,6 +29,10 @@ GENERATIONS_PROPERTY = "timereel.generations"
 TABLES_PROPERTY = "timereel.tables"
 _FIRST_TABLES: frozenset[TableName] = frozenset({"videos", "windows", "events", "segments"})
 
+# What a repair sets aside lies here, below the index; and a file while it is at work.
+DAMAGED = "_damaged"
+REPAIRING = f"{DAMAGED}/repair-is-not-finished"
+
 # Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
 _STATISTICS = (
     "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id,state,run_id"
@@ -53,6 +57,8 @@ class Store:
 
     root: str
     storage_options: Mapping[str, str] = field(default_factory=dict)
+    is_mending: bool = False
+    """Whether this is for the repair itself, which alone may read what is half mended."""
 
     @classmethod
     def at(cls, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Self:
@@ -76,6 +82,11 @@ class Store:
     def is_local(self) -> bool:
         """Whether the files can be opened by their path alone."""
         return "://" not in self.root
+
+    @property
+    def is_half_mended(self) -> bool:
+        """Whether a repair is at work, or was killed; only known of a local index."""
+        return self.is_local and os.path.exists(f"{self.root}/{REPAIRING}")  # noqa: PTH110 - at every look
 
     def table_uri(self, name: TableName) -> str:
         """Folder of one table."""
@@ -123,6 +134,8 @@ class Store:
             IndexDamagedError: it is gone from an index, or its log cannot be read.
             ConfigError: the store does not answer.
         """
+        if self.is_half_mended and not self.is_mending:
+            raise IndexDamagedError(self.root, "a repair was not finished")
         try:
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
         except TableNotFoundError as exc:
@@ -167,7 +180,7 @@ class Store:
             IndexDamagedError: so it is.
         """
         if name != "videos":
-            is_lost = self.holds("videos") and name in self._had()
+            is_lost = self.holds("videos") and self.had(name)
         else:
             # Made last, and nothing is written before: others that are empty are those of a first
             # run that was killed. Looked for again, since another process may just be making it.
@@ -177,14 +190,18 @@ class Store:
         if is_lost:
             raise IndexDamagedError(self.root, f"the table {name} is gone")
 
-    def _had(self) -> set[str]:
+    def had(self, name: TableName) -> bool:
+        """Whether the index has got this table once; one that is younger than the index may not."""
+        return name in _FIRST_TABLES or (self.holds("videos") and name in self._tables_made())
+
+    def _tables_made(self) -> set[str]:
         noted = self.handle("videos").metadata().configuration.get(TABLES_PROPERTY) or ""
         return {*_FIRST_TABLES, *noted.split(",")}
 
     def note_tables(self) -> None:
         """Write down in ``videos`` which tables there are, so that one that is lost is missed."""
-        if missing := set(TABLES) - self._had():
-            noted = ",".join(sorted(self._had() | missing))
+        if missing := set(TABLES) - self._tables_made():
+            noted = ",".join(sorted(self._tables_made() | missing))
             with synced(self.handle("videos")) as table:
                 table.alter.set_table_properties(
                     {TABLES_PROPERTY: noted}, raise_if_not_exists=False

@@ -19,8 +19,9 @@ from pipeline.timebase import (
 )
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
-VideoStatus = Literal["done", "partial", "failed", "erased", "superseded"]
-"""``superseded``: it speaks for no moment, since other files of its camera do."""
+VideoStatus = Literal["done", "partial", "failed", "erased", "superseded", "pending"]
+"""``superseded``: it speaks for no moment, since other files of its camera do; ``pending``: some of
+it is still to be asked, by the next run."""
 
 
 def make_id(*parts: object) -> str:

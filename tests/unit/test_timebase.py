@@ -115,6 +115,17 @@ def test_a_correction_tells_itself():
 
 
 @given(
+    offset_ns=st.integers(-(10**18), 10**18),
+    rate_ppb=st.integers(-100_000_000, 100_000_000),
+    since_us=st.none() | st.integers(0, 2 * 10**15),
+)
+def test_a_correction_is_read_back_as_it_was_told(offset_ns, rate_ppb, since_us):
+    since_ns = since_us * 1000 if rate_ppb and since_us is not None else None
+    correction = ClockCorrection(offset_ns=offset_ns, rate_ppb=rate_ppb, since_ns=since_ns)
+    assert ClockCorrection.parse(str(correction)) == correction
+
+
+@given(
     rate_ppb=st.integers(-100_000_000, 100_000_000),
     media_ns=st.lists(st.integers(0, 10**15), min_size=2, max_size=20),
 )
