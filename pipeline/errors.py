@@ -10,6 +10,7 @@ TimereelError
   IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
+  UnreachableError   where an input lies does not answer: the next run does it          exit 7
   WindowError        one window cannot be answered: it becomes a failed row
   SummaryError       one summary cannot be written by the model: it is counted and quoted instead
 
@@ -102,6 +103,15 @@ class SourceError(TimereelError):
     """One input cannot be used; the message names the file, the cause and the way out."""
 
     exit_code = EXIT_SOME_FAILED
+
+
+class UnreachableError(TimereelError):
+    """A store or mount did not answer, or not in full: nothing is known of the input itself.
+
+    The message says what was asked, what came, and what to do.
+    """
+
+    exit_code = EXIT_INCOMPLETE
 
 
 class WindowError(TimereelError):

@@ -42,7 +42,7 @@ class _Lines:
 
 def _figures(report: Report) -> dict[str, Any]:
     settled = report.videos_done + report.videos_skipped + report.videos_superseded
-    settled += len(report.failures) + len(report.waiting)
+    settled += len(report.failures) + len(report.outstanding) + len(report.waiting)
     eta_s = report.eta_s
     return {
         "videos": f"{settled}/{report.num_sources}",

@@ -133,7 +133,7 @@ def plan(
     """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
-    from pipeline.flow.stages import Failure  # noqa: PLC0415
+    from pipeline.flow.stages import Failure, Planned  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         is_being_written,
         list_sources,
@@ -155,9 +155,10 @@ def plan(
     sources = [one for one in listed if not is_being_written(one, settle_s, now)]
     num_waiting = len(listed) - len(sources)
     for planned in plan_once(sources, settings):
-        if isinstance(planned, Failure):
+        if not isinstance(planned, Planned):
             failures.append({"uri": planned.source.uri, "error": planned.error})
-            typer.echo(plain(f"failed: {planned.error}"), err=True)
+            told = "failed" if isinstance(planned, Failure) else "outstanding"
+            typer.echo(plain(f"{told}: {planned.error}"), err=True)
             continue
         estimate.add(planned)
         shards.extend(shard_figures(planned))

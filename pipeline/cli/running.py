@@ -126,8 +126,9 @@ def index(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     for failed in report.failures:
         told = "failed as before" if failed.known else "failed"
-        why = failed.error if failed.uri in failed.error else f"{failed.uri}: {failed.error}"
-        typer.echo(plain(f"{told}: {why}"), err=True)
+        typer.echo(plain(f"{told}: {_why(failed)}"), err=True)
+    for left in report.outstanding:
+        typer.echo(plain(f"outstanding: {_why(left)}"), err=True)
     for other in report.others:
         typer.echo(plain(_at_work(other)), err=True)
     if as_json:
@@ -137,6 +138,11 @@ def index(
     if report.stopped:
         _say_stopped(report.stopped)
     raise typer.Exit(report.exit_code(fail_on))
+
+
+def _why(file: Any) -> str:  # noqa: ANN401 - of the report, as below
+    error: str = file.error
+    return error if file.uri in error else f"{file.uri}: {error}"
 
 
 def _say_stopped(why: str) -> None:
@@ -162,12 +168,13 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
     if report.videos_skipped + len(report.waiting) + report.num_left == report.num_sources:
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
+    outstanding = f", {len(report.outstanding)} outstanding" if report.outstanding else ""
     given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
-        f"{len(report.failures)} failed{later}; {report.analysed_ns / 3.6e12:.3f} video-hours, "
-        f"{windows['analysed']} windows analysed, {windows['quiet']} quiet, "
-        f"{windows['failed']} failed; {report.num_events} events; "
+        f"{len(report.failures)} failed{outstanding}{later}; "
+        f"{report.analysed_ns / 3.6e12:.3f} video-hours, {windows['analysed']} windows analysed, "
+        f"{windows['quiet']} quiet, {windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
     )
 

@@ -3,6 +3,7 @@
 The driver books results and commits them: windows per batch of whole shards, then for videos that
 are whole their events, segments and last their ``videos`` rows. Killed at any point, the same
 call does only what is missing: finished videos are skipped, committed shards not done again.
+What cannot be read now is left open in the same way.
 """
 
 import time
@@ -17,7 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import FailOn
 from pipeline.flow.batches import batches
 from pipeline.flow.days import untold_days
-from pipeline.flow.finish import finish_videos, join_events
+from pipeline.flow.finish import finish_videos, join_events, pending_videos
 from pipeline.flow.graph import answer_graph, probe_graph, running_ray
 from pipeline.flow.identity import new_run
 from pipeline.flow.interrupt import Interruption
@@ -26,8 +27,8 @@ from pipeline.flow.ledger import Ledger, WholeShard
 from pipeline.flow.owners import PlannedVideos, share_out_footage
 from pipeline.flow.parcel import ShardParcel
 from pipeline.flow.planning import answered, erased_time, without_answered, without_erased
-from pipeline.flow.report import FailedFile, OnProgress, Report
-from pipeline.flow.stages import Failure
+from pipeline.flow.report import FailedFile, OnProgress, OutstandingFile, Report
+from pipeline.flow.stages import Failure, OpenShard, Outstanding, Settled
 from pipeline.flow.summaries import summarize_days
 from pipeline.index import Lease, Writer, take_lease
 from pipeline.records import Source, Video
@@ -182,10 +183,8 @@ class _Run:
         try:
             results = answer_graph(shards, self.config) if shards else iter(())
             shards.clear()  # the graph has its own copies, in the object store
-            for result in self.interruption.each(results):
-                self.report.book(result)
-                if whole := ledger.add(result):
-                    self.uncommitted.append(whole)
+            for settled in self.interruption.each(results):
+                self._book(settled, ledger)
                 self.on_progress(self.report)
                 if self._is_commit_due():
                     self._commit(ledger)
@@ -194,6 +193,15 @@ class _Run:
         finally:
             # Also when interrupted, or when the engine gives up: whole shards are kept.
             self._commit(ledger)
+            self._commit_pending(ledger)
+
+    def _book(self, settled: Settled, ledger: Ledger) -> None:
+        if isinstance(settled, OpenShard):
+            ledger.leave_open(settled)
+            return
+        self.report.book(settled)
+        if whole := ledger.add(settled):
+            self.uncommitted.append(whole)
 
     def is_budget_spent(self) -> bool:
         """Whether the run must stop; the report then says why."""
@@ -205,7 +213,12 @@ class _Run:
         probed = list(self.interruption.each(probe_graph(batch, self.config)))
         self.lease.confirm()
         self._commit_failures([one for one in probed if isinstance(one, Failure)])
-        planned = self._without_finished([one for one in probed if not isinstance(one, Failure)])
+        self.report.outstanding += [
+            OutstandingFile(one.source.uri, one.error)
+            for one in probed
+            if isinstance(one, Outstanding)
+        ]
+        planned = self._without_finished([one for one in probed if isinstance(one, tuple)])
         planned |= share_out_footage(
             planned,
             self.index.open(),
@@ -232,7 +245,7 @@ class _Run:
                 if earlier and not results:
                     rest, results = without_answered(shard, earlier)
                 missing += rest
-                self.uncommitted += filter(None, map(ledger.add, results))
+                self.uncommitted += filter(None, map(ledger.add_known, results))
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)
             todo.append(missing)
         # Video by video, so that few are open at a time: the ledger holds the results of those. The
@@ -310,6 +323,14 @@ class _Run:
             self.report.num_segments += finished.segments.num_rows
         self.committed_at_s = time.monotonic()
         self.on_progress(self.report)
+
+    def _commit_pending(self, ledger: Ledger) -> None:
+        """Say which videos wait for a later run, so that none looks as if nobody had tried."""
+        if pending := ledger.take_pending_videos():
+            self.index.write_pending(pending_videos(pending, self.maker))
+            for one in pending:
+                self.report.leave_pending(one)
+            self.on_progress(self.report)
 
     def _commit_failures(self, failures: Sequence[Failure]) -> None:
         if not failures:

@@ -11,28 +11,35 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from pipeline.config import Config
-from pipeline.flow.stages import Failure, Planned, failed_window, probe_and_plan
+from pipeline.flow.stages import (
+    Failure,
+    OpenShard,
+    Probed,
+    Settled,
+    failed_window,
+    probe_and_plan,
+)
 from pipeline.isolated import ProcessDiedError, isolated
-from pipeline.records import Shard, Source, Window, WindowPlan, WindowResult, make_id
+from pipeline.records import Shard, Source, Window, WindowPlan, make_id
 from pipeline.timebase import TimeRange
 
 FILES_PER_CHILD = 16
 """The start of a child costs as much as the probing of many files."""
 
-Look = Callable[[Shard, Config], Iterable[Window | WindowResult]]
+Look = Callable[[Shard, Config], Iterable[Window | Settled]]
 
 
-def probe_apart(source: Source, config: Config) -> Planned | Failure:
+def probe_apart(source: Source, config: Config) -> Probed:
     """``probe_and_plan`` in a process of its own; a ``Failure`` if that dies."""
     try:
         [planned] = isolated(_probe, [source], config)
     except ProcessDiedError as exc:
         return Failure(source=source, error=f"{source.uri}: {exc}")
-    answer: Planned | Failure = planned
+    answer: Probed = planned
     return answer
 
 
-def probe_all_apart(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
+def probe_all_apart(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
     """``probe_and_plan`` of each, in their order, in one child per core at a time."""
     cores = len(os.sched_getaffinity(0))
     num = min(FILES_PER_CHILD, -(-len(sources) // cores))
@@ -42,8 +49,8 @@ def probe_all_apart(sources: Sequence[Source], config: Config) -> Iterator[Plann
             yield from probed
 
 
-def _probe_in_turn(sources: Sequence[Source], config: Config) -> list[Planned | Failure]:
-    probed: list[Planned | Failure] = []
+def _probe_in_turn(sources: Sequence[Source], config: Config) -> list[Probed]:
+    probed: list[Probed] = []
     while left := sources[len(probed) :]:
         try:
             for planned in isolated(_probe, left, config):
@@ -53,17 +60,18 @@ def _probe_in_turn(sources: Sequence[Source], config: Config) -> list[Planned | 
     return probed
 
 
-def _probe(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
+def _probe(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
     return (probe_and_plan(source, config) for source in sources)
 
 
-def look_apart(look: Look, shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+def look_apart(look: Look, shard: Shard, config: Config) -> Iterator[Window | Settled]:
     """``look(shard, config)`` in a process of its own; what that leaves undone has failed."""
     done_ns = shard.windows[0].span.start_ns
     try:
         for item in isolated(look, shard, config):
-            span = item.plan.span if isinstance(item, Window) else item.span
-            done_ns = span.end_ns
+            if not isinstance(item, OpenShard):
+                span = item.plan.span if isinstance(item, Window) else item.span
+                done_ns = span.end_ns
             yield item
     except ProcessDiedError as exc:
         for plan in shard.windows:

@@ -9,7 +9,7 @@ from pipeline.engine.tokens import PromptTokens
 from pipeline.flow.apart import probe_all_apart
 from pipeline.flow.batches import batches
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
-from pipeline.flow.stages import Failure, Planned
+from pipeline.flow.stages import Planned, Probed
 from pipeline.media.pixels import source_size, target_size, upright_sar
 from pipeline.overlap import claims_of, leave_to_others, share_out
 from pipeline.records import Claim, Source, Video
@@ -18,7 +18,7 @@ from pipeline.timebase import NS_PER_S
 SECONDS_PER_HOUR = 3600.0
 
 
-def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Planned | Failure]:
+def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
     """What an index that is still empty would take: no copies, and each moment from one file."""
     seen: set[str] = set()
     held: dict[str, list[Claim]] = {}
@@ -28,7 +28,7 @@ def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Planned | F
     ):
         together: list[tuple[Video, tuple[ShardParcel, ...]]] = []
         for planned in probe_all_apart(sources[start:end], config):
-            if isinstance(planned, Failure):
+            if not isinstance(planned, Planned):
                 yield planned
             elif planned.video.video_id not in seen:
                 seen.add(planned.video.video_id)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline.config import Config
 from pipeline.event_rows import events_of_table, events_table
-from pipeline.flow.ledger import WholeVideo
+from pipeline.flow.ledger import PendingVideo, WholeVideo
 from pipeline.flow.read import identity_fields, read_both_looks
 from pipeline.records import Event, Observation, Segment, VideoStatus
 from pipeline.rows import (
@@ -60,6 +60,26 @@ def finish_videos(whole: Sequence[WholeVideo], *, config: Config, maker: Maker) 
         )
     return Finished(
         videos=videos_table(rows), segments=segments_table(segments, maker), events=tuple(shown)
+    )
+
+
+def pending_videos(pending: Sequence[PendingVideo], maker: Maker) -> pa.Table:
+    """Rows that say of videos why they are not done yet."""
+    return videos_table(
+        [
+            video_row(
+                one.video,
+                status="pending",
+                num_shards=one.num_shards,
+                results=one.results,
+                num_events=0,
+                num_segments=0,
+                maker=maker,
+                at=datetime.now(tz=UTC),
+            )
+            | {"error": one.error}
+            for one in pending
+        ]
     )
 
 

@@ -24,7 +24,15 @@ from pipeline.flow.answer import decode_look
 from pipeline.flow.apart import look_apart, probe_apart
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
 from pipeline.flow.replica import OpenEngine, Replica, Succession
-from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
+from pipeline.flow.stages import (
+    Failure,
+    Outstanding,
+    Planned,
+    Settled,
+    answer_shard,
+    look_at_shard,
+    probe_and_plan,
+)
 from pipeline.records import (
     Completion,
     Shard,
@@ -34,7 +42,6 @@ from pipeline.records import (
     Video,
     Window,
     WindowPlan,
-    WindowResult,
 )
 from pipeline.summarize import Scribe, SummaryDay, summarize_day
 
@@ -93,16 +100,16 @@ def _init_ray(config: Config, address: str | None) -> None:
 
 def probe_graph(
     sources: Sequence[Source], config: Config
-) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure]:
+) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure | Outstanding]:
     """list -> probe -> plan, one task per source, results as they come."""
 
     def stage(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
             planned = (probe_apart if _has_killed() else probe_and_plan)(source, config)
-            if isinstance(planned, Failure):
-                yield _table([pack(planned)])
-            else:
+            if isinstance(planned, Planned):
                 yield _table([pack((planned.video, tuple(map(parcel, planned.shards))))])
+            else:
+                yield _table([pack(planned)])
 
     ds = _dataset([pack(source) for source in sources]).map_batches(
         stage, batch_size=1, batch_format="pyarrow", num_cpus=config.cluster.decode_cpus / 2
@@ -115,7 +122,7 @@ def answer_graph(
     config: Config,
     *,
     open_engine: OpenEngine = open_model,
-) -> Iterator[WindowResult]:
+) -> Iterator[Settled]:
     """decode -> gate -> engine -> parse, results as they come, in any order."""
     decoding: dict[str, Any] = {
         "batch_size": 1,
@@ -193,7 +200,7 @@ def _decode_look(around: bytes, plan: WindowPlan, config: Config) -> bytes:
     return pack(None if _has_killed() else decode_look(unpack(around), plan, config))
 
 
-def _look(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+def _look(shard: Shard, config: Config) -> Iterator[Window | Settled]:
     if _has_killed():
         yield from look_apart(look_at_shard, shard, config)
     else:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline.flow.parcel import ShardParcel
+from pipeline.flow.stages import OpenShard
 from pipeline.records import Video, WindowResult
 
 
@@ -24,6 +25,19 @@ class WholeVideo:
     results: tuple[WindowResult, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingVideo:
+    """A video of which some shards cannot be read now."""
+
+    video: Video
+    num_shards: int
+    results: tuple[WindowResult, ...]
+    """Of its whole shards, by start."""
+    dropped: tuple[WindowResult, ...]
+    """What this run has found in the others, which are done anew."""
+    error: str
+
+
 @dataclass(slots=True)
 class _OpenVideo:
     video: Video
@@ -37,6 +51,8 @@ class _OpenShard:
     missing_ns: int
     """Time of the planned windows without a result; windows may be parted, time may not."""
     results: list[WindowResult] = field(default_factory=list)
+    num_known: int = 0
+    """The first results, for which this run has done nothing."""
 
 
 class Ledger:
@@ -45,6 +61,7 @@ class Ledger:
     def __init__(self) -> None:
         self._videos: dict[str, _OpenVideo] = {}
         self._shards: dict[str, _OpenShard] = {}
+        self._left_open: dict[str, tuple[OpenShard, _OpenShard]] = {}
 
     def expect(
         self, video: Video, shards: Iterable[ShardParcel], committed: Iterable[WindowResult]
@@ -71,8 +88,16 @@ class Ledger:
         self._videos[video.video_id] = opened
         return todo
 
+    def add_known(self, result: WindowResult) -> WholeShard | None:
+        """Book a result that needs no work; these come before what is worked for."""
+        self._shards[result.shard_id].num_known += 1
+        return self.add(result)
+
     def add(self, result: WindowResult) -> WholeShard | None:
         """Book one result; returns its shard if that made it whole."""
+        if result.shard_id in self._left_open:
+            self._left_open[result.shard_id][1].results.append(result)
+            return None
         shard = self._shards[result.shard_id]
         shard.results.append(result)
         shard.missing_ns -= result.span.duration_ns
@@ -85,6 +110,11 @@ class Ledger:
         opened.open_shards.remove(result.shard_id)
         opened.results.extend(shard.results)
         return WholeShard(video=opened.video, results=_by_start(shard.results))
+
+    def leave_open(self, left: OpenShard) -> None:
+        """Await no more of a shard; what came of it, or comes yet, does not count."""
+        if left.shard_id not in self._left_open:
+            self._left_open[left.shard_id] = left, self._shards.pop(left.shard_id)
 
     @property
     def has_open_shards(self) -> bool:
@@ -103,6 +133,26 @@ class Ledger:
                 results=_by_start(opened.results),
             )
             for opened in whole
+        ]
+
+    def take_pending_videos(self) -> list[PendingVideo]:
+        """Videos with shards that were left open; each is given out once."""
+        shards: dict[str, list[tuple[OpenShard, _OpenShard]]] = {}
+        for left in self._left_open.values():
+            shards.setdefault(left[0].video_id, []).append(left)
+        self._left_open.clear()
+        opened = {video_id: self._videos.pop(video_id) for video_id in shards}
+        return [
+            PendingVideo(
+                video=opened[video_id].video,
+                num_shards=opened[video_id].num_shards,
+                results=_by_start(opened[video_id].results),
+                dropped=tuple(
+                    result for _, shard in of_video for result in shard.results[shard.num_known :]
+                ),
+                error=of_video[0][0].error,
+            )
+            for video_id, of_video in shards.items()
         ]
 
 

@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 
 from pipeline.config import Config
 from pipeline.engine import ModelEngine, TextEngine
-from pipeline.errors import EngineDiedError, EngineStartError, WindowError
+from pipeline.errors import EngineDiedError, EngineStartError, UnreachableError, WindowError
 from pipeline.flow.answer import LookAgain, answer_window
-from pipeline.records import Completion, Window, WindowResult
+from pipeline.flow.stages import Settled, left_open
+from pipeline.records import Completion, Window
 
 log = logging.getLogger(__name__)
 
@@ -77,12 +78,16 @@ class Replica:
         self._engines = Succession(config, open_engine)
         self._busy = _Busy()
 
-    async def settle(self, item: Window | WindowResult) -> list[WindowResult]:
+    async def settle(self, item: Window | Settled) -> list[Settled]:
         """The results of a window, or of its parts; what is settled already stays as it is."""
-        if isinstance(item, WindowResult):
+        if not isinstance(item, Window):
             return [item]
         began_s = self._busy.enter()
-        first, *others = await answer_window(item, self, self._config, self._look_again)
+        try:
+            first, *others = await answer_window(item, self, self._config, self._look_again)
+        except UnreachableError as exc:  # by a second look, without which the answer is another
+            self._busy.leave(began_s)
+            return [left_open(item.shard_id, item.video, exc)]
         return [replace(first, engine_s=self._busy.leave(began_s)), *others]
 
     async def answer(self, window: Window) -> Completion:

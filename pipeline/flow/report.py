@@ -5,8 +5,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.errors import EXIT_BUDGET, EXIT_OK, EXIT_SOME_FAILED, FailOn
-from pipeline.flow.ledger import WholeVideo
+from pipeline.errors import (
+    EXIT_BUDGET,
+    EXIT_INCOMPLETE,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    FailOn,
+)
+from pipeline.flow.ledger import PendingVideo, WholeVideo
 from pipeline.flow.spent import SECONDS_PER_HOUR, Spent
 from pipeline.records import EndState, Run, RunFigures, WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
@@ -20,6 +26,14 @@ class FailedFile:
     error: str
     known: bool
     """The same file failed in the same way before this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutstandingFile:
+    """A file that could not be read to its end, and why; a later run does what is missing."""
+
+    uri: str
+    error: str
 
 
 @dataclass(slots=True)
@@ -40,6 +54,7 @@ class Report:
     others: tuple[Run, ...] = ()
     """Those runs."""
     failures: list[FailedFile] = field(default_factory=list)
+    outstanding: list[OutstandingFile] = field(default_factory=list)
     planned_ns: int = 0
     """Footage of the videos that were probed and have work left."""
     analysed_ns: int = 0
@@ -84,6 +99,13 @@ class Report:
         self.decode_cpu_s += result.decode_cpu_s
         self.engine_s += result.engine_s
 
+    def leave_pending(self, pending: PendingVideo) -> None:
+        """Count one video that waits for a later run; what was paid for it stays paid."""
+        for result in pending.dropped:
+            self.windows[result.status] -= 1
+            self.analysed_ns -= result.span.duration_ns
+        self.outstanding.append(OutstandingFile(pending.video.uri, pending.error))
+
     def finish(self, whole: WholeVideo) -> None:
         """Count one video whose rows are committed, and which has not failed."""
         if not whole.video.owned:
@@ -105,18 +127,24 @@ class Report:
     @property
     def state(self) -> EndState:
         """How the run ends, if it ends now and nothing has been raised."""
-        return "budget" if self.stopped else "done"
+        if self.stopped:
+            return "budget"
+        return "incomplete" if self.outstanding else "done"
 
     def exit_code(self, fail_on: FailOn) -> int:
         """What the process ends with, in that case."""
         if self.stopped:
             return EXIT_BUDGET
+        if self.outstanding:  # also if files have failed: of those nothing is lost by waiting
+            return EXIT_INCOMPLETE
         return EXIT_SOME_FAILED if self.has_failed(fail_on) else EXIT_OK
 
     @property
     def last_error(self) -> str:
-        """Why the run stopped, or what failed last."""
-        return self.stopped or next((failed.error for failed in self.failures[-1:]), "")
+        """Why the run stopped, or what was outstanding or failed last."""
+        errors = [one.error for one in self.failures[-1:]]
+        errors += [one.error for one in self.outstanding[-1:]]
+        return self.stopped or "".join(errors[-1:])
 
     def figures(self) -> RunFigures:
         """The counts that the table ``runs`` has."""
@@ -157,6 +185,7 @@ class Report:
             "gpu_hours": round(self.spent.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [asdict(failed) for failed in self.failures],
+            "outstanding": [asdict(left) for left in self.outstanding],
             "waiting": self.waiting,
             "left": {"videos": self.num_left, "to": [run.run_id for run in self.others]},
             "stopped": self.stopped,

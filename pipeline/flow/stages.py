@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import Config, VerifyConfig
 from pipeline.engine import ShardEngine
-from pipeline.errors import SourceError, WindowError
+from pipeline.errors import SourceError, UnreachableError, WindowError
 from pipeline.flow.read import read_answer, verify_of
 from pipeline.gate import MotionGate
 from pipeline.media import alarm, decode_frames, probe
@@ -41,6 +42,31 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """A source of which nothing is known yet, since where it lies did not answer."""
+
+    source: Source
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenShard:
+    """A shard that could not be read to its end: what it gave does not count, a later run does it.
+
+    The last that comes of its shard where it is decoded; results may overtake it on their way.
+    """
+
+    shard_id: str
+    video_id: str
+    uri: str
+    error: str
+
+
+Settled: TypeAlias = WindowResult | OpenShard
+"""What a shard comes down to: results that tile it, or that it stays open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A probed source and the shards that tile it."""
 
@@ -48,8 +74,14 @@ class Planned:
     shards: tuple[Shard, ...]
 
 
-def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
-    """list -> probe -> plan; a source that cannot be read is a ``Failure``."""
+Probed: TypeAlias = Planned | Failure | Outstanding
+"""The three ways in which a probe ends."""
+
+
+def probe_and_plan(source: Source, config: Config) -> Probed:
+    """list -> probe -> plan; a source that cannot be used is a ``Failure``."""
+    if source.unreachable:
+        return Outstanding(source=source, error=source.unreachable)
     if source.problem:
         return Failure(source=source, error=f"{source.uri}: {source.problem}")
     try:
@@ -60,6 +92,8 @@ def probe_and_plan(source: Source, config: Config) -> Planned | Failure:
                 decode=config.decode,
                 correction=config.clock.of(source.camera),
             )
+    except UnreachableError as exc:
+        return Outstanding(source=source, error=str(exc))
     except SourceError as exc:
         return Failure(source=source, error=str(exc))
     shards = plan_shards(
@@ -95,12 +129,25 @@ def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[Wi
     return replace(shard, windows=tuple(kept)), results
 
 
-def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | Settled]:
     """decode -> gate: windows for the engine; what is quiet or failed is a result already.
 
     The yielded windows and results tile the planned windows exactly. A window of which some
-    frames cannot be had is parted: what was seen stays, the rest is a failed range.
+    frames cannot be had is parted: what was seen stays, the rest is a failed range. Where the
+    file lies does not answer, the shard stays open.
     """
+    try:
+        yield from _look(shard, config)
+    except UnreachableError as exc:
+        yield left_open(shard.shard_id, shard.video, exc)
+
+
+def left_open(shard_id: str, video: Video, exc: UnreachableError) -> OpenShard:
+    """The shard of a video that cannot be read now."""
+    return OpenShard(shard_id=shard_id, video_id=video.video_id, uri=video.uri, error=str(exc))
+
+
+def _look(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
     gate = MotionGate(config.gate)
     verify = verify_of(config)
     frames = _Frames(shard, config)
@@ -121,11 +168,11 @@ def look_at_shard(shard: Shard, config: Config) -> Iterator[Window | WindowResul
 
 
 def answer_shard(
-    looked_at: Iterable[Window | WindowResult], config: Config, engine: ShardEngine
-) -> Iterator[WindowResult]:
+    looked_at: Iterable[Window | Settled], config: Config, engine: ShardEngine
+) -> Iterator[Settled]:
     """Embedded engine -> parse, on what ``look_at_shard`` gives: no pixels leave the process."""
     asked: deque[Window] = deque()
-    settled: deque[WindowResult] = deque()
+    settled: deque[Settled] = deque()
 
     def windows() -> Iterator[Window]:
         for item in looked_at:

@@ -138,6 +138,27 @@ class Writer:
             in_place_of = join or _unjoined(events.filter(mine), only)
             self._finish(part, in_place_of, segments.filter(mine), reach, only)
 
+    def write_pending(self, videos: pa.Table) -> None:
+        """Say of videos that some of their shards are open, unless their task has answers to them.
+
+        Nothing else is touched: what these videos replace stays until they are whole.
+        """
+        videos = conform("videos", videos)
+        for task, of_task in _groups(videos, "task"):
+            known = Where().add("task = ? AND status <> 'pending'", task)
+            known.among("video_id", of_task["video_id"].to_pylist())
+            held = _ids(self.index.every("videos", known, columns=["video_id"]), "video_id")
+            new = of_task.filter(~_in("video_id", held))
+            for fingerprint, alike in _groups(new, "fingerprint"):
+                for video_ids, part in _chunks(alike, "video_id"):
+                    predicate = both(
+                        on_dates(part["date"].to_pylist()),
+                        equal("task", task),
+                        equal("fingerprint", fingerprint),
+                        among("video_id", video_ids),
+                    )
+                    replace(self.store, "videos", part, predicate)
+
     def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
         """Put chapters, videos and days in place of what the index has of them.
 

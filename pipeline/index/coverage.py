@@ -6,6 +6,7 @@ State of a moment, the best of what files and windows say about it:
 * ``quiet``         the gate looked at it, nothing moved, no engine was asked
 * ``erased``        what was known was erased on purpose; no job looks there again unasked
 * ``failed``        it could not be looked at
+* ``pending``       it could not be read when last tried; the next run tries again
 * ``not_analysed``  there is footage, and no window
 * ``no_footage``    the index knows of no frame
 """
@@ -25,7 +26,7 @@ from pipeline.index.filters import ALWAYS, Cameras, Span, Where
 from pipeline.schema import TableName
 from pipeline.timebase import Int64Array
 
-STATES = ("no_footage", "not_analysed", "failed", "erased", "quiet", "analysed")
+STATES = ("no_footage", "not_analysed", "pending", "failed", "erased", "quiet", "analysed")
 """Ascending: where two overlap, the later one wins."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -45,7 +46,9 @@ Levels = npt.NDArray[np.int8]
 _FILES = """
 SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us, level FROM (
     SELECT camera, unnest(footage) AS shown,
-        CASE status WHEN 'erased' THEN {erased} ELSE {not_analysed} END AS level
+        CASE status
+            WHEN 'erased' THEN {erased} WHEN 'pending' THEN {pending} ELSE {not_analysed}
+        END AS level
     FROM {videos} WHERE status <> 'failed' AND {where}
     UNION ALL
     SELECT camera, {{'start': "start", 'end': "end"}} AS shown, {failed} AS level
@@ -136,6 +139,7 @@ def _known(
         "where": where.sql,
         "states": list(STATES),
         "not_analysed": STATES.index("not_analysed"),
+        "pending": STATES.index("pending"),
         "failed": STATES.index("failed"),
         "erased": STATES.index("erased"),
     }

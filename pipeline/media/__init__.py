@@ -8,7 +8,8 @@
     save_jpeg       one colour picture to disk
     alarm           ends a process that hangs in here
 
-container  open, choose the stream        failures  what is wrong with a file
+file       reads, and what the medium did container  open, choose the stream
+failures   what is wrong with a file
 packets    probe                          demux     packets, the same way each time
 timeline   footage, gaps, camera clock    order     times where a container has none
 decode     what to decode, skip, repeat   reader    packets by row, proved by the index

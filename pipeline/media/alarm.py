@@ -23,6 +23,10 @@ def alarm(limit_s: float) -> Iterator[None]:
 
 def beat() -> None:
     """Work goes on: the limit starts anew, if there is one."""
-    _, limit_s = signal.getitimer(signal.ITIMER_REAL)
-    if limit_s:
-        signal.setitimer(signal.ITIMER_REAL, limit_s, limit_s)
+    if seconds := limit_s():
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+
+
+def limit_s() -> float:
+    """The limit that work goes on under here; 0 if there is none."""
+    return signal.getitimer(signal.ITIMER_REAL)[1]

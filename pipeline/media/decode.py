@@ -47,6 +47,7 @@ def decode_frames(
 
     Raises:
         SourceError: the file cannot be read or is no longer the one that was probed.
+        UnreachableError: where it lies does not answer; frames that were left out may be there.
     """
     wanted = frozenset(int(pts) for pts in want_pts)
     gops = _gops(packets, wanted)

@@ -1,7 +1,6 @@
 """What is wrong with a file that FFmpeg refuses, in plain words, and the way out."""
 
 import os
-from contextlib import ExitStack
 from typing import Any
 
 import av
@@ -14,25 +13,19 @@ _BOX_HEADER_BYTES = 8
 _HEAD_BYTES = 4096
 
 
-def explain(uri: str, exc: Exception, target: Any) -> str:  # noqa: ANN401 - as av.open takes it
+def explain(uri: str, exc: Exception, file: Any) -> str:  # noqa: ANN401 - any file object
     """Message for a file that could not be opened.
 
     Args:
         uri: as the user named it.
         exc: what FFmpeg or the file system said.
-        target: ``file:`` and a path, or the file object that was read.
+        file: what it has read.
     """
-    if isinstance(exc, av.error.PermissionError):
-        return f"{uri}: may not be read; change its permissions"
     if isinstance(exc, av.error.DemuxerNotFoundError | av.error.ArgumentError):
         return f"{uri}: is no video container that is read here; convert it, for instance to MP4"
     if not isinstance(exc, av.error.InvalidDataError | av.error.EOFError):
         return f"{uri}: cannot be opened ({oneline(exc)}); {_CHECK}"
-    with ExitStack() as stack:
-        if isinstance(target, str):
-            path = os.fsencode(target.removeprefix("file:"))
-            target = stack.enter_context(open(path, "rb"))  # noqa: PTH123 - any bytes are a name
-        head, boxes = _look_inside(target)
+    head, boxes = _look_inside(file)
     return f"{uri}: {_diagnose(head, boxes)}"
 
 

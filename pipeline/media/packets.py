@@ -44,11 +44,12 @@ def probe(
 
     Raises:
         SourceError: the file cannot be used; names it, the cause and the way out.
+        UnreachableError: where it lies does not answer.
     """
     uri = source.uri
     if source.problem:
         raise SourceError(f"{uri}: {source.problem}")
-    with open_container(uri, max_pixels=decode.max_pixels) as container:
+    with open_container(uri, num_bytes=source.num_bytes, max_pixels=decode.max_pixels) as container:
         stream = pick_video(container, uri)
         _check_size(uri, stream.width, stream.height, decode)
         scan = _Scan(uri, stream, decode)

@@ -9,9 +9,11 @@ import av
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from pipeline.media.container import is_remote, local_path, open_container, use_stream
+from pipeline.media.container import open_container, use_stream
 from pipeline.media.decoder import Decoder
 from pipeline.media.demux import AnyPacket, Demuxer
+from pipeline.media.file import is_remote, local_path
+from pipeline.medium import retried
 from pipeline.records import NO_PTS, PacketIndex, Video
 
 # Reading so many packets costs less than a seek.
@@ -86,7 +88,9 @@ class Reader:
 
     def _open(self, stack: ExitStack) -> None:
         container = stack.enter_context(
-            open_container(self._video.uri, max_pixels=self._max_pixels)
+            open_container(
+                self._video.uri, num_bytes=self._video.num_bytes, max_pixels=self._max_pixels
+            )
         )
         if len(container.streams) <= self._video.stream_index:
             raise SourceError(f"{self._video.uri}: has changed since it was probed; run again")
@@ -160,7 +164,8 @@ def _check_unchanged(video: Video) -> None:
     if is_remote(video.uri):
         return
     try:
-        num_bytes = local_path(video.uri).stat().st_size
+        told = f"{video.uri}: cannot be read any more"
+        num_bytes = retried(local_path(video.uri).stat, told).st_size
     except OSError as exc:
         raise SourceError(
             f"{video.uri}: cannot be read any more ({exc.strerror}); was it moved?"

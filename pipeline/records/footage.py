@@ -44,6 +44,8 @@ class Source:
     mtime_ns: int | None = None
     warnings: tuple[str, ...] = ()
     problem: str = ""
+    unreachable: str = ""
+    """Why the listing could not learn what it must know of the file; a later run may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

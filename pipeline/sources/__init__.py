@@ -7,6 +7,7 @@
     modified_since    those that are new enough; ``parse_since`` reads what a user means by that
 
 listing     what is found, and what cannot be opened    sidecar     JSON notes and telemetry
+remote      what a store lists                          suffixes    how videos are named
 names       templates and regexes for paths             local_time  zones, summer time, UTC
 modified    when files were last written
 """

@@ -1,36 +1,28 @@
 """list: files, folders, globs, list files and URLs become ``Source`` records.
 
 What cannot be opened (a dangling link, a FIFO, a folder named ``x.mp4``) is listed as well, with
-its ``problem``: it ends as a failed row instead of vanishing.
+its ``problem``: it ends as a failed row instead of vanishing. Where a store or a mount does not
+answer, that is ``unreachable``: the rest is listed, and a later run asks again.
 """
 
 import glob
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
+from functools import partial
+from io import StringIO
 from pathlib import PurePosixPath
 
-import fsspec
-
+from pipeline import medium
 from pipeline.config import SourcesConfig
-from pipeline.errors import ConfigError, NoSourcesError, SourceError
+from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
 from pipeline.sources.local_time import Told
 from pipeline.sources.names import from_path
+from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import Sidecars
-from pipeline.timebase import NS_PER_S, datetime_to_ns
-
-# fmt: off
-VIDEO_SUFFIXES = frozenset(
-    {
-        ".264", ".265", ".3gp", ".asf", ".avi", ".divx", ".dv", ".flv", ".gif", ".h264",
-        ".h265", ".hevc", ".m2t", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
-        ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
-    }
-)
-# fmt: on
-"""What a folder is searched for; files that are named themselves may end as they like."""
+from pipeline.sources.suffixes import is_video_name
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
@@ -61,7 +53,10 @@ def _expand(location: str, notes: Sidecars) -> Iterator[Source]:
     elif "://" in location:
         yield from _remote(location, notes)
     elif os.path.isdir(location):
-        yield from (_local(path, notes, root=location) for path in _walk(location))
+        unlisted: list[OSError] = []
+        for path in _walk(location, unlisted):
+            yield _local(path, notes, root=location)
+        yield from (_unlisted(exc, notes) for exc in unlisted)
     elif os.path.lexists(location):
         if PurePosixPath(location).suffix.lower() in LIST_SUFFIXES:
             yield from _read_list(location, notes)
@@ -72,16 +67,31 @@ def _expand(location: str, notes: Sidecars) -> Iterator[Source]:
             if not os.path.isdir(path):
                 yield _local(path, notes)
     else:
-        raise ConfigError(f"{location}: does not exist; name a file, folder, glob or URL")
+        yield from _again(location, notes)
+
+
+def _again(location: str, notes: Sidecars) -> Iterator[Source]:
+    """A path that seems not to exist, which a mount that fails looks like too."""
+    try:
+        medium.retried(partial(os.lstat, location), f"{location}: cannot be opened")
+    except UnreachableError as exc:
+        yield _source(location, notes, unreachable=str(exc))
+    except OSError as exc:
+        raise ConfigError(f"{location}: does not exist; name a file, folder, glob or URL") from exc
+    else:
+        yield from _expand(location, notes)
 
 
 def _read_list(path: str, notes: Sidecars) -> Iterator[Source]:
     try:
-        with fsspec.open(path, "rt", encoding="utf-8") as lines:
-            entries = [line.strip("\r\n") for line in lines]
-    except OSError as exc:
+        text = medium.read_bytes(path).decode()
+    except UnreachableError as exc:
+        yield _source(path, notes, unreachable=str(exc))
+        return
+    except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: the list cannot be read ({exc})") from exc
-    for entry in entries:
+    for line in StringIO(text, newline=None):
+        entry = line.rstrip("\n")
         if not entry.strip() or entry.startswith("#"):
             continue
         try:
@@ -91,20 +101,27 @@ def _read_list(path: str, notes: Sidecars) -> Iterator[Source]:
             yield _source(entry, notes, problem="listed, but does not exist; update the list")
 
 
-def _walk(root: str) -> Iterator[str]:
-    """Every path under ``root`` that looks like a video; links to folders are not entered."""
-    for folder, subfolders, names in os.walk(root):
+def _walk(root: str, unlisted: list[OSError]) -> Iterator[str]:
+    """Every path under ``root`` that looks like a video; links to folders are not entered.
+
+    Folders that cannot be listed are added to ``unlisted``.
+    """
+    for folder, subfolders, names in os.walk(root, onerror=unlisted.append):
         linked = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
         outside = [name for name in linked if not _inside(os.path.join(folder, name), root)]
-        like_files = [name for name in subfolders if _is_video_name(name)]
-        for name in sorted({*outside, *like_files, *filter(_is_video_name, names)}):
+        like_files = [name for name in subfolders if is_video_name(name)]
+        for name in sorted({*outside, *like_files, *filter(is_video_name, names)}):
             path = os.path.join(folder, name)
             if not _listed_as_its_target(path, root):
                 yield path
 
 
-def _is_video_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+def _unlisted(exc: OSError, notes: Sidecars) -> Source:
+    told = f"this folder cannot be listed ({exc.strerror})"
+    if medium.is_transient(exc):
+        told = f"{exc.filename}: {told}; check what it is mounted from, then run again"
+        return _source(str(exc.filename), notes, unreachable=told)
+    return _source(str(exc.filename), notes, problem=f"{told}; allow it, or name others")
 
 
 def _inside(path: str, root: str) -> bool:
@@ -118,7 +135,7 @@ def _listed_as_its_target(path: str, root: str) -> bool:
         os.path.islink(path)
         and os.path.isfile(path)
         and _inside(path, root)
-        and _is_video_name(os.path.realpath(path))
+        and is_video_name(os.path.realpath(path))
     )
 
 
@@ -130,14 +147,15 @@ def _local(path: str, notes: Sidecars, root: str | None = None) -> Source:
         shown = os.fsencode(uri).decode("utf-8", "backslashreplace")
         return _source(shown, notes, problem="the file name is not UTF-8; rename the file")
     if root is not None and os.path.islink(path) and not _inside(path, root):
-        if not os.path.exists(path):
-            return _source(uri, notes, problem="a link that leads nowhere; remove or repair it")
         target = os.path.realpath(path)
-        return _source(
-            uri, notes, problem=f"a link out of the folder; name {target} as a source to index it"
-        )
+        problem = "a link that leads nowhere; remove or repair it"
+        if os.path.exists(path):
+            problem = f"a link out of the folder; name {target} as a source to index it"
+        return _source(uri, notes, problem=problem)
     try:
-        facts = os.stat(path)
+        facts = medium.retried(partial(os.stat, path), f"{uri}: cannot be opened")
+    except UnreachableError as exc:
+        return _source(uri, notes, unreachable=str(exc))
     except OSError as exc:
         return _source(uri, notes, problem=f"cannot be opened: {exc.strerror}; repair or remove it")
     if not stat.S_ISREG(facts.st_mode):
@@ -153,46 +171,8 @@ def _local(path: str, notes: Sidecars, root: str | None = None) -> Source:
 
 
 def _remote(location: str, notes: Sidecars) -> Iterator[Source]:
-    filesystem, path = fsspec.core.url_to_fs(location)
-    try:
-        if glob.has_magic(path) and not filesystem.exists(path):
-            entries = filesystem.glob(path, detail=True)
-        elif filesystem.isdir(path):
-            entries = {
-                name: info
-                for name, info in filesystem.find(path, detail=True).items()
-                if _is_video_name(name)
-            }
-        else:
-            entries = {path: filesystem.info(path)}
-    except FileNotFoundError as exc:
-        raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
-    except OSError as exc:
-        raise ConfigError(f"{location}: cannot be listed: {exc}") from exc
-    for name, info in sorted(entries.items()):
-        if info.get("type") == "directory":
-            continue
-        modified = next(
-            (info[key] for key in ("LastModified", "mtime", "created") if info.get(key)), None
-        )
-        mtime_ns = _modified_ns(modified)
-        yield _source(
-            filesystem.unstrip_protocol(name),
-            notes,
-            num_bytes=int(info.get("size") or 0),
-            etag=str(info.get("ETag") or mtime_ns or ""),
-            mtime_ns=mtime_ns,
-        )
-
-
-def _modified_ns(value: object) -> int | None:
-    match value:
-        case datetime():
-            return datetime_to_ns(value if value.tzinfo else value.replace(tzinfo=UTC))
-        case int() | float():
-            return int(value * NS_PER_S)
-        case _:
-            return None
+    for listed in remote_files(location):
+        yield _source(notes=notes, **asdict(listed))
 
 
 def _source(
@@ -203,14 +183,17 @@ def _source(
     etag: str = "",
     mtime_ns: int | None = None,
     problem: str = "",
+    unreachable: str = "",
 ) -> Source:
     named, noted = Told(), Told()
     try:
         named = from_path(uri, notes.config)
-        if not problem and (named.camera is None or named.start_ns is None):
+        if not (problem or unreachable) and (named.camera is None or named.start_ns is None):
             noted = notes.read(uri)
     except SourceError as exc:
         problem = problem or str(exc)
+    except UnreachableError as exc:
+        unreachable = str(exc)
     told = named if named.start_ns is not None else noted
     clock: Clock = "none" if told.start_ns is None else "path" if told is named else "sidecar"
     return Source(
@@ -223,4 +206,5 @@ def _source(
         mtime_ns=mtime_ns,
         warnings=told.warnings,
         problem=problem,
+        unreachable=unreachable,
     )

@@ -6,12 +6,12 @@ import os
 import re
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 
-import fsspec
-
+from pipeline import medium
 from pipeline.config import SourcesConfig
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, UnreachableError
 from pipeline.sources.local_time import Told, credible, told_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
@@ -36,13 +36,14 @@ class Sidecars:
 
     def __init__(self, config: SourcesConfig) -> None:
         self.config = config
-        self._names: dict[str, dict[str, str]] = {}
+        self._names: dict[str, dict[str, str] | UnreachableError] = {}
 
     def read(self, uri: str) -> Told:
         """What stands beside the video ``uri``.
 
         Raises:
             SourceError: a note cannot be read, or names a time that is not one moment.
+            UnreachableError: nobody can say now whether there is one, or what it says.
         """
         folder, slash, name = uri.rpartition("/")
         beside = self._beside(folder + slash)
@@ -58,18 +59,15 @@ class Sidecars:
     def _beside(self, folder: str) -> dict[str, str]:
         """File names of a folder by their lower-case form: cameras write ``.SRT``."""
         if folder not in self._names:
+            names: list[str] = []
             try:
-                if "://" in folder:
-                    filesystem, path = fsspec.core.url_to_fs(folder)
-                    names = [
-                        entry.rpartition("/")[2] for entry in filesystem.ls(path, detail=False)
-                    ]
-                else:
-                    names = os.listdir(folder or ".")
+                names = medium.retried(partial(_names, folder), f"{folder}: cannot be listed")
+            except UnreachableError as exc:  # kept, so that one folder is waited for once
+                self._names[folder] = exc
+                raise
             except FileNotFoundError:
-                names = []
+                pass
             except Exception as exc:  # noqa: BLE001 - each store has its own
-                names = []
                 if not folder.startswith(("http://", "https://")):  # web servers list nothing
                     log.warning(
                         "%s cannot be listed (%s): .json and .srt beside its videos are not read; "
@@ -78,11 +76,14 @@ class Sidecars:
                         exc,
                     )
             self._names[folder] = {name.lower(): name for name in names}
-        return self._names[folder]
+        found = self._names[folder]
+        if isinstance(found, UnreachableError):
+            raise found
+        return found
 
     def _json(self, sidecar: str) -> Told:
         try:
-            noted = json.loads(_read(sidecar))
+            noted = json.loads(medium.read_bytes(sidecar))
             camera = str(noted["camera"]) if "camera" in noted else None
             start = credible(datetime.fromisoformat(noted["start"])) if "start" in noted else None
         except (OSError, ValueError, TypeError) as exc:
@@ -93,7 +94,7 @@ class Sidecars:
 
     def _telemetry(self, sidecar: str) -> Told:
         try:
-            text = _read(sidecar, end=_TELEMETRY_BYTES).decode("utf-8", "replace")
+            text = medium.read_bytes(sidecar, end=_TELEMETRY_BYTES).decode("utf-8", "replace")
         except OSError as exc:
             raise SourceError(f"{sidecar} cannot be read: {exc}; repair or remove it") from exc
         stamp = _STAMP.search(text)
@@ -110,9 +111,11 @@ class Sidecars:
         return replace(told, start_ns=told.start_ns - shown_ns) if told.start_ns else told
 
 
-def _read(uri: str, end: int | None = None) -> bytes:
-    filesystem, path = fsspec.core.url_to_fs(uri if "://" in uri else f"file://{uri}")
-    return bytes(filesystem.cat_file(path, end=end))
+def _names(folder: str) -> list[str]:
+    if "://" not in folder:
+        return os.listdir(folder or ".")
+    filesystem, path = medium.filesystem(folder)
+    return [entry.rpartition("/")[2] for entry in filesystem.ls(path, detail=False)]
 
 
 def _filled(told: Told, more: Told) -> Told:

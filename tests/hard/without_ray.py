@@ -10,8 +10,16 @@ import pipeline.flow
 from pipeline.config import Config
 from pipeline.engine.signals import SignalsEngine
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
-from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
-from pipeline.records import Source, Video, WindowResult
+from pipeline.flow.stages import (
+    Failure,
+    Outstanding,
+    Planned,
+    Settled,
+    answer_shard,
+    look_at_shard,
+    probe_and_plan,
+)
+from pipeline.records import Source, Video
 
 
 def leave_out_ray() -> None:
@@ -23,17 +31,17 @@ def leave_out_ray() -> None:
 
 def probe_here(
     sources: Sequence[Source], config: Config
-) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure]:
+) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure | Outstanding]:
     """Stands for ``probe_graph``."""
     for source in sources:
         planned = probe_and_plan(source, config)
-        if isinstance(planned, Failure):
-            yield planned
-        else:
+        if isinstance(planned, Planned):
             yield planned.video, tuple(map(parcel, planned.shards))
+        else:
+            yield planned
 
 
-def _answer(shards: Sequence[ShardParcel], config: Config) -> Iterator[WindowResult]:
+def _answer(shards: Sequence[ShardParcel], config: Config) -> Iterator[Settled]:
     for shard in shards:
         looked_at = look_at_shard(open_parcel(shard.packed), config)
         yield from answer_shard(looked_at, config, SignalsEngine(config.engine, config.task))

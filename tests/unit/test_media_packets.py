@@ -10,9 +10,11 @@ import av
 import fsspec
 import numpy as np
 import pytest
+from tenacity import wait_none
 
+from pipeline import medium
 from pipeline.config import DecodeConfig, FrameConfig, SampleConfig
-from pipeline.errors import SourceError
+from pipeline.errors import SourceError, UnreachableError
 from pipeline.media import decode_frames, probe
 from pipeline.records import PacketIndex, Source, Video
 from pipeline.timebase import ClockCorrection, TimeRange
@@ -308,5 +310,7 @@ def test_a_broken_line_is_an_error_and_not_the_end_of_the_video(
         return super(memory_file, file).read(size)
 
     monkeypatch.setattr(memory_file, "read", read, raising=False)
-    with pytest.raises(SourceError, match=r"reading broke off \(peer went away\)"):
+    monkeypatch.setattr(medium, "PAUSE", wait_none())
+    told = r"reading broke off \(peer went away\), tried 5 times"
+    with pytest.raises(UnreachableError, match=told):
         look(source_of(path, uri=uri))
