@@ -22,6 +22,7 @@ from pipeline.errors import EXIT_BUG, EXIT_INTERRUPTED, LeaseLostError, Timereel
 from pipeline.index.replace import among, both, commit, conflict_retries, equal, on_dates
 from pipeline.index.runs import (
     HEARTBEAT,
+    LIVE,
     LOST_AFTER,
     after,
     mark_lost,
@@ -53,6 +54,7 @@ class Lease:
         others: tuple[Run, ...],
         figures: Callable[[], RunFigures] = RunFigures,
     ) -> None:
+        LIVE.add(run.run_id)
         self.run = run
         self.others = others
         """Runs that hold cameras which this one wanted, when it began."""
@@ -76,6 +78,7 @@ class Lease:
         self._thread.join()
         if error and not isinstance(error, LeaseLostError):
             self._end_by(error)
+        LIVE.discard(self.run.run_id)
 
     @property
     def cameras(self) -> frozenset[str]:

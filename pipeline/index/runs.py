@@ -18,7 +18,18 @@ HEARTBEAT = timedelta(seconds=30)
 LOST_AFTER = 3 * HEARTBEAT
 """A run whose last heartbeat is this old has lost its cameras to whoever asks for them."""
 
-IsGone = Callable[[str], bool]
+LIVE: set[str] = set()
+"""Runs of this process that go on, by id: one that could not write its end is not among them."""
+
+
+def is_gone(run: Run) -> bool:
+    """Whether nobody is at work on the run any more, as far as can be seen from here."""
+    if run.process == process.own_name():
+        return run.run_id not in LIVE
+    return process.is_gone(run.process)
+
+
+IsGone = Callable[[Run], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +47,7 @@ def share(
     running: Iterable[Run],
     wanted: AbstractSet[str],
     now: datetime,
-    is_gone: IsGone = process.is_gone,
+    is_gone: IsGone = is_gone,
 ) -> Shared:
     """Which of the wanted cameras a new run may take, beside the running ones of its work."""
     lost, others, taken = [], [], set[str]()
@@ -49,11 +60,11 @@ def share(
     return Shared(free=frozenset(wanted - taken), others=tuple(others), lost=tuple(lost))
 
 
-def is_lost(run: Run, now: datetime, is_gone: IsGone = process.is_gone) -> bool:
+def is_lost(run: Run, now: datetime, is_gone: IsGone = is_gone) -> bool:
     """Whether a run that never said that it ended has ended all the same."""
     if run.state != "running":
         return False
-    return now - run.heartbeat_at >= LOST_AFTER or is_gone(run.process)
+    return now - run.heartbeat_at >= LOST_AFTER or is_gone(run)
 
 
 def mark_lost(run: Run, now: datetime) -> Run:

@@ -158,7 +158,7 @@ class Killer:
         if self.chance.random() < 0.5:
             after_s = self.chance.uniform(0, longest_s)
             return lambda: time.monotonic() - started_s > after_s
-        before, writes = num_files(index), self.chance.randint(1, 12)
+        before, writes = num_files(index), self.chance.randint(1, 20)
         return lambda: num_files(index) >= before + writes
 
     def finished(self, pid: int, is_time: Callable[[], bool] | None) -> int:

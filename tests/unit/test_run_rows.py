@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from unittest import mock
 
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline import flow
 from pipeline.config import load_config
@@ -71,7 +72,7 @@ def cameras_of(index):
 
 
 def raising(error):
-    def between():
+    def between(*_):
         raise error
 
     return between
@@ -161,6 +162,20 @@ def test_a_run_that_has_lost_its_lease_commits_nothing_more(index, monkeypatch):
     assert [run.state for run in runs(index)] == ["lost"]
     monkeypatch.undo()
     assert index().videos_done == 2
+
+
+def test_a_run_that_could_not_write_its_end_is_not_in_the_way_of_the_next(index, monkeypatch):
+    def fail():
+        monkeypatch.setattr(leases, "commit", raising(OSError("no room")))
+        raise EngineStartError("no GPU here")
+
+    with pytest.raises(EngineStartError), capture_logs() as logs:
+        index(between=fail)
+    monkeypatch.undo()
+    assert [(line["log_level"], line["error"]) for line in logs][-1] == ("warning", "no room")
+    assert [run.state for run in runs(index)] == ["lost"]
+    assert index().videos_done == 2
+    assert [run.state for run in runs(index)] == ["lost", "done"]
 
 
 def test_shards_of_an_archive_do_all_of_it_and_nothing_twice(index):

@@ -28,11 +28,11 @@ NOW = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
 US = timedelta(microseconds=1)
 
 
-def alive(_name):
+def alive(_run):
     return False
 
 
-def gone(_name):
+def gone(_run):
     return True
 
 
