@@ -1,9 +1,11 @@
 """overlap: who speaks for a moment that several files of one camera show. Pure.
 
-What the index holds is never taken away. Of files that are planned together the one with more
-pixels keeps the moment, then the one that starts first; the others go on where it ends. Only times
-that somebody has written down count (``TOLD``); by modification times alone, files that were copied
-together would seem to overlap.
+The file with more pixels, then the one that starts first, then the earlier name; the others go on
+where it ends. It makes no difference which of them the index holds already, so the order in which
+files are indexed does not show: a file that the index holds and that is still there is done again
+where a new one goes before it. One that is gone keeps what it speaks for, as nobody could look
+again. Only times that somebody has written down count (``TOLD``); by modification times alone,
+files that were copied together would seem to overlap.
 """
 
 import heapq
@@ -12,95 +14,133 @@ from dataclasses import replace
 from itertools import chain
 from typing import TypeAlias
 
-from pipeline.records import Claim, Clock, Shard, Video, WindowPlan, name_shard
-from pipeline.timebase import NS_PER_S, TimeRange, without
+from pipeline.records import (
+    Claim,
+    Clock,
+    HeldFile,
+    Precedence,
+    Shard,
+    Video,
+    WindowPlan,
+    Yielded,
+    name_shard,
+)
+from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
 
 TOLD: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
 
-_HELD = -1
-_Ranked: TypeAlias = tuple[int, int, int, str]
-"""A claim: start and end in nanoseconds, its file's rank in the plan or ``_HELD``, its uri."""
+_GONE = -1
+_Ranked: TypeAlias = tuple[int, int, int, str, str]
+"""A claim: start and end in nanoseconds, its file's rank or ``_GONE``, its uri and video id."""
 
 
 def share_out(
-    videos: Iterable[Video], held: Mapping[str, Sequence[Claim]]
+    videos: Iterable[Video],
+    gone: Mapping[str, Sequence[Claim]],
+    held: Iterable[HeldFile] = (),
 ) -> dict[str, tuple[Claim, ...]]:
     """What others speak for in the time of each video; videos that own all of theirs are left out.
 
     Args:
         videos: of any cameras, in any order; each id once.
-        held: what the index has already, by camera.
+        gone: what files speak for that the index holds and that are there no more, by camera.
+        held: other files of the index.
 
     Returns:
-        By video id, the claims that go before its own and share an instant with it. Those of the
-        index come first, then by their file's precedence, each by start.
+        By video id, the claims that go before its own and share an instant with it. Those of files
+        that are gone come first, then by their file's precedence, each by start.
     """
-    ranked: dict[str, list[_Ranked]] = {
-        camera: [_ranked(claim, _HELD) for claim in own] for camera, own in held.items()
-    }
-    ordered = sorted(videos, key=precedence)
-    for rank, video in enumerate(ordered):
-        of_camera = ranked.setdefault(video.camera, [])
-        of_camera.extend(_ranked(claim, rank) for claim in claims_of(video))
+    files = _in_order(videos, held)
     met: dict[int, set[_Ranked]] = {}
-    for before, rank in chain.from_iterable(map(_meetings, ranked.values())):
-        met.setdefault(rank, set()).add(before)
+    for before, rank in _meetings(files, gone):
+        if isinstance(files[rank], Video):
+            met.setdefault(rank, set()).add(before)
     return {
-        ordered[rank].video_id: tuple(
-            Claim(span=TimeRange(start_ns, end_ns), uri=uri)
-            for start_ns, end_ns, _, uri in sorted(claims, key=lambda one: (one[2], one))
+        files[rank].video_id: tuple(
+            Claim(span=TimeRange(start_ns, end_ns), uri=uri, video_id=video_id)
+            for start_ns, end_ns, _, uri, video_id in sorted(claims, key=lambda one: (one[2], one))
         )
         for rank, claims in sorted(met.items())
     }
 
 
-def precedence(video: Video) -> tuple[int, int, str, str]:
-    """The least of several files that are planned together speaks for what they share."""
-    pixels = video.width * video.height
-    return -pixels, video.utc_ns(video.span.start_ns), video.uri, video.video_id
+def overtaken(videos: Iterable[Video], held: Iterable[HeldFile]) -> list[HeldFile]:
+    """Files of the index that planned ones go before, and that have not yielded to them yet."""
+    files = _in_order(videos, held)
+    found = {
+        rank: file
+        for (*_, taker_id), rank in _meetings(files, {})
+        if isinstance(file := files[rank], HeldFile) and taker_id not in file.taker_ids
+    }
+    return [found[rank] for rank in sorted(found)]
+
+
+def precedence(video: Video) -> Precedence:
+    """The least of several files speaks for what they share."""
+    start_us = video.utc_ns(video.span.start_ns) // NS_PER_US
+    return -video.width * video.height, start_us, video.uri, video.video_id
+
+
+def _in_order(videos: Iterable[Video], held: Iterable[HeldFile]) -> list[Video | HeldFile]:
+    return sorted([*videos, *held], key=_place)
+
+
+def _place(file: Video | HeldFile) -> Precedence:
+    return precedence(file) if isinstance(file, Video) else file.precedence
+
+
+def _meetings(
+    files: Sequence[Video | HeldFile], gone: Mapping[str, Sequence[Claim]]
+) -> Iterator[tuple[_Ranked, int]]:
+    """Each claim, with the rank of every file that it overlaps and goes before.
+
+    At least one of the two is planned.
+    """
+    ranked: dict[str, list[_Ranked]] = {
+        camera: [_ranked(claim, _GONE) for claim in own] for camera, own in gone.items()
+    }
+    for rank, file in enumerate(files):
+        claims = claims_of(file) if isinstance(file, Video) else file.claims
+        ranked.setdefault(file.camera, []).extend(_ranked(claim, rank) for claim in claims)
+    is_planned = [isinstance(file, Video) for file in files]
+    for of_camera in ranked.values():
+        yield from _sweep(of_camera, is_planned)
 
 
 def _ranked(claim: Claim, rank: int) -> _Ranked:
-    return claim.span.start_ns, claim.span.end_ns, rank, claim.uri
+    return claim.span.start_ns, claim.span.end_ns, rank, claim.uri, claim.video_id
 
 
-def _meetings(claims: Iterable[_Ranked]) -> Iterator[tuple[_Ranked, int]]:
-    """Each claim with the rank of every planned file that it overlaps and goes before.
+def _sweep(claims: Iterable[_Ranked], is_planned: Sequence[bool]) -> Iterator[tuple[_Ranked, int]]:
+    """As ``_meetings``, of one camera, by start.
 
-    Swept by start. What the index holds does not meet what it holds, so those that are open are
-    kept apart, and the time taken follows from what meets.
+    What the index holds does not meet what it holds, so those that are open are kept apart, and the
+    time taken follows from what meets.
     """
     open_held: list[tuple[int, _Ranked]] = []
     open_planned: list[tuple[int, _Ranked]] = []
     for opened in sorted(claims):
-        start_ns, end_ns, rank, _ = opened
+        start_ns, end_ns, rank, *_ = opened
+        mine = open_planned if rank != _GONE and is_planned[rank] else open_held
         for still_open in (open_held, open_planned):
             while still_open and still_open[0][0] <= start_ns:
                 heapq.heappop(still_open)
-        for _, other in chain(open_planned, () if rank == _HELD else open_held):
+        for _, other in chain(open_planned, open_held if mine is open_planned else ()):
             if other[2] < rank:
                 yield other, rank
             elif rank < other[2]:
                 yield opened, other[2]
-        heapq.heappush(open_held if rank == _HELD else open_planned, (end_ns, opened))
+        heapq.heappush(mine, (end_ns, opened))
 
 
 def claims_of(video: Video) -> list[Claim]:
     """What a file can speak for; nothing if nobody has written down its time."""
     if video.clock not in TOLD:
         return []
-    return [Claim(span=video.utc(f).in_microseconds(), uri=video.uri) for f in video.footage]
-
-
-def takers(video: Video, claims: Iterable[Claim]) -> list[str]:
-    """The files that take a part of the video, of claims as ``share_out`` orders them."""
-    left, uris = list(video.footage), []
-    for claim in claims:
-        rest = without(left, [video.media(claim.span)])
-        if rest != left:
-            uris.append(claim.uri)
-        left = rest
-    return list(dict.fromkeys(uris))
+    return [
+        Claim(span=video.utc(f).in_microseconds(), uri=video.uri, video_id=video.video_id)
+        for f in video.footage
+    ]
 
 
 def leave_to_others(
@@ -122,18 +162,45 @@ def leave_to_others(
             owned.append(piece)
         for number, plan in cut:
             kept.setdefault(number, []).append(plan)
-    ceded = tuple(without(video.footage, owned))
+    ceded = without(video.footage, owned)
+    if not ceded:
+        return video, tuple(shards)
+    yielded = _shared_among(claims, ceded, video)
     ceded_ns, all_ns = (sum(part.duration_ns for part in r) for r in (ceded, video.footage))
     told = f"{ceded_ns / NS_PER_S:.3f} s are left to other files of this camera, first to "
-    told += claims[0].uri
+    told += yielded[0].uri
     if 2 * ceded_ns > all_ns:
         told += "; name the cameras apart if these are two views"
-    video = replace(video, ceded=ceded, warnings=(*video.warnings, told))
+    video = replace(video, yielded=yielded, warnings=(*video.warnings, told))
     return video, tuple(
         replace(_with_windows(shard, tuple(kept[number])), video=video)
         for number, shard in enumerate(shards)
         if number in kept
     )
+
+
+def _shared_among(
+    claims: Sequence[Claim], ceded: Sequence[TimeRange], video: Video
+) -> tuple[Yielded, ...]:
+    """Each part with the claim that it falls to; a sliver that none covers, with the nearest."""
+    spans = [video.media(claim.span) for claim in claims]
+    parts: list[tuple[TimeRange, Claim]] = []
+    left = list(ceded)
+    for claim, span in zip(claims, spans, strict=True):
+        rest = without(left, [span])
+        parts += [(part, claim) for part in without(left, rest)]
+        left = rest
+    for sliver in left:
+        nearest = min(range(len(claims)), key=lambda i: _distance_ns(sliver, spans[i]))
+        parts.append((sliver, claims[nearest]))
+    return tuple(
+        Yielded(span=part, uri=claim.uri, video_id=claim.video_id)
+        for part, claim in sorted(parts, key=lambda one: one[0])
+    )
+
+
+def _distance_ns(one: TimeRange, other: TimeRange) -> int:
+    return max(one.start_ns - other.end_ns, other.start_ns - one.end_ns)
 
 
 def _cut(

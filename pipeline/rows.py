@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from pipeline.records import (
-    Claim,
     Completion,
     Look,
     Segment,
@@ -23,7 +22,6 @@ from pipeline.timebase import (
     NS_PER_S,
     NS_PER_US,
     TimeRange,
-    datetime_to_ns,
     ns_to_datetime,
     seconds_to_ns,
 )
@@ -191,10 +189,19 @@ def video_row(
         "time_base": str(video.time_base),
         "num_frames": video.num_frames,
         "video_s": seconds(sum(owned.duration_ns for owned in video.owned)),
-        "overlap_s": seconds(sum(ceded.duration_ns for ceded in video.ceded)),
+        "overlap_s": seconds(sum(given.span.duration_ns for given in video.yielded)),
         "footage": [
             {"start": instant(shown.start_ns), "end": instant(shown.end_ns)}
             for shown in map(video.utc, video.owned)
+        ],
+        "yielded": [
+            {
+                "start": instant(video.utc(given.span).start_ns),
+                "end": instant(video.utc(given.span).end_ns),
+                "to_uri": given.uri,
+                "to_video_id": given.video_id,
+            }
+            for given in video.yielded
         ],
         "num_shards": num_shards,
         "num_windows_analysed": statuses.count("analysed"),
@@ -237,6 +244,7 @@ def failed_video_row(source: Source, error: str, *, maker: Maker, at: datetime) 
         "video_s": 0.0,
         "overlap_s": 0.0,
         "footage": [],
+        "yielded": [],
         "num_shards": 0,
         "num_windows_analysed": 0,
         "num_windows_quiet": 0,
@@ -260,17 +268,6 @@ def video_error(results: Sequence[WindowResult]) -> str:
     if any(result.status != "failed" for result in results):
         return ""
     return results[0].error if results else ""
-
-
-def claims_by_camera(table: pa.Table) -> dict[str, list[Claim]]:
-    """What the files of some ``videos`` rows speak for."""
-    claims: dict[str, list[Claim]] = {}
-    for row in table.to_pylist():
-        of_camera = claims.setdefault(row["camera"], [])
-        for shown in row["footage"]:
-            span = TimeRange(datetime_to_ns(shown["start"]), datetime_to_ns(shown["end"]))
-            of_camera.append(Claim(span=span, uri=row["uri"]))
-    return claims
 
 
 def videos_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

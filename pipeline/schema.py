@@ -76,6 +76,11 @@ PIECE = pa.struct(
     ]
 )
 
+# A stretch of a file's footage, and the file of its camera that speaks for it instead.
+YIELDED = pa.struct(
+    [("start", _TIME), ("end", _TIME), ("to_uri", pa.string()), ("to_video_id", pa.string())]
+)
+
 # A second look, with its own receipt; `completion` of the window stays the first answer.
 LOOK = pa.struct(
     [
@@ -188,6 +193,8 @@ VIDEOS = pa.schema(
         # Where a frame is on screen and this file speaks for it; what lies between is "no
         # footage", not "nothing seen".
         _required("footage", pa.list_(pa.struct([("start", _TIME), ("end", _TIME)]))),
+        # The rest of it, ascending; null in rows of an older timereel.
+        pa.field("yielded", pa.list_(YIELDED)),
         _required("num_shards", pa.int32()),
         _required("num_windows_analysed", pa.int32()),
         _required("num_windows_quiet", pa.int32()),

@@ -168,11 +168,12 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
     if report.videos_skipped + len(report.waiting) + report.num_left == report.num_sources:
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
+    yielded = f", {report.yielded_ns / 1e9:.1f} s left to others" if report.yielded_ns else ""
     outstanding = f", {len(report.outstanding)} outstanding" if report.outstanding else ""
     given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
-        f"{len(report.failures)} failed{outstanding}{later}; "
+        f"{len(report.failures)} failed{outstanding}{yielded}{later}; "
         f"{report.analysed_ns / 3.6e12:.3f} video-hours, {windows['analysed']} windows analysed, "
         f"{windows['quiet']} quiet, {windows['failed']} failed; {report.num_events} events; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"

@@ -7,7 +7,7 @@ What cannot be read now is left open in the same way.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,14 +24,15 @@ from pipeline.flow.identity import new_run
 from pipeline.flow.interrupt import Interruption
 from pipeline.flow.known import Known, as_failure, near
 from pipeline.flow.ledger import Ledger, WholeShard
-from pipeline.flow.owners import PlannedVideos, share_out_footage
+from pipeline.flow.owners import Neighbours, PlannedVideos, neighbours, share_out_footage
 from pipeline.flow.parcel import ShardParcel
 from pipeline.flow.planning import answered, erased_time, without_answered, without_erased
 from pipeline.flow.report import FailedFile, OnProgress, OutstandingFile, Report
 from pipeline.flow.stages import Failure, OpenShard, Outstanding, Settled
 from pipeline.flow.summaries import summarize_days
 from pipeline.index import Lease, Writer, take_lease
-from pipeline.records import Source, Video
+from pipeline.overlap import overtaken
+from pipeline.records import HeldFile, Source, Video
 from pipeline.rows import Maker, failed_video_row, video_error, videos_table, windows_table
 from pipeline.sources import CameraShard, is_being_written
 
@@ -140,6 +141,10 @@ class _Run:
         )
         self.last_due: dict[str, int] = {}
         """URI -> its last place among what is due: made once, however many batches there are."""
+        self.listed: dict[str, Source] = {}
+        """By URI, what could be done now, whether it is due or not."""
+        self.once_more: set[str] = set()
+        """URIs of finished files that speak for other time than they did."""
         self.uncommitted: list[WholeShard] = []
         self.committed_at_s = time.monotonic()
         self.started_at = datetime.now(tz=UTC)
@@ -167,10 +172,15 @@ class _Run:
         new = self.known.unfinished(sources)
         settle_s = self.config.sources.settle_s
         todo = [one for one in new if not is_being_written(one, settle_s, self.started_at)]
+        waiting = {one.uri for one in new} - {one.uri for one in todo}
+        self.listed = {one.uri: one for one in sources if one.uri not in waiting}
+        self.once_more = self.known.misplaced([one.uri for one in todo], self.listed.keys())
+        if self.once_more:
+            due = self.once_more | {one.uri for one in todo}
+            todo = [one for one in sources if one.uri in due]
         self.last_due = {source.uri: at for at, source in enumerate(todo)}
-        self.report.videos_skipped += len(sources) - len(new)
-        due = self.last_due.keys()
-        self.report.waiting = [one.uri for one in new if one.uri not in due]
+        self.report.waiting = [one.uri for one in new if one.uri in waiting]
+        self.report.videos_skipped += len(sources) - len(todo) - len(waiting)
         self.on_progress(self.report)
         return todo
 
@@ -210,22 +220,8 @@ class _Run:
 
     def _plan(self, batch: Sequence[Source], start: int, ledger: Ledger) -> list[ShardParcel]:
         """Probe and plan a batch; book failures; return the shards that the index lacks."""
-        probed = list(self.interruption.each(probe_graph(batch, self.config)))
-        self.lease.confirm()
-        self._commit_failures([one for one in probed if isinstance(one, Failure)])
-        self.report.outstanding += [
-            OutstandingFile(one.source.uri, one.error)
-            for one in probed
-            if isinstance(one, Outstanding)
-        ]
-        planned = self._without_finished([one for one in probed if isinstance(one, tuple)])
-        planned |= share_out_footage(
-            planned,
-            self.index.open(),
-            task=self.config.task.name,
-            is_to_come=lambda uri: self.last_due.get(uri, -1) >= start,
-        )
-        self._reopen([video for video, _ in planned.values()])
+        planned = self._share_out(batch, start)
+        self._reopen(planned, [video for video, _ in planned.values()])
         erased = erased_time(
             [video for video, _ in planned.values()],
             self.index,
@@ -253,25 +249,64 @@ class _Run:
         todo.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
         return [shard for shards in todo for shard in sorted(shards, key=lambda one: -one.cost_s)]
 
-    def _reopen(self, planned: Sequence[Video]) -> None:
+    def _reopen(self, video_ids: Iterable[str], around: Sequence[Video]) -> None:
         """What is done and is done once more, as failed or erased footage is asked for again."""
-        if planned:
-            ids = [video.video_id for video in planned]
-            self.index.reopen(ids, near(planned), self.maker.task, self.maker.fingerprint)
+        if around:
+            made = self.maker.task, self.maker.fingerprint
+            self.index.reopen(video_ids, near(around), *made)
 
-    def _without_finished(
-        self, probed: Sequence[tuple[Video, tuple[ShardParcel, ...]]]
-    ) -> PlannedVideos:
+    def _probe(self, batch: Sequence[Source]) -> PlannedVideos:
         """Each video once, without those that the index holds under another name."""
-        finished = self.known.finished_ids([video for video, _ in probed])
+        probed = list(self.interruption.each(probe_graph(batch, self.config)))
+        self.lease.confirm()
+        self._commit_failures([one for one in probed if isinstance(one, Failure)])
+        self.report.outstanding += [
+            OutstandingFile(one.source.uri, one.error)
+            for one in probed
+            if isinstance(one, Outstanding)
+        ]
+        good = [one for one in probed if isinstance(one, tuple)]
+        finished = self.known.finished_ids([video for video, _ in good])
         planned: PlannedVideos = {}
-        for video, shards in probed:
-            if video.video_id in finished or video.video_id in planned:
+        for video, shards in good:
+            is_done = video.video_id in finished and video.uri not in self.once_more
+            if is_done or video.video_id in planned:
                 self.report.videos_skipped += 1
                 log.info("already indexed, or a copy", uri=video.uri)
             else:
                 planned[video.video_id] = (video, shards)
         return planned
+
+    def _share_out(self, batch: Sequence[Source], start: int) -> PlannedVideos:
+        """The batch, and finished files that must give time to it, each with what is its own."""
+        planned = self._probe(batch)
+        others = self._neighbours(planned, start)
+        tried: set[str] = set()
+        while again := [one for one in self._overtaken(planned, others) if one.uri not in tried]:
+            for file in again:
+                self.report.do_again(file, was_due=file.uri in self.last_due)
+                log.info("done once more: a better file of its camera has come", uri=file.uri)
+            tried |= {file.uri for file in again}
+            self.once_more |= tried
+            # Before they are probed, as that may fail for a while.
+            self._reopen(
+                [file.video_id for file in again], [video for video, _ in planned.values()]
+            )
+            planned |= self._probe([self.listed[file.uri] for file in again])
+            others = self._neighbours(planned, start)
+        return planned | share_out_footage(planned, others)
+
+    def _overtaken(self, planned: PlannedVideos, others: Neighbours) -> list[HeldFile]:
+        return overtaken([video for video, _ in planned.values()], others.held)
+
+    def _neighbours(self, planned: PlannedVideos, start: int) -> Neighbours:
+        return neighbours(
+            [video for video, _ in planned.values()],
+            self.index.open(),
+            self.config,
+            is_listed=self.listed.__contains__,
+            is_to_come=lambda uri: self.last_due.get(uri, -1) >= start,
+        )
 
     def _is_commit_due(self) -> bool:
         waited_s = time.monotonic() - self.committed_at_s

@@ -80,6 +80,8 @@ class Estimate:
     num_windows: int = 0
     num_frames: int = 0
     footage_ns: int = 0
+    overlaps: list[dict[str, Any]] = field(default_factory=list)
+    """Which file leaves how much to which other of its camera."""
     decode_cpu_s: float = 0.0
     prompt_tokens: int = 0
     _model: VllmEngineConfig | None = field(init=False, default=None)
@@ -98,6 +100,15 @@ class Estimate:
         self.num_videos += 1
         self.num_shards += len(planned.shards)
         self.footage_ns += sum(owned.duration_ns for owned in video.owned)
+        self.overlaps.extend(
+            {
+                "uri": video.uri,
+                "media_start": given.span.start_ns / NS_PER_S,
+                "media_end": given.span.end_ns / NS_PER_S,
+                "to_uri": given.uri,
+            }
+            for given in video.yielded
+        )
         width, height = target_size(
             *source_size(video), upright_sar(video, video.sar), self.config.frame.rgb_max_pixels
         )
@@ -162,11 +173,16 @@ class Estimate:
             "max_output_tokens": self.max_output_tokens,
             "gpu_hours": self.gpu_hours and astuple(self.gpu_hours),
             "usd": self.usd and astuple(self.usd),
+            "overlaps": self.overlaps,
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """The figures for people: name and text."""
         yield "footage", f"{self.footage_ns / NS_PER_S / SECONDS_PER_HOUR:,.3f} h"
+        if self.overlaps:
+            left_s = sum(one["media_end"] - one["media_start"] for one in self.overlaps)
+            num_files = len({one["uri"] for one in self.overlaps})
+            yield "overlaps", f"{num_files:,} files leave {left_s:,.1f} s to others; see --json"
         yield "windows", f"{self.num_windows:,} in {self.num_shards:,} shards"
         yield "frames", f"{self.num_frames:,}"
         yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"

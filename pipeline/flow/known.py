@@ -4,6 +4,7 @@ Asked as the run comes to them, so that the driver holds nothing of an archive t
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +19,7 @@ from pipeline.index import (
     erased_videos,
     failures,
     finished_ids,
+    misplaced,
     unfinished,
 )
 from pipeline.records import Source, Video
@@ -60,6 +62,20 @@ class Known:
             places = unfinished(self.index, _listed(some, corrections), self.goal)
             left += [some[place] for place in places]
         return left
+
+    def misplaced(self, due: Iterable[str], listed: AbstractSet[str]) -> set[str]:
+        """URIs of finished files that left time to a file that no longer goes before them.
+
+        That file is ``due`` to be done anew, or changed or erased since; or it was not listed then,
+        and would go behind now that it is.
+        """
+        made = {"task": self.goal.task, "fingerprint": self.goal.fingerprint}
+        rows = misplaced(self.index, pa.table({"uri": pa.array(due, pa.string())}), **made)
+        return {
+            row["uri"]
+            for row in rows
+            if row["uri"] in listed and (row["is_outdated"] or row["to_uri"] in listed)
+        }
 
     def finished_ids(self, videos: Collection[Video]) -> set[str]:
         """Which of the videos the index holds already, under whatever name."""

@@ -14,7 +14,7 @@ from pipeline.errors import (
 )
 from pipeline.flow.ledger import PendingVideo, WholeVideo
 from pipeline.flow.spent import SECONDS_PER_HOUR, Spent
-from pipeline.records import EndState, Run, RunFigures, WindowResult, WindowStatus
+from pipeline.records import EndState, HeldFile, Run, RunFigures, WindowResult, WindowStatus
 from pipeline.timebase import NS_PER_S
 
 
@@ -53,6 +53,8 @@ class Report:
     """Files of cameras that other runs are at work on."""
     others: tuple[Run, ...] = ()
     """Those runs."""
+    yielded_ns: int = 0
+    """Footage of videos that this run finished for which other files of their camera speak."""
     failures: list[FailedFile] = field(default_factory=list)
     outstanding: list[OutstandingFile] = field(default_factory=list)
     planned_ns: int = 0
@@ -108,11 +110,21 @@ class Report:
 
     def finish(self, whole: WholeVideo) -> None:
         """Count one video whose rows are committed, and which has not failed."""
+        self.yielded_ns += sum(given.span.duration_ns for given in whole.video.yielded)
         if not whole.video.owned:
             self.videos_superseded += 1
             return
         self.videos_done += 1
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
+
+    def do_again(self, file: HeldFile, *, was_due: bool) -> None:
+        """Take back how a file was counted that is done again after all."""
+        if not was_due:
+            self.videos_skipped -= 1
+        elif file.status == "superseded":
+            self.videos_superseded -= 1
+        elif file.status in ("done", "partial"):
+            self.videos_done -= 1
 
     def has_failed(self, fail_on: FailOn) -> bool:
         """Whether the run counts as failed for who asks in this way."""

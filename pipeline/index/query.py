@@ -253,23 +253,35 @@ class Index:
         source = self._look().scan_of(table, files)
         return self._select(table, source, where, columns=columns)
 
-    def absent(self, listed: pa.Table, table: TableName, where: Where, same: str) -> pa.Table:
-        """Rows of ``listed`` for which no row of the table is the ``same``, in whatever order.
+    def asked(
+        self,
+        table: TableName,
+        where: Where,
+        sql: str,
+        values: Iterable[object] = (),
+        **given: pa.Table,
+    ) -> pa.Table:
+        """The result of a SELECT over ``held``, rows of a table whatever their fingerprint.
 
         Args:
-            listed: may be long; the table's rows never come into Python.
-            table: its rows are ``held`` in ``same``, stale ones too.
-            where: which of its rows count.
-            same: an SQL condition on ``held`` and ``listed``.
+            table: its rows do not come into Python, however many there are.
+            where: which of its rows are ``held``.
+            sql: also over the ``given`` tables, by their names.
+            values: for each ``?`` in ``sql``.
+            given: may be long.
         """
-        held = f"(SELECT * FROM {self._look().scan(table)} WHERE {where.sql}) held"
-        self._connection.register("listed", listed)
+        held = f"SELECT * FROM {self._look().scan(table)} WHERE {where.sql}"
+        for name, rows in given.items():
+            self._connection.register(name, rows)
         try:
             return duck.fetch(
-                self._connection, f"SELECT listed.* FROM listed ANTI JOIN {held} ON {same}", where
+                self._connection,
+                f"WITH held AS NOT MATERIALIZED ({held}) {sql}",
+                where.also(Where(values=list(values))),
             )
         finally:
-            self._connection.unregister("listed")
+            for name in given:
+                self._connection.unregister(name)
 
     def _select(
         self,

@@ -11,7 +11,10 @@ from pipeline.index.filters import Cameras, Names, Span, Where
 from pipeline.index.query import Index
 from pipeline.schema import TableName
 
-_FOOTAGE = ("video_id", "uri", "camera", "clock", "footage")
+_FOOTAGE = (
+    *("video_id", "uri", "camera", "start", "end", "clock", "status", "width", "height"),
+    *("footage", "yielded", "fingerprint", "indexed_at"),
+)
 
 # Older versions wrote ``erased`` also of a file that lies wholly inside others of its camera. No
 # one ordered that: the row owns no footage and still has its ``config``, which erasing removes.
@@ -41,6 +44,25 @@ _SAME_FILE = """
     AND CASE WHEN held.clock IN ('path', 'sidecar') THEN epoch_us(held.clock_start) END
         IS NOT DISTINCT FROM listed.told_us
 """
+
+
+# What a file is in the order of ``pipeline.overlap``; less is better.
+_PLACE = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
+# What has failed or is pending comes again as the same.
+_CHANGES = "(due.uri IS NOT NULL AND taker.status IN ('done', 'partial', 'superseded'))"
+_MISPLACED = f"""
+    SELECT mine.video_id, mine.uri, mine.given.to_uri AS to_uri,
+        bool_or(taker.video_id IS NULL OR {_CHANGES}) AS is_outdated
+    FROM (
+        SELECT *, unnest(yielded) AS given FROM held
+        WHERE fingerprint = ? AND status IN ('done', 'partial', 'superseded') AND len(yielded) > 0
+    ) mine
+    LEFT JOIN held taker ON taker.video_id = mine.given.to_video_id
+    LEFT JOIN due ON due.uri = mine.given.to_uri
+    WHERE taker.video_id IS NULL OR {_CHANGES}
+        OR {_PLACE.format("taker")} > {_PLACE.format("mine")}
+    GROUP BY ALL
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +104,8 @@ class Near:
 
 def unfinished(index: Index, listed: pa.Table, goal: Goal) -> list[int]:
     """Places of the files that the index does not hold as they are now; columns as ``LISTED``."""
-    left = index.absent(listed, "videos", goal.reached(index), _SAME_FILE)
+    sql = f"SELECT listed.place FROM listed ANTI JOIN held ON {_SAME_FILE}"  # noqa: S608
+    left = index.asked("videos", goal.reached(index), sql, listed=listed)
     return sorted(left["place"].to_pylist())
 
 
@@ -118,13 +141,33 @@ def windows_of(
     )
 
 
-def footage_near(index: Index, near: Near, *, task: str) -> pa.Table:
-    """What files speak for, in looked-at videos that share an instant with a range.
+def footage_near(index: Index, near: Near, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
+    """What probed files can speak for, in videos that share an instant with a range.
 
-    Columns video_id, uri, camera, clock, footage.
+    Columns as ``_FOOTAGE``. Of each video the row of this fingerprint, or else the newest.
     """
-    where = _of_task(task).add("status IN ('done', 'partial')")
-    return index.select("videos", where, **near.bounds, columns=_FOOTAGE)
+    where = _of_task(task).add("status <> 'erased' AND content_id <> ''")
+    rows = index.every("videos", where, **near.bounds, columns=_FOOTAGE).to_pylist()
+    rows.sort(key=lambda row: (row["fingerprint"] == fingerprint, row["indexed_at"]))
+    return list({row["video_id"]: row for row in rows}.values())
+
+
+def misplaced(index: Index, due: pa.Table, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
+    """Finished videos that have yielded to a file that is no more what it was, or is worse.
+
+    Args:
+        index: which is asked.
+        due: column uri: files that are to be done anew.
+        task: of the videos.
+        fingerprint: of the videos.
+
+    Returns:
+        Columns video_id, uri, to_uri, is_outdated: it is no more what it was. Else it is worse by
+        the rule of ``pipeline.overlap``: it was gone from the archive then.
+    """
+    where = _of_task(task).add("status <> 'erased'")
+    found = index.asked("videos", where, _MISPLACED, [fingerprint], due=due)
+    return list(found.to_pylist())
 
 
 def rows_near(

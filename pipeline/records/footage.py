@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +76,8 @@ class Video:
     """Tick of media time 0."""
     footage: tuple[TimeRange, ...]
     """Media time in which a frame is on screen; more than one where the stream has gaps."""
-    ceded: tuple[TimeRange, ...] = ()
-    """The part of ``footage`` that other files of the camera speak for."""
+    yielded: tuple["Yielded", ...] = ()
+    """What of ``footage`` other files of the camera speak for, ascending."""
     num_frames: int
     num_keyframes: int
     correction: ClockCorrection = UNCORRECTED
@@ -91,7 +91,7 @@ class Video:
     @property
     def owned(self) -> tuple[TimeRange, ...]:
         """The part of ``footage`` that this file speaks for."""
-        return tuple(without(self.footage, self.ceded))
+        return tuple(without(self.footage, (given.span for given in self.yielded)))
 
     def media_ns(self, pts: int) -> int:
         """Media time of a tick."""
@@ -163,8 +163,37 @@ class PacketIndex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A stretch of one camera's time that a file speaks for; UTC in whole microseconds."""
+class Yielded:
+    """Media time of a file, and who speaks for it."""
 
     span: TimeRange
     uri: str
+    video_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A stretch of one camera's time that a file can speak for; UTC in whole microseconds."""
+
+    span: TimeRange
+    uri: str
+    video_id: str
+
+
+Precedence: TypeAlias = tuple[int, int, str, str]
+"""Less is better: pixels (negative), UTC microsecond of the first frame, uri, video id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldFile:
+    """A file that the index holds, as others of its camera must know it."""
+
+    video_id: str
+    uri: str
+    camera: str
+    claims: tuple[Claim, ...]
+    """All that it can speak for, whether it does or not."""
+    precedence: Precedence
+    status: VideoStatus
+    taker_ids: frozenset[str]
+    """To whom it has yielded."""

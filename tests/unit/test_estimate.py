@@ -96,6 +96,9 @@ def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
     # 20 s, and of the next 30 s those from the fifth on.
     assert found.footage_ns == 45 * NS_PER_S
     assert found.num_frames == 90
+    left = {"media_start": 0.0, "media_end": 5.0, "to_uri": first.uri}
+    assert found.to_json()["overlaps"] == [{"uri": other.uri, **left}]
+    assert dict(found.lines())["overlaps"] == "1 files leave 5.0 s to others; see --json"
 
 
 def test_a_plan_gives_the_moment_to_the_file_with_more_pixels_as_the_run_will(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from pipeline.config import Config
 from pipeline.flow.finish import finish_videos, join_events
 from pipeline.flow.ledger import WholeVideo
-from pipeline.records import WindowResult, make_id
+from pipeline.records import WindowResult, Yielded, make_id
 from pipeline.rows import Maker
 from pipeline.schema import EVENTS
 from tests.unit.test_stitch import make_video, seconds
@@ -118,7 +118,8 @@ def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
 
 
 def test_a_file_that_others_speak_for_altogether_is_superseded_and_never_erased():
-    ceded = replace(THEN, ceded=THEN.footage)
+    given = tuple(Yielded(span=span, uri="other.mp4", video_id="other") for span in THEN.footage)
+    ceded = replace(THEN, yielded=given)
     [row] = finish(WholeVideo(video=ceded, num_shards=0, results=())).videos.to_pylist()
     assert (row["status"], row["footage"], row["error"]) == ("superseded", [], "")
     assert (row["video_s"], row["overlap_s"]) == (0.0, 60.0)

@@ -1,5 +1,6 @@
 """Each moment of a camera belongs to one file, and all that any file shows belongs to some file."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -7,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.overlap import claims_of, leave_to_others, share_out, takers
-from pipeline.records import Claim, PacketIndex, Shard, Video, WindowPlan
-from pipeline.timebase import ClockCorrection, TimeRange
+from pipeline.claim_rows import held_file
+from pipeline.flow.owners import takers
+from pipeline.overlap import claims_of, leave_to_others, overtaken, precedence, share_out
+from pipeline.records import Claim, HeldFile, PacketIndex, Shard, Video, WindowPlan, Yielded
+from pipeline.rows import Maker, video_row, videos_table
+from pipeline.timebase import ClockCorrection, TimeRange, ns_to_datetime, without
 from tests.made import a_video
 
 MS = 1_000_000
@@ -30,6 +34,14 @@ def a_file(name, start_ms, *footage_ms, **changes):
     footage = tuple(ms(*one) for one in footage_ms)
     facts = {"uri": f"{name}.mp4", "clock": "path", "start_ns": start_ms * MS, "footage": footage}
     return a_video(video_id=name, **facts | changes)
+
+
+def a_claim(span, uri):
+    return Claim(span=span, uri=uri, video_id=uri)
+
+
+def ceded(video):
+    return without(video.footage, video.owned)
 
 
 def shards_of(video, *, step_ms=100, per_window=5, windows_per_shard=2):
@@ -76,8 +88,8 @@ def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
     looked_at = shared_out(files)
     first, _ = looked_at["a"]
     then, shards = looked_at["b"]
-    assert (first.ceded, first.owned) == ((), first.footage)
-    assert then.ceded == (ms(0, 2_000),)
+    assert (first.yielded, first.owned) == ((), first.footage)
+    assert then.yielded == (Yielded(span=ms(0, 2_000), uri="a.mp4", video_id="a"),)
     assert then.owned == (ms(2_000, 22_000),)
     assert then.warnings[-1] == "2.000 s are left to other files of this camera, first to a.mp4"
     windows = windows_of(shards)
@@ -89,7 +101,7 @@ def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
 def test_shards_that_lose_nothing_stay_the_same_and_need_no_new_work():
     file = a_file("b", 28_000, (0, 22_000))
     before = shards_of(file)
-    _, after = leave_to_others(file, before, [Claim(span=ms(0, 30_300), uri="a")])
+    _, after = leave_to_others(file, before, [a_claim(ms(0, 30_300), "a")])
     assert [shard.shard_id for shard in after[1:]] == [shard.shard_id for shard in before[3:]]
     assert after[0].shard_id not in {shard.shard_id for shard in before}
 
@@ -126,8 +138,8 @@ def test_of_files_alike_the_earlier_name_speaks_whatever_their_hashes_and_order(
     assert looked_at[ids[1]][0].owned == ()
 
 
-def test_what_the_index_holds_goes_before_more_pixels():
-    held = [Claim(span=ms(0, 10_000), uri="small")]
+def test_what_is_kept_of_a_file_that_is_gone_goes_before_more_pixels():
+    held = [a_claim(ms(0, 10_000), "small")]
     large = a_file("b", 0, (0, 30_000), width=3840, height=2160)
     assert shared_out([large], held)["b"][0].owned == (ms(10_000, 30_000),)
 
@@ -135,9 +147,10 @@ def test_what_the_index_holds_goes_before_more_pixels():
 def test_the_takers_of_a_file_are_those_that_speak_and_not_all_that_show_it():
     outer, inner = a_file("a", 0, (0, 30_000)), a_file("b", 5_000, (0, 20_000))
     file = a_file("c", 6_000, (0, 30_000))
-    claims = share_out([file, inner, outer], {"cam": [Claim(span=ms(33_000, 40_000), uri="held")]})
+    claims = share_out([file, inner, outer], {"cam": [a_claim(ms(33_000, 40_000), "held")]})
     assert {claim.uri for claim in claims["c"]} == {"held", "a.mp4", "b.mp4"}
-    assert takers(file, claims["c"]) == ["held", "a.mp4"]
+    left, _ = leave_to_others(file, shards_of(file), claims["c"])
+    assert takers(left) == ["a.mp4", "held"]
 
 
 def test_in_a_gap_of_the_first_file_the_other_is_looked_at():
@@ -147,10 +160,8 @@ def test_in_a_gap_of_the_first_file_the_other_is_looked_at():
     assert windows_of(shards)[0].span.start_ns == 2_000 * MS
 
 
-def test_what_the_index_holds_is_never_taken_away():
-    then, _ = shared_out([a_file("a", 0, (0, 30_000))], [Claim(span=ms(28_000, 50_000), uri="b")])[
-        "a"
-    ]
+def test_what_is_kept_of_a_file_that_is_gone_is_never_taken_away():
+    then, _ = shared_out([a_file("a", 0, (0, 30_000))], [a_claim(ms(28_000, 50_000), "b")])["a"]
     assert then.owned == (ms(0, 28_000),)
 
 
@@ -165,7 +176,7 @@ def test_files_that_only_touch_or_have_other_cameras_or_no_told_time_lose_nothin
 
 
 def test_what_remains_without_a_frame_of_its_own_is_left_out():
-    claim = Claim(span=ms(0, 950), uri="a")
+    claim = a_claim(ms(0, 950), "a")
     file = a_file("b", 0, (0, 1_000))
     left, shards = leave_to_others(file, shards_of(file), [claim])
     assert (left.owned, shards) == ((), ())
@@ -174,7 +185,7 @@ def test_what_remains_without_a_frame_of_its_own_is_left_out():
 def test_a_stretched_clock_is_cut_at_the_very_nanosecond():
     fast = ClockCorrection(rate_ppb=-50_000_000)
     file = a_file("b", 28_000, (0, 22_000), correction=fast)
-    left, shards = leave_to_others(file, shards_of(file), [Claim(span=ms(0, 30_000), uri="a")])
+    left, shards = leave_to_others(file, shards_of(file), [a_claim(ms(0, 30_000), "a")])
     [owned] = left.owned
     assert left.utc_ns(owned.start_ns) == 30_000 * MS
     assert left.utc_ns(owned.start_ns - 1) < 30_000 * MS
@@ -208,7 +219,7 @@ def held_claims(draw):
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, 8000))
         span = ms(start, start + draw(st.integers(1, 3000)))
-        claims.append(Claim(span=span, uri=draw(st.sampled_from(["a0.mp4", "held"]))))
+        claims.append(a_claim(span, draw(st.sampled_from(["a0.mp4", "held"]))))
     return claims
 
 
@@ -244,6 +255,52 @@ def test_the_sweep_finds_what_comparing_all_with_all_finds_in_any_order(files, h
     assert all(len(set(claims)) == len(claims) for claims in found.values())
 
 
+def as_held(file):
+    return HeldFile(
+        video_id=file.video_id, uri=file.uri, camera=file.camera, claims=tuple(claims_of(file)),
+        precedence=precedence(file), status="done", taker_ids=frozenset(),
+    )  # fmt: skip
+
+
+@given(archives(("cam", "other")), st.integers(0, 5))
+def test_it_makes_no_difference_which_files_the_index_holds_already(files, num_held):
+    held, planned = files[:num_held], files[num_held:]
+    together = share_out(files, {})
+    found = share_out(planned, {}, map(as_held, held))
+    ids = {file.video_id for file in planned}
+    assert found == {key: claims for key, claims in together.items() if key in ids}
+    assert {file.video_id for file in overtaken(planned, map(as_held, held))} == {
+        key
+        for key, claims in together.items()
+        if key not in ids and any(claim.video_id in ids for claim in claims)
+    }
+
+
+def test_a_file_that_has_yielded_to_another_need_not_do_so_again():
+    large = a_file("b", 10_000, (0, 30_000), width=1280, height=720)
+    small = as_held(a_file("a", 0, (0, 30_000), width=640, height=360))
+    assert overtaken([large], [small]) == [small]
+    assert overtaken([large], [replace(small, taker_ids=frozenset({"b"}))]) == []
+
+
+@given(archives(), st.integers(0, 2_000), st.sampled_from([0, 1, -50_000_000, 333_333]))
+def test_a_row_says_what_its_file_can_speak_for_whatever_it_has_yielded(files, ns, rate_ppb):
+    """To the microsecond that tables hold, with slivers that nobody speaks for."""
+    correction = ClockCorrection(offset_ns=ns, rate_ppb=rate_ppb)
+    files = [replace(file, correction=correction, start_ns=file.start_ns + ns) for file in files]
+    for video, shards in shared_out(files).values():
+        row = video_row(
+            video, status="done", num_shards=len(shards), results=(), num_events=0, num_segments=0,
+            maker=Maker(task="t", model="", prompt_id="", fingerprint="f", config=""),
+            at=ns_to_datetime(0),
+        )  # fmt: skip
+        [read] = videos_table([row]).to_pylist()
+        told = held_file(read)
+        assert list(told.claims) == claims_of(video)
+        assert told.precedence == precedence(video)
+        assert told.taker_ids == {given.video_id for given in video.yielded}
+
+
 def moments(ranges):
     """Milliseconds in ranges that begin and end on whole ones."""
     return {at for one in ranges for at in range(one.start_ns // MS, one.end_ns // MS)}
@@ -255,11 +312,13 @@ def test_every_moment_has_one_owner_and_only_slivers_have_none(files):
     owned, taken = set(), 0
     for video, shards in looked_at.values():
         mine = moments(map(video.utc, video.owned))
-        assert mine | moments(map(video.utc, video.ceded)) == moments(map(video.utc, video.footage))
+        assert mine | moments(map(video.utc, ceded(video))) == moments(
+            map(video.utc, video.footage)
+        )
         taken += len(mine)
         owned |= mine
         assert sorted(plan.span for plan in windows_of(shards)) == tiling(video, shards)
-        assert all(shard.video == video for shard in shards) or not video.ceded
+        assert all(shard.video == video for shard in shards) or not video.yielded
     shown = moments(file.utc(footage) for file in files for footage in file.footage)
     assert taken == len(owned)
     assert owned <= shown
