@@ -160,13 +160,20 @@ def refuse_unreadable(
     """Raise IndexDamagedError for the first file that cannot be read, because of ``exc``."""
     for path in paths:
         # Another database: one that has met such a file may refuse all that comes after.
-        fresh = connection if "://" in path else duckdb.connect(":memory:")
-        try:
-            num_readable_rows(fresh, path)
-        except duckdb.Error as why:
-            root = path.rsplit("/", 3)[0]
-            what = f"{path.removeprefix(root + '/')}: {first_line(why)}"
-            raise IndexDamagedError(root, what) from exc
+        with connection.cursor() if "://" in path else duckdb.connect(":memory:") as fresh:
+            if problem := unreadable(fresh, path):
+                root = path.rsplit("/", 3)[0]
+                what = f"{path.removeprefix(root + '/')}: {problem}"
+                raise IndexDamagedError(root, what) from exc
+
+
+def unreadable(connection: duckdb.DuckDBPyConnection, path: str) -> str:
+    """Why a Parquet file cannot be read; "" if all of it can."""
+    try:
+        num_readable_rows(connection, path)
+    except duckdb.Error as exc:
+        return first_line(exc)
+    return ""
 
 
 def first_line(exc: Exception) -> str:

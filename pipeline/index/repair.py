@@ -24,7 +24,7 @@ from pipeline.index.filters import Where
 from pipeline.index.findings import Finding
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, equal, on_dates
+from pipeline.index.replace import among, both, change, equal, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.index.strict import ID_COLUMN
@@ -149,8 +149,8 @@ def _each_work(findings: Iterable[Finding], mend: Callable[[list[str], Work], No
 
 def _ask_again(store: Store, video_ids: Sequence[str], work: Work) -> None:
     """Answers that are there stay; the next run makes the videos whole again."""
-    rows = _rows(store, "videos", "video_id", video_ids, work)
-    _replace(store, "videos", "video_id", rows, [row | {"status": "pending"} for row in rows])
+    if rows := _rows(store, "videos", "video_id", video_ids, work):
+        change(store, "videos", {"status": "pending"}, _these("video_id", rows))
 
 
 def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: Work) -> None:
@@ -169,8 +169,8 @@ def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: 
     counted = [
         row
         | {
-            "num_events": derived.num_events[row["video_id"]],
-            "num_segments": derived.num_segments[row["video_id"]],
+            "num_events": derived.num_events.get(row["video_id"], 0),
+            "num_segments": derived.num_segments.get(row["video_id"], 0),
         }
         for row in rows
     ]
@@ -192,11 +192,15 @@ def _replace(
     store: Store, name: TableName, column: str, rows: Sequence[Row], others: Sequence[Row]
 ) -> None:
     """Put ``others`` in place of rows of one task and fingerprint, by the ids of a column."""
-    if not rows:
-        return
-    where = both(
-        on_dates(row["date"] for row in (*rows, *others)),
+    if rows:
+        table = pa.Table.from_pylist(list(others), schema=TABLES[name])
+        replace_rows(store, name, table, _these(column, [*rows, *others]))
+
+
+def _these(column: str, rows: Sequence[Row]) -> str:
+    """Condition: rows of the same dates, task and fingerprint with one of the ids."""
+    return both(
+        on_dates(row["date"] for row in rows),
         *(equal(same, rows[0][same]) for same in ("task", "fingerprint")),
         among(column, (row[column] for row in rows)),
     )
-    replace_rows(store, name, pa.Table.from_pylist(list(others), schema=TABLES[name]), where)

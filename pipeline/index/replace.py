@@ -1,6 +1,7 @@
 """One Delta commit: the rows under a predicate become other rows, or nothing happens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def change(store: Store, name: TableName, values: Mapping[str, str], predicate: 
     for attempt in conflict_retries():
         with attempt:
             table = store.handle(name)
-            with synced(table):
+            with _whole(table):
                 table.update(
                     updates, predicate=predicate, writer_properties=writer_properties(name)
                 )
@@ -74,37 +75,36 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
         CommitFailedError: others have changed such rows since that version.
         IndexDamagedError: a file with rows under the predicate cannot be read.
     """
+    with _whole(table):
+        if rows.num_rows:
+            is_newer = set(columns_of(table)) - set(TABLES[name].names)
+            write_deltalake(
+                table,
+                rows,
+                mode="overwrite",
+                predicate=predicate,
+                # Columns that a newer timereel has added stay null.
+                schema_mode="merge" if is_newer else None,
+                writer_properties=writer_properties(name),
+            )
+        else:
+            table.delete(predicate, writer_properties=writer_properties(name))
+
+
+@contextmanager
+def _whole(table: DeltaTable) -> Iterator[None]:
+    """A commit that is there to stay at the end, or the name of the file that is in its way."""
     try:
         with synced(table):
-            _commit(table, name, rows, predicate)
+            yield
     except CommitFailedError:
         raise
     except DeltaError as exc:
-        _refuse_unreadable(table, exc)
+        if folder := local_folder(table):
+            paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+            with duckdb.connect(":memory:") as connection:
+                duck.refuse_unreadable(connection, [f"{folder}/{path}" for path in paths], exc)
         raise
-
-
-def _commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
-    if rows.num_rows:
-        is_newer = set(columns_of(table)) - set(TABLES[name].names)
-        write_deltalake(
-            table,
-            rows,
-            mode="overwrite",
-            predicate=predicate,
-            # Columns that a newer timereel has added stay null.
-            schema_mode="merge" if is_newer else None,
-            writer_properties=writer_properties(name),
-        )
-    else:
-        table.delete(predicate, writer_properties=writer_properties(name))
-
-
-def _refuse_unreadable(table: DeltaTable, exc: Exception) -> None:
-    if folder := local_folder(table):
-        paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
-        with duckdb.connect(":memory:") as connection:
-            duck.refuse_unreadable(connection, [f"{folder}/{path}" for path in paths], exc)
 
 
 def conflict_retries() -> "Retrying":

@@ -64,19 +64,23 @@ def _lost_table(store: Store, name: TableName, files: list[LogFile]) -> Iterator
         table=name,
         what="its log cannot be read from the start" if files else "the table is gone",
         what_is_lost=f"all {name} are lost",
-        repair=f"it is made anew, without rows; {_HOW_TO_GET_BACK[name]}",
+        repair=f"it is made anew, without rows; {_way_back(name)}",
     )
 
 
-_HOW_TO_GET_BACK: dict[TableName, str] = {
+_WAYS_BACK: dict[str, str] = {
     "videos": "the next index asks only what windows do not answer",
     "windows": "the next index asks all of it again",
     "events": "events are derived from windows again",
     "segments": "segments are derived from windows again",
     "vectors": "timereel embed makes them again",
     "summaries": "the next index or timereel summarize tells them again",
-    "runs": "what earlier runs did is no longer known",
+    "erasures": "the orders to erase that were in it must be given again",
 }
+
+
+def _way_back(name: TableName) -> str:
+    return _WAYS_BACK.get(name, "what it told is no longer known")
 
 
 def _torn_log(name: TableName, files: list[LogFile], version: int) -> Iterator[Finding]:
@@ -121,7 +125,7 @@ def _unreadable(name: TableName, file: Mapping[str, Any], problem: str) -> Findi
         table=name,
         what=f"{file['path']} {problem}",
         what_is_lost=f"{file['num_records']} rows{cameras if first else ''}, {times}, are lost",
-        repair=f"it is set aside and taken out of the table; {_HOW_TO_GET_BACK[name]}",
+        repair=f"it is set aside and taken out of the table; {_way_back(name)}",
         path=file["path"],
     )
 

@@ -9,11 +9,15 @@ import time
 
 import fsspec
 import pytest
+from deltalake import DeltaTable
 
 import pipeline.index as pi
+from pipeline.errors import IndexDamagedError
+from pipeline.index.check import check
 from pipeline.index.maintain import compact, vacuum
+from pipeline.index.repair import repair
 from pipeline.index.search import by_words
-from tests.index_rows import at, event, rows, video
+from tests.index_rows import at, event, rows, video, window
 from tests.videos import make_video
 
 pytestmark = pytest.mark.timeout(600)
@@ -157,3 +161,27 @@ def test_an_index_in_a_bucket_is_searched_from_a_local_sidecar(bucket, monkeypat
     assert by_words(writer.index, "price 红")["id"].to_pylist() == ["e"]
     assert list(tmp_path.rglob("files.json"))
     assert not fsspec.filesystem("s3", skip_instance_cache=True).exists(f"{bucket}/searched/search")
+
+
+def test_damage_in_a_bucket_is_named_and_mended(bucket):
+    index, filesystem = f"{bucket}/damaged", fsspec.filesystem("s3", skip_instance_cache=True)
+    writer = pi.Writer(index)
+    for n in range(2):
+        start, end = 600 * n, 600 * n + 600
+        writer.write_windows(rows("windows", window(f"s{n}", 0, start, end, video_id=f"v{n}")))
+        writer.finish_videos(rows("videos", video(f"v{n}", start, end)))
+    store = writer.store
+    assert check(store) == []
+    *_, newest = sorted(filesystem.glob(f"{index}/videos/_delta_log/*.json"))
+    filesystem.pipe_file(newest, b"{")
+    cut = DeltaTable(f"{index}/windows").file_uris()[0]
+    filesystem.pipe_file(cut, filesystem.cat_file(cut)[:500])
+    with pytest.raises(IndexDamagedError, match="videos: log entry 2 is not JSON"):
+        pi.open(index)
+    found = check(store)
+    assert [(one.kind, one.table) for one in found[:2]] == [("log", "videos"), ("file", "windows")]
+    repair(store, lambda _rows, _windows: None)
+    assert check(store) == []
+    held = pi.open(index)
+    assert (held.windows().num_rows, held.videos().num_rows) == (1, 1)
+    assert len(filesystem.find(f"{index}/_damaged")) == 2
