@@ -182,10 +182,11 @@ class Store:
         if name != "videos":
             is_lost = self.holds("videos") and self.had(name)
         else:
-            # Made last, and nothing is written before: others that are empty are those of a first
-            # run that was killed. Looked for again, since another process may just be making it.
+            # Made last, and no row is written before: others without rows, which two processes may
+            # have made in two commits, are those of a first run that was killed. Looked for again,
+            # since another process may just be making it.
             others = (other for other in TABLES if other != name and self.holds(other))
-            is_lost = any(self.handle(other).version() for other in others)
+            is_lost = any(self.handle(other).file_uris() for other in others)
             is_lost = is_lost and not self.holds(name)
         if is_lost:
             raise IndexDamagedError(self.root, f"the table {name} is gone")

@@ -127,6 +127,16 @@ def test_a_first_run_that_was_killed_goes_on(tmp_path):
     assert pi.open(tmp_path / "index").events().num_rows == 1
 
 
+def test_a_table_that_two_first_runs_have_made_in_two_commits_is_no_damage(tmp_path):
+    store = Store.at(tmp_path / "index")
+    store.create_table("events")
+    DeltaTable(store.table_uri("events")).alter.set_table_properties(
+        {"timereel.twice": "true"}, raise_if_not_exists=False
+    )
+    fill(tmp_path / "index", 0)
+    assert pi.open(tmp_path / "index").events().num_rows == 1
+
+
 def test_a_commit_is_synced_with_all_that_it_names(tmp_path, monkeypatch):
     synced = set()
     sync = os.fsync
