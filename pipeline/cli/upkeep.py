@@ -16,14 +16,20 @@ from pipeline.plain import plain
 
 app = typer.Typer()
 
+_MAX_HOURS = 1_000_000
+
 SettledOption = Annotated[
-    float, typer.Option("--settled-hours", min=0, help="Leave dates alone that changed since.")
+    float,
+    typer.Option(
+        "--settled-hours", min=0, max=_MAX_HOURS, help="Leave dates alone that changed since."
+    ),
 ]
 RetentionOption = Annotated[
     int,
     typer.Option(
         "--retention-hours",
         min=0,
+        max=_MAX_HOURS,
         help="Keep what jobs and readers that began since may need; 0 only when there are none.",
     ),
 ]

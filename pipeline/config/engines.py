@@ -4,20 +4,20 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipeline.config.section import Section
+from pipeline.config.section import Seconds, Section
 
 
 class SignalsEngineConfig(Section):
     """The embedded engine: no model, any video."""
 
     kind: Literal["signals"] = "signals"
-    min_event_s: float = Field(default=0.3, ge=0)
+    min_event_s: Seconds = Field(default=0.3, ge=0)
     """Shorter motion is noise."""
-    merge_gap_s: float = Field(default=1.5, ge=0)
+    merge_gap_s: Seconds = Field(default=1.5, ge=0)
     """Motion that pauses for less goes on."""
-    standing_s: float = Field(default=90.0, gt=0)
+    standing_s: Seconds = Field(default=90.0, gt=0)
     """What has stood perfectly still for so long has become part of the scene."""
-    frozen_s: float = Field(default=20.0, gt=0)
+    frozen_s: Seconds = Field(default=20.0, gt=0)
 
 
 class RatesConfig(Section):
@@ -37,7 +37,7 @@ class VerifyConfig(Section):
     """The second look: short ranges around the borders of what was found, with more frames."""
 
     fps: float = Field(default=4.0, gt=0, le=1000)
-    reach_s: float = Field(default=2.0, gt=0)
+    reach_s: Seconds = Field(default=2.0, gt=0)
     """Time shown to either side of a border; more than a border may be off."""
     max_looks: int = Field(default=8, gt=0)
     """Per window: what a second look may cost at most."""
@@ -96,7 +96,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     """Of the whole run, repeated requests included."""
     max_retries: int = Field(default=6, ge=0)
     """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
-    timeout_s: float = Field(default=300.0, gt=0)
+    timeout_s: Seconds = Field(default=300.0, gt=0)
     """For one request, its answer included."""
     jpeg_quality: int = Field(default=92, ge=1, le=100)
     args: dict[str, Any] = Field(default_factory=dict)
@@ -135,4 +135,4 @@ class EmbeddingConfig(Section):
     """Put before what is looked for, where a model wants an instruction there."""
     batch_texts: int = Field(default=64, gt=0)
     max_retries: int = Field(default=6, ge=0)
-    timeout_s: float = Field(default=60.0, gt=0)
+    timeout_s: Seconds = Field(default=60.0, gt=0)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.camera_names import of_camera
-from pipeline.config.section import Section
+from pipeline.config.section import Seconds, Section
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
 
@@ -31,7 +31,7 @@ class SourcesConfig(Section):
     """IANA zone of times written without one."""
     ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
     """Which of the two is meant in the hour that comes twice when summer time ends."""
-    settle_s: float = Field(default=0.0, ge=0)
+    settle_s: Seconds = Field(default=0.0, ge=0)
     """A file that was modified less than so long ago is still being written: it is left to a later
     run. 0 takes every file as it is."""
 
@@ -88,9 +88,9 @@ class SampleConfig(Section):
     mode: Literal["exact", "within", "keyframe"] = "exact"
     """``within`` takes a cheaper frame that begins no further than ``tolerance_s`` from the grid
     point, ``keyframe`` the keyframe that came last. Every frame keeps its own true time."""
-    tolerance_s: float | None = Field(default=None, gt=0)
+    tolerance_s: Seconds | None = Field(default=None, gt=0)
     """Of ``within``; None is half a step of the grid, which is also the most."""
-    max_gap_s: float = Field(default=10.0, gt=0)
+    max_gap_s: Seconds = Field(default=10.0, gt=0)
     """A frame followed by none for longer (and for 10 usual intervals) ends the footage."""
 
     @property
@@ -122,11 +122,11 @@ class DecodeConfig(Section):
     max_pixels: int = Field(default=64_000_000, gt=0)
     """Coded width x height; larger videos are failed before they are decoded."""
     max_packets: int = Field(default=20_000_000, gt=0)
-    max_duration_s: float = Field(default=31 * 86_400.0, gt=0)
+    max_duration_s: Seconds = Field(default=31 * 86_400.0, gt=0)
     """From the first frame to the end of the last, by their times; headers are not believed."""
-    max_stall_s: float = Field(default=120.0, gt=0)
+    max_stall_s: Seconds = Field(default=120.0, gt=0)
     """A worker that waits longer for one packet to be read or decoded is ended and replaced."""
-    max_shard_s: float = Field(default=4 * 3600.0, gt=0)
+    max_shard_s: Seconds = Field(default=4 * 3600.0, gt=0)
     """Seconds of decoding after which the rest of a shard is failed."""
 
 
@@ -137,7 +137,7 @@ LIMITS = ("max_pixels", "max_packets", "max_duration_s", "max_stall_s", "max_sha
 class PlanConfig(Section):
     """How videos are cut."""
 
-    shard_cost_s: float = Field(default=30.0, gt=0)
+    shard_cost_s: Seconds = Field(default=30.0, ge=1e-6)
     """Predicted CPU seconds of decoding per shard; cuts fall on keyframes."""
     max_window_frames: int = Field(default=1000, ge=1)
     """A window is one prompt; the frames of a shard are shared out evenly."""

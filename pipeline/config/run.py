@@ -4,13 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Section
+from pipeline.config.section import Seconds, Section
 
 
 class StitchConfig(Section):
     """How observations become events."""
 
-    max_gap_s: float = Field(default=2.0, ge=0)
+    max_gap_s: Seconds = Field(default=2.0, ge=0)
     """Same label and fields, no further apart: one event."""
 
 
@@ -26,9 +26,9 @@ class SummariesConfig(Section):
     max_prompt_tokens: int = Field(default=8192, gt=0)
     """Of one call; longer logs are told in parts first. The model's context bounds it, too."""
     max_output_tokens: int = Field(default=1536, gt=0)
-    min_chapter_s: float = Field(default=60.0, ge=0)
-    max_chapter_s: float = Field(default=900.0, gt=0)
-    gap_s: float = Field(default=300.0, gt=0)
+    min_chapter_s: Seconds = Field(default=60.0, ge=0)
+    max_chapter_s: Seconds = Field(default=900.0, gt=0)
+    gap_s: Seconds = Field(default=300.0, gt=0)
     """So long a time without anything to tell ends a chapter."""
 
 
@@ -36,7 +36,7 @@ class CommitConfig(Section):
     """How often results reach the index."""
 
     shards: int = Field(default=256, gt=0)
-    seconds: float = Field(default=60.0, gt=0)
+    seconds: Seconds = Field(default=60.0, gt=0)
     batch_videos: int | None = Field(default=None, gt=0)
     """Sources probed and planned together; None: 256, or 4096 where a model is loaded per batch."""
     batch_bytes: int = Field(default=10**12, gt=0)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -66,6 +66,10 @@ _NOT_THE_ANSWER = (
 )
 
 
+Days = Annotated[float, Field(ge=0, le=36_525)]
+"""At most a century."""
+
+
 class Config(Section):
     """Everything a run may be told."""
 
@@ -87,7 +91,9 @@ class Config(Section):
     cluster: ClusterConfig = ClusterConfig()
     embedding: EmbeddingConfig | None = None
     """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
-    retention_days: dict[str, float | None] = Field(default_factory=dict)
+    retention_days: dict[str, Annotated[float, Field(ge=0, le=36_525)] | None] = Field(
+        default_factory=dict
+    )
     """Camera or glob -> days that are kept, None keeps all; the name itself decides, or else the
     first glob that matches."""
 

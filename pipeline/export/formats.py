@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import ConfigError
 from pipeline.export import webvtt
 from pipeline.plain import plain
 
@@ -55,7 +56,7 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
     """Write ``table`` to ``out``, a binary stream.
 
     Raises:
-        ConfigError: WebVTT of rows that are not of one video.
+        ConfigError: WebVTT of rows that are not of one video, or a time that Python has not.
     """
     match form:
         case "parquet":
@@ -93,16 +94,26 @@ def python_rows(table: pa.Table) -> list[dict[str, Any]]:
 
     Turning a time with a zone into a datetime makes pyarrow import pandas: a third of a query.
     """
-    columns = {
-        field.name: column.cast(_zoneless(field.type)) if _has_time(field.type) else column
+    values = [
+        _times(field.name, column) if _has_time(field.type) else column.to_pylist()
         for field, column in zip(table.schema, table.columns, strict=True)
-    }
-    values = [column.to_pylist() for column in columns.values()]
-    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+    ]
+    names = table.column_names
+    return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _times(name: str, column: pa.ChunkedArray) -> list[Any]:
+    try:
+        # Not safe: SQL knows nanoseconds, Python does not.
+        return list(column.cast(_zoneless(column.type), safe=False).to_pylist())
+    except (OverflowError, ValueError) as exc:  # SQL knows infinity and the years before Christ
+        raise ConfigError(
+            f"{name} holds a time outside of the years 1 to 9999; make it a text: {name}::VARCHAR"
+        ) from exc
 
 
 def _has_time(kind: pa.DataType) -> bool:
-    if pa.types.is_timestamp(kind):
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return True
     return any(_has_time(kind.field(i).type) for i in range(kind.num_fields))
 

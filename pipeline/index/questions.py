@@ -20,6 +20,8 @@ _TEXT: dict[TableName, str] = {
     "videos": "uri",
     "vectors": "embedder",
 }
+_MAX_LIMIT = 2**63 - 1
+_MAX_LENGTH_S = 10_000 * 366 * 86_400
 _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 
 
@@ -75,9 +77,9 @@ def conditions(table: TableName, asked: Asked) -> Where:
         # As stored: the float32 nearest to 0.9 is less than 0.9.
         where.add("confidence >= ?::FLOAT", confidence)
     if (shortest := asked.get("min_duration_s")) is not None:
-        where.add(f"{_LENGTH_US} >= ?", _us(shortest))
+        where.add(f"{_LENGTH_US} >= ?", _us("min_duration_s", shortest))
     if (longest := asked.get("max_duration_s")) is not None:
-        where.add(f"{_LENGTH_US} <= ?", _us(longest))
+        where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
     return where
 
 
@@ -100,12 +102,14 @@ def order(table: TableName, asked: Asked) -> str:
         case "duration":
             keys = [f"{_LENGTH_US} {direction}", '"start"', *ties]
     limit = asked.get("limit")
-    if limit is not None and limit < 0:
-        raise ConfigError(f"limit {limit}: must not be negative")
+    if limit is not None and not 0 <= limit <= _MAX_LIMIT:
+        raise ConfigError(f"limit {limit}: must be from 0 to {_MAX_LIMIT}")
     return f"ORDER BY {', '.join(keys)}" + (f" LIMIT {limit}" if limit is not None else "")
 
 
-def _us(seconds: float) -> int:
+def _us(name: str, seconds: float) -> int:
+    if not 0 <= seconds <= _MAX_LENGTH_S:  # nan is neither
+        raise ConfigError(f"{name} {seconds}: must be from 0 to {_MAX_LENGTH_S} seconds")
     return seconds_to_ns(seconds) // NS_PER_US
 
 

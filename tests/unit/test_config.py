@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from pipeline.config import Config, load_config, stored_config
+from pipeline.config.section import Section
 from pipeline.errors import ConfigError
 from pipeline.task import SIGNALS_TASK, Task
 
@@ -19,6 +21,30 @@ def write(tmp_path, text):
 def test_an_unknown_key_is_refused_by_its_full_name(tmp_path):
     with pytest.raises(ConfigError, match=r"sample\.fsp = 2: there is no such setting"):
         load_config(write(tmp_path, "sample: {fsp: 2}"))
+
+
+def _numbers(section=Config, path=""):
+    """Every setting that is a number with a fraction, by its dotted name."""
+    for name, field in section.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                yield from _numbers(kind, f"{path}{name}.")
+            elif kind is float:
+                yield f"{path}{name}"
+
+
+NUMBERS = sorted({*_numbers(), "retention_days.cam1"})
+TIMES = [key for key in NUMBERS if key.endswith(("_s", "seconds")) or "days" in key]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(key, value) for key in NUMBERS for value in (".inf", "-.inf", ".nan")]
+    + [(key, "1e11") for key in TIMES if "_per_" not in key],
+)
+def test_a_number_that_no_setting_can_mean_is_refused_by_name(key, value):
+    with pytest.raises(ConfigError, match=rf"\n  {key.split('.')[0]}\."):
+        load_config(None, (f"{key}={value}",))
 
 
 def test_every_wrong_key_is_told_at_once(tmp_path):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.export.formats import write_rows
 from pipeline.schema import EVENTS
 
@@ -90,3 +91,18 @@ def test_a_table_of_what_a_select_has_made_shows_every_column():
     text = written(counts, "table").decode()
     for shown in ("label", "n", "12345", "told"):
         assert shown in text
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "table"])
+@pytest.mark.parametrize("at", [2**63 - 1, -(2**62)])
+def test_a_time_that_python_has_not_is_refused_with_the_way_out(form, at):
+    column = pa.array([at]).cast(pa.timestamp("us", tz="UTC"))
+    with pytest.raises(ConfigError, match="at holds a time outside of the years 1 to 9999"):
+        written(pa.table({"at": column}), form)
+    with pytest.raises(ConfigError, match="at::VARCHAR"):
+        written(pa.table({"at": pa.ListArray.from_arrays([0, 1], column)}), form)
+
+
+def test_times_of_sql_are_cut_to_microseconds():
+    table = pa.table({"at": pa.array([1_999], pa.timestamp("ns"))})
+    assert json.loads(written(table, "jsonl")) == {"at": "1970-01-01T00:00:00.000001Z"}
