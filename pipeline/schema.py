@@ -278,7 +278,9 @@ RUNS = pa.schema(
         _required("task", pa.string()),
         _required("fingerprint", pa.string()),
         _required("version", pa.string()),
-        # The lease: no other run of this task and fingerprint touches these cameras meanwhile.
+        _required("keep", pa.bool_()),
+        # The lease: no other run of this task touches these cameras meanwhile, unless both keep
+        # the answers of other fingerprints.
         _required("cameras", pa.list_(pa.string())),
         pa.field("shard", pa.string()),
         pa.field("exit_code", pa.int32()),

@@ -76,7 +76,7 @@ def index_archive(
     writer = Writer(index_uri)
     wanted = {source.camera for source in sources}
     with take_lease(
-        writer.store, new_run(config, shard), wanted, figures=report.figures, wait=wait
+        writer.store, new_run(config, shard, keep=keep), wanted, figures=report.figures, wait=wait
     ) as lease:
         held = lease.cameras
         mine = [source for source in sources if source.camera in held]

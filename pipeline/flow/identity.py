@@ -17,7 +17,7 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _JOB_ID = "job_submission_id"
 
 
-def new_run(config: Config, shard: CameraShard | None) -> Run:
+def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
     """This process as a run that begins now and holds nothing yet."""
     now = datetime.now(tz=UTC)
     metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata") or {}
@@ -33,5 +33,6 @@ def new_run(config: Config, shard: CameraShard | None) -> Run:
         task=config.task.name,
         fingerprint=config.fingerprint,
         version=version("timereel"),
+        keep=keep,
         shard=str(shard) if shard else None,
     )

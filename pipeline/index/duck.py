@@ -23,6 +23,7 @@ _TYPES = {
     pa.int64(): "BIGINT",
     pa.int32(): "INTEGER",
     pa.binary(): "BLOB",
+    pa.bool_(): "BOOLEAN",
 }
 _SETTINGS = {
     "TimeZone": "UTC",

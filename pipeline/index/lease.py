@@ -1,8 +1,8 @@
 """A run's hold on cameras: taken in one commit, renewed by heartbeats, given back at the end.
 
-Of two runs that want one camera for the same task and fingerprint, one gets it: the commit that
-takes it has the running runs as its read set, so whoever comes second reads again. It needs nothing
-but the index's own log, on any store.
+Of two runs that want one camera for the same task, one gets it, unless both keep the answers of
+other settings: the commit that takes it has the running runs as its read set, so whoever comes
+second reads again. It needs nothing but the index's own log, on any store.
 """
 
 import threading
@@ -25,6 +25,7 @@ from pipeline.index.runs import (
     LIVE,
     LOST_AFTER,
     after,
+    is_in_the_way,
     mark_lost,
     runs_of_table,
     runs_table,
@@ -177,7 +178,7 @@ def take_lease(
 ) -> Lease:
     """Write the run down as the one that works on those of the wanted cameras that are free.
 
-    Runs of the same task and fingerprint that are lost are written down as that. With ``wait`` it
+    Runs that were in the way and are lost are written down as that. With ``wait`` it
     returns when no other run has any of the cameras, and holds none until then.
     """
     told: tuple[str, ...] = ()
@@ -202,17 +203,17 @@ def _try_to_take(
     wait: bool,
 ) -> Lease:
     table = store.handle("runs")
-    of_work = {"task": run.task, "fingerprint": run.fingerprint}
-    running = _read(table, **of_work, state="running")
+    of_task = {"task": run.task, "state": "running"}
+    running = _read(table, **of_task)
     now = datetime.now(tz=UTC)
-    shared = share(running, wanted, now)
+    shared = share([one for one in running if is_in_the_way(one, run)], wanted, now)
     if shared.others and wait:
         return Lease(store, run, shared.others)
     run = replace(run, start=now, heartbeat_at=now, cameras=tuple(sorted(shared.free)))
     ids = [lost.run_id for lost in shared.lost]
     stay = [one for one in running if one.run_id not in ids]
     # What was read is written again: a run that came, went or beat in between is a conflict.
-    read = both(*(equal(name, value) for name, value in of_work.items()), "state = 'running'")
+    read = both(*(equal(name, value) for name, value in of_task.items()))
     mine = among("run_id", [run.run_id, *ids])
     rows = runs_table([*stay, run, *(mark_lost(one, now) for one in shared.lost)])
     commit(table, "runs", conform("runs", rows), f"({read}) OR ({mine})")

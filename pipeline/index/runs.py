@@ -60,6 +60,14 @@ def share(
     return Shared(free=frozenset(wanted - taken), others=tuple(others), lost=tuple(lost))
 
 
+def is_in_the_way(other: Run, run: Run) -> bool:
+    """Whether two runs of one task must not be at work on one camera at once.
+
+    Runs of different settings replace each other's answers, unless both keep them.
+    """
+    return other.fingerprint == run.fingerprint or not (other.keep and run.keep)
+
+
 def is_lost(run: Run, now: datetime, is_gone: IsGone = is_gone) -> bool:
     """Whether a run that never said that it ended has ended all the same."""
     if run.state != "running":

@@ -49,8 +49,10 @@ class Run:
     task: str
     fingerprint: str
     version: str
+    keep: bool = False
+    """Whether it leaves the answers of other fingerprints as they are."""
     cameras: tuple[str, ...] = ()
-    """Those whose footage no other run of this task and fingerprint touches meanwhile."""
+    """Those whose footage no other run of this task touches meanwhile, unless both ``keep``."""
     shard: str | None = None
     exit_code: int | None = None
     figures: RunFigures = RunFigures()

@@ -3,7 +3,9 @@
 Listing, planning, ownership, the ledger, the driver, the rows and the index are the real ones.
 """
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -15,9 +17,10 @@ from deltalake import DeltaTable
 
 import pipeline.flow
 from pipeline.config import Config, load_config
+from pipeline.errors import UnreachableError
 from pipeline.flow import index_archive
 from pipeline.flow.parcel import open_parcel, parcel
-from pipeline.flow.stages import Failure, answer_shard, look_at_shard, probe_and_plan
+from pipeline.flow.stages import Failure, Planned, answer_shard, look_at_shard, probe_and_plan
 from pipeline.index import replace as replacing
 from pipeline.records import Completion, Frame, PacketIndex, Source, Video, Window, make_id
 from pipeline.timebase import NS_PER_S, TimeRange, pts_to_ns
@@ -151,6 +154,8 @@ class Archive:
         self.recordings: dict[str, Recording] = {}
         self.unanswered: set[str] = set()
         """URIs of files of which the model answers no window."""
+        self.num_readable: dict[str, int] = {}
+        """URI -> how many frames a failing store gives out; none: the file cannot be probed."""
 
     def listed(self) -> list[Source]:
         """What a listing finds."""
@@ -159,6 +164,8 @@ class Archive:
     def probe(self, source: Source, *, correction, **_: object) -> tuple[Video, PacketIndex]:
         """Stands for ``pipeline.media.probe``."""
         recording = self.recordings[source.uri]
+        if self.num_readable.get(source.uri) == 0:
+            raise UnreachableError(f"{source.uri}: the store does not answer")
         config = self._config
         assert correction == correction_of(config, source.camera)
         return recording.video(config), recording.packets()
@@ -170,6 +177,8 @@ class Archive:
         recording = self.recordings[video.uri]
         ticks = RATES[recording.rate][1]
         for pts in want_pts:
+            if pts // ticks >= self.num_readable.get(video.uri, recording.num_frames):
+                raise UnreachableError(f"{video.uri}: the store does not answer")
             shown = recording.shows(pts // ticks)
             yield Frame(
                 pts=pts,
@@ -205,7 +214,10 @@ class Archive:
         for source in sources:
             planned = probe_and_plan(source, config)
             assert not isinstance(planned, Failure), planned.error
-            yield planned.video, tuple(map(parcel, planned.shards))
+            if isinstance(planned, Planned):
+                yield planned.video, tuple(map(parcel, planned.shards))
+            else:
+                yield planned
 
     def _answer_graph(self, shards, config):
         opened = [open_parcel(shard.packed) for shard in shards]  # the driver forgets its own
@@ -265,6 +277,11 @@ def at_write(number: int, happens: Callable[[], None], *, before: bool) -> Itera
 def kill() -> None:
     """See ``KilledError``."""
     raise KilledError
+
+
+def disk_is_full() -> None:
+    """What the table library raises then; nothing was written."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def grown(recording: Recording, num_frames: int) -> Recording:

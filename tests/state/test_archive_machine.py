@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
@@ -19,7 +20,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import pipeline.index as pi
-from pipeline.index.erase import Scope, erase
+from pipeline.errors import IndexFullError, LeaseLostError
+from pipeline.index.erase import Scope, erase, erase_older
 from pipeline.index.filters import Where
 from pipeline.index.maintain import compact, vacuum
 from pipeline.timebase import NS_PER_S, ns_to_datetime
@@ -31,6 +33,7 @@ from tests.state.scripted import (
     Recording,
     at_write,
     config_of,
+    disk_is_full,
     grown,
     kill,
 )
@@ -69,7 +72,6 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.archive = Archive()
         self.truth = Truth(recordings=self.archive.recordings)
         self.clock = {}
-        self.indexed = set()
         self.setting = 0
         self.is_settled = False
         """Whether the last run was undisturbed, and nothing has come since."""
@@ -81,23 +83,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     def config(self):
         return config_of(self.setting, self.clock)
 
-    def takes_from_indexed(self, new):
-        """TEMPORARY."""
-        low, high = self.truth_span(new)
-        for uri in self.indexed - {new.uri}:
-            one = self.archive.recordings[uri]
-            a, b = self.truth_span(one)
-            if one.camera == new.camera and a < high and low < b:
-                return True
-        return False
-
-    def truth_span(self, one):
-        from tests.state.truth import _utc
-
-        return _utc(one, self.config, 0, one.num_frames)
-
     def run(self, **choices):
-        self.indexed = set(self.archive.recordings)
         return self.archive.index(self.uri, self.config, **choices)
 
     @initialize(first=recordings)
@@ -107,7 +93,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(recording=recordings)
     def add_file(self, recording):
         """Also one that overlaps, lies inside, or equals another."""
-        if recording.uri not in self.archive.recordings and not self.takes_from_indexed(recording):
+        if recording.uri not in self.archive.recordings:
             self.archive.recordings[recording.uri] = recording
             self.is_settled = False
 
@@ -119,15 +105,6 @@ class ArchiveMachine(RuleBasedStateMachine):
         if free:
             footage = before.video(config_of(0)).footage[-1]
             uri = f"{before.camera}/{free[0]}.mp4"
-            if self.takes_from_indexed(
-                replace(
-                    before,
-                    uri=uri,
-                    start_ns=before.start_ns + footage.end_ns,
-                    num_frames=num_frames,
-                )
-            ):
-                return
             self.archive.recordings[uri] = replace(
                 before, uri=uri, start_ns=before.start_ns + footage.end_ns, num_frames=num_frames
             )
@@ -136,8 +113,6 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule(data=st.data(), num_frames=st.integers(1, 9))
     def grow(self, data, num_frames):
         uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
-        if self.takes_from_indexed(grown(self.archive.recordings[uri], num_frames)):
-            return
         self.archive.recordings[uri] = grown(self.archive.recordings[uri], num_frames)
         self.is_settled = False
 
@@ -174,10 +149,35 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 8), before=st.booleans())
     def index_while_another_does(self, number, before):
-        """A second job runs from its beginning to its end at some commit of the first."""
-        with at_write(number, self.run, before=before):
+        """A second job runs from its beginning to its end at some commit of the first.
+
+        It takes the first for lost, as after a pause of the machine: the worst that can happen.
+        """
+        with (
+            patch("pipeline.index.runs.LOST_AFTER", timedelta(0)),
+            patch("pipeline.index.lease.LOST_AFTER", timedelta(0)),
+            contextlib.suppress(LeaseLostError),
+            at_write(number, self.run, before=before),
+        ):
             self.run()
         self.is_settled = True
+
+    @rule(number=st.integers(1, 12))
+    def index_until_the_disk_is_full(self, number):
+        self.is_settled = False
+        with contextlib.suppress(IndexFullError), at_write(number, disk_is_full, before=True):
+            self.run()
+            self.is_settled = True
+
+    @rule(data=st.data(), num_frames=st.integers(0, 12))
+    def index_while_the_store_fails(self, data, num_frames):
+        """A file cannot be read from some frame on; the next run is to find it open."""
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        self.archive.num_readable[uri] = num_frames
+        report = self.run()
+        self.archive.num_readable.clear()
+        assert not report.failures
+        self.is_settled = False
 
     @rule(data=st.data())
     @precondition(lambda self: self.is_settled)
@@ -208,6 +208,28 @@ class ArchiveMachine(RuleBasedStateMachine):
             Order(camera, (start_us, end_us), tuple(self.truth.footage(camera, self.config))),
             number,
         )
+
+    @rule(data=st.data(), number=st.integers(0, 9))
+    @precondition(lambda self: self.is_settled)
+    def erase_file(self, data, number):
+        """A file as a whole; wherever its content turns up, it is not looked at."""
+        one = data.draw(st.sampled_from(sorted(self.archive.recordings.values(), key=str)))
+        [span] = self.truth.footage_of(one, self.config)
+        self._erase(
+            Scope.parse(video=one.uri),
+            Order(one.camera, span, (span,), frozenset({one.content_id})),
+            number,
+        )
+
+    @rule(camera=cameras, half_seconds=st.integers(0, 20))
+    @precondition(lambda self: self.is_settled)
+    def expire(self, camera, half_seconds):
+        """Retention: what is older than some days goes, of one camera."""
+        end_us = T0_NS // 1000 + half_seconds * 500_000
+        now = _at(end_us) + timedelta(days=1)
+        footage = tuple(self.truth.footage(camera, self.config))
+        erase_older(pi.Writer(self.uri).store, {camera: 1.0}.get, now=now)
+        self.truth.orders.append(Order(camera, (0, end_us), footage))
 
     def _erase(self, scope, order, number):
         store = pi.Writer(self.uri).store

@@ -61,6 +61,10 @@ class Truth:
         """What all files of a camera show, overlapping or not."""
         return [_utc(one, config, 0, one.num_frames) for one in self._of(camera)]
 
+    def footage_of(self, one: Recording, config: Config) -> list[Span]:
+        """What one file shows."""
+        return [_utc(one, config, 0, one.num_frames)]
+
     def shots(self, camera: str, config: Config) -> list[Shot]:
         """Who speaks for what: more pixels first, then the earlier start, then the name."""
         taken: list[Span] = []

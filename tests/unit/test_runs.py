@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ import pipeline.index as pi
 from pipeline import process
 from pipeline.index.runs import (
     LOST_AFTER,
+    is_in_the_way,
     is_lost,
     mark_lost,
     runs_of_table,
@@ -178,3 +180,20 @@ def test_an_index_older_than_runs_has_none_until_a_job_opens_it(tmp_path):
     pi.Writer(folder)
     assert (folder / "runs" / "_delta_log").is_dir()
     assert pi.list_runs(pi.open(folder)).num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "one_keeps", "other_keeps", "in_the_way"),
+    [
+        ("f", True, True, True),
+        ("g", False, False, True),
+        ("g", True, False, True),
+        ("g", False, True, True),
+        ("g", True, True, False),
+    ],
+)
+def test_runs_of_two_settings_may_share_a_camera_if_both_keep_what_the_other_finds(
+    fingerprint, one_keeps, other_keeps, in_the_way
+):
+    one, other = a_run(keep=one_keeps), a_run(fingerprint=fingerprint, keep=other_keeps)
+    assert is_in_the_way(other, one) == in_the_way
