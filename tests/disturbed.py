@@ -33,6 +33,8 @@ class Disturbance:
     seed: int = 0
     well_gets: int = 0
     """So many GETs are answered first."""
+    spared: Callable[[str], bool] = lambda _: False
+    """Of which requests none is disturbed, such as ``GET /a.mp4``."""
     asked: list[str] = field(default_factory=list)
     sent_bytes: int = 0
     num_disturbed: int = 0
@@ -48,7 +50,8 @@ class Disturbance:
         with self._lock:
             number = len(self.asked)
             self.asked.append(request)
-            if self.num_gets <= self.well_gets:
+            is_early = 0 < self.num_gets <= self.well_gets
+            if is_early or self.spared(request):
                 return ""
             chance = random.Random(f"{self.seed}/{number}")
             if not self.kinds or chance.random() >= self.share:

@@ -6,7 +6,7 @@ State of a moment, the best of what files and windows say about it:
 * ``quiet``         the gate looked at it, nothing moved, no engine was asked
 * ``erased``        what was known was erased on purpose; no job looks there again unasked
 * ``failed``        it could not be looked at
-* ``pending``       it could not be read when last tried; the next run tries again
+* ``pending``       some of its file is still to be looked at; the next run does that
 * ``not_analysed``  there is footage, and no window
 * ``no_footage``    the index knows of no frame
 """

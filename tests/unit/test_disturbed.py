@@ -3,8 +3,9 @@
 import json
 from unittest import mock
 
-import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 from tenacity import wait_none
 
 from pipeline import flow, medium
@@ -12,7 +13,7 @@ from pipeline.config import load_config
 from pipeline.index import open_index
 from pipeline.media import file
 from pipeline.sources import list_sources
-from tests.disturbed import KINDS, Disturbance, disturbed_server, folder
+from tests.disturbed import KINDS, Disturbance, disturbed_server, folder, upstream
 from tests.hard import without_ray
 from tests.videos import make_video
 
@@ -20,6 +21,7 @@ MEASURED = frozenset({"indexed_at", "decode_cpu_s", "engine_s"})
 TABLES = ("videos", "windows", "events", "segments")
 # A shard is a window of ten seconds.
 CUT = ("sample.fps=1", "plan.max_window_frames=10", "plan.shard_cost_s=0.000001")
+BUCKET = "s3://archive"
 NAMES = ("gate_20260301T080000Z.mp4", "gate_20260301T080100Z.mp4", "yard_20260301T080000Z.ts")
 
 
@@ -45,11 +47,11 @@ def impatient(monkeypatch):
         yield
 
 
-def index(address, where, *overrides):
-    """One run as of the command, over the files by their addresses."""
-    fsspec.filesystem("http").invalidate_cache()
-    config = load_config(None, (*CUT, *overrides))
-    sources = list_sources([f"{address}/{name}" for name in NAMES], config.sources)
+def index(address, where):
+    """One run as of the command: over the files by their addresses, or over a whole bucket."""
+    config = load_config(None, CUT)
+    names = [f"{address}/{name}" for name in NAMES]
+    sources = list_sources([address] if address == BUCKET else names, config.sources)
     return flow.index_archive(sources, config, str(where), on_progress=lambda _: None)
 
 
@@ -122,3 +124,37 @@ def test_a_store_that_goes_away_while_its_footage_is_decoded_costs_nothing(
         again = index(address, where)
         assert again.videos_done == len(report.outstanding)
         assert held(where, address) == undisturbed
+
+
+@pytest.fixture
+def line(archive, monkeypatch):
+    """What disturbs the line to an S3 server that has the archive in a bucket."""
+    server, line = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False), Disturbance()
+    server.start()
+    host, port = server.get_host_and_port()
+    with disturbed_server(upstream(f"{host}:{port}"), line) as address:
+        usual = {"ENDPOINT_URL": address, "ACCESS_KEY_ID": "some", "SECRET_ACCESS_KEY": "body"}
+        for name, value in usual.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        S3FileSystem.clear_instance_cache()
+        store = S3FileSystem()
+        store.makedirs("archive", exist_ok=True)  # buckets outlive their server
+        for name in NAMES:
+            store.put_file(str(archive / name), f"archive/{name}")
+        yield line
+    S3FileSystem.clear_instance_cache()
+    server.stop()
+
+
+@pytest.mark.parametrize("kinds", [("drop", "stall", "refuse", "die"), ("short",)])
+def test_a_bucket_over_a_line_that_is_disturbed_gives_the_same_rows(line, tmp_path, kinds):
+    assert index(BUCKET, tmp_path / "undisturbed").videos_done == 3
+    line.kinds, line.share, line.num_disturbed = kinds, 0.4, 0
+    S3FileSystem.clear_instance_cache()
+    first = index(BUCKET, tmp_path / "index")
+    assert line.num_disturbed > 10
+    assert not first.failures
+    line.share = 0.0
+    then = index(BUCKET, tmp_path / "index")
+    assert (then.failures, then.outstanding) == ([], [])
+    assert held(tmp_path / "index", BUCKET) == held(tmp_path / "undisturbed", BUCKET)
