@@ -164,6 +164,7 @@ class Report:
             num_videos_done=self.videos_done,
             num_videos_failed=len(self.failures),
             num_videos_superseded=self.videos_superseded,
+            num_videos_outstanding=len(self.outstanding),
             num_windows=sum(self.windows.values()),
             num_events=self.num_events,
             num_prompt_tokens=self.spent.num_prompt_tokens,

@@ -10,7 +10,8 @@ from tenacity import wait_none
 
 from pipeline import flow, medium
 from pipeline.config import load_config
-from pipeline.index import open_index
+from pipeline.errors import EXIT_INCOMPLETE
+from pipeline.index import list_runs, open_index
 from pipeline.media import file
 from pipeline.sources import list_sources
 from tests.disturbed import KINDS, Disturbance, disturbed_server, folder, upstream
@@ -119,6 +120,10 @@ def test_a_store_that_goes_away_while_its_footage_is_decoded_costs_nothing(
         states = open_index(str(where)).coverage()["state"].to_pylist()
         assert {"analysed", "pending"} <= {*states} <= {"analysed", "quiet", "pending"}
         assert sum(report.windows.values()) == open_index(str(where)).windows().num_rows
+        [run] = list_runs(open_index(str(where))).to_pylist()
+        assert (run["state"], run["exit_code"]) == ("incomplete", EXIT_INCOMPLETE)
+        assert run["num_videos_outstanding"] == len(report.outstanding)
+        assert run["error"] == report.outstanding[-1].error
         monkeypatch.setattr(flow, "probe_graph", without_ray.probe_here)
         disturbance.share = 0.0
         again = index(address, where)
