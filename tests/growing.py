@@ -1,10 +1,14 @@
-"""One recording as a recorder leaves it on the way: in formats that are appended to, and in MP4."""
+"""One recording as a recorder leaves it on the way, and a model's stand-in to ask about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import av
 
+from pipeline.config import Config
+from pipeline.flow.parcel import ShardParcel, open_parcel
+from pipeline.flow.stages import look_at_shard, result_of
+from pipeline.records import Completion, Window, WindowResult
 from tests.videos import Recipe, damage, make_video
 
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
@@ -37,6 +41,20 @@ def grow(
             path.write_bytes(data[: round(share * len(data))])
         yield share
     whole.unlink()
+
+
+def asking(
+    answer: Callable[[Window], Completion],
+) -> Callable[[Sequence[ShardParcel], Config], Iterator[WindowResult]]:
+    """Stands for ``answer_graph`` with a model that answers like this."""
+
+    def results(shards: tuple[ShardParcel, ...], config: Config) -> Iterator[WindowResult]:
+        for shard in shards:
+            for item in look_at_shard(open_parcel(shard.packed), config):
+                is_result = isinstance(item, WindowResult)
+                yield item if is_result else result_of(item, answer(item), config)
+
+    return lambda shards, config: results(tuple(shards), config)
 
 
 def _first_packets(whole: Path, part: Path, share: float) -> None:

@@ -140,7 +140,7 @@ class PlanConfig(Section):
     shard_cost_s: Seconds = Field(default=30.0, ge=1e-6)
     """Predicted CPU seconds of decoding per shard; cuts fall on keyframes."""
     max_window_frames: int = Field(default=1000, ge=1)
-    """A window is one prompt; the frames of a shard are shared out evenly."""
+    """A window is one prompt. All of a shard have so many but for the last, or the last two."""
 
 
 class GateConfig(Section):

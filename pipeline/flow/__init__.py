@@ -239,7 +239,7 @@ class _Run:
             for shard in expected:
                 rest, results = without_erased(shard, erased[video_id])
                 if earlier and not results:
-                    rest, results = without_answered(shard, earlier)
+                    rest, results = without_answered(shard, earlier, self.config)
                 missing += rest
                 self.uncommitted += filter(None, map(ledger.add_known, results))
             self.report.planned_ns += sum(shard.planned_ns for shard in missing)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pipeline.config import Config
-from pipeline.flow.growth import EarlierResults, by_shard, carried_over
+from pipeline.flow.growth import Earlier, carry_over, windows_stand_alone
 from pipeline.flow.known import Known, near
 from pipeline.flow.owners import PlannedVideos
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
@@ -68,7 +68,7 @@ class Answered:
 
     committed: Mapping[str, Sequence[WindowResult]]
     """By video id: results that an interrupted run left."""
-    earlier: Mapping[str, EarlierResults]
+    earlier: Mapping[str, Sequence[Earlier]]
     """By URI: results of what the file held before, if it has grown since."""
 
 
@@ -92,21 +92,24 @@ def answered(planned: PlannedVideos, writer: Writer, config: Config) -> Answered
         writer.drop_shards(strays, **of_run)
     return Answered(
         committed={video_id: _without_unanswered(held) for video_id, held in committed.items()},
-        earlier={uri: by_shard(_without_unanswered(held)) for uri, held in earlier.items()},
+        earlier={uri: Earlier.of(held) for uri, held in earlier.items()},
     )
 
 
 def without_answered(
-    shard: ShardParcel, earlier: EarlierResults
+    shard: ShardParcel, earlier: Sequence[Earlier], config: Config
 ) -> tuple[list[ShardParcel], list[WindowResult]]:
-    """The shard, unless an earlier content of its file was answered in it; then the results."""
-    results = carried_over(open_parcel(shard.packed), earlier)
-    return ([] if results else [shard]), results
+    """The shard without what was answered of it before its file grew, and results for that."""
+    stand_alone = windows_stand_alone(config)
+    rest, results = carry_over(open_parcel(shard.packed), earlier, stand_alone=stand_alone)
+    if not results:
+        return [shard], []
+    return ([parcel(rest)] if rest.windows else []), results
 
 
 def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
     """Of whole shards those in which the engine has answered every window that it was shown."""
-    unanswered = {one.shard_id for one in results if one.status == "failed" and one.frame_pts}
+    unanswered = {one.shard_id for one in results if one.is_unanswered}
     return [one for one in results if one.shard_id not in unanswered]
 
 

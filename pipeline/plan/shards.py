@@ -160,7 +160,7 @@ def _windows(
         start_ns = max(footage.start_ns, span.start_ns)
         end_ns = min(footage.end_ns, span.end_ns)
         first, last = np.searchsorted(targets, ticks_of(video, TimeRange(start_ns, end_ns)))
-        starts = [int(first) + offset for offset in _even_parts(int(last - first), max_frames)]
+        starts = [int(first) + offset for offset in _window_starts(int(last - first), max_frames)]
         for low, high in pairwise([*starts, int(last)]):
             window = TimeRange(
                 start_ns if low == first else video.media_ns(int(targets[low])),
@@ -170,13 +170,16 @@ def _windows(
             yield WindowPlan.of(video.video_id, contents.of(frame_pts), window, frame_pts)
 
 
-def _even_parts(num_frames: int, max_frames: int) -> list[int]:
-    """Offsets at which to start windows of nearly equal length.
+def _window_starts(num_frames: int, max_frames: int) -> list[int]:
+    """Offsets at which to start windows: full ones, and at most two that are shorter.
 
-    Whole pairs where possible: a video model's temporal patch is two frames, and an odd count
-    makes it see the last one twice.
+    So a shard of a file that grows keeps all but its last two. What is left for the last window is
+    shared with the one before it where that is less than half of one; in whole pairs where
+    possible, since a video model's temporal patch is two frames and it sees an odd last one twice.
     """
-    unit = 2 if max_frames % 2 == 0 else 1
-    num_units = -(-num_frames // unit)
-    num_parts = -(-num_frames // max_frames)
-    return [part * num_units // num_parts * unit for part in range(num_parts)]
+    starts = list(range(0, num_frames, max_frames))
+    if len(starts) > 1 and 2 * (num_frames - starts[-1]) < max_frames:
+        unit = 2 if max_frames % 2 == 0 else 1
+        num_units = -(-(num_frames - starts[-2]) // unit)
+        starts[-1] = starts[-2] + num_units // 2 * unit
+    return starts

@@ -169,3 +169,8 @@ class WindowResult:
     decode_cpu_s: float = 0.0
     engine_s: float = 0.0
     """Its share of a replica's time: all windows of a replica add up to the time it was busy."""
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the engine was shown frames and has not answered."""
+        return self.status == "failed" and bool(self.frame_pts)

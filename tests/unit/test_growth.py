@@ -1,5 +1,6 @@
 """Of a file that has grown only what is new is looked at, and the rows are those of the whole."""
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -10,17 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import flow
-from pipeline.config import load_config
+from pipeline.config import Config, load_config
 from pipeline.flow.report import Report
 from pipeline.index import Writer, open_index
 from pipeline.index.erase import erase
 from pipeline.index.filters import Where
 from pipeline.index.scope import Scope
-from pipeline.records import PacketIndex
+from pipeline.records import Completion, PacketIndex
 from pipeline.schema import TABLES
 from pipeline.sources import list_sources
 from pipeline.timebase import NS_PER_S
-from tests.growing import KINDS, grow
+from tests.growing import KINDS, asking, grow
 from tests.hard import without_ray
 from tests.index_rows import at
 from tests.unit.test_plan import make_packets, make_video, plan_of
@@ -38,11 +39,11 @@ NAME = "cam1_20260301T080000Z"
 _OF_THE_RUN = {"indexed_at", "decode_cpu_s", "engine_s", "etag", "config"}
 
 
-def index(path: Path, where: Path, *overrides: str, **more: bool) -> Report:
-    config = load_config(None, (*SETTINGS, *overrides))
+def index(path: Path, where: Path, *overrides: str, config: Config | None = None) -> Report:
+    config = config or load_config(None, (*SETTINGS, *overrides))
     return flow.index_archive(
         list_sources([str(path)], config.sources), config, str(where),
-        on_progress=lambda _report: None, **more,
+        on_progress=lambda _report: None,
     )  # fmt: skip
 
 
@@ -162,6 +163,72 @@ def test_what_was_erased_of_the_shorter_file_stays_erased(tmp_path):
     assert held.videos()["status"].to_pylist() == ["done"]
     windows = sorted(held.windows().to_pylist(), key=lambda row: row["media_start_ns"])
     assert all(a["media_end_ns"] == b["media_start_ns"] for a, b in pairwise(windows))
+
+
+def model_config(**more: object) -> Config:
+    """A model's, with one shard for the whole file."""
+    return Config.model_validate(
+        {
+            "task": {"name": "gate", "labels": {"enter": "comes in"}, "summary": False},
+            "engine": {"kind": "openai", "model": "m", "base_url": "http://nowhere/v1"},
+            "sample": {"fps": 2},
+            "plan": {"max_window_frames": 8},
+            **more,
+        }
+    )
+
+
+@pytest.fixture
+def _asks_a_model(monkeypatch):
+    """Stands for an endpoint: what it says depends on what it is shown."""
+
+    def answer(window):
+        text, end = f"{window.rgb.mean():.6f}", 1.5  # no answer to the last, if it is shorter
+        told = {"label": "enter", "text": text, "start": 0.0, "end": end}
+        return Completion(text=json.dumps({"events": [told]}), finish_reason="stop")
+
+    monkeypatch.setattr(flow, "answer_graph", asking(answer))
+
+
+@pytest.mark.usefixtures("_asks_a_model")
+@pytest.mark.parametrize("damaged", [None, 60])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_is_asked_only_about_new_windows_of_the_last_shard(tmp_path, kind, damaged):
+    path, grown = tmp_path / f"{NAME}{KINDS[kind]}", tmp_path / "grown"
+    config = model_config()
+    known_ns = 0
+    for share in grow(kind, path, RECIPE, SHARES, damaged=damaged):
+        whole = tmp_path / f"whole{share}"
+        asked = looked_at(index(path, grown, config=config))
+        index(path, whole, config=config)
+        assert all_rows(grown) == all_rows(whole), share
+        held = open_index(str(whole))
+        num_new = sum(end > known_ns for end in held.windows()["media_end_ns"].to_pylist())
+        # Two had shared the rest, of one not all pictures were there; and those that see damage.
+        assert asked <= num_new + 3 + (0 if damaged is None else 3)
+        known_ns = max(held.windows()["media_end_ns"].to_pylist())
+    assert held.events().num_rows > 5
+
+
+@pytest.mark.usefixtures("_asks_a_model")
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"gate": {"kind": "motion"}},
+        {
+            "engine": {
+                "kind": "openai", "model": "m", "base_url": "http://nowhere/v1",
+                "verify": {"fps": 4, "reach_s": 2},
+            }
+        },
+    ],
+)  # fmt: skip
+def test_where_windows_do_not_stand_alone_the_last_shard_is_asked_as_a_whole(tmp_path, more):
+    config = model_config(**more)
+    growing = steps(tmp_path)
+    index(next(growing), tmp_path / "index", config=config)
+    report = index(next(growing), tmp_path / "index", config=config)
+    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
 @settings(max_examples=150, deadline=None)

@@ -219,9 +219,15 @@ def test_a_video_with_one_keyframe_is_one_shard():
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "sizes"), [(17, [8, 9]), (16, [16]), (33, [10, 12, 11]), (2, [2]), (1, [1])]
-)
-def test_windows_share_a_shards_frames_evenly_and_in_pairs(num_frames, sizes):
+    ("num_frames", "sizes"),
+    [
+        (1, [1]), (2, [2]), (16, [16]), (17, [8, 9]), (23, [12, 11]), (24, [16, 8]),
+        (33, [16, 8, 9]), (40, [16, 16, 8]),
+    ],
+)  # fmt: skip
+def test_windows_are_full_but_for_the_last_or_two_that_share_less_than_one_and_a_half(
+    num_frames, sizes
+):
     pts = [n * 1000 for n in range(num_frames)]
     video = make_video([(0, num_frames * 1000)], num_frames)
     [shard] = plan_of(video, make_packets(pts, gop=10**6), shard_cost_s=100)
