@@ -26,11 +26,11 @@ def frames(
     out: Annotated[Path | None, typer.Option("--out", help="Save JPEGs into this folder.")] = None,
 ) -> None:
     """List the frames exactly as an engine gets them."""
-    from pipeline.config import Config, SampleConfig  # noqa: PLC0415
+    from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
     from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
 
-    settings = Config(sample=SampleConfig(fps=fps))
+    settings = load_config(overrides=(f"sample.fps={fps}",))
     source = _one_source(file, settings.sources)
     video, packets = probe(source, sample=settings.sample, decode=settings.decode)
     want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]

@@ -36,7 +36,7 @@ class RatesConfig(Section):
 class VerifyConfig(Section):
     """The second look: short ranges around the borders of what was found, with more frames."""
 
-    fps: float = Field(default=4.0, gt=0, le=1000)
+    fps: float = Field(default=4.0, ge=0.001, le=1000)
     reach_s: Seconds = Field(default=2.0, gt=0)
     """Time shown to either side of a border; more than a border may be off."""
     max_looks: int = Field(default=8, gt=0)

@@ -83,7 +83,7 @@ class ClockConfig(CameraClock):
 class SampleConfig(Section):
     """Which frames are looked at."""
 
-    fps: float = Field(default=10.0, gt=0, le=1000)
+    fps: float = Field(default=10.0, ge=0.001, le=1000)
     """Points of the sample grid per second; a frame is taken if it is on screen at one."""
     mode: Literal["exact", "within", "keyframe"] = "exact"
     """``within`` takes a cheaper frame that begins no further than ``tolerance_s`` from the grid

@@ -30,7 +30,8 @@ from pipeline.flow.planning import answered, erased_time, without_answered, with
 from pipeline.flow.report import FailedFile, OnProgress, OutstandingFile, Report
 from pipeline.flow.stages import Failure, OpenShard, Outstanding, Settled
 from pipeline.flow.summaries import summarize_days
-from pipeline.index import Lease, Writer, take_lease
+from pipeline.index import Writer
+from pipeline.index.lease import Lease, take_lease
 from pipeline.overlap import overtaken
 from pipeline.records import HeldFile, Source, Video
 from pipeline.rows import Maker, failed_video_row, video_error, videos_table, windows_table

@@ -9,7 +9,6 @@ The only place that knows Delta and DuckDB.
 
 from pipeline.index.commit import Writer
 from pipeline.index.erase import forget as forget_erased
-from pipeline.index.lease import Lease, take_lease
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.questions import Asked, Order
@@ -36,7 +35,6 @@ __all__ = [
     "Asked",
     "Goal",
     "Index",
-    "Lease",
     "Near",
     "Order",
     "Writer",
@@ -53,7 +51,6 @@ __all__ = [
     "open",
     "open_index",
     "rows_near",
-    "take_lease",
     "unfinished",
     "windows_of",
 ]

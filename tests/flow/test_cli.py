@@ -55,6 +55,8 @@ def test_plan_tiles_the_video(cli):
         (["index", str(LOBBY), "--index", "x", "--set", "sample.fps=0"], 2, "sample.fps = 0"),
         (["index", str(LOBBY), "--index", "x", "--config", "gone.yaml"], 2, "gone.yaml"),
         (["index", "pipeline/flow", "--index", "x"], 5, "no videos"),
+        (["frames", str(LOBBY), "--fps", "0"], 2, "sample.fps = 0"),
+        (["frames", str(LOBBY), "--fps", "nan"], 2, "sample.fps = "),
         (["query", "--index", "nowhere"], 2, "nowhere"),
         (["query"], 2, "--index"),
         (["query", "--index", "x", "--order-by", "colour"], 2, "colour"),

@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from pipeline import flow
 from pipeline.config import load_config
 from pipeline.errors import EngineStartError, LeaseLostError
-from pipeline.index import Writer, list_runs, open_index, take_lease
+from pipeline.index import Writer, list_runs, open_index
 from pipeline.index import lease as leases
+from pipeline.index.lease import take_lease
 from pipeline.index.replace import replace
 from pipeline.index.runs import mark_lost, runs_of_table, runs_table
 from pipeline.index.strict import conform
