@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
 import pytest
@@ -13,11 +14,13 @@ from deltalake import DeltaTable
 
 import pipeline.index as pi
 from pipeline.errors import IndexDamagedError
+from pipeline.index import take_lease
 from pipeline.index.check import check
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.repair import repair
 from pipeline.index.search import by_words
 from tests.index_rows import at, event, rows, video, window
+from tests.unit.test_lease import a_run
 from tests.videos import make_video
 
 pytestmark = pytest.mark.timeout(600)
@@ -97,6 +100,19 @@ def video_rows(number):
         rows("videos", video(name, start, start + 600)),
         rows("events", event(name, at(start + 1), at(start + 2), video_id=name)),
     )
+
+
+def test_a_camera_goes_to_one_of_the_runs_that_want_it_at_once_in_a_bucket(bucket):
+    store = pi.Writer(f"{bucket}/leases").store
+    with ThreadPoolExecutor() as pool:
+        wanted = [pool.submit(take_lease, store, a_run(f"r{n}"), {"a", "b"}) for n in range(4)]
+    leases = [one.result() for one in wanted]
+    assert sorted(camera for lease in leases for camera in lease.cameras) == ["a", "b"]
+    for lease in leases:
+        lease.end("done", 0)
+    assert take_lease(store, a_run("next"), {"a", "b"}).cameras == {"a", "b"}
+    states = pi.list_runs(pi.open(store.root))["state"].to_pylist()
+    assert states == ["running", *["done"] * 4]
 
 
 def test_a_reader_that_stays_open_follows_writes_compaction_and_vacuum(bucket):
