@@ -7,7 +7,7 @@ index refuses to be read until the same call has ended; doing it twice changes n
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
+from pipeline.errors import ConfigError, IndexDamagedError
 from pipeline.index.agreement import disagreements
 from pipeline.index.check import stored_files
 from pipeline.index.commit import JoinFinished, times_by_camera
@@ -26,6 +27,7 @@ from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, change, equal, on_dates
 from pipeline.index.replace import replace as replace_rows
+from pipeline.index.runs import list_runs
 from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.index.strict import ID_COLUMN
 from pipeline.schema import TABLES, TableName
@@ -64,10 +66,12 @@ def repair(store: Store, derive: Derive) -> list[Finding]:
         What was found, and is so no more.
 
     Raises:
+        ConfigError: a run is at work on the index.
         IndexFormatError: there is no index, or it is of a newer version.
     """
     mended: list[Finding] = []
     mending = replace(store, is_mending=True)
+    _refuse_beside_a_run(mending)
     with _refusing_readers(store):
         for _ in range(_MAX_ROUNDS):
             stored = stored_files(mending)
@@ -78,6 +82,17 @@ def repair(store: Store, derive: Derive) -> list[Finding]:
             mended += found
             _mend(mending, found, derive)
     raise AssertionError(f"cannot be mended: {'; '.join(map(str, found))}")
+
+
+def _refuse_beside_a_run(store: Store) -> None:
+    """What it commits would be taken for damage, and the repair for damage by it."""
+    with suppress(IndexDamagedError):  # then nobody can tell
+        for run in list_runs(Index(store)).to_pylist():
+            if run["state"] == "running":
+                raise ConfigError(
+                    f"index at {store.root}: run {run['run_id']} on {run['host']} (process "
+                    f"{run['pid']}) is at work on it; end it, then repair"
+                )
 
 
 @contextmanager

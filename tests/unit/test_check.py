@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -10,16 +10,18 @@ from deltalake import write_deltalake
 
 import pipeline.index as pi
 from pipeline import cli
-from pipeline.errors import EXIT_DAMAGED, IndexDamagedError, IndexFormatError
+from pipeline.errors import EXIT_DAMAGED, ConfigError, IndexDamagedError, IndexFormatError
 from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.repair import repair
+from pipeline.index.runs import runs_table
 from pipeline.index.scope import Scope
 from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.schema import TABLES
 from tests.damage import DAMAGE, data_file
 from tests.golden import make
 from tests.index_rows import US, at, event, rows, segment, video, window
+from tests.unit.test_runs import a_run
 
 
 def part(video_id, start, end):
@@ -262,6 +264,16 @@ def test_erasing_reaches_what_was_set_aside(index):
     mend(index)
     receipt = erase(Store.at(index), Scope.parse(None, ["cam1"], None, None))
     assert receipt["sidecars"]["damaged"] == 1
+    assert not (index / DAMAGED).exists()
+
+
+def test_nothing_is_mended_beside_a_run(index):
+    now = datetime.now(tz=UTC)
+    at_work = a_run("r7", "cam1", start=now, end=now + US, heartbeat_at=now)
+    write_deltalake(index / "runs", runs_table([at_work]), mode="append")
+    DAMAGE["newest entry empty"](index, "events")
+    with pytest.raises(ConfigError, match=r"run r7 on here \(process 7\) is at work on it"):
+        mend(index)
     assert not (index / DAMAGED).exists()
 
 
