@@ -1,5 +1,7 @@
 """Events become rows and come back as records, with what each file shows of them."""
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -121,12 +123,16 @@ def _pieces(event: Event, rows: Sequence[Mapping[str, Any]]) -> tuple[Event, ...
 
 
 def _guessed_pieces(event: Event) -> list[dict[str, Any]]:
-    """An older timereel did not write which file showed what: the first file stands for all."""
-    first = _piece_row(event)
-    return [
-        first
-        if number == 0
-        else first
-        | {"event_id": make_id(event.event_id, number), "num_window_ids": 0, "num_boxes": 0}
-        for number in range(len(event.parts))
-    ]
+    """An older timereel did not write which file showed what: the first file stands for all.
+
+    But for boxes, which have their times.
+    """
+    pieces = []
+    starts_ns = [part.span.start_ns for part in event.parts[1:]]
+    of_part = Counter(bisect_right(starts_ns, box.at_ns) for box in event.boxes)
+    for number in range(len(event.parts)):
+        piece = _piece_row(event) | {"num_boxes": of_part[number]}
+        if number:
+            piece |= {"event_id": make_id(event.event_id, number), "num_window_ids": 0}
+        pieces.append(piece)
+    return pieces

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
-TableName = Literal["videos", "windows", "events", "segments", "vectors", "summaries", "runs"]
+TableName = Literal[
+    "videos", "windows", "events", "segments", "vectors", "summaries", "runs", "erasures"
+]
 AskedTable = Literal["videos", "windows", "events", "segments", "summaries"]
 """Those that a person asks for rows."""
 
@@ -298,6 +300,33 @@ RUNS = pa.schema(
     ]
 )
 
+# Orders to erase, each written before anything goes, with its receipt. One whose `state` is not
+# `applied` is carried out by whoever comes next.
+ERASURES = pa.schema(
+    [
+        _required("date", pa.date32()),
+        _required("asked_at", _TIME),
+        _required("state", pa.string()),
+        _required("erasure_id", pa.string()),
+        # command, or retention.
+        _required("reason", pa.string()),
+        # Of these videos (ids, uris, globs of uris; which of them are names) and of these cameras,
+        # what overlaps the range. Empty or null: all.
+        _required("videos", pa.list_(pa.string())),
+        _required("known_videos", pa.list_(pa.string())),
+        _required("cameras", pa.list_(pa.string())),
+        _required("camera_globs", pa.list_(pa.string())),
+        pa.field("start", _TIME),
+        pa.field("end", _TIME),
+        # Runs that were at work when it was carried out, and may bring back what they began with;
+        # null until then.
+        pa.field("waits_for", pa.list_(pa.string())),
+        # The receipt: how many rows of each table have gone.
+        _required("rows", pa.map_(pa.string(), pa.int64())),
+        pa.field("applied_at", _TIME),
+    ]
+)
+
 TABLES: dict[TableName, pa.Schema] = {
     "videos": VIDEOS,
     "windows": WINDOWS,
@@ -306,4 +335,5 @@ TABLES: dict[TableName, pa.Schema] = {
     "vectors": VECTORS,
     "summaries": SUMMARIES,
     "runs": RUNS,
+    "erasures": ERASURES,
 }

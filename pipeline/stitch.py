@@ -18,18 +18,14 @@ several, the one that overlaps most is continued.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from functools import reduce
-from itertools import groupby
 
 import numpy as np
 
-from pipeline.records import Box, Event, Observation, Part, Verdict, Video, make_id
+from pipeline.pieces import merged
+from pipeline.records import Box, Event, Observation, Part, Video, make_id
 from pipeline.timebase import NS_PER_US, TimeRange
-
-# Of an event's parts, the one that changed most speaks for it.
-_VERDICTS: tuple[Verdict | None, ...] = (None, "confirmed", "moved", "split")
 
 MIN_IOU = 0.3
 """SORT's least intersection over union of one object in consecutive pictures."""
@@ -95,18 +91,6 @@ def join_files(
     )
 
 
-def without_videos(event: Event, video_ids: Collection[str]) -> list[Event]:
-    """What remains of ``event`` without the pieces of some files: parted where one is missing."""
-    runs = [
-        list(run)
-        for is_gone, run in groupby(event.pieces, lambda p: p.parts[0].video_id in video_ids)
-        if not is_gone
-    ]
-    if len(runs) == 1 and len(runs[0]) == len(event.pieces):
-        return [event]
-    return [reduce(_merged, run) for run in runs]
-
-
 def _join(
     events: Iterable[Event],
     *,
@@ -134,7 +118,7 @@ def _join(
         }
         if followers:
             nearest = max(followers, key=lambda i: (followers[i], joined[i].span.end_ns))
-            joined[nearest] = _merged(joined[nearest], event)
+            joined[nearest] = merged(joined[nearest], event)
         else:
             candidates.append(len(joined))
             joined.append(event)
@@ -189,44 +173,6 @@ def _iou(one: Box, other: Box) -> float:
     both = width * height
     areas = sum((box.x1 - box.x0) * (box.y1 - box.y0) for box in (one, other))
     return both / (areas - both)
-
-
-def _merged(first: Event, then: Event) -> Event:
-    first_ns, then_ns = first.span.duration_ns, then.span.duration_ns
-    confidence = None
-    if first.confidence is not None and then.confidence is not None:
-        weighted = first.confidence * first_ns + then.confidence * then_ns
-        confidence = weighted / (first_ns + then_ns)
-    return replace(
-        first,
-        span=_hull(first.span, then.span),
-        confidence=confidence,
-        verdict=max(first.verdict, then.verdict, key=_VERDICTS.index),
-        boxes=first.boxes + then.boxes,
-        parts=_joined_parts(first.parts, then.parts),
-        window_ids=first.window_ids + then.window_ids,
-        joined=_joined_pieces(first, then),
-    )
-
-
-def _joined_pieces(first: Event, then: Event) -> tuple[Event, ...]:
-    is_one_file = not first.joined and first.parts[-1].video_id == then.parts[0].video_id
-    return () if is_one_file else first.pieces + then.pieces
-
-
-def _joined_parts(first: Sequence[Part], then: Sequence[Part]) -> tuple[Part, ...]:
-    last, follower = first[-1], then[0]
-    if last.video_id != follower.video_id:
-        return (*first, *then)
-    whole = replace(
-        last, span=_hull(last.span, follower.span), media=_hull(last.media, follower.media)
-    )
-    return (*first[:-1], whole, *then[1:])
-
-
-def _hull(first: TimeRange, then: TimeRange) -> TimeRange:
-    # max(), not then's: of two that overlap the earlier may end later.
-    return TimeRange(first.start_ns, max(first.end_ns, then.end_ns))
 
 
 def _as_stored(event: Event) -> Event:

@@ -72,16 +72,23 @@ def erase(
     the next vacuum that reaches them: at once with --retention-hours 0.
     """
     from pipeline.index.erase import erase as erase_rows  # noqa: PLC0415
+    from pipeline.index.erase import would_erase  # noqa: PLC0415
     from pipeline.index.scope import Scope  # noqa: PLC0415
 
     if not (video or camera or start or end):
         raise ConfigError("erase what? give --video, --camera, --from or --to")
     scope = Scope.parse(video, camera, start, end)
     asked = {"video": video, "camera": camera, "from": start, "to": end}
-    receipt = erase_rows(_store(index_uri), scope, dry_run=dry_run)
+    receipt = (would_erase if dry_run else erase_rows)(_store(index_uri), scope)
     if not (receipt["videos"] or any(receipt["rows"].values())):
         typer.echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
-    _print({"asked": {name: value for name, value in asked.items() if value}} | receipt)
+    if waits_for := receipt.get("waits_for"):
+        typer.echo(
+            f"what runs at work bring back is erased as they commit it: {', '.join(waits_for)}",
+            err=True,
+        )
+    given = {name: value for name, value in asked.items() if value}
+    _print({"asked": given, "dry_run": dry_run} | receipt)
 
 
 @app.command()

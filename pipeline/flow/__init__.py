@@ -30,7 +30,7 @@ from pipeline.flow.planning import answered, erased_time, without_answered, with
 from pipeline.flow.report import FailedFile, OnProgress, OutstandingFile, Report
 from pipeline.flow.stages import Failure, OpenShard, Outstanding, Settled
 from pipeline.flow.summaries import summarize_days
-from pipeline.index import Writer
+from pipeline.index import Writer, apply_orders
 from pipeline.index.lease import Lease, take_lease
 from pipeline.overlap import overtaken
 from pipeline.records import HeldFile, Source, Video
@@ -75,6 +75,7 @@ def index_archive(
         sources = [source for source in sources if shard.holds(source.camera)]
     report = Report(index=index_uri, num_sources=len(sources))
     writer = Writer(index_uri)
+    apply_orders(writer.open())
     wanted = {source.camera for source in sources}
     with take_lease(
         writer.store, new_run(config, shard, keep=keep), wanted, figures=report.figures, wait=wait
@@ -102,6 +103,7 @@ def index_archive(
             )
             report.summaries, report.stopped = told.to_json(), report.stopped or told.stopped
         lease.end(report.state, report.exit_code(fail_on), report.last_error)
+    apply_orders(writer.open())
     return report
 
 
@@ -357,6 +359,8 @@ class _Run:
                     self.report.finish(whole)
             self.report.num_events += sum(num_new.values())
             self.report.num_segments += finished.segments.num_rows
+        # Given since this was planned; killed before, the order stands and the next run obeys it.
+        apply_orders(self.index.open())
         self.committed_at_s = time.monotonic()
         self.on_progress(self.report)
 

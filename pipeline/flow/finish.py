@@ -12,6 +12,7 @@ from pipeline.config import Config
 from pipeline.event_rows import events_of_table, events_table
 from pipeline.flow.ledger import PendingVideo, WholeVideo
 from pipeline.flow.read import identity_fields, read_both_looks
+from pipeline.pieces import parted
 from pipeline.records import Event, Observation, Segment, VideoStatus
 from pipeline.rows import (
     Maker,
@@ -21,7 +22,7 @@ from pipeline.rows import (
     videos_table,
 )
 from pipeline.schema import EVENTS
-from pipeline.stitch import events_of_video, join_files, without_videos
+from pipeline.stitch import events_of_video, join_files
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.timebase import seconds_to_ns
 
@@ -128,7 +129,7 @@ def _without(rows: pa.Table, gone: AbstractSet[str]) -> pa.Table:
     for number, (row, event) in enumerate(
         zip(rows.to_pylist(), events_of_table(rows), strict=True)
     ):
-        kept = without_videos(event, gone)
+        kept = parted(event, lambda piece: piece.parts[0].video_id in gone)
         if kept == [event]:
             left.append(rows.slice(number, 1))
         else:

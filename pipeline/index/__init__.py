@@ -8,6 +8,7 @@ The only place that knows Delta and DuckDB.
 """
 
 from pipeline.index.commit import Writer
+from pipeline.index.erase import apply_orders
 from pipeline.index.erase import forget as forget_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
@@ -38,6 +39,7 @@ __all__ = [
     "Near",
     "Order",
     "Writer",
+    "apply_orders",
     "cut_ids",
     "erased_ranges",
     "erased_videos",

@@ -4,7 +4,8 @@ State of a moment, the best of what files and windows say about it:
 
 * ``analysed``      an engine looked at it
 * ``quiet``         the gate looked at it, nothing moved, no engine was asked
-* ``erased``        what was known was erased on purpose; no job looks there again unasked
+* ``erased``        what was known was erased on purpose; no job looks there again unasked. So it is
+                    from the moment the order stands, though its rows may still have to go
 * ``failed``        it could not be looked at
 * ``pending``       some of its file is still to be looked at; the next run does that
 * ``not_analysed``  there is footage, and no window
@@ -23,6 +24,7 @@ import pyarrow as pa
 
 from pipeline.index import duck
 from pipeline.index.filters import ALWAYS, Cameras, Span, Where
+from pipeline.index.scope import Scope
 from pipeline.schema import TableName
 from pipeline.timebase import Int64Array
 
@@ -46,8 +48,10 @@ Levels = npt.NDArray[np.int8]
 _FILES = """
 SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us, level FROM (
     SELECT camera, unnest(footage) AS shown,
-        CASE status
-            WHEN 'erased' THEN {erased} WHEN 'pending' THEN {pending} ELSE {not_analysed}
+        CASE
+            WHEN status = 'erased' OR {ordered_videos} THEN {erased}
+            WHEN status = 'pending' THEN {pending}
+            ELSE {not_analysed}
         END AS level
     FROM {videos} WHERE status <> 'failed' AND {where}
     UNION ALL
@@ -61,8 +65,9 @@ SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us,
 _WINDOWS = """
 SELECT camera, epoch_us(greatest(w."start", shown.start)) AS start_us,
        epoch_us(least(w."end", shown.end)) AS end_us,
-       list_position({states}, w.status) - 1 AS level
-FROM (SELECT * FROM {windows} WHERE {where}) w
+       list_position({states}, w.state) - 1 AS level
+FROM (SELECT *, CASE WHEN {ordered_windows} THEN 'erased' ELSE status END AS state
+      FROM {windows} WHERE {where}) w
 LEFT JOIN (SELECT video_id, task, unnest(footage) AS shown
            FROM {videos} WHERE status <> 'failed' AND {where}) v USING (video_id, task)
 WHERE coalesce(shown.start < w."end" AND shown.end > w."start", true)
@@ -96,13 +101,15 @@ def table(
     span: Span,
     cameras: Cameras,
     tasks: Sequence[str],
+    ordered: Sequence[Scope] = (),
 ) -> pa.Table:
     """Rows camera, start, end, state; ordered by camera and start.
 
     Per camera they touch, differ from their neighbours and sum to ``span`` exactly. An open end
-    is the camera's first or last footage; a camera without any is left out then.
+    is the camera's first or last footage; a camera without any is left out then. What is
+    ``ordered`` to be erased is erased.
     """
-    known = _known(connection, source, span, cameras, tasks)
+    known = _known(connection, source, span, cameras, tasks=tasks, ordered=ordered)
     bounded = span.start_us is not None and span.end_us is not None
     names = set(known["camera"].unique().to_pylist())
     if bounded:
@@ -127,29 +134,36 @@ def _known(
     source: Source,
     span: Span,
     cameras: Cameras,
+    *,
     tasks: Sequence[str],
+    ordered: Sequence[Scope],
 ) -> pa.Table:
     """Ranges that overlap ``span``, with their level; ordered by camera."""
     where = Where().overlaps(span).of(cameras)
     if tasks:
         where.among("task", tasks)
+    ordered_videos = Where.any_of(scope.of_whole_videos() for scope in ordered)
+    ordered_windows = Where.any_of(scope.of_rows() for scope in ordered)
     tables: dict[str, Any] = {
         "videos": source("videos", span, cameras),
         "windows": source("windows", span, cameras),
         "where": where.sql,
+        "ordered_videos": ordered_videos.sql,
+        "ordered_windows": ordered_windows.sql,
         "states": list(STATES),
         "not_analysed": STATES.index("not_analysed"),
         "pending": STATES.index("pending"),
         "failed": STATES.index("failed"),
         "erased": STATES.index("erased"),
     }
-    ranges = Where(values=where.values * 4)
+    # In the order in which the text asks for them.
+    values = [*ordered_videos.values, *where.values * 2, *ordered_windows.values, *where.values * 2]
     sql = (
         "SELECT camera, start_us, end_us, level::TINYINT AS level "
         f"FROM ({_FILES.format(**tables)} UNION ALL {_WINDOWS.format(**tables)}) "
         f"WHERE {_touches(span)} ORDER BY camera"
     )
-    return duck.fetch(connection, sql, ranges)
+    return duck.fetch(connection, sql, Where(values=values))
 
 
 def _touches(span: Span) -> str:

@@ -1,155 +1,95 @@
 """Erasing on purpose: what a video, a camera or a range of time has left in an index goes.
 
-Rows that tell of erased footage go from every table. What stays is that it was erased: the
-``videos`` row of a whole video (status ``erased``: file, camera, range), and windows (status
-``erased``: range alone) where a part was. Jobs take both for an order not to look there again, and
-coverage shows them. The bytes are gone once ``vacuum`` has removed the replaced files.
+The order is written first (``orders``), then carried out: a crash or a full disk in between loses
+nothing, since whoever comes next carries it out. Rows that tell of erased footage go from every
+table. What stays is that it was erased: the ``videos`` row of a whole video (status ``erased``:
+file, camera, range), and windows (status ``erased``: range alone) where a part was. Jobs take both
+for an order not to look there again, and coverage shows them. The bytes are gone once ``vacuum``
+has removed the replaced files.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, partial
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.index import orders
 from pipeline.index.duck import quote
-from pipeline.index.filters import (
-    ALWAYS,
-    Cameras,
-    Span,
-    Where,
-)
+from pipeline.index.filters import Cameras, Span, Where
+from pipeline.index.found import KEPT_OF_WINDOW, Found, find, remaining_events
+from pipeline.index.orders import Erasure, Reason
 from pipeline.index.query import Index
+from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, equal, on_dates, replace
 from pipeline.index.scope import Row, Scope
-from pipeline.index.store import DAMAGED, Store
+from pipeline.index.sidecars import forget as forget_sidecars
+from pipeline.index.store import Store
 from pipeline.index.strict import ID_COLUMN, conform
 from pipeline.schema import TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
+# Events that are further apart are not replaced in one commit, which would write all between them.
+_APART = timedelta(days=1)
 _STATUSES = ("analysed", "quiet", "failed")
-# The tables that are not simply derived from windows, row by row; `runs` tells of no footage.
-_OWN_RULES = frozenset({"videos", "windows", "events", "runs"})
-_KEPT_OF_WINDOW = frozenset(
-    {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
-    | {"media_start_ns", "media_end_ns"}
-    | {"window_id", "shard_id", "task", "model", "prompt_id", "fingerprint"}
-)
 _FORGOTTEN_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
     | {"num_segments", "warnings", "error", "config"}
 )
+_OUT_OF_REACH = (
+    "files that timereel export or query wrote",
+    "what searches of other users and machines keep of an index that they cannot write",
+    "replaced files, until timereel vacuum",
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """What an index holds of a scope."""
+def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str, Any]:
+    """Write the order to erase what the index holds of a scope, and carry it out.
 
-    scope: Scope
-    whole: Sequence[Row]
-    """Rows of ``videos`` of which nothing stays, ordered by start."""
-    cut: Sequence[Row]
-    """Rows of ``videos`` that lose a part."""
-    windows: Sequence[Row]
-    """Parts of videos that stay; also of videos that no job has finished yet."""
-
-    @cached_property
-    def whole_ids(self) -> set[str]:
-        """Ids of the videos that go."""
-        return {row["video_id"] for row in self.whole}
-
-    @cached_property
-    def cut_ids(self) -> set[str]:
-        """Ids of the videos that lose a part."""
-        return {row["video_id"] for row in (*self.cut, *self.windows)} - self.whole_ids
-
-    def tells_of(self, row: Row) -> bool:
-        """Whether a row, or a part of an event, was made from what is erased."""
-        if video_id := row.get("video_id"):
-            return video_id in self.whole_ids or (
-                video_id in self.cut_ids and self.scope.overlaps(row)
-            )
-        # A summary of a day names no video.
-        return any(
-            gone["camera"] == row["camera"]
-            and gone["start"] < row["end"]
-            and row["start"] < gone["end"]
-            for gone in (*self.whole, *self.windows)
-        )
-
-
-def _drop(folder: str, store: Store, _: Found) -> int:
-    """All of a folder beside the tables; how many there were."""
-    filesystem, path = store.filesystem(), f"{store.root}/{folder}"
-    if not filesystem.exists(path):
-        return 0
-    filesystem.rm(path, recursive=True)
-    return 1
-
-
-SIDECARS: dict[str, Callable[[Store, Found], int]] = {
-    # Its segments keep the bytes of deleted rows. A search builds it anew.
-    "search": partial(_drop, "search"),
-    # What a repair has set aside cannot be read, so nobody knows of whom it tells.
-    "damaged": partial(_drop, DAMAGED),
-}
-"""What is kept beside the tables and was derived from them: each entry removes what may tell of
-``Found`` from one store, once the tables are clean, and returns how many things that were."""
-
-
-def erase(store: Store, scope: Scope, *, dry_run: bool = False) -> dict[str, Any]:
-    """Erase what the index holds of a scope; doing it again completes what a crash has left.
-
-    A window, segment or summary that overlaps the range goes as a whole. An event goes if its
-    first file's share does, and is cut before a later file whose share does.
+    A window, segment or summary that overlaps the range goes as a whole. Of an event that runs
+    through several files the pieces go that do; what is left of it is parted there.
 
     Returns:
         The receipt: the videos, and how many rows went from each table.
     """
+    store.create()  # an older index has no table of orders
     index = Index(store)
+    apply_orders(index)
     scope = scope.within(index)
-    found = _find(index, scope)
-    events, cut_events = _events(index, found)
-    derived = {
-        name: _derived(index, name, found) for name in store.tables() if name not in _OWN_RULES
+    found = find(index, scope)
+    order = Erasure.of(scope, reason, found.num_rows)
+    orders.write(store, order)
+    _remove(index, found)
+    sidecars = forget_sidecars(store)
+    order = orders.carried_out(index, order, {})
+    return _receipt(found) | {
+        "erasure_id": order.erasure_id,
+        "waits_for": list(order.waits_for or ()),
+        "sidecars": sidecars,
+        "out_of_reach": list(_OUT_OF_REACH),
     }
-    whole = Where().among("video_id", found.whole_ids)
-    of_whole = _rows(index, "windows", scope, whole, columns=["window_id"])
-    receipt = {
-        "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "dry_run": dry_run,
-        "videos": [_told(row, whole=True) for row in found.whole]
-        + [_told(row, whole=False) for row in found.cut],
-        "rows": {
-            "videos": len(found.whole),
-            "windows": of_whole.num_rows + len(found.windows),
-            "events": len(events),
-            **{name: len(rows) for name, rows in derived.items()},
-        },
-        "events_cut": len(cut_events),
-        "sidecars": {},
-    }
-    if not dry_run:
-        # The row of a video says that it is erased once that is true: a crash is made good by the
-        # next call, which finds it unchanged.
-        _replace_rows(store, "events", events, cut_events)
-        for name, rows in derived.items():
-            _replace_rows(store, name, rows, [])
-        for some in _chunks(found.whole):
-            _replace_of_videos(store, "windows", some, [])
-        _replace_rows(store, "windows", found.windows, [_blank_window(r) for r in found.windows])
-        for some in _chunks(found.whole, "task"):
-            _replace_of_videos(store, "videos", some, _tombstones(some), "task")
-        for some in _chunks(found.cut, "task", "fingerprint"):
-            _replace_of_videos(
-                store, "videos", some, _recounted(index, some), "task", "fingerprint"
-            )
-        receipt["sidecars"] = {name: clean(store, found) for name, clean in SIDECARS.items()}
-    return receipt
+
+
+def would_erase(store: Store, scope: Scope) -> dict[str, Any]:
+    """The receipt of ``erase``, which is not done."""
+    index = Index(store)
+    return _receipt(find(index, scope.within(index)))
+
+
+def apply_orders(index: Index) -> None:
+    """Carry out the orders that stand: a crash left them, or a run that was then at work goes on.
+
+    Costs next to nothing where there are none.
+    """
+    for order in orders.standing(index):
+        found = find(index, order.scope)
+        _remove(index, found)
+        if order.waits_for is None or any(found.num_rows.values()):
+            forget_sidecars(index.store)
+        orders.carried_out(index, order, found.num_rows)
 
 
 def erase_older(
@@ -161,21 +101,21 @@ def erase_older(
         One receipt per number of days.
     """
     now = now or datetime.now(tz=UTC)
+    index = Index(store)
+    apply_orders(index)
     due: dict[float, list[str]] = {}
-    for name in sorted(Index(store).known_cameras()):
+    for name in sorted(index.known_cameras()):
         if (days := keep_days(name)) is not None:
             due.setdefault(days, []).append(name)
-    return [
-        {"keep_days": days, "cameras": names}
-        | erase(
-            store,
-            Scope(
-                cameras=Cameras(exact=tuple(names)),
-                span=Span.parse(None, now - timedelta(days=days)),
-            ),
-        )
-        for days, names in sorted(due.items())
-    ]
+    receipts = []
+    for days, names in sorted(due.items()):
+        span = Span.parse(None, now - timedelta(days=days))
+        scope = Scope(cameras=Cameras(exact=tuple(names)), span=span)
+        receipt = would_erase(store, scope)
+        if any(receipt["rows"].values()):
+            receipt = erase(store, scope, reason="retention")
+        receipts.append({"keep_days": days, "cameras": names} | receipt)
+    return receipts
 
 
 def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
@@ -191,72 +131,48 @@ def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
-def _find(index: Index, scope: Scope) -> Found:
-    of_videos = scope.of_videos().add("status <> 'erased'")
-    if scope.span != ALWAYS:
-        # What could not even be opened has a time at most in its name, and told of no footage.
-        of_videos.add("(status <> 'failed' OR len(footage) > 0)")
-    videos = _rows(index, "videos", scope, of_videos).to_pylist()
-    whole = [row for row in videos if scope.contains(row)]
-    of_windows = scope.of_videos().add("status <> 'erased'")
-    of_windows.add(
-        "video_id NOT IN (SELECT unnest(?::VARCHAR[]))", [row["video_id"] for row in whole]
-    )
-    windows = _rows(index, "windows", scope, of_windows, columns=sorted(_KEPT_OF_WINDOW))
-    cut = [row for row in videos if not scope.contains(row)]
-    return Found(scope=scope, whole=whole, cut=cut, windows=windows.to_pylist())
+def _remove(index: Index, found: Found) -> None:
+    """Take from every table what tells of it; where nothing does, nothing is written."""
+    store = index.store
+    # What coverage and jobs go by changes last: a crash is made good by the next call, which finds
+    # that unchanged.
+    for events in _together(found.events):
+        near: dict[str, tuple[datetime, datetime]] = {}
+        for row in events:
+            start, end = near.get(row["camera"], (row["start"], row["end"]))
+            near[row["camera"]] = min(start, row["start"]), max(end, row["end"])
+        stay = partial(remaining_events, gone=found.gone)
+        rejoin(store, events[0]["task"], near, timedelta(0), stay)
+    for name, rows in found.derived.items():
+        _replace_rows(store, name, rows, [])
+    for some in _chunks(found.whole):
+        _replace_of_videos(store, "windows", some, [])
+    _replace_rows(store, "windows", found.windows, [_blank_window(row) for row in found.windows])
+    for some in _chunks(found.whole, "task"):
+        _replace_of_videos(store, "videos", some, _tombstones(some), "task")
+    for some in _chunks(found.cut, "task", "fingerprint"):
+        if changed := [row for row in _recounted(index, some) if row not in some]:
+            _replace_of_videos(store, "videos", changed, changed, "task", "fingerprint")
 
 
-def _rows(
-    index: Index,
-    name: TableName,
-    scope: Scope,
-    where: Where,
-    columns: Iterable[str] | None = None,
-) -> pa.Table:
-    return index.every(name, where, span=scope.span, cameras=scope.cameras, columns=columns)
-
-
-def _events(index: Index, found: Found) -> tuple[list[Row], list[Row]]:
-    """Events that go or change, as they are; and those that change, as they will be."""
-    where = Where().add(
-        "(video_id IN (SELECT unnest(?::VARCHAR[])) OR len(parts) > 1)",
-        sorted(found.whole_ids | found.cut_ids),
-    )
-    gone, changed = [], []
-    for event in _rows(index, "events", found.scope, where).to_pylist():
-        shares = [not found.tells_of(part) for part in event["parts"] or [event]]
-        if all(shares):
-            continue
-        gone.append(event)
-        if shares[0]:
-            changed.append(_cut_event(event, event["parts"][: shares.index(False)]))
-    return gone, changed
-
-
-def _cut_event(event: Row, parts: list[Row]) -> Row:
-    end = max(part["end"] for part in parts)
-    cut = event | {
-        "end": end,
-        "parts": parts,
-        "boxes": [box for box in event["boxes"] if box["at"] < end],
-    }
-    if pieces := (event["pieces"] or [])[: len(parts)]:
-        cut["pieces"] = pieces if len(pieces) > 1 else None
-        cut["window_ids"] = event["window_ids"][: sum(p["num_window_ids"] for p in pieces)]
-        cut["boxes"] = event["boxes"][: sum(p["num_boxes"] for p in pieces)]
-    return cut
-
-
-def _derived(index: Index, name: TableName, found: Found) -> list[Row]:
-    columns = [ID_COLUMN[name], "date", "camera", "start", "end", "task", "fingerprint"]
-    columns += [column for column in ("video_id",) if column in TABLES[name].names]
-    rows = _rows(index, name, found.scope, Where(), columns).to_pylist()
-    return [row for row in rows if found.tells_of(row)]
+def _together(events: Sequence[Row]) -> Iterator[list[Row]]:
+    """Events of one task that follow each other closely, at most so many as a commit takes."""
+    some: list[Row] = []
+    for row in sorted(events, key=lambda event: (event["task"], event["start"])):
+        if some and (
+            row["task"] != some[0]["task"]
+            or row["start"] - some[-1]["start"] > _APART
+            or len(some) >= _IDS_PER_COMMIT
+        ):
+            yield some
+            some = []
+        some.append(row)
+    if some:
+        yield some
 
 
 def _blank_window(row: Row) -> Row:
-    kept = {name: row[name] for name in _KEPT_OF_WINDOW}
+    kept = {name: row[name] for name in KEPT_OF_WINDOW}
     return _empty(WINDOWS) | kept | {"status": "erased"}
 
 
@@ -353,6 +269,16 @@ def _chunks(rows: Sequence[Row], *same: str) -> Iterator[Sequence[Row]]:
         ordered = list(alike)
         for i in range(0, len(ordered), _IDS_PER_COMMIT):
             yield ordered[i : i + _IDS_PER_COMMIT]
+
+
+def _receipt(found: Found) -> dict[str, Any]:
+    return {
+        "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
+        "videos": [_told(row, whole=True) for row in found.whole]
+        + [_told(row, whole=False) for row in found.cut],
+        "rows": found.num_rows,
+        "events_cut": found.num_events_cut,
+    }
 
 
 def _told(row: Row, *, whole: bool) -> dict[str, Any]:

@@ -154,6 +154,13 @@ class Where:
         """Both."""
         return Where(self.clauses + other.clauses, self.values + other.values)
 
+    @classmethod
+    def any_of(cls, conditions: "Iterable[Where]") -> "Where":
+        """At least one; of no conditions none holds."""
+        some = list(conditions)
+        either = " OR ".join(f"({one.sql})" for one in some)
+        return cls([f"({either or 'false'})"], [value for one in some for value in one.values])
+
     @property
     def sql(self) -> str:
         """The whole condition."""

@@ -5,9 +5,7 @@ are read and those they have lost forgotten, so it is as new as the tables; as h
 in the tables again (``moments``), it can be late or wrong without a wrong answer.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,10 +20,11 @@ from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import Span
 from pipeline.index.moments import ROW_KEY, SAID, Hits, Searched, Words
+from pipeline.index.sidecars import search_folder
 from pipeline.index.store import Store
 
 try:
-    import platformdirs
+    import platformdirs  # noqa: F401 - of `search_folder`
     import tantivy
 except ImportError as exc:
     raise ConfigError(
@@ -59,10 +58,7 @@ class Sidecar:
     @classmethod
     def of(cls, store: Store) -> Self:
         """In the index's own folder; where that cannot be written, in the user's cache."""
-        if store.is_local and os.access(store.root, os.W_OK):
-            return cls(Path(store.root) / "search")
-        name = hashlib.blake2b(store.root.encode(), digest_size=8).hexdigest()
-        return cls(platformdirs.user_cache_path("timereel") / "search" / name)
+        return cls(search_folder(store))
 
     def refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
         """Read what the tables have gained, forget what they have lost; number of rows read."""

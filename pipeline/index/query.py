@@ -16,6 +16,7 @@ from pipeline.index import coverage, duck, histogram, lockdown, questions
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
 from pipeline.index.look import Look
 from pipeline.index.questions import Asked
+from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
 from pipeline.index.store import Store
 from pipeline.schema import TABLES, TableName
@@ -109,12 +110,14 @@ class Index:
         Columns camera, start, end, state. Per camera the rows touch, differ from their
         neighbours and sum to the range exactly; an open end is the camera's first or last footage.
         """
+        standing = self.every("erasures", Where().add("state = 'ordered'"), order="")
         return coverage.table(
             self._connection,
             self._look().source,
             span=Span.parse(start, end),
             cameras=self.cameras(camera),
             tasks=as_list(task),
+            ordered=[Scope.of_order(row) for row in standing.to_pylist()],
         )
 
     def by_date(

@@ -30,6 +30,7 @@ _ROW_GROUP: dict[TableName, int] = {
     "vectors": 8_192,
     "summaries": 8_192,
     "runs": 8_192,
+    "erasures": 8_192,
 }
 # Ids, instants and texts that hardly repeat leave the dictionary early: else a reader of one row
 # unpacks every value of the row group. And it unpacks whole pages, so those are small.

@@ -1,11 +1,16 @@
 """What a user wants erased: videos, cameras and a range of time; names that exist are no globs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
 
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
-from pipeline.index.query import Index
-from pipeline.timebase import NS_PER_US, datetime_to_ns
+from pipeline.timebase import NS_PER_US, datetime_to_ns, ns_to_datetime
+
+if TYPE_CHECKING:
+    from pipeline.index.query import Index
 
 Row = dict[str, Any]
 
@@ -32,7 +37,28 @@ class Scope:
             span=Span.parse(start, end),
         )
 
-    def within(self, index: Index) -> "Scope":
+    @classmethod
+    def of_order(cls, row: Mapping[str, Any]) -> "Scope":
+        """What a row of ``erasures`` orders."""
+        return cls(
+            videos=tuple(row["videos"]),
+            known_videos=frozenset(row["known_videos"]),
+            cameras=Cameras(exact=tuple(row["cameras"]), globs=tuple(row["camera_globs"])),
+            span=Span.parse(row["start"], row["end"]),
+        )
+
+    def order_columns(self) -> Row:
+        """The same as columns of ``erasures``."""
+        return {
+            "videos": self.videos,
+            "known_videos": sorted(self.known_videos),
+            "cameras": self.cameras.exact,
+            "camera_globs": self.cameras.globs,
+            "start": _instant(self.span.start_us),
+            "end": _instant(self.span.end_us),
+        }
+
+    def within(self, index: "Index") -> "Scope":
         """The same, with every name that the index knows taken for nothing but that name."""
         return replace(
             self,
@@ -54,6 +80,27 @@ class Scope:
             where.add(f"({' OR '.join(clauses)})", *values)
         return where
 
+    def of_rows(self) -> Where:
+        """Rows of ``videos`` or ``windows`` that are inside or overlap it."""
+        return self.of_videos().overlaps(self.span).of(self.cameras)
+
+    def of_whole_videos(self) -> Where:
+        """Rows of ``videos`` that are inside altogether."""
+        where = self.of_rows()
+        if self.span.start_us is not None:
+            where.add('epoch_us("start") >= ?', self.span.start_us)
+        if self.span.end_us is not None:
+            where.add('epoch_us("end") <= ?', self.span.end_us)
+        return where
+
+    def names(self, row: Row) -> bool:
+        """Whether a row or a part of an event is of its videos, by its id or uri."""
+        uri = row.get("uri", "")
+        return not self.videos or any(
+            name in (row["video_id"], uri) if name in self.known_videos else fnmatchcase(uri, name)
+            for name in self.videos
+        )
+
     def contains(self, row: Row) -> bool:
         """Whether the row's whole range is inside."""
         start_us, end_us = (datetime_to_ns(row[at]) // NS_PER_US for at in ("start", "end"))
@@ -67,3 +114,7 @@ class Scope:
         return (self.span.end_us is None or start_us < self.span.end_us) and (
             self.span.start_us is None or self.span.start_us < end_us
         )
+
+
+def _instant(us: int | None) -> datetime | None:
+    return None if us is None else ns_to_datetime(us * NS_PER_US)

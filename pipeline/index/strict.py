@@ -13,6 +13,7 @@ ID_COLUMN: dict[TableName, str] = {
     "vectors": "vector_id",
     "summaries": "summary_id",
     "runs": "run_id",
+    "erasures": "erasure_id",
 }
 
 
@@ -48,10 +49,9 @@ def _check_ranges(name: TableName, rows: pa.Table) -> None:
         return
     if pc.any(pc.less_equal(rows["end"], rows["start"])).as_py():
         raise ValueError(f"{name}: a range is empty; end must be after start")
-    if not pc.all(pc.equal(rows["date"], rows["start"].cast(pa.date32()))).as_py():
-        raise ValueError(f"{name}: a date is not the UTC date of its start")
-    if (
-        rows.group_by([ID_COLUMN[name], "task", "fingerprint"]).aggregate([]).num_rows
-        != rows.num_rows
-    ):
+    dated = next(field.name for field in rows.schema if pa.types.is_timestamp(field.type))
+    if not pc.all(pc.equal(rows["date"], rows[dated].cast(pa.date32()))).as_py():
+        raise ValueError(f"{name}: a date is not the UTC date of its {dated}")
+    made_by = [column for column in ("task", "fingerprint") if column in rows.schema.names]
+    if rows.group_by([ID_COLUMN[name], *made_by]).aggregate([]).num_rows != rows.num_rows:
         raise ValueError(f"{name}: the same {ID_COLUMN[name]} comes twice")
