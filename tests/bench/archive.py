@@ -86,9 +86,15 @@ class Recordings:
         made = {
             name: make(*self._spans(each, chance), self._LENGTH_US) for name, make, each in kinds
         }
-        camera, start_us, _ = self._spans(1, chance)
-        whole = (camera, start_us, start_us + self._LENGTH_US, self._LENGTH_US)
-        return made | {"segments": _segments(*whole), "videos": _videos(*whole)}
+        return made | {"segments": _segments(*self._whole()), "videos": self.videos()}
+
+    def videos(self) -> pa.Table:
+        """Their rows of ``videos`` alone."""
+        return _videos(*self._whole())
+
+    def _whole(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+        camera, start_us, _ = self._spans(1, np.random.default_rng(self.first))
+        return camera, start_us, start_us + self._LENGTH_US, self._LENGTH_US
 
     def _spans(self, each: int, chance: np.random.Generator) -> tuple[np.ndarray, ...]:
         number = np.repeat(np.arange(self.first, self.last), each)

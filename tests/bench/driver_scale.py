@@ -47,7 +47,7 @@ ALLOWED = {
 
 
 def sharing(num_files: int) -> dict[str, float]:
-    """CPU seconds to share out files of 60 s that begin 50 s apart."""
+    """CPU seconds to share out files of 60 s that begin 50 s apart; the least of three."""
     videos = [
         a_video(
             video_id=make_id(number), uri=f"/archive/{number}.mp4", clock="path",
@@ -55,11 +55,13 @@ def sharing(num_files: int) -> dict[str, float]:
         )
         for number in range(num_files)
     ]  # fmt: skip
-    began_s = time.process_time()
-    shared = share_out(videos, {})
-    cpu_s = time.process_time() - began_s
-    assert len(shared) == num_files - 1
-    return {"sharing_cpu_s": round(cpu_s, 3)}
+    taken_s = []
+    for _ in range(3):
+        began_s = time.process_time()
+        shared = share_out(videos, {})
+        taken_s.append(time.process_time() - began_s)
+        assert len(shared) == num_files - 1
+    return {"sharing_cpu_s": round(min(taken_s), 3)}
 
 
 def known(folder: str, num_files: int) -> dict[str, float]:
@@ -148,7 +150,7 @@ def _config() -> Config:
 
 
 def _rows(first: int, last: int) -> pa.Table:
-    return Recordings(first=first, last=last).tables()["videos"]
+    return Recordings(first=first, last=last).videos()
 
 
 def _listed(first: int, last: int) -> list[Source]:
@@ -204,13 +206,17 @@ def _measure_all() -> None:
             said = subprocess.run(
                 [*command, "--index", folder], stdout=subprocess.PIPE, text=True, check=True
             ).stdout
-            if said:
-                found |= json.loads(said)
-    for name, figure in found.items():
-        allowed = ALLOWED.get(name)
-        told = "" if allowed is None else f"  of {allowed:g}, {figure / allowed:.2f} times that"
-        print(f"{name:26} {figure:>10,.3f}{told}")  # noqa: T201
+            figures: dict[str, float] = json.loads(said) if said else {}
+            found |= figures
+            for name, figure in figures.items():
+                print(_line(name, figure), flush=True)  # noqa: T201
     print(json.dumps(found))  # noqa: T201
+
+
+def _line(name: str, figure: float) -> str:
+    allowed = ALLOWED.get(name)
+    told = "" if allowed is None else f"  of {allowed:g}, {figure / allowed:.2f} times that"
+    return f"{name:26} {figure:>10,.3f}{told}"
 
 
 if __name__ == "__main__":
