@@ -12,6 +12,7 @@ from pipeline.export.formats import Format, write_rows
 from pipeline.export.plain import write_directory
 from pipeline.index import Asked, Order, list_runs, open_index
 from pipeline.index.moments import MomentOrder, Searched
+from pipeline.index.questions import MAX_LIMIT
 from pipeline.schema import AskedTable
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ FormatOption = Annotated[Format, typer.Option("--format", help="How rows are wri
 VideoOption = Annotated[
     str | None, typer.Option("--video", help="Id, uri or file name of one video.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=0, help="At most so many rows.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=0, max=MAX_LIMIT, help="At most so many rows.")
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; its section embedding.")
 ]

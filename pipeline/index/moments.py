@@ -146,7 +146,6 @@ def rows(
     verified = Where()
     for word in words.each:
         verified.add("contains(lower(said), ?)", word)
-    limited = "" if limit is None else f"LIMIT {limit}"
     first = f"greatest(1, {_first_match(words)} - {_CHARS_BEFORE})"
     sql = f"""
         WITH hits AS (SELECT unnest(?::UBIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
@@ -155,7 +154,7 @@ def rows(
         SELECT score, "table", camera, "start", "end", kind AS label,
             {_marked(words)} AS excerpt,
             media_start, media_end, uri, text, id, video_id, task, model, fingerprint
-        FROM cut ORDER BY score DESC, "start", camera, id {limited}"""
+        FROM cut ORDER BY score DESC, "start", camera, id {questions.limited(limit)}"""
     asked = [value for _, where in sources.values() for value in where.values]
     values = [list(hits.keys), list(hits.scores), *asked, *verified.values]
     return duck.fetch(connection, sql, Where(values=values))

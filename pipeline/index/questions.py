@@ -20,7 +20,7 @@ _TEXT: dict[TableName, str] = {
     "videos": "uri",
     "vectors": "embedder",
 }
-_MAX_LIMIT = 2**63 - 1
+MAX_LIMIT = 2**31 - 1
 _MAX_LENGTH_S = 10_000 * 366 * 86_400
 _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 
@@ -101,10 +101,20 @@ def order(table: TableName, asked: Asked) -> str:
             keys = [f"confidence {direction} NULLS LAST", '"start"', *ties]
         case "duration":
             keys = [f"{_LENGTH_US} {direction}", '"start"', *ties]
-    limit = asked.get("limit")
-    if limit is not None and not 0 <= limit <= _MAX_LIMIT:
-        raise ConfigError(f"limit {limit}: must be from 0 to {_MAX_LIMIT}")
-    return f"ORDER BY {', '.join(keys)}" + (f" LIMIT {limit}" if limit is not None else "")
+    return f"ORDER BY {', '.join(keys)} {limited(asked.get('limit'))}"
+
+
+def limited(limit: int | None) -> str:
+    """The LIMIT of a question, or nothing.
+
+    Raises:
+        ConfigError: it is negative, or more than there can be.
+    """
+    if limit is None:
+        return ""
+    if not 0 <= limit <= MAX_LIMIT:
+        raise ConfigError(f"limit {limit}: must be from 0 to {MAX_LIMIT}")
+    return f"LIMIT {limit}"
 
 
 def _us(name: str, seconds: float) -> int:

@@ -101,6 +101,9 @@ def test_search_keeps_to_range_camera_video_table_order_and_limit(index):
     assert ids(by_words(index, "price", limit=1)) == ["often"]
     assert ids(by_words(index, "price", limit=1, table="segments")) == ["talk"]
     assert ids(by_words(index, "price", limit=0)) == []
+    for limit in (-1, 2**31, 10**30):
+        with pytest.raises(ConfigError, match="limit"):
+            by_words(index, "price", limit=limit)
 
 
 def test_no_words_are_refused(index):
