@@ -102,9 +102,14 @@ def is_transient(exc: BaseException) -> bool:
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """The exception, what it was raised from, and so on; the last is what happened first."""
     yield exc
-    if exc.__cause__ is not None:
-        yield from _causes(exc.__cause__)
+    cause = exc.__cause__
+    if cause is None and isinstance(exc, _LASTING) and not exc.__suppress_context__:
+        # A mistake in how a store's library handles a failure hides that failure.
+        cause = exc.__context__
+    if cause is not None:
+        yield from _causes(cause)
 
 
 def _http_status(exc: BaseException) -> int:

@@ -88,6 +88,9 @@ def decode_look(window: Window, plan: WindowPlan, config: Config) -> Window | No
     """The frames of ``plan`` as a window of its own; None if not all of them can be had whole.
 
     ``window`` is the one they are around; its pixels are not needed.
+
+    Raises:
+        UnreachableError: where the file lies does not answer.
     """
     if window.packets is None:
         raise ValueError(f"window {window.plan.window_id} has no packets to decode from")

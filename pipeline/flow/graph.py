@@ -19,7 +19,7 @@ import ray.data
 from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
 from pipeline.engine import TextEngine, open_model, open_text_model
 from pipeline.engine.signals import SignalsEngine
-from pipeline.errors import ConfigError, EngineStartError, SummaryError
+from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow.answer import decode_look
 from pipeline.flow.apart import look_apart, probe_apart
 from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
@@ -189,15 +189,22 @@ class _ModelActor:
     async def _look_again(self, window: Window, plan: WindowPlan) -> Window | None:
         around = pack(replace(window, rgb=None))
         async with self._looks:
-            shown: Window | None = unpack(await _decode_look.remote(around, plan, self._config))
+            shown: Window | UnreachableError | None = unpack(
+                await _decode_look.remote(around, plan, self._config)
+            )
+        if isinstance(shown, UnreachableError):
+            raise shown
         return shown
 
 
 # No CPU of its own: decoders hold all of them, and may be waiting for this very actor.
 @ray.remote(num_cpus=0)
 def _decode_look(around: bytes, plan: WindowPlan, config: Config) -> bytes:
-    # A look that has killed a worker is not tried again.
-    return pack(None if _has_killed() else decode_look(unpack(around), plan, config))
+    try:
+        # A look that has killed a worker is not tried again.
+        return pack(None if _has_killed() else decode_look(unpack(around), plan, config))
+    except UnreachableError as exc:
+        return pack(exc)  # raised, its message would be a traceback
 
 
 def _look(shard: Shard, config: Config) -> Iterator[Window | Settled]:

@@ -88,6 +88,31 @@ def test_what_will_be_the_same_next_time_is_not(exc):
     assert not is_transient(exc)
 
 
+def test_a_mistake_of_a_library_in_handling_a_failure_does_not_hide_it():
+    def handles(exc):
+        try:
+            raise exc
+        except OSError as caught:
+            caught.args[0]
+
+    for exc, transient in ((TimeoutError(), True), (FileNotFoundError(), False)):
+        with pytest.raises(IndexError) as mistaken:
+            handles(exc)
+        assert is_transient(mistaken.value) == transient
+
+
+def test_a_failure_of_the_line_while_something_is_looked_up_is_one():
+    def looks_up():
+        try:
+            return {}["cached"]
+        except KeyError:
+            raise ConnectionResetError("peer went away")  # noqa: B904 - as libraries do
+
+    with pytest.raises(ConnectionResetError) as lost:
+        looks_up()
+    assert is_transient(lost.value)
+
+
 def test_a_bug_is_raised_at_once_and_as_it_is():
     calls = []
 

@@ -8,9 +8,11 @@ import pytest
 
 from pipeline.config import Config, OpenAIEngineConfig, VerifyConfig
 from pipeline.engine.prompt import expected_markers
+from pipeline.errors import UnreachableError
 from pipeline.flow.answer import answer_window, decode_look
 from pipeline.flow.read import read_both_looks
-from pipeline.flow.stages import look_at_shard, probe_and_plan
+from pipeline.flow.replica import Replica
+from pipeline.flow.stages import OpenShard, look_at_shard, probe_and_plan
 from pipeline.records import Completion, Window
 from pipeline.rows import Maker, window_results, windows_table
 from pipeline.task import Task
@@ -100,6 +102,36 @@ def look_twice(footage, reader, *, verify=None):
     ]
     assert told[0] == told[1]
     return told[0], stored
+
+
+def test_a_second_look_at_what_cannot_be_read_now_leaves_the_shard_open(footage):
+    config = Config.model_validate(
+        {
+            "task": TASK,
+            "engine": {
+                "kind": "openai",
+                "model": "reader",
+                "base_url": "http://nowhere/v1",
+                "verify": {"fps": 5, "reach_s": 2},
+            },
+            "sample": {"fps": 1},
+            "plan": {"max_window_frames": 24},
+        }
+    )
+    planned = probe_and_plan(source_of(footage), config)
+    ((window,),) = (list(look_at_shard(shard, config)) for shard in planned.shards)
+
+    async def look_again(_window, _plan):
+        raise UnreachableError("v.mp4: reading broke off")
+
+    replica = Replica(config, lambda _: Reader(enter=range(208, 425)), look_again)
+    [left] = asyncio.run(replica.settle(window))
+    assert left == OpenShard(
+        shard_id=planned.shards[0].shard_id,
+        video_id=planned.video.video_id,
+        uri=str(footage),
+        error="v.mp4: reading broke off",
+    )
 
 
 def test_borders_are_found_to_the_higher_frame_rate(footage):
