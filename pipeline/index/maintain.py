@@ -8,9 +8,10 @@ from itertools import groupby, pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 from deltalake import DeltaTable, write_deltalake
 
-from pipeline.errors import IndexFormatError
+from pipeline.errors import IndexFormatError, IndexFullError
 from pipeline.index import duck
 from pipeline.index.durable import synced
 from pipeline.index.log import clean_log
@@ -18,6 +19,8 @@ from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
 from pipeline.index.strict import conform
 from pipeline.schema import TABLES, TableName
+
+log = structlog.get_logger()
 
 SETTLED = timedelta(hours=1)
 RETENTION = timedelta(days=7)
@@ -67,7 +70,11 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
         kept["runs"] = min(retention, _RETENTION_OF_RUNS)
     removed = {name: _remove_files(store, name, kept[name]) for name in kept}
     for name in kept:
-        clean_log(store, name, before=datetime.now(tz=UTC) - kept[name])
+        try:
+            clean_log(store, name, before=datetime.now(tz=UTC) - kept[name])
+        except IndexFullError as exc:
+            # What was removed may be too little for a checkpoint, but for what shall be written.
+            log.warning("the log stays as long as it is, until the next vacuum", error=str(exc))
     return removed
 
 

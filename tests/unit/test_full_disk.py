@@ -140,6 +140,48 @@ def test_vacuum_makes_room_on_a_full_disk(on_small_disk):
     )
 
 
+def test_on_a_full_disk_an_order_to_erase_stands_or_nothing_has_happened(
+    on_small_disk,
+):
+    on_small_disk(
+        """
+        from pipeline.index.erase import apply_orders
+
+        def begin(name):
+            writer = pi.Writer(disk / name)
+            shown = [window("s", n, n, n + 1, completion=os.urandom(4000).hex()) for n in range(4)]
+            for _ in range(3):
+                writer.write_windows(rows("windows", *shown))
+            shown = rows("events", event("e", at(1), at(2)))
+            writer.finish_videos(rows("videos", video("v1", 0, 4)), shown)
+            return writer
+
+        def states(writer):
+            return [row["state"] for row in pi.open(writer.store.root).coverage().to_pylist()]
+
+        seen = set()
+        for num_free_pages in range(0, 40, 4):
+            writer = begin(f"index{num_free_pages}")
+            fill_disk(num_free_pages=num_free_pages)
+            if not is_full(lambda: erase(writer.store, Scope.parse(camera="cam1"))):
+                os.remove(disk / "filler")
+                break
+            [state] = states(writer)
+            seen.add(state)
+            events = writer.index.events().num_rows
+            assert (state, events) != ("analysed", 0)
+            vacuum(writer.store, retention=timedelta(0))
+            os.remove(disk / "filler")
+            apply_orders(writer.index)
+            assert states(writer) == [state]
+            assert (state == "erased") == (writer.index.events().num_rows == 0)
+            for path in (disk / f"index{num_free_pages}").glob("**/*"):
+                path.is_file() and path.unlink()
+        assert seen == {"analysed", "erased"}
+        """
+    )
+
+
 def test_an_index_that_cannot_be_made_for_want_of_room_says_so(on_small_disk):
     on_small_disk(
         """
