@@ -27,6 +27,7 @@ def frames(
 ) -> None:
     """List the frames exactly as an engine gets them."""
     from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.export.plain import make_folder  # noqa: PLC0415
     from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
     from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
 
@@ -35,7 +36,7 @@ def frames(
     video, packets = probe(source, sample=settings.sample, decode=settings.decode)
     want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
     if out:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     rows = []
     for frame in decode_frames(
         video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True

@@ -24,13 +24,14 @@ def write_directory(
     all, and an earlier export gives way at once. Between the two there is none for an instant.
 
     Raises:
-        ConfigError: ``target`` holds anything that is not of an earlier export.
+        ConfigError: ``target`` holds anything that is not of an earlier export, or cannot be made.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a link
     _refuse_strangers(target)
     fresh, former = (target.with_name(f".{target.name}.{word}") for word in ("part", "former"))
     for left_behind in (fresh, former):
         shutil.rmtree(left_behind, ignore_errors=True)
+    make_folder(fresh)
     num_rows, names = 0, []
     for name, rows in parts:
         (fresh / name).parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +45,20 @@ def write_directory(
     fresh.rename(target)
     shutil.rmtree(former, ignore_errors=True)
     return num_rows
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, with its parents, unless it is there.
+
+    Raises:
+        ConfigError: it cannot be made; nothing was written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigError(
+            f"{folder}: cannot be made ({exc.strerror}); name another folder"
+        ) from exc
 
 
 def _refuse_strangers(target: Path) -> None:

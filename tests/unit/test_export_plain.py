@@ -9,6 +9,7 @@ from pipeline.errors import ConfigError
 from pipeline.export.plain import write_directory
 from pipeline.index import Writer
 from pipeline.schema import TABLES, AskedTable
+from tests.conftest import LOBBY
 from tests.index_rows import DAY, at, event, rows, video
 
 
@@ -62,6 +63,16 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path, n
     file.write_text("")
     with pytest.raises(ConfigError, match="not a folder"):
         write_directory(file, [], {})
+
+
+def test_a_folder_that_cannot_be_made_is_refused_with_the_reason(cli, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    with pytest.raises(ConfigError, match=r"cannot be made \(Not a directory\)"):
+        write_directory(file / "out", [], {})
+    for out in (file, file / "out"):
+        cli.run("frames", LOBBY, "--fps", "0.01", "--out", out, code=2)
+        assert f"{out}: cannot be made" in cli.err
 
 
 def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
