@@ -38,7 +38,7 @@ from tests.state.test_archive_machine import ArchiveMachine
 
 TABLES = ("videos", "windows", "events", "segments")
 CONFIG = config_of(0, {"offset_s": 0.25})
-EXAMPLES = int(os.environ.get("STATE_EXAMPLES", "6"))
+EXAMPLES = int(os.environ.get("STATE_EXAMPLES", "4"))
 
 
 class SoundMachine(ArchiveMachine):
