@@ -55,16 +55,21 @@ class CameraClock(Section):
     """When the clock was right (before ``offset_s``) and has drifted since. Without it the start of
     every file is right, and ``rate_ppm`` counts from there."""
 
+    @field_validator("since")
+    @classmethod
+    def _in_utc(cls, since: datetime | None) -> datetime | None:
+        try:
+            return since and since.replace(tzinfo=since.tzinfo or UTC).astimezone(UTC)
+        except OverflowError as exc:
+            raise ValueError(f"{since} is not in the years 1 to 9999 of UTC") from exc
+
     @property
     def correction(self) -> ClockCorrection:
         """The same in integers; ``since`` is UTC where it names no zone."""
-        since = self.since
-        if since is not None and since.tzinfo is None:
-            since = since.replace(tzinfo=UTC)
         return ClockCorrection(
             offset_ns=seconds_to_ns(self.offset_s),
             rate_ppb=round(self.rate_ppm * 1000),
-            since_ns=None if since is None else datetime_to_ns(since),
+            since_ns=None if self.since is None else datetime_to_ns(self.since),
         )
 
 

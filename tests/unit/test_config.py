@@ -213,6 +213,12 @@ def test_a_setting_under_the_name_of_a_known_camera_is_for_that_camera_alone():
     assert known.fingerprint == config.fingerprint
 
 
+@pytest.mark.parametrize("since", ["0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"])
+def test_a_clock_that_was_right_outside_of_the_years_of_utc_is_refused(since):
+    with pytest.raises(ConfigError, match=r"clock\.since = .*not in the years 1 to 9999 of UTC"):
+        load_config(None, (f"clock.since='{since}'",))
+
+
 def test_one_cameras_clock_does_not_send_the_others_back_to_the_model():
     corrected = Config.model_validate({"clock": {"cameras": {"gate": {"offset_s": 2}}}})
     assert corrected.fingerprint == Config().fingerprint
