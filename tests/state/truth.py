@@ -41,7 +41,8 @@ class Order:
     known: tuple[Span, ...]
     """The footage that the index had there then."""
     contents: frozenset[str] = frozenset()
-    """Contents that were erased as a whole; wherever they turn up, they are not looked at."""
+    """Of files that were erased as a whole: wherever these turn up, they are not looked at. What
+    other files show of the same time may stay until it is due for another reason."""
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Truth:
         return any(
             max(span[0], low) < min(span[1], high)
             for order in self.orders
-            if order.camera == camera
+            if order.camera == camera and not order.contents
             for known in order.known
             for low, high in [(max(known[0], order.asked[0]), min(known[1], order.asked[1]))]
             if low < high
