@@ -127,10 +127,14 @@ def test_a_run_that_was_suspended_and_that_nobody_missed_goes_on(store):
     assert take_lease(store, a_run("next"), {"a"}).run.cameras == ()
 
 
-def test_runs_of_other_settings_or_another_task_hold_nothing_of_this_one(store):
-    assert take_lease(store, a_run("r1"), {"a"}).run.cameras == ("a",)
-    assert take_lease(store, a_run("r2", fingerprint="g"), {"a"}).run.cameras == ("a",)
-    assert take_lease(store, a_run("r3", task="u"), {"a"}).run.cameras == ("a",)
+def test_a_run_of_another_task_holds_nothing_of_this_one_nor_one_of_other_settings_if_both_keep(
+    store,
+):
+    assert take_lease(store, a_run("r1", keep=True), {"a"}).run.cameras == ("a",)
+    assert take_lease(store, a_run("r2", task="u"), {"a"}).run.cameras == ("a",)
+    other = {"fingerprint": "g"}
+    assert take_lease(store, a_run("r3", **other), {"a"}).run.cameras == ()
+    assert take_lease(store, a_run("r4", **other, keep=True), {"a"}).run.cameras == ("a",)
 
 
 def test_what_is_given_back_or_ended_is_free_and_the_way_it_ended_is_kept(store):
