@@ -10,7 +10,7 @@ from pipeline.flow.known import Known, near
 from pipeline.flow.owners import PlannedVideos
 from pipeline.flow.parcel import ShardParcel, open_parcel, parcel
 from pipeline.flow.stages import leave_out
-from pipeline.index import Writer, erased_ranges, forget_erased, windows_of
+from pipeline.index import Writer, erased_media, erased_ranges, forget_erased, windows_of
 from pipeline.records import Video, WindowResult
 from pipeline.rows import window_results
 from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
@@ -34,6 +34,10 @@ def erased_time(
     around = near(videos)
     of_cameras = erased_ranges(writer.index, around.cameras, around.start, around.end)
     erased_contents = known.erased_contents(videos)
+    before = {}
+    if not include_erased:
+        ids = {video.video_id for video in videos}
+        before = erased_media(writer.index, {video.content_id for video in videos}, ids)
     erased: dict[str, list[TimeRange]] = {}
     for video in videos:
         start, end = _utc(video)
@@ -47,7 +51,8 @@ def erased_time(
         if days is not None and start < (expired := now - timedelta(days=days)):
             ranges.append((start, expired))
         erased[video.video_id] = [
-            video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges
+            *(video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges),
+            *(TimeRange(*span) for span in before.get((video.content_id, video.camera), ())),
         ]
     return erased
 

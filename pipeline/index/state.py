@@ -218,6 +218,42 @@ def erased_ranges(
     return ranges
 
 
+def erased_media(
+    index: Index, content_ids: Iterable[str], but: Collection[str]
+) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    """What was erased of these contents under other video ids than those of ``but``.
+
+    The clock of their camera was set right since, which moves a video and not what it shows.
+
+    Returns:
+        By content id and camera: media time, start and end in nanoseconds.
+    """
+    of_contents = Where().add("status <> 'erased'").among("content_id", content_ids)
+    columns = ["video_id", "content_id", "camera", "start", "end"]
+    held = index.every("videos", of_contents, columns=columns).to_pylist()
+    others = {row["video_id"]: row for row in held if row["video_id"] not in but}
+    if not others:
+        return {}
+    around = Near(
+        cameras={row["camera"] for row in others.values()},
+        start=min(row["start"] for row in others.values()),
+        end=max(row["end"] for row in others.values()),
+    )
+    where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
+    rows = index.every(
+        "windows",
+        where.among("video_id", others),
+        **around.bounds,
+        columns=["video_id", "media_start_ns", "media_end_ns"],
+    )
+    erased: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for row in rows.to_pylist():
+        one = others[row["video_id"]]
+        span = row["media_start_ns"], row["media_end_ns"]
+        erased.setdefault((one["content_id"], one["camera"]), []).append(span)
+    return erased
+
+
 def latest_configs(index: Index, task: Names = None) -> list[str]:
     """Of each task, in the order of their names, the configuration that indexed its last video."""
     tasks = sorted(index.distinct("videos", ("task",), task=task)["task"].to_pylist())

@@ -37,7 +37,7 @@ from tests.state.scripted import (
     grown,
     kill,
 )
-from tests.state.truth import ROUNDING_US, Order, Truth
+from tests.state.truth import ROUNDING_US, Truth
 
 CAMERAS = ("gate", "yard[1]")
 NAMES = ("a", "b", "c", "d")
@@ -71,7 +71,6 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.uri = f"{self.folder.name}/index"
         self.archive = Archive()
         self.truth = Truth(recordings=self.archive.recordings)
-        self.clock = {}
         self.setting = 0
         self.is_settled = False
         """Whether the last run was undisturbed, and nothing has come since."""
@@ -81,7 +80,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     @property
     def config(self):
-        return config_of(self.setting, self.clock)
+        return config_of(self.setting, self.truth.clock)
 
     def run(self, **choices):
         return self.archive.index(self.uri, self.config, **choices)
@@ -128,9 +127,9 @@ class ArchiveMachine(RuleBasedStateMachine):
         offset_s=st.sampled_from([0.0, 0.25, -1.5, 7.000_001]),
         rate_ppm=st.sampled_from([0.0, 40.0, -3000.0]),
     )
-    @precondition(lambda self: self.is_settled and not self.truth.orders)
+    @precondition(lambda self: self.is_settled)
     def correct_clock(self, offset_s, rate_ppm):
-        self.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
+        self.truth.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
         self.run()
 
     @rule(setting=SETTINGS)
@@ -205,7 +204,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         end_us = start_us + half_seconds * 500_000
         self._erase(
             Scope.parse(camera=camera, start=_at(start_us), end=_at(end_us)),
-            Order(camera, (start_us, end_us), tuple(self.truth.footage(camera, self.config))),
+            self.truth.erased(camera, (start_us, end_us), self.config),
             number,
         )
 
@@ -214,12 +213,8 @@ class ArchiveMachine(RuleBasedStateMachine):
     def erase_file(self, data, number):
         """A file as a whole; wherever its content turns up, it is not looked at."""
         one = data.draw(st.sampled_from(sorted(self.archive.recordings.values(), key=str)))
-        [span] = self.truth.footage_of(one, self.config)
-        self._erase(
-            Scope.parse(video=one.uri),
-            Order(one.camera, span, (span,), frozenset({one.content_id})),
-            number,
-        )
+        order = self.truth.erased_file(one, self.config)
+        self._erase(Scope.parse(video=one.uri), order, number)
 
     @rule(camera=cameras, half_seconds=st.integers(0, 20))
     @precondition(lambda self: self.is_settled)
@@ -227,9 +222,9 @@ class ArchiveMachine(RuleBasedStateMachine):
         """Retention: what is older than some days goes, of one camera."""
         end_us = T0_NS // 1000 + half_seconds * 500_000
         now = _at(end_us) + timedelta(days=1)
-        footage = tuple(self.truth.footage(camera, self.config))
+        order = self.truth.erased(camera, (0, end_us), self.config)
         erase_older(pi.Writer(self.uri).store, {camera: 1.0}.get, now=now)
-        self.truth.orders.append(Order(camera, (0, end_us), footage))
+        self.truth.orders.append(order)
 
     def _erase(self, scope, order, number):
         store = pi.Writer(self.uri).store
@@ -293,9 +288,10 @@ class ArchiveMachine(RuleBasedStateMachine):
                 low - ROUNDING_US <= span[0] and span[1] <= high + ROUNDING_US
                 for (low, high), _, _ in expected
             ), (camera, span, expected)
-            assert not self.truth.is_gone(camera, (span[0] + ROUNDING_US, span[1] - ROUNDING_US)), (
-                f"an event of {camera} tells what was erased: {span}"
-            )
+            for shot in self.truth.shots(camera, self.config):
+                seen_us = min(span[1], shot.span[1]) - max(span[0], shot.span[0])
+                is_told = seen_us > ROUNDING_US and self.truth.is_gone(camera, shot)
+                assert not is_told, (camera, span, shot, "was erased")
 
 
 def _check_ids(index):
@@ -339,6 +335,26 @@ def test_a_change_of_setting_that_is_killed_and_taken_back_loses_nothing(number)
         machine.index(setting=0)
         machine.index_and_be_killed(setting=1, number=number, before=True)
         machine.index(setting=0)
+        machine.what_the_index_says_is_true()
+    finally:
+        machine.teardown()
+
+
+@pytest.mark.parametrize("offset_s", [0.25, -1.5, 3600.0])
+def test_a_time_that_was_erased_stays_erased_when_the_clock_is_set_right(offset_s):
+    machine = ArchiveMachine()
+    try:
+        machine.begin(
+            Recording(
+                uri="gate/a.mp4", camera="gate", start_ns=T0_NS, rate=4, num_frames=60,
+                showing=((0, 99),),
+            )
+        )  # fmt: skip
+        machine.index(setting=0)
+        order = machine.truth.erased("gate", (T0_NS // 1000, T0_NS // 1000 + 900_000), config_of(0))
+        start, end = map(_at, order.asked)
+        machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+        machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
         machine.what_the_index_says_is_true()
     finally:
         machine.teardown()

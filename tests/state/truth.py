@@ -5,7 +5,7 @@ speaks for it and what that shows; of what people have asked to be erased, that 
 Where the rules leave room (a window that is only partly erased goes as a whole), it says "either".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.config import Config
@@ -17,8 +17,11 @@ WINDOW_FRAMES = 6
 ROUNDING_US = 2
 """Borders of events are rounded to microseconds of their window and once more of the clock."""
 
+CORRECTED_CAMERA = "gate"
+
 Span = tuple[int, int]
 """Half-open, UTC in microseconds."""
+Clock = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Shot:
     span: Span
     uri: str
     shows: bool
+    number: int
     begins_us: int
     """Of its first frame in a piece: that may be later, and the time before it is its window's."""
 
@@ -38,11 +42,12 @@ class Order:
 
     camera: str
     asked: Span
-    known: tuple[Span, ...]
-    """The footage that the index had there then."""
-    contents: frozenset[str] = frozenset()
-    """Of files that were erased as a whole: wherever these turn up, they are not looked at. What
-    other files show of the same time may stay until it is due for another reason."""
+    known: tuple[Span, ...] = ()
+    """The footage that the index had there then; none where files were named, and no time."""
+    frames: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """By content id, the frames that go; they stay away wherever and whenever they turn up."""
+    clock: Clock = ()
+    """How the camera's clock was corrected then: corrected anew, other frames have this time."""
 
 
 @dataclass
@@ -51,6 +56,8 @@ class Truth:
 
     recordings: dict[str, Recording] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
+    clock: dict[str, float] = field(default_factory=dict)
+    """What the clock of one camera lacks."""
     unanswered: set[str] = field(default_factory=set)
     """Files of which a model may have failed to answer windows."""
 
@@ -61,10 +68,6 @@ class Truth:
     def footage(self, camera: str, config: Config) -> list[Span]:
         """What all files of a camera show, overlapping or not."""
         return [_utc(one, config, 0, one.num_frames) for one in self._of(camera)]
-
-    def footage_of(self, one: Recording, config: Config) -> list[Span]:
-        """What one file shows."""
-        return [_utc(one, config, 0, one.num_frames)]
 
     def shots(self, camera: str, config: Config) -> list[Shot]:
         """Who speaks for what: more pixels first, then the earlier start, then the name."""
@@ -86,9 +89,7 @@ class Truth:
             # A sliver of a file in which no frame begins is nobody's.
             is_shown = any(low <= at_us < high for low, high in self.footage(camera, config))
             return {"no_footage", *(["erased"] if was_erased or is_shown else [])}
-        if self.is_gone(camera, shot.span) or self.recordings[shot.uri].content_id in {
-            content for order in orders for content in order.contents
-        }:
+        if self.is_gone(camera, shot):
             return {"erased"}
         states = {"analysed"}
         if was_erased or self._is_near(camera, shot, config):
@@ -97,27 +98,71 @@ class Truth:
             states.add("failed")
         return states
 
-    def is_gone(self, camera: str, span: Span) -> bool:
-        """Whether a part of it was asked to be erased, and was there then."""
+    def erased(self, camera: str, asked: Span, config: Config) -> Order:
+        """The order to erase a time, as it stands from now on."""
+        of_camera = [one for one in self.recordings.values() if one.camera == camera]
+        frames: dict[str, set[int]] = {}
+        for one in of_camera:
+            frames[one.content_id] = {
+                number
+                for number in range(one.num_frames)
+                if _overlap(_utc(one, config, number, number + 1), asked)
+            }
+        # What others speak for is not looked at, and so not erased as what it shows.
+        spoken_for = {(s.uri, s.number) for s in self.shots(camera, config)}
+        return Order(
+            camera,
+            asked,
+            tuple(self.footage(camera, config)),
+            {
+                one.content_id: frozenset(
+                    n for n in frames[one.content_id] if (one.uri, n) in spoken_for
+                )
+                for one in of_camera
+            },
+            self.clock_of(camera),
+        )
+
+    def erased_file(self, one: Recording, config: Config) -> Order:
+        """The order to erase a file. What others show of its time may stay until it is due."""
+        asked = _utc(one, config, 0, one.num_frames)
+        frames = {one.content_id: frozenset(range(one.num_frames))}
+        return Order(one.camera, asked, (), frames, self.clock_of(one.camera))
+
+    def clock_of(self, camera: str) -> Clock:
+        """How a camera's clock is corrected."""
+        return tuple(sorted(self.clock.items())) if camera == CORRECTED_CAMERA else ()
+
+    def is_gone(self, camera: str, shot: Shot) -> bool:
+        """Whether a part of a frame was asked to be erased, and was there then."""
+        content_id = self.recordings[shot.uri].content_id
+        orders = [order for order in self.orders if order.camera == camera]
         return any(
-            max(span[0], low) < min(span[1], high)
-            for order in self.orders
-            if order.camera == camera and not order.contents
-            for known in order.known
-            for low, high in [(max(known[0], order.asked[0]), min(known[1], order.asked[1]))]
-            if low < high
+            shot.number in order.frames.get(content_id, ())
+            or (
+                order.clock == self.clock_of(camera)
+                and any(
+                    _overlap(shot.span, (max(low, order.asked[0]), min(high, order.asked[1])))
+                    for low, high in order.known
+                )
+            )
+            for order in orders
         )
 
     def _is_near(self, camera: str, shot: Shot, config: Config) -> bool:
         """Whether a window that holds the frame may have been erased with what is beside it."""
         one = self.recordings[shot.uri]
-        reach_us = (
-            WINDOW_FRAMES * _utc(one, config, 0, 1)[1]
-            - WINDOW_FRAMES * (_utc(one, config, 0, 1)[0])
-        )
-        low, high = shot.span[0] - reach_us, shot.span[1] + reach_us
+        first_us, then_us = _utc(one, config, 0, 1)
+        reach_us = WINDOW_FRAMES * (then_us - first_us)
+        around = shot.span[0] - reach_us, shot.span[1] + reach_us
         return any(
-            o.camera == camera and o.asked[0] < high and low < o.asked[1] for o in self.orders
+            _overlap(around, order.asked)
+            or any(
+                abs(shot.number - number) <= WINDOW_FRAMES
+                for number in order.frames.get(one.content_id, ())
+            )
+            for order in self.orders
+            if order.camera == camera
         )
 
     def runs(self, camera: str, config: Config) -> list[list[Shot]]:
@@ -183,9 +228,13 @@ def _shots_in(piece: Span, one: Recording, config: Config) -> list[Shot]:
     ends = [at for _, at in begun[1:]] + [piece[1]] * bool(begun)
     starts = [piece[0]] * bool(begun) + [at for _, at in begun[1:]]
     return [
-        Shot((start, end), one.uri, one.shows(number), at)
+        Shot((start, end), one.uri, one.shows(number), number, at)
         for (number, at), start, end in zip(begun, starts, ends, strict=True)
     ]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return max(one[0], other[0]) < min(one[1], other[1])
 
 
 def _without(whole: Span, taken: Iterable[Span]) -> list[Span]:
