@@ -42,7 +42,8 @@ def rows(name, *given):
 def event(event_id, start, end, **given):
     row = {"event_id": event_id, "start": start, "end": end, "video_id": "v1", "uri": "", **given}
     own = {name: row[name] for name in ("video_id", "uri", "start", "end")}
-    return {"parts": [{**own, "media_start": 0.0, "media_end": 1.0}], **row}
+    media = {"media_start": row.get("media_start", 0.0), "media_end": row.get("media_end", 1.0)}
+    return {"parts": [own | media], **row}
 
 
 def video(video_id="v1", start=0.0, end=600.0, **given):

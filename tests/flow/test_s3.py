@@ -14,8 +14,8 @@ from deltalake import DeltaTable
 
 import pipeline.index as pi
 from pipeline.errors import IndexDamagedError
-from pipeline.index import take_lease
 from pipeline.index.check import check
+from pipeline.index.lease import take_lease
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.repair import repair
 from pipeline.index.search import by_words
