@@ -23,7 +23,7 @@ from pipeline.index.found import KEPT_OF_WINDOW, Found, find, remaining_events
 from pipeline.index.orders import Erasure, Reason
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, equal, on_dates, replace
+from pipeline.index.replace import among, both, change, equal, on_dates, replace
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import forget as forget_sidecars
 from pipeline.index.store import Store
@@ -121,8 +121,21 @@ def erase_older(
 def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
     """Undo the order not to look again: no moment of a camera in ``[start, end)`` counts as erased.
 
-    What was erased does not come back by this; it may be indexed anew.
+    What was erased does not come back by this; it may be indexed anew. Videos that were done but
+    for that are ``pending`` from here on.
     """
+    index, exact = Index(store), Cameras(exact=(camera,))
+    erased = Where().add("status = 'erased'")
+    parts = index.every(
+        "windows", erased, span=Span.parse(start, end), cameras=exact, columns=["video_id"]
+    )
+    of_parts = Where().among("video_id", parts["video_id"].to_pylist())
+    done = of_parts.add("status IN ('done', 'partial')")
+    rows = index.every("videos", done, cameras=exact, columns=["date", "video_id"])
+    if rows.num_rows:
+        ids, on = rows["video_id"].to_pylist(), on_dates(rows["date"].to_pylist())
+        is_done = both(on, among("video_id", ids), "status IN ('done', 'partial')")
+        change(store, "videos", {"status": "pending"}, is_done)
     overlapping = (
         f"camera = {quote(camera)} AND status = 'erased' AND "
         f"start < '{end.isoformat()}' AND \"end\" > '{start.isoformat()}'"
