@@ -7,7 +7,7 @@ What cannot be read now is left open in the same way.
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -193,9 +193,9 @@ class _Run:
         shards = self._plan(batch, start, ledger)
         if shards:
             self.report.spent.hold_gpus(self.config.num_gpus)
+        results = answer_graph(shards, self.config) if shards else iter(())
+        shards.clear()  # the graph has its own copies, in the object store
         try:
-            results = answer_graph(shards, self.config) if shards else iter(())
-            shards.clear()  # the graph has its own copies, in the object store
             for settled in self.interruption.each(results):
                 self._book(settled, ledger)
                 self.on_progress(self.report)
@@ -204,6 +204,9 @@ class _Run:
                 if ledger.has_open_shards and self.is_budget_spent():
                     break
         finally:
+            # While Ray is there: what would read on when the error is forgotten starts another.
+            if isinstance(results, Generator):
+                results.close()
             # Also when interrupted, or when the engine gives up: whole shards are kept.
             self._commit(ledger)
             self._commit_pending(ledger)

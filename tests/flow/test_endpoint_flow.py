@@ -17,7 +17,7 @@ task:
   summary: false
 sample: {{fps: 0.5}}
 frame: {{rgb_max_pixels: 6144}}
-plan: {{max_window_frames: 16}}
+plan: {{max_window_frames: 14}}
 engine:
   kind: openai
   model: m

@@ -230,9 +230,11 @@ def in_child(work: Callable[[], dict[str, list[str]]]) -> dict[str, list[str]]:
         os.waitpid(pid, 0)
         return json.loads(told)
     os.close(reading)
-    with os.fdopen(writing, "wb") as pipe:
-        pipe.write(json.dumps(work()).encode())
-    os._exit(0)
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(json.dumps(work()).encode())
+    finally:
+        os._exit(0)  # whatever happens, the child does not go on with what its parent is at
 
 
 if __name__ == "__main__":
