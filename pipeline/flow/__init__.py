@@ -7,7 +7,7 @@ What cannot be read now is left open in the same way.
 """
 
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -56,8 +56,8 @@ def index_archive(
 ) -> Report:
     """Index every source that is not indexed yet under this configuration; of a shard its cameras.
 
-    Cameras that another run of the same task and fingerprint is at work on are left to it, and the
-    report says so; with ``wait`` the run begins when they are free.
+    Cameras that another run of the same task is at work on are left to it (unless both ``keep``),
+    and the report says so; with ``wait`` the run begins when they are free.
 
     What was erased from the index is left out, however it is stored by now, unless
     ``include_erased``. Answers of another configuration are replaced, unless ``keep``. Of a video
@@ -193,9 +193,11 @@ class _Run:
         shards = self._plan(batch, start, ledger)
         if shards:
             self.report.spent.hold_gpus(self.config.num_gpus)
-        results = answer_graph(shards, self.config) if shards else iter(())
-        shards.clear()  # the graph has its own copies, in the object store
+        results: Iterator[Settled] = iter(())
         try:
+            if shards:
+                results = answer_graph(shards, self.config)
+                shards.clear()  # the graph has its own copies, in the object store
             for settled in self.interruption.each(results):
                 self._book(settled, ledger)
                 self.on_progress(self.report)

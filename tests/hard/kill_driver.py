@@ -233,6 +233,9 @@ def in_child(work: Callable[[], dict[str, list[str]]]) -> dict[str, list[str]]:
     try:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(json.dumps(work()).encode())
+    except BaseException:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(0)  # whatever happens, the child does not go on with what its parent is at
 

@@ -16,7 +16,6 @@ from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import pipeline.index as pi
@@ -25,6 +24,7 @@ from pipeline.index.erase import Scope, erase, erase_older
 from pipeline.index.filters import Where
 from pipeline.index.maintain import compact, vacuum
 from pipeline.timebase import NS_PER_S, ns_to_datetime
+from tests.state import examples
 from tests.state.scripted import (
     RATES,
     T0_NS,
@@ -321,53 +321,58 @@ def _at(us):
     return ns_to_datetime(us * 1000)
 
 
-@pytest.mark.parametrize("number", range(1, 10))
-def test_a_change_of_setting_that_is_killed_and_taken_back_loses_nothing(number):
-    """Half of what the old rows told of was gone, and they went on saying that it was done."""
+@pytest.fixture
+def machine():
     machine = ArchiveMachine()
-    try:
-        machine.begin(
-            Recording(
-                uri="gate/a.mp4", camera="gate", start_ns=T0_NS, rate=4, num_frames=13,
-                showing=((0, 99),),
-            )
-        )  # fmt: skip
-        machine.index(setting=0)
-        machine.index_and_be_killed(setting=1, number=number, before=True)
-        machine.index(setting=0)
-        machine.what_the_index_says_is_true()
-    finally:
-        machine.teardown()
+    yield machine
+    machine.teardown()
+
+
+def recording(uri, start_s, num_frames):
+    return Recording(
+        uri=uri, camera=uri.partition("/")[0], start_ns=T0_NS + round(start_s * NS_PER_S), rate=4,
+        num_frames=num_frames, showing=((0, 99),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_change_of_setting_that_is_killed_and_taken_back_loses_nothing(machine, number):
+    """Half of what the old rows told of was gone, and they went on saying that it was done."""
+    machine.begin(recording("gate/a.mp4", 0, 13))
+    machine.index(setting=0)
+    machine.index_and_be_killed(setting=1, number=number, before=True)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
 
 
 @pytest.mark.parametrize("offset_s", [0.25, -1.5, 3600.0])
-def test_a_time_that_was_erased_stays_erased_when_the_clock_is_set_right(offset_s):
-    machine = ArchiveMachine()
-    try:
-        machine.begin(
-            Recording(
-                uri="gate/a.mp4", camera="gate", start_ns=T0_NS, rate=4, num_frames=60,
-                showing=((0, 99),),
-            )
-        )  # fmt: skip
-        machine.index(setting=0)
-        order = machine.truth.erased("gate", (T0_NS // 1000, T0_NS // 1000 + 900_000), config_of(0))
-        start, end = map(_at, order.asked)
-        machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
-        machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
-        machine.what_the_index_says_is_true()
-    finally:
-        machine.teardown()
+def test_a_time_that_was_erased_stays_erased_when_the_clock_is_set_right(machine, offset_s):
+    machine.begin(recording("gate/a.mp4", 0, 60))
+    machine.index(setting=0)
+    order = machine.truth.erased("gate", (T0_NS // 1000, T0_NS // 1000 + 900_000), config_of(0))
+    start, end = map(_at, order.asked)
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
+    machine.what_the_index_says_is_true()
+
+
+def test_what_is_indexed_in_spite_of_its_order_leaves_no_file_of_a_later_batch_with_a_hole(machine):
+    """A batch has three files: the last one loses its erased part while the first are planned."""
+    machine.begin(recording("gate/a.mp4", 0, 9))
+    machine.add_file(recording("gate/b.mp4", 60, 9))
+    machine.add_file(recording("gate/c.mp4", 120, 40))
+    machine.add_file(recording("gate/d.mp4", 123.05, 60))
+    machine.index(setting=0)
+    erased = machine.archive.recordings["gate/c.mp4"]
+    order = machine.truth.erased_file(erased, config_of(0))
+    machine._erase(Scope.parse(video=erased.uri), order, 0)
+    machine.index(setting=1)
+    for uri in ("gate/a.mp4", "gate/b.mp4"):  # they are due as well, and come first
+        machine.archive.recordings[uri] = grown(machine.archive.recordings[uri], 4)
+    machine.index_in_spite_of_orders()
+    machine.what_the_index_says_is_true()
 
 
 TestArchive = ArchiveMachine.TestCase
 TestArchive.pytestmark = [pytest.mark.timeout(3600)]  # a busy machine must not fail it
-TestArchive.settings = settings(
-    max_examples=int(os.environ.get("STATE_EXAMPLES", "10")),
-    stateful_step_count=int(os.environ.get("STATE_STEPS", "20")),
-    deadline=None,
-    derandomize="STATE_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-    phases=[p for p in Phase if p.name not in os.environ.get("STATE_SKIP", "").split()],
-    report_multiple_bugs=False,
-)
+TestArchive.settings = examples(10, steps=20)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import hypothesis.strategies as st
 import pytest
 from deltalake.exceptions import DeltaError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis.stateful import invariant
 
 import pipeline.index as pi
@@ -25,6 +25,7 @@ from pipeline.index.store import Store
 from pipeline.timebase import NS_PER_S
 from tests.damage import DAMAGE
 from tests.hard.kill_driver import MEASURED
+from tests.state import examples
 from tests.state.scripted import (
     T0_NS,
     Archive,
@@ -38,7 +39,6 @@ from tests.state.test_archive_machine import ArchiveMachine
 
 TABLES = ("videos", "windows", "events", "segments")
 CONFIG = config_of(0, {"offset_s": 0.25})
-EXAMPLES = int(os.environ.get("STATE_EXAMPLES", "4"))
 
 
 class SoundMachine(ArchiveMachine):
@@ -52,13 +52,7 @@ class SoundMachine(ArchiveMachine):
 
 TestSound = SoundMachine.TestCase
 TestSound.pytestmark = [pytest.mark.timeout(3600)]  # a busy machine must not fail it
-TestSound.settings = settings(
-    max_examples=EXAMPLES,
-    stateful_step_count=int(os.environ.get("STATE_STEPS", "10")),
-    deadline=None,
-    derandomize="STATE_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+TestSound.settings = examples(4, steps=10)
 
 
 @pytest.fixture(scope="module")
@@ -140,12 +134,7 @@ def test_the_archive_proves_something(whole):
 
 
 @pytest.mark.timeout(3600)
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="STATE_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+@examples(4, steps=10)
 @given(
     damages=st.lists(
         st.tuples(st.sampled_from(sorted(DAMAGE)), st.sampled_from((*TABLES, "summaries", "runs"))),

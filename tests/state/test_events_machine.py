@@ -7,14 +7,12 @@ index must hold those rows after every step, whatever was written in whichever o
 """
 
 import contextlib
-import os
 import tempfile
 from functools import partial
 from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import pipeline.index as pi
@@ -22,6 +20,7 @@ from pipeline.flow.finish import finish_videos, join_events
 from pipeline.index import commit
 from pipeline.rows import windows_table
 from pipeline.schema import EVENTS
+from tests.state import examples
 from tests.unit.test_finish import CONFIG, answered, maker
 from tests.unit.test_rejoin import REACH
 from tests.unit.test_stitch import make_video
@@ -125,10 +124,4 @@ class Events(RuleBasedStateMachine):
 
 TestEvents = Events.TestCase
 TestEvents.pytestmark = [pytest.mark.timeout(1800)]  # a busy machine must not fail it
-TestEvents.settings = settings(
-    max_examples=int(os.environ.get("STATE_EXAMPLES", "10")),
-    stateful_step_count=int(os.environ.get("STATE_STEPS", "15")),
-    deadline=None,
-    derandomize="STATE_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+TestEvents.settings = examples(10, steps=15)
