@@ -17,9 +17,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.demo.exam import Exam, sit, suite
-from pipeline.demo.serve import CHECKPOINT, ENGINES
-from pipeline.evaluate import (
+from jobs.training.exam import Exam, sit, suite
+from jobs.training.serve import CHECKPOINT, ENGINES
+from pipeline.evaluation.events import (
     Footage,
     TimedEvent,
     evaluate,

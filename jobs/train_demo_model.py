@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from pipeline.demo.card import card
-from pipeline.demo.exam import sit, suite
-from pipeline.demo.export import describe, export
-from pipeline.demo.serve import open_vllm
-from pipeline.demo.train import Trainer, TrainSettings
+from jobs.training.card import card
+from jobs.training.exam import sit, suite
+from jobs.training.export import describe, export
+from jobs.training.serve import open_vllm
+from jobs.training.train import Trainer, TrainSettings
 
 EXAM_SEED = 101
 EXAM_CLIPS = 300

@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 
-from pipeline.media.alarm import alarm, beat
+from pipeline.processes.watchdog import extend_limit, watchdog
 
 
 def counts(number):
@@ -23,9 +23,9 @@ def crashes(number):
 
 def hangs(number, limit_s):
     """As a C call does that keeps the interpreter for itself: no thread, no handler gets a turn."""
-    with alarm(limit_s):
+    with watchdog(limit_s):
         for item in range(number):
-            beat()
+            extend_limit()
             yield item
         ctypes.PyDLL(None).pause()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 
 from pipeline.config import Config
-from pipeline.flow.parcel import ShardParcel, open_parcel
-from pipeline.flow.stages import look_at_shard, result_of
+from pipeline.flow.task.packed_shard import PackedShard, unpack_shard
+from pipeline.flow.task.stages import decode_and_gate, result_of
 from pipeline.records import Completion, Window, WindowResult
 from tests.videos import Recipe, damage, make_video
 
@@ -45,12 +45,12 @@ def grow(
 
 def asking(
     answer: Callable[[Window], Completion],
-) -> Callable[[Sequence[ShardParcel], Config], Iterator[WindowResult]]:
+) -> Callable[[Sequence[PackedShard], Config], Iterator[WindowResult]]:
     """Stands for ``answer_graph`` with a model that answers like this."""
 
-    def results(shards: tuple[ShardParcel, ...], config: Config) -> Iterator[WindowResult]:
+    def results(shards: tuple[PackedShard, ...], config: Config) -> Iterator[WindowResult]:
         for shard in shards:
-            for item in look_at_shard(open_parcel(shard.packed), config):
+            for item in decode_and_gate(unpack_shard(shard.packed), config):
                 is_result = isinstance(item, WindowResult)
                 yield item if is_result else result_of(item, answer(item), config)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 import pipeline.index as pi
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 
 T0 = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 US = timedelta(microseconds=1)

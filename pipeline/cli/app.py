@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import asking, inspecting, running, upkeep
+from pipeline.cli import index, inspect, maintain, query
 from pipeline.errors import EXIT_USAGE, TimereelError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (running, inspecting, asking, upkeep):
+for commands in (index, inspect, query, maintain):
     app.add_typer(commands.app)
 
 

@@ -59,7 +59,8 @@ class ModelEngineConfig(Section):
 class VllmEngineConfig(ModelEngineConfig):
     """Qwen3-VL, or any other vision model of vLLM's, inside Ray actors.
 
-    ``model`` is a name of ``configs/models``, hub id, local folder, or s3://, gs:// or az:// URL.
+    ``model`` is a name of the catalogue (``pipeline/config/models``), a hub id, a local folder, or
+    an s3://, gs:// or az:// URL.
     """
 
     kind: Literal["vllm"]

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.camera_names import of_camera
+from pipeline.config.camera_names import of_camera
 from pipeline.config.section import Seconds, Section
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 

@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.catalogue import resolved
+from pipeline.config.catalogue import resolved
+from pipeline.config.task import SIGNALS_TASK
 from pipeline.config.tree import Config
 from pipeline.errors import ConfigError
-from pipeline.task import SIGNALS_TASK
 
 
 def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Config:

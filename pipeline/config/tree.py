@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from pipeline.camera_names import for_known, of_camera
+from pipeline.config.camera_names import for_known, of_camera
 from pipeline.config.engines import (
     EmbeddingConfig,
     EngineConfig,
@@ -33,8 +33,8 @@ from pipeline.config.run import (
     SummariesConfig,
 )
 from pipeline.config.section import Section
-from pipeline.task import SIGNALS_TASK, Task
-from pipeline.weights import weights_id
+from pipeline.config.task import SIGNALS_TASK, Task
+from pipeline.config.weights import weights_id
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1

@@ -48,7 +48,7 @@ class TruthEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Appearance:
     """What a camera sees when nothing happens, and how its sensor behaves."""
 
     height_px: int
@@ -71,7 +71,7 @@ class Look:
 class Scene:
     """A look, the things that come and go in it, and when the light is off or the door open."""
 
-    look: Look
+    appearance: Appearance
     things: tuple[Thing, ...]
     dark_s: tuple[tuple[float, float], ...] = ()
     door_open_s: tuple[tuple[float, float], ...] = ()
@@ -111,7 +111,7 @@ def _mix(seed: int, time_ms: int) -> int:
     return value ^ (value >> 31)
 
 
-def make_look(rng: np.random.Generator, *, height_px: int, width_px: int) -> Look:
+def make_appearance(rng: np.random.Generator, *, height_px: int, width_px: int) -> Appearance:
     """Draw a camera's view: walls, floor, clutter, perhaps a door and a pole, and its sensor."""
     if height_px % FRAME_MULTIPLE_PX or width_px % FRAME_MULTIPLE_PX:
         raise ValueError(
@@ -142,7 +142,7 @@ def make_look(rng: np.random.Generator, *, height_px: int, width_px: int) -> Loo
         pole = (left_at, pole_wide, float(np.clip(shade, 40, 200)))
     background = np.ascontiguousarray(background, np.float32)
     background.flags.writeable = False
-    return Look(
+    return Appearance(
         height_px=height_px,
         width_px=width_px,
         background=background,
@@ -191,31 +191,31 @@ def _holds(spans_s: Sequence[tuple[float, float]], time_s: float) -> bool:
 
 def render(scene: Scene, time_s: float) -> Frame:
     """The frame [H, W, RGB] on screen at this time; the same time gives the same pixels."""
-    look = scene.look
-    scale_x, scale_y = look.width_px / WORLD_WIDTH, look.height_px / WORLD_HEIGHT
-    picture = look.background.copy()
-    if look.door is not None and _holds(scene.door_open_s, time_s):
-        left, top, right, bottom = _box_px(look.door, scale_x, scale_y)
+    appearance = scene.appearance
+    scale_x, scale_y = appearance.width_px / WORLD_WIDTH, appearance.height_px / WORLD_HEIGHT
+    picture = appearance.background.copy()
+    if appearance.door is not None and _holds(scene.door_open_s, time_s):
+        left, top, right, bottom = _box_px(appearance.door, scale_x, scale_y)
         inset_x, inset_y = round(2 * scale_x), round(2 * scale_y)
         picture[top + inset_y : bottom, left + inset_x : right - 2 * inset_x] = _OPEN_DOOR_RGB
     # Who stands lower in the picture stands nearer and hides the others.
     for thing in sorted(scene.things, key=lambda thing: thing.y + thing.height / 2):
         if thing.label is None or thing.knots_s[0] <= time_s <= thing.knots_s[-1]:
             _draw(picture, thing, time_s, scale_x, scale_y)
-    if look.pole is not None:
-        left_at, wide, grey = look.pole
+    if appearance.pole is not None:
+        left_at, wide, grey = appearance.pole
         picture[:, round(left_at * scale_x) : round((left_at + wide) * scale_x)] = grey
     # Rounded, not truncated: a frame time read back from a file may lie a hair below.
-    number = _mix(look.noise_seed, round(time_s * 1000))
+    number = _mix(appearance.noise_seed, round(time_s * 1000))
     unit = (number & 0xFFFF) / 0xFFFF * 2 - 1
-    swing = look.gain_swing * np.sin(2 * np.pi * time_s / look.gain_period_s)
-    gain = look.gain * (1 + swing) * (1 + look.flicker * unit)
+    swing = appearance.gain_swing * np.sin(2 * np.pi * time_s / appearance.gain_period_s)
+    gain = appearance.gain * (1 + swing) * (1 + appearance.flicker * unit)
     if _holds(scene.dark_s, time_s):
-        gain *= look.dark_gain
+        gain *= appearance.dark_gain
     picture *= np.float32(gain)
     offset = (number >> 16) % (_NOISE_VALUES - picture.size)
     noise = _noise()[offset : offset + picture.size].reshape(picture.shape)
-    picture += noise * np.float32(look.noise_sigma)
+    picture += noise * np.float32(appearance.noise_sigma)
     return np.clip(picture, 0, 255, out=picture).astype(np.uint8)
 
 
@@ -241,20 +241,23 @@ def _draw(picture: FloatArray, thing: Thing, time_s: float, scale_x: float, scal
     target += image.color[part]
 
 
-def _clear_of_door(look: Look, body: Body, x: float) -> bool:
+def _clear_of_door(appearance: Appearance, body: Body, x: float) -> bool:
     """Whether a thing that stands at x leaves the door's opening in view."""
-    if look.door is None or body.y - body.height / 2 > look.door[1] + look.door[3] - 6:
+    if (
+        appearance.door is None
+        or body.y - body.height / 2 > appearance.door[1] + appearance.door[3] - 6
+    ):
         return True
-    left, _, wide, _ = look.door
+    left, _, wide, _ = appearance.door
     return x + body.width / 2 < left or x - body.width / 2 > left + wide
 
 
 def draw_loitering(
-    rng: np.random.Generator, look: Look, body: Body, *, start_s: float, end_s: float
+    rng: np.random.Generator, appearance: Appearance, body: Body, *, start_s: float, end_s: float
 ) -> Thing | None:
     """A person that stands somewhere beside the door; None if the place drawn hides the door."""
     x = rng.uniform(0.1, 0.9) * WORLD_WIDTH
-    if not _clear_of_door(look, body, x):
+    if not _clear_of_door(appearance, body, x):
         return None
     from_left, to_left = (bool(side) for side in rng.random(2) < 0.5)
     return loitering(
@@ -262,11 +265,11 @@ def draw_loitering(
     )
 
 
-def draw_parked(rng: np.random.Generator, look: Look, color: str) -> Thing | None:
+def draw_parked(rng: np.random.Generator, appearance: Appearance, color: str) -> Thing | None:
     """A car or ball that lies still; None if the place drawn hides the door."""
     body = make_body(rng, color=color, shape=str(rng.choice(("car", "ball"))))
     x = rng.uniform(0.1, 0.9) * WORLD_WIDTH
-    if not _clear_of_door(look, body, x):
+    if not _clear_of_door(appearance, body, x):
         return None
     return parked(body, x=x, mirrored=bool(rng.random() < 0.5))
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.demo.language import COLORS, LABELS, SHAPES
-from pipeline.demo.scene import Look, Scene, draw_loitering, draw_parked, make_look
+from pipeline.demo.scene import Appearance, Scene, draw_loitering, draw_parked, make_appearance
 from pipeline.demo.things import Thing, make_body, passing
 
 # Two things with the same colour never come closer than this: the model tells them apart by it.
@@ -87,39 +87,41 @@ def make_timeline(
     rng: np.random.Generator, slots: Sequence[Slot], *, height_px: int, width_px: int
 ) -> Scene:
     """A scene in which exactly these events happen, beside what is parked all the time."""
-    look = make_look(rng, height_px=height_px, width_px=width_px)
-    while look.door is None:
+    appearance = make_appearance(rng, height_px=height_px, width_px=width_px)
+    while appearance.door is None:
         # A timeline may need its door; a camera that has one is as good.
-        look = make_look(rng, height_px=height_px, width_px=width_px)
+        appearance = make_appearance(rng, height_px=height_px, width_px=width_px)
     things: list[Thing] = []
     for _ in range(int(rng.integers(0, 3))):
-        _try_to_park(rng, look, things)
+        _try_to_park(rng, appearance, things)
     for slot in slots:
         if slot.label not in ("light_off", "door_open"):
-            things.append(_draw_thing(rng, look, slot, things))
+            things.append(_draw_thing(rng, appearance, slot, things))
     spans = {
         label: tuple((slot.start_s, slot.end_s) for slot in slots if slot.label == label)
         for label in ("light_off", "door_open")
     }
     return Scene(
-        look=look,
+        appearance=appearance,
         things=tuple(things),
         dark_s=spans["light_off"],
         door_open_s=spans["door_open"],
     )
 
 
-def _try_to_park(rng: np.random.Generator, look: Look, things: list[Thing]) -> None:
+def _try_to_park(rng: np.random.Generator, appearance: Appearance, things: list[Thing]) -> None:
     taken = {thing.color for thing in things}
     color = str(rng.choice([color for color in COLORS if color not in taken]))
     for _ in range(30):
-        thing = draw_parked(rng, look, color)
+        thing = draw_parked(rng, appearance, color)
         if thing and all(abs(thing.y - other.y) >= _ROW_DISTANCE for other in things):
             things.append(thing)
             return
 
 
-def _draw_thing(rng: np.random.Generator, look: Look, slot: Slot, things: Sequence[Thing]) -> Thing:
+def _draw_thing(
+    rng: np.random.Generator, appearance: Appearance, slot: Slot, things: Sequence[Thing]
+) -> Thing:
     def distance_s(other: Thing) -> float:
         return max(other.start_s - slot.end_s, slot.start_s - other.end_s)
 
@@ -140,7 +142,7 @@ def _draw_thing(rng: np.random.Generator, look: Look, slot: Slot, things: Sequen
         if any(abs(body.y - other.y) < distance for other in near):
             continue
         if slot.label == "loiter":
-            loiterer = draw_loitering(rng, look, body, start_s=slot.start_s, end_s=slot.end_s)
+            loiterer = draw_loitering(rng, appearance, body, start_s=slot.start_s, end_s=slot.end_s)
             if loiterer is not None:
                 return loiterer
             continue

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from pipeline.config.task import Task
 from pipeline.engine.parse import parse_completion
 from pipeline.engine.prompt import FRAMES_PER_PATCH
 from pipeline.errors import WindowError
 from pipeline.records import Completion, Window, WindowPlan, make_id
-from pipeline.task import Task
 from pipeline.timebase import TimeRange
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.config import OpenAIEngineConfig
+from pipeline.config.task import Task
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences, tokens_of_bytes
 from pipeline.engine.prompt import (
@@ -28,7 +29,6 @@ from pipeline.engine.prompt import (
 )
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion, Window
-from pipeline.task import Task
 
 _VIDEO_TOKEN = "<|video_pad|>"  # noqa: S105 - a token of text
 _LENGTHS = ("minLength", "maxLength")

@@ -5,10 +5,10 @@ import re
 from typing import Any
 
 from pipeline.config import OpenAIEngineConfig, SummariesConfig
+from pipeline.config.task import SIGNALS_TASK
 from pipeline.engine.openai import OpenAIEngine, response_format
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
-from pipeline.task import SIGNALS_TASK
 
 _PIECE = re.compile(r"[A-Za-z]+|\s+|.", re.DOTALL)
 _LETTERS_PER_TOKEN = 3

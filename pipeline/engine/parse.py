@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from pipeline.config.task import MAX_COORDINATE, Task, TaskField
 from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
 from pipeline.errors import WindowError
-from pipeline.plain import plain
 from pipeline.records import Box, Observation, Video, WindowPlan
-from pipeline.task import MAX_COORDINATE, Task, TaskField
+from pipeline.records.sanitize import sanitized
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, seconds_to_ns
 
 MAX_REPEATS = 8
@@ -380,7 +380,7 @@ def _text(value: Any, where: str, max_chars: int | None) -> str:  # noqa: ANN401
     except UnicodeEncodeError as exc:
         raise WindowError(f"{where} is not Unicode text: {_shown(value)}") from exc
     # It goes to tables, cues and terminals; the window's row keeps it as it was written.
-    return plain(value)
+    return sanitized(value)
 
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.config import FrameConfig, PlanConfig
+from pipeline.config.task import Task
 from pipeline.errors import WindowError
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS
 
 FRAMES_PER_PATCH = 2

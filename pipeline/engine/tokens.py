@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import VllmEngineConfig
+from pipeline.config.task import Task
 from pipeline.engine.prompt import expected_markers, num_video_tokens, shown_ms
-from pipeline.task import Task
 
 CHARS_PER_TOKEN = 4.2
 """The shipped tasks have 4.2 and 4.3 in Qwen's vocabulary."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
+from pipeline.config.task import Task
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences
 from pipeline.engine.prompt import (
@@ -28,7 +29,6 @@ from pipeline.engine.prompt import (
 from pipeline.engine.vllm_process import VllmProcess, sampling_params
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion, Window
-from pipeline.task import Task
 
 _MIN_BATCHED_TOKENS = 8192
 _MAX_RENDERERS = 4

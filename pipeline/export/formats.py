@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
 from pipeline.export import webvtt
-from pipeline.plain import plain
+from pipeline.records.sanitize import sanitized
 
 Format = Literal["table", "jsonl", "csv", "parquet", "webvtt"]
 
@@ -180,7 +180,7 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - any value of a row
         case float():
             return f"{value:.3f}" if name.startswith("media") else f"{value:.2f}"
         case str():
-            line = " ".join(plain(value).split())
+            line = " ".join(sanitized(value).split())
             cut = len(line) > _MAX_CELL_CHARS and name not in _UNCUT
             return line[: _MAX_CELL_CHARS - 1] + "\u2026" if cut else line
         case _:

@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import Any
 
 from pipeline.errors import ConfigError
-from pipeline.plain import plain
+from pipeline.records.sanitize import sanitized
 
 Row = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ def _cue(start_ms: int, end_ms: int, row: Row) -> str:
     # A chapter is named by its title alone: players list chapters by their cues.
     said = row.get("title") or ": ".join(str(row[name]) for name in _SAID if row.get(name))
     # A blank line ends a cue, and "-->" may not stand in one: ">" is escaped.
-    lines = [plain(line) for line in said.translate(_ESCAPED).splitlines() if plain(line)]
+    lines = [sanitized(line) for line in said.translate(_ESCAPED).splitlines() if sanitized(line)]
     return "\n".join([f"{_clock(start_ms)} --> {_clock(end_ms)}", *(lines or ["-"])])
 
 
@@ -74,4 +74,4 @@ def _clock(ms: int) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(plain(text).split()).replace("-->", "->")
+    return " ".join(sanitized(text).split()).replace("-->", "->")

@@ -20,19 +20,19 @@ from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, Vll
 from pipeline.engine import TextEngine, open_model, open_text_model
 from pipeline.engine.signals import SignalsEngine
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
-from pipeline.flow.answer import decode_look
-from pipeline.flow.apart import look_apart, probe_apart
-from pipeline.flow.parcel import ShardParcel, open_parcel, pack, parcel, unpack
-from pipeline.flow.replica import OpenEngine, Replica, Succession
-from pipeline.flow.stages import (
+from pipeline.flow.task.answer import decode_verification
+from pipeline.flow.task.isolated import decode_isolated, probe_isolated
+from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
+from pipeline.flow.task.stages import (
     Failure,
     Outstanding,
     Planned,
-    Settled,
+    ShardOutcome,
     answer_shard,
-    look_at_shard,
+    decode_and_gate,
     probe_and_plan,
 )
+from pipeline.flow.task.supervisor import EngineSupervisor, OpenEngine, Replica
 from pipeline.records import (
     Completion,
     Shard,
@@ -43,7 +43,7 @@ from pipeline.records import (
     Window,
     WindowPlan,
 )
-from pipeline.summarize import Scribe, SummaryDay, summarize_day
+from pipeline.summarize import Summarizer, SummaryDay, summarize_day
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
@@ -51,12 +51,12 @@ BLOCK_BYTES = 16 * 1024 * 1024
 # Windows answered by one call of an actor; its rows come back together, so few.
 WINDOWS_PER_CALL = 4
 # Second looks that one replica has decoded for it at a time; each is a process beside the decoders.
-LOOKS_AT_ONCE = 4
+VERIFICATIONS_AT_ONCE = 4
 # Days of cameras that one replica tells at a time: their last, single calls overlap.
 DAYS_AT_ONCE = 4
 
 
-ToldDay: TypeAlias = tuple[tuple[str, date], list[Summary]]
+SummarizedDay: TypeAlias = tuple[tuple[str, date], list[Summary]]
 """Camera and UTC date, and the summaries of that day."""
 
 
@@ -100,14 +100,14 @@ def _init_ray(config: Config, address: str | None) -> None:
 
 def probe_graph(
     sources: Sequence[Source], config: Config
-) -> Iterator[tuple[Video, tuple[ShardParcel, ...]] | Failure | Outstanding]:
+) -> Iterator[tuple[Video, tuple[PackedShard, ...]] | Failure | Outstanding]:
     """list -> probe -> plan, one task per source, results as they come."""
 
     def stage(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
-            planned = (probe_apart if _has_killed() else probe_and_plan)(source, config)
+            planned = (probe_isolated if _has_killed() else probe_and_plan)(source, config)
             if isinstance(planned, Planned):
-                yield _table([pack((planned.video, tuple(map(parcel, planned.shards))))])
+                yield _table([pack((planned.video, tuple(map(pack_shard, planned.shards))))])
             else:
                 yield _table([pack(planned)])
 
@@ -118,11 +118,11 @@ def probe_graph(
 
 
 def answer_graph(
-    shards: Sequence[ShardParcel],
+    shards: Sequence[PackedShard],
     config: Config,
     *,
     open_engine: OpenEngine = open_model,
-) -> Iterator[Settled]:
+) -> Iterator[ShardOutcome]:
     """decode -> gate -> engine -> parse, results as they come, in any order."""
     decoding: dict[str, Any] = {
         "batch_size": 1,
@@ -136,9 +136,9 @@ def answer_graph(
 
             def embedded(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):
-                    looked_at = _look(open_parcel(packed), config)
+                    decoded = _decode_and_gate(unpack_shard(packed), config)
                     engine = SignalsEngine(signals, config.task)
-                    for result in answer_shard(looked_at, config, engine):
+                    for result in answer_shard(decoded, config, engine):
                         yield _table([pack(result)])
 
             ds = planned.map_batches(embedded, **decoding)
@@ -147,7 +147,7 @@ def answer_graph(
 
             def look(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):
-                    for item in _look(open_parcel(packed), config):
+                    for item in _decode_and_gate(unpack_shard(packed), config):
                         yield _table([pack(item)])
 
             # Twice what the engine takes: a call is as long as its slowest window, and while that
@@ -177,20 +177,20 @@ class _ModelActor:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
         self._config = config
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self._replica = Replica(config, open_engine, self._look_again)
+        self._looks = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
+        self._replica = Replica(config, open_engine, self._decode_again)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        settled = await asyncio.gather(*map(self._replica.settle, _records(batch)))
-        yield _table([pack(result) for results in settled for result in results])
+        outcomes = await asyncio.gather(*map(self._replica.answer_item, _records(batch)))
+        yield _table([pack(result) for results in outcomes for result in results])
 
-    async def _look_again(self, window: Window, plan: WindowPlan) -> Window | None:
+    async def _decode_again(self, window: Window, plan: WindowPlan) -> Window | None:
         around = pack(replace(window, rgb=None))
         async with self._looks:
             shown: Window | UnreachableError | None = unpack(
-                await _decode_look.remote(around, plan, self._config)
+                await _decode_verification.remote(around, plan, self._config)
             )
         if isinstance(shown, UnreachableError):
             raise shown
@@ -199,19 +199,19 @@ class _ModelActor:
 
 # No CPU of its own: decoders hold all of them, and may be waiting for this very actor.
 @ray.remote(num_cpus=0)
-def _decode_look(around: bytes, plan: WindowPlan, config: Config) -> bytes:
+def _decode_verification(around: bytes, plan: WindowPlan, config: Config) -> bytes:
     try:
         # A look that has killed a worker is not tried again.
-        return pack(None if _has_killed() else decode_look(unpack(around), plan, config))
+        return pack(None if _has_killed() else decode_verification(unpack(around), plan, config))
     except UnreachableError as exc:
         return pack(exc)  # raised, its message would be a traceback
 
 
-def _look(shard: Shard, config: Config) -> Iterator[Window | Settled]:
+def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
     if _has_killed():
-        yield from look_apart(look_at_shard, shard, config)
+        yield from decode_isolated(decode_and_gate, shard, config)
     else:
-        yield from look_at_shard(shard, config)
+        yield from decode_and_gate(shard, config)
 
 
 def _has_killed() -> bool:
@@ -226,12 +226,12 @@ def summary_graph(
     config: Config,
     level: SummaryLevel,
     open_engine: Callable[[Config], TextEngine] = open_text_model,
-) -> Iterator[ToldDay]:
+) -> Iterator[SummarizedDay]:
     """Summaries of each day of a camera, as they come, in any order."""
     engine = config.engine
     assert not isinstance(engine, SignalsEngineConfig)  # noqa: S101 - without a model nothing needs Ray
     ds = _dataset([pack(day) for day in days]).map_batches(
-        _ScribeActor,
+        _SummarizerActor,
         fn_constructor_args=(config, level, open_engine),
         batch_size=1,
         batch_format="pyarrow",
@@ -246,7 +246,7 @@ def summary_graph(
     return _results(ds)
 
 
-class _ScribeActor:
+class _SummarizerActor:
     """Holds one replica of the model; tells several days at once."""
 
     def __init__(
@@ -254,10 +254,10 @@ class _ScribeActor:
     ) -> None:
         self._config = config
         self._level: SummaryLevel = level
-        self._engines = Succession(config, open_engine)
+        self._engines = EngineSupervisor(config, open_engine)
         engine = self._engines.engine
         try:
-            self._scribe = Scribe.within(
+            self._summarizer = Summarizer.within(
                 engine.context, config.summaries, self._ask, engine.num_tokens
             )
         except ConfigError as exc:
@@ -268,7 +268,9 @@ class _ScribeActor:
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         for day in _records(batch):
-            told = await summarize_day(day, self._config.summaries, self._scribe, level=self._level)
+            told = await summarize_day(
+                day, self._config.summaries, self._summarizer, level=self._level
+            )
             yield _table([pack(((day.camera, day.date), told))])
 
 

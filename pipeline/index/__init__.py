@@ -12,9 +12,8 @@ from pipeline.index.erase import apply_orders
 from pipeline.index.erase import forget as forget_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
-from pipeline.index.questions import Asked, Order
-from pipeline.index.runs import list_runs
-from pipeline.index.state import (
+from pipeline.index.query_filters import Asked, Order
+from pipeline.index.resume_state import (
     LISTED,
     Goal,
     Near,
@@ -31,6 +30,7 @@ from pipeline.index.state import (
     unfinished,
     windows_of,
 )
+from pipeline.index.runs import list_runs
 
 __all__ = [
     "LISTED",

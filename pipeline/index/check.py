@@ -8,10 +8,10 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pipeline.errors import IndexDamagedError
-from pipeline.index.agreement import disagreements
+from pipeline.index.check_files import Stored, check_files
+from pipeline.index.check_rows import disagreements
 from pipeline.index.findings import Finding
 from pipeline.index.store import Store
-from pipeline.index.stored import Stored, look_at_files
 
 _HALF_MENDED = Finding(
     kind="half mended",
@@ -35,7 +35,7 @@ def check(store: Store) -> list[Finding]:
 
 
 def stored_files(store: Store) -> Stored:
-    """See ``look_at_files``; refuses what is no index, and not what is damaged."""
+    """See ``check_files``; refuses what is no index, and not what is damaged."""
     with suppress(IndexDamagedError):
         store.handle("videos")
-    return look_at_files(store)
+    return check_files(store)

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.index.filters import Span, Where
-from pipeline.index.known import KnownVideos
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, change, conflict_retries, equal, on_dates, replace
-from pipeline.index.state import Near
+from pipeline.index.resume_state import Near
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
-from pipeline.index.strict import conform
-from pipeline.schema import SEGMENTS, TABLES, WINDOWS
+from pipeline.index.validate import conform
+from pipeline.index.video_lookup import KnownVideos
+from pipeline.tables.schema import SEGMENTS, TABLES, WINDOWS
 from pipeline.timebase import days_between
 
 JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]], pa.Table]

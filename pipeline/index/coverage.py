@@ -25,7 +25,7 @@ import pyarrow as pa
 from pipeline.index import duck
 from pipeline.index.filters import ALWAYS, Cameras, Span, Where
 from pipeline.index.scope import Scope
-from pipeline.schema import TableName
+from pipeline.tables.schema import TableName
 from pipeline.timebase import Int64Array
 
 STATES = ("no_footage", "not_analysed", "pending", "failed", "erased", "quiet", "analysed")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.errors import IndexDamagedError
 from pipeline.index.filters import Where
 from pipeline.index.store import Store
-from pipeline.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, TableName
 
 _TYPES = {
     pa.date32(): "DATE",

@@ -16,19 +16,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.index import orders
+from pipeline.index import erase_orders
 from pipeline.index.duck import quote
+from pipeline.index.erase_orders import Erasure, Reason
+from pipeline.index.erase_selection import KEPT_OF_WINDOW, ErasedRows, find, remaining_events
 from pipeline.index.filters import Cameras, Span, Where
-from pipeline.index.found import KEPT_OF_WINDOW, Found, find, remaining_events
-from pipeline.index.orders import Erasure, Reason
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, change, equal, on_dates, replace
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import forget as forget_sidecars
 from pipeline.index.store import Store
-from pipeline.index.strict import ID_COLUMN, conform
-from pipeline.schema import TABLES, VIDEOS, WINDOWS, TableName
+from pipeline.index.validate import ID_COLUMN, conform
+from pipeline.tables.schema import TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
@@ -61,10 +61,10 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
     scope = scope.within(index)
     found = find(index, scope)
     order = Erasure.of(scope, reason, found.num_rows)
-    orders.write(store, order)
+    erase_orders.write(store, order)
     _remove(index, found)
     sidecars = forget_sidecars(store)
-    order = orders.carried_out(index, order, {})
+    order = erase_orders.carried_out(index, order, {})
     return _receipt(found) | {
         "erasure_id": order.erasure_id,
         "waits_for": list(order.waits_for or ()),
@@ -84,12 +84,12 @@ def apply_orders(index: Index) -> None:
 
     Costs next to nothing where there are none.
     """
-    for order in orders.standing(index):
+    for order in erase_orders.standing(index):
         found = find(index, order.scope)
         _remove(index, found)
         if order.waits_for is None or any(found.num_rows.values()):
             forget_sidecars(index.store)
-        orders.carried_out(index, order, found.num_rows)
+        erase_orders.carried_out(index, order, found.num_rows)
 
 
 def erase_older(
@@ -144,7 +144,7 @@ def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
-def _remove(index: Index, found: Found) -> None:
+def _remove(index: Index, found: ErasedRows) -> None:
     """Take from every table what tells of it; where nothing does, nothing is written."""
     store = index.store
     # What coverage and jobs go by changes last: a crash is made good by the next call, which finds
@@ -284,7 +284,7 @@ def _chunks(rows: Sequence[Row], *same: str) -> Iterator[Sequence[Row]]:
             yield ordered[i : i + _IDS_PER_COMMIT]
 
 
-def _receipt(found: Found) -> dict[str, Any]:
+def _receipt(found: ErasedRows) -> dict[str, Any]:
     return {
         "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         "videos": [_told(row, whole=True) for row in found.whole]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.camera_names import is_glob, literal_prefix
+from pipeline.config.camera_names import is_glob, literal_prefix
 from pipeline.errors import ConfigError
 from pipeline.timebase import NS_PER_US, datetime_to_ns
 

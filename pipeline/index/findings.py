@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pipeline.schema import TableName
+from pipeline.tables.schema import TableName
 
 Kind: TypeAlias = Literal[
     "log",  # set the file aside

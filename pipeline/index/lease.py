@@ -32,9 +32,9 @@ from pipeline.index.runs import (
     share,
 )
 from pipeline.index.store import Store
-from pipeline.index.strict import conform
+from pipeline.index.validate import conform
 from pipeline.records import EndState, Run, RunFigures
-from pipeline.schema import RUNS
+from pipeline.tables.schema import RUNS
 
 # How often a run that waits looks whether the cameras are free.
 _POLL_S = 5.0

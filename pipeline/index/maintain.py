@@ -13,12 +13,12 @@ from deltalake import DeltaTable, write_deltalake
 
 from pipeline.errors import IndexFormatError, IndexFullError
 from pipeline.index import duck
-from pipeline.index.durable import synced
-from pipeline.index.log import clean_log
+from pipeline.index.durable_commits import synced
+from pipeline.index.log_cleanup import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
-from pipeline.index.strict import conform
-from pipeline.schema import TABLES, TableName
+from pipeline.index.validate import conform
+from pipeline.tables.schema import TABLES, TableName
 
 log = structlog.get_logger()
 

@@ -12,14 +12,14 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import coverage, duck, histogram, lockdown, questions
+from pipeline.index import coverage, duck, histogram, query_filters, sql_sandbox
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
-from pipeline.index.look import Look
-from pipeline.index.questions import Asked
+from pipeline.index.query_filters import Asked
 from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
+from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
-from pipeline.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, TableName
 
 # A video that is not done yet has windows alone.
 _NAMING: tuple[TableName, ...] = ("videos", "windows")
@@ -77,10 +77,10 @@ class Index:
         found = self.every if asked.get("fingerprint") else self.select
         return found(
             table,
-            questions.conditions(table, asked),
+            query_filters.conditions(table, asked),
             span=Span.parse(start, end),
             cameras=self.cameras(asked.get("camera")),
-            order=questions.order(table, asked),
+            order=query_filters.order(table, asked),
             columns=asked.get("columns"),
         )
 
@@ -94,7 +94,7 @@ class Index:
     ) -> pa.Table:
         """The different values, in the columns of these names, of the rows that ``rows`` finds."""
         span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = questions.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        where = query_filters.conditions(table, asked).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return duck.fetch(
             self._connection,
@@ -113,7 +113,7 @@ class Index:
         standing = self.every("erasures", Where().add("state = 'ordered'"), order="")
         return coverage.table(
             self._connection,
-            self._look().source,
+            self._view().source,
             span=Span.parse(start, end),
             cameras=self.cameras(camera),
             tasks=as_list(task),
@@ -128,7 +128,7 @@ class Index:
         Where there is nothing: once, named "none", without rows.
         """
         span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = questions.conditions(table, asked)
+        where = query_filters.conditions(table, asked)
         overlap = where.also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         days = duck.fetch(
@@ -157,7 +157,7 @@ class Index:
         without a limit.
         """
         span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = questions.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        where = query_filters.conditions(table, asked).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return histogram.table(self._connection, source, where, span, every)
 
@@ -168,16 +168,16 @@ class Index:
 
         Never list the folder instead: it also holds what was replaced.
         """
-        return self._look().files(table, Span.parse(start, end), self.cameras(camera))
+        return self._view().files(table, Span.parse(start, end), self.cameras(camera))
 
-    def sql(self, query: str, *, timeout_s: float = lockdown.TIMEOUT_S) -> pa.Table:
+    def sql(self, query: str, *, timeout_s: float = sql_sandbox.TIMEOUT_S) -> pa.Table:
         """The result of one SELECT over the views events, segments, windows, videos, summaries.
 
         Raises:
             ConfigError: anything but a SELECT, an error in it, a reach for anything else, or no
                 result in time.
         """
-        return lockdown.run(self.store, query, self._look(), timeout_s=timeout_s)
+        return sql_sandbox.run(self.store, query, self._view(), timeout_s=timeout_s)
 
     def cameras(self, names: Names) -> Cameras:
         """The cameras that a user means: a name that the index knows is that camera alone.
@@ -191,7 +191,7 @@ class Index:
         """The names of all cameras."""
         found: set[str] = set()
         for table in _NAMING:
-            source = self._look().scan(table)
+            source = self._view().scan(table)
             names = duck.fetch(self._connection, f"SELECT DISTINCT camera FROM {source}")
             found.update(names["camera"].to_pylist())
         return found
@@ -241,7 +241,7 @@ class Index:
     ) -> pa.Table:
         """Rows whatever their fingerprint, stale ones too."""
         where = where.also(Where().overlaps(span).of(cameras))
-        source = self._look().scan(table, span, cameras)
+        source = self._view().scan(table, span, cameras)
         return self._select(table, source, where, order=order, columns=columns)
 
     def within(
@@ -253,7 +253,7 @@ class Index:
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
         """Rows of a table out of exactly these of its ``files``, whatever their fingerprint."""
-        source = self._look().scan_of(table, files)
+        source = self._view().scan_of(table, files)
         return self._select(table, source, where, columns=columns)
 
     def asked(
@@ -273,7 +273,7 @@ class Index:
             values: for each ``?`` in ``sql``.
             given: may be long.
         """
-        held = f"SELECT * FROM {self._look().scan(table)} WHERE {where.sql}"
+        held = f"SELECT * FROM {self._view().scan(table)} WHERE {where.sql}"
         for name, rows in given.items():
             self._connection.register(name, rows)
         try:
@@ -304,7 +304,7 @@ class Index:
         found = duck.fetch(
             self._connection,
             f"SELECT {duck.identifiers(names)} FROM {source} WHERE {where.sql} "
-            + (questions.order(table, {}) if order is None else order),
+            + (query_filters.order(table, {}) if order is None else order),
             where,
         )
         return found.cast(pa.schema([schema.field(name) for name in names]))
@@ -316,10 +316,10 @@ class Index:
         cameras: Cameras = ALL,
     ) -> str:
         """A table in a FROM clause, out of the files that can matter, without stale rows."""
-        return self._look().source(table, span, cameras)
+        return self._view().source(table, span, cameras)
 
-    def _look(self) -> Look:
-        return Look(self.store, self._readers)
+    def _view(self) -> SnapshotView:
+        return SnapshotView(self.store, self._readers)
 
 
 def open_index(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Index:

@@ -17,8 +17,8 @@ from pipeline.index.filters import Cameras, Span
 from pipeline.index.replace import both, commit, conflict_retries, equal, on_dates
 from pipeline.index.snapshot import read_snapshot
 from pipeline.index.store import Store
-from pipeline.index.strict import conform
-from pipeline.schema import TABLES
+from pipeline.index.validate import conform
+from pipeline.tables.schema import TABLES
 from pipeline.timebase import days_between
 
 Join: TypeAlias = Callable[[pa.Table], pa.Table]

@@ -17,10 +17,10 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from pipeline.errors import ConfigError, IndexDamagedError
-from pipeline.index.agreement import disagreements
 from pipeline.index.check import stored_files
+from pipeline.index.check_rows import disagreements
 from pipeline.index.commit import JoinFinished, times_by_camera
-from pipeline.index.durable import synced
+from pipeline.index.durable_commits import synced
 from pipeline.index.filters import Where
 from pipeline.index.findings import Finding
 from pipeline.index.query import Index
@@ -29,8 +29,8 @@ from pipeline.index.replace import among, both, change, equal, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
 from pipeline.index.store import DAMAGED, REPAIRING, Store
-from pipeline.index.strict import ID_COLUMN
-from pipeline.schema import TABLES, TableName
+from pipeline.index.validate import ID_COLUMN
+from pipeline.tables.schema import TABLES, TableName
 
 _VIDEOS_AT_ONCE = 200
 # What is mended in one round shows what is wrong beneath: first logs, then files, then rows that

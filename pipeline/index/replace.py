@@ -12,9 +12,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipeline.index import duck
 from pipeline.index.duck import quote
-from pipeline.index.durable import local_folder, synced
+from pipeline.index.durable_commits import local_folder, synced
 from pipeline.index.store import Store, columns_of
-from pipeline.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, TableName
 
 if TYPE_CHECKING:
     from tenacity import Retrying

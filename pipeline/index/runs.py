@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline import process
 from pipeline.index.filters import Where
 from pipeline.index.query import Index
+from pipeline.processes import identity
 from pipeline.records import Run, RunFigures
-from pipeline.schema import RUNS
+from pipeline.tables.schema import RUNS
 
 HEARTBEAT = timedelta(seconds=30)
 LOST_AFTER = 3 * HEARTBEAT
@@ -24,9 +24,9 @@ LIVE: set[str] = set()
 
 def is_gone(run: Run) -> bool:
     """Whether nobody is at work on the run any more, as far as can be seen from here."""
-    if run.process == process.own_name():
+    if run.process == identity.own_name():
         return run.run_id not in LIVE
-    return process.is_gone(run.process)
+    return identity.is_gone(run.process)
 
 
 IsGone = Callable[[Run], bool]

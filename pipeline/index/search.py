@@ -6,9 +6,9 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import duck, moments, vectors
+from pipeline.index import duck, hits, vectors
 from pipeline.index.filters import Names, Span, When
-from pipeline.index.moments import SEARCHED, Hits, MomentOrder, Searched, Words
+from pipeline.index.hits import SEARCHED, Hits, MomentOrder, Searched, Words
 from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
 
@@ -32,12 +32,12 @@ def by_words(
     """Every moment in ``[start, end)`` at which all the words occur, by BM25 over n-grams.
 
     A word counts wherever it is part of a text, in any language and case; words in double quotes
-    count together. Columns: see ``moments.rows``.
+    count together. Columns: see ``hits.rows``.
 
     Raises:
         ConfigError: no words, or ``timereel[search]`` is not installed.
     """
-    from pipeline.index.grams import Sidecar  # noqa: PLC0415 - needs the extra `search`
+    from pipeline.index.ngram_index import Sidecar  # noqa: PLC0415 - needs the extra `search`
 
     span = Span.parse(start, end)
     with duck.connect(index.store) as connection:
@@ -60,7 +60,7 @@ def by_meaning(
     """The moments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
 
     Every moment is near to some degree, so ``limit`` is NEAREST where none is given. The score is
-    the cosine. Columns: see ``moments.rows``.
+    the cosine. Columns: see ``hits.rows``.
 
     Raises:
         ConfigError: the index has no vectors, or they are of another model.
@@ -69,14 +69,14 @@ def by_meaning(
     if wanted.get("limit") is None:
         wanted["limit"] = NEAREST
     with duck.connect(index.store) as connection:
-        hits = vectors.nearest(connection, index, question, embedder, span=span, cameras=cameras)
-        return _best(connection, index, hits, Words(()), span=span, wanted=wanted)
+        ranked = vectors.nearest(connection, index, question, embedder, span=span, cameras=cameras)
+        return _best(connection, index, ranked, Words(()), span=span, wanted=wanted)
 
 
 def _best(
     connection: duckdb.DuckDBPyConnection,
     index: Index,
-    hits: Hits,
+    ranked: Hits,
     words: Words,
     *,
     span: Span,
@@ -84,15 +84,15 @@ def _best(
 ) -> pa.Table:
     """The best ``limit`` of the hits that count, or all of them."""
     cameras = index.cameras(wanted.get("camera"))
-    sources = moments.sources(
+    sources = hits.sources(
         index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
     )
     limit = wanted.get("limit")
-    count = len(hits.keys) if limit is None else _LOOK_AT_ONCE * max(limit, 1)
+    count = len(ranked.keys) if limit is None else _LOOK_AT_ONCE * max(limit, 1)
     # The row of a hit may be gone, or not be wanted: look further until there are enough.
     while True:
-        found = moments.rows(connection, sources, hits.best(count), words, limit=limit)
-        if limit is None or found.num_rows >= limit or count >= len(hits.keys):
+        found = hits.rows(connection, sources, ranked.best(count), words, limit=limit)
+        if limit is None or found.num_rows >= limit or count >= len(ranked.keys):
             break
         count *= 10
     if wanted.get("order_by") == "time":
@@ -102,7 +102,7 @@ def _best(
 
 def forget(index: Index) -> None:
     """Remove the sidecar of ``by_words``; the next search builds it again."""
-    from pipeline.index.grams import Sidecar  # noqa: PLC0415 - needs the extra `search`
+    from pipeline.index.ngram_index import Sidecar  # noqa: PLC0415 - needs the extra `search`
 
     Sidecar.of(index.store).forget()
 

@@ -16,7 +16,7 @@ from pipeline.index.store import (
     columns_of,
     is_marked,
 )
-from pipeline.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, TableName
 from pipeline.timebase import BoolArray, Int64Array
 
 # The log keeps timestamps cut to milliseconds, so a file's last instant may be this much later.

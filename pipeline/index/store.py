@@ -12,9 +12,9 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
-from pipeline.index.durable import named_if_full, sync_commits, synced
-from pipeline.index.entries import log_files
-from pipeline.schema import SCHEMA_VERSION, TABLES, TableName
+from pipeline.index.durable_commits import named_if_full, sync_commits, synced
+from pipeline.index.log_entries import log_files
+from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

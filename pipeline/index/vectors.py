@@ -14,13 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.errors import ConfigError, IndexFormatError
-from pipeline.index import duck, moments
+from pipeline.index import duck, hits
 from pipeline.index.filters import Cameras, Span, Where
-from pipeline.index.moments import CONTENT_KEY, Hits
+from pipeline.index.hits import CONTENT_KEY, Hits
 from pipeline.index.query import Index
 from pipeline.index.replace import both, equal, replace
-from pipeline.index.strict import conform
-from pipeline.schema import VECTORS
+from pipeline.index.validate import conform
+from pipeline.tables.schema import VECTORS
 
 Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
@@ -39,8 +39,8 @@ def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
     index.store.create_table("vectors")
     num_made = 0
     with duck.connect(index.store) as connection:
-        sources = moments.sources(index)
-        said = moments.said(sources, CONTENT_KEY)
+        sources = hits.sources(index)
+        said = hits.said(sources, CONTENT_KEY)
         values = [value for _, where in sources.values() for value in where.values]
         held = f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
         due = duck.fetch(

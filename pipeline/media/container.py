@@ -11,9 +11,9 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig
 from pipeline.errors import SourceError
-from pipeline.media.decoder import size_limit
+from pipeline.media.codec import size_limit
 from pipeline.media.failures import explain
-from pipeline.media.file import open_file
+from pipeline.storage.file import open_file
 
 # Containers that hold their own data. What is not listed can read other files and URLs (hls, dash,
 # concat, sdp, image2) or takes any text for a picture (tty).

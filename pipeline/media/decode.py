@@ -12,7 +12,7 @@ from pipeline.config import DecodeConfig, FrameConfig
 from pipeline.media.demux import AnyPacket
 from pipeline.media.pixels import Converter
 from pipeline.media.reader import Reader
-from pipeline.media.shelf import Shelf
+from pipeline.media.reorder_buffer import ReorderBuffer
 from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Frame, PacketIndex, Video
 
 # More packets than any decoder keeps back before it puts out a frame.
@@ -34,7 +34,7 @@ def decode_frames(
 
     A wanted frame that does not come out is tried again from up to three keyframes earlier without
     any skipping, and left out after that: never a neighbour in its place. Damage marks the whole
-    GOP suspect, so frames are held back until their GOP is through (see ``Shelf`` for the limit).
+    GOP suspect, so frames are held back until their GOP is through (see ``ReorderBuffer``).
 
     Args:
         video: as probed.
@@ -134,7 +134,7 @@ class _Session:
         self._pixels = Converter(video, sar=video.sar, frame=frame, rgb=rgb)
         self._starts = [gop.first for gop in gops]
         self._rows_by_pts = np.argsort(packets.pts, kind="stable")
-        self._shelf = Shelf([gop.wanted for gop in gops])
+        self._buffer = ReorderBuffer([gop.wanted for gop in gops])
         # Where the container hides which packet shows a frame, skipping one may lose another.
         self._may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
         self._in_one_go = False
@@ -145,13 +145,13 @@ class _Session:
         number = 0
         while number < len(self._gops):
             if self._gops[number].last_wanted < self._gops[number].first:
-                self._shelf.settle(number)
+                self._buffer.close_gop(number)
                 number += 1
                 continue
             end = self._end_of_pass(number)
             yield from self._run(number, end)
             number = end + 1
-        yield from self._shelf.release()
+        yield from self._buffer.release()
 
     def _end_of_pass(self, number: int) -> int:
         """The last GOP that is decoded without a flush after this one."""
@@ -175,11 +175,11 @@ class _Session:
             while settled < end and row > self._gops[settled].last + _MAX_DELAY:
                 self._finish(settled, work)
                 settled += 1
-            yield from self._shelf.release()
+            yield from self._buffer.release()
         self._decode(work, self._gops[end].last_wanted, None)
         for number in range(settled, end + 1):
             self._finish(number, work)
-            yield from self._shelf.release()
+            yield from self._buffer.release()
 
     def _decode(self, work: _Pass, row: int, packet: AnyPacket | None) -> None:
         for gop, picture in self._pictures(work, row, packet):
@@ -187,9 +187,9 @@ class _Session:
                 continue
             frame = self._small(picture) if picture is not None else None
             if frame is not None:
-                self._shelf.put(frame)
-            elif picture is None or self._shelf.wants(picture.pts):
-                self._shelf.mark(gop)
+                self._buffer.put(frame)
+            elif picture is None or self._buffer.wants(picture.pts):
+                self._buffer.mark(gop)
 
     def _pictures(
         self, work: _Pass, row: int, packet: AnyPacket | None
@@ -198,7 +198,7 @@ class _Session:
         pts = int(self._packets.pts[row])
         if packet is not None and self._is_undecodable(work, row, pts):
             return
-        may_skip = work.skip and not self._shelf.wants(pts)
+        may_skip = work.skip and not self._buffer.wants(pts)
         pictures, is_damaged = work.reader.decoder.decode(packet, may_skip=may_skip)
         for picture in pictures:
             shown_at = self._row_of(picture.pts)
@@ -216,12 +216,12 @@ class _Session:
             work.first < row <= self._gops[self._gop_of(work.first)].last
             and bool(self._packets.keyframe[work.first])
             and NO_PTS < pts < self._packets.pts[work.first]
-            and not self._shelf.wants(pts)
+            and not self._buffer.wants(pts)
         )
 
     def _small(self, picture: av.VideoFrame) -> Frame | None:
         """The record of a wanted frame; None if nobody wants it or it cannot be converted."""
-        if not self._shelf.wants(picture.pts):
+        if not self._buffer.wants(picture.pts):
             return None
         try:
             luma, colour = self._pixels.luma(picture), self._pixels.colour(picture)
@@ -238,15 +238,15 @@ class _Session:
     def _finish(self, number: int, work: _Pass) -> None:
         """Nothing more of this GOP will come: try again if it is not whole, then settle it."""
         entered_here = self._gop_of(work.first) == number
-        if self._shelf.missing(number) or (entered_here and self._shelf.is_marked(number)):
+        if self._buffer.missing(number) or (entered_here and self._buffer.is_marked(number)):
             self._retry(number, work)
-        if self._shelf.missing(number):
-            self._shelf.mark(number)
-        self._shelf.settle(number)
+        if self._buffer.missing(number):
+            self._buffer.mark(number)
+        self._buffer.close_gop(number)
         following = number + 1
         if following < len(self._gops) and self._gops[following].leading:
             # Its leading pictures were predicted from this GOP.
-            self._shelf.depend(following, number, int(self._packets.pts[self._starts[following]]))
+            self._buffer.depend(following, number, int(self._packets.pts[self._starts[following]]))
 
     def _retry(self, number: int, work: _Pass) -> None:
         """Decode everything from zero to three keyframes earlier.
@@ -268,14 +268,14 @@ class _Session:
                         if frame is not None:
                             frames[frame.pts] = frame
                         damaged = damaged or picture is None
-            missing = self._shelf.missing(number)
+            missing = self._buffer.missing(number)
             if damaged or missing - frames.keys():
                 for pts in missing & frames.keys():
-                    self._shelf.put(frames[pts])
+                    self._buffer.put(frames[pts])
                 continue
             for frame in frames.values():
-                self._shelf.put(frame)
-            self._shelf.clear(number)
+                self._buffer.put(frame)
+            self._buffer.clear(number)
             self._in_one_go = self._in_one_go or first < work.first
             return
 
@@ -285,11 +285,11 @@ class _Session:
             if self._num_lenient >= _MAX_LENIENT:
                 break
             first = self._starts[number - back]
-            if first < work.first or (work.skip and self._shelf.missing(number)):
+            if first < work.first or (work.skip and self._buffer.missing(number)):
                 yield first, True
-        if self._reader.decoder.is_strict and self._shelf.missing(number):
+        if self._reader.decoder.is_strict and self._buffer.missing(number):
             self._num_lenient += 1
-            self._shelf.mark(number)
+            self._buffer.mark(number)
             yield self._starts[max(0, number - self._gops[number].leading)], False
 
     def _row_of(self, pts: int | None) -> int | None:

@@ -8,7 +8,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from pipeline.media.alarm import beat
+from pipeline.processes.watchdog import extend_limit
 from pipeline.records import NO_PTS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Demuxer:
         while failures < _MAX_FAILURES:
             try:
                 for packet in self._container.demux(self._stream):
-                    beat()
+                    extend_limit()
                     if not packet.size:
                         continue
                     failures = 0

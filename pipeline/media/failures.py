@@ -5,6 +5,8 @@ from typing import Any
 
 import av
 
+from pipeline.storage.retry import oneline
+
 _CHECK = "check that the file plays"
 # MP4 boxes that a file may begin with.
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
@@ -27,11 +29,6 @@ def explain(uri: str, exc: Exception, file: Any) -> str:  # noqa: ANN401 - any f
         return f"{uri}: cannot be opened ({oneline(exc)}); {_CHECK}"
     head, boxes = _look_inside(file)
     return f"{uri}: {_diagnose(head, boxes)}"
-
-
-def oneline(exc: Exception) -> str:
-    """The message of an exception without line breaks."""
-    return " ".join(str(exc).split()) or type(exc).__name__
 
 
 def _diagnose(head: bytes, boxes: set[bytes]) -> str:

@@ -13,10 +13,10 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
+from pipeline.media.codec import prepare
 from pipeline.media.container import open_container, pick_video
-from pipeline.media.decoder import prepare
 from pipeline.media.demux import AnyPacket, Demuxer
-from pipeline.media.order import presentation_pts
+from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
 from pipeline.records import DIGEST_BYTES, NO_PTS, PacketIndex, Source, Video, make_id
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns

@@ -9,12 +9,12 @@ import av
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
+from pipeline.media.codec import Decoder
 from pipeline.media.container import open_container, use_stream
-from pipeline.media.decoder import Decoder
 from pipeline.media.demux import AnyPacket, Demuxer
-from pipeline.media.file import is_remote, local_path
-from pipeline.medium import retried
 from pipeline.records import NO_PTS, PacketIndex, Video
+from pipeline.storage.file import is_remote, local_path
+from pipeline.storage.retry import retried
 
 # Reading so many packets costs less than a seek.
 _NEAR = 400

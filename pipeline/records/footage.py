@@ -172,7 +172,7 @@ class Yielded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Ownership:
     """A stretch of one camera's time that a file can speak for; UTC in whole microseconds."""
 
     span: TimeRange
@@ -185,15 +185,15 @@ Precedence: TypeAlias = tuple[int, int, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldFile:
+class IndexedFile:
     """A file that the index holds, as others of its camera must know it."""
 
     video_id: str
     uri: str
     camera: str
-    claims: tuple[Claim, ...]
+    ownerships: tuple[Ownership, ...]
     """All that it can speak for, whether it does or not."""
     precedence: Precedence
     status: VideoStatus
-    taker_ids: frozenset[str]
+    owner_ids: frozenset[str]
     """To whom it has yielded."""

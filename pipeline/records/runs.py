@@ -42,7 +42,7 @@ class Run:
     host: str
     pid: int
     process: str
-    """What no other process is ever called: see ``pipeline.process``."""
+    """What no other process is ever called: see ``pipeline.processes.identity``."""
     job_id: str | None = None
     """Of the Ray job that the run was submitted as, and what its submitter said of it."""
     job_metadata: Mapping[str, str] = field(default_factory=dict)

@@ -134,7 +134,7 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Verification:
     """A second look at a short range of a window: what was shown, and what came back."""
 
     span: TimeRange
@@ -160,7 +160,7 @@ class WindowResult:
     finish_reason: str = ""
     markers: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
-    looks: tuple[Look, ...] = ()
+    verifications: tuple[Verification, ...] = ()
     """Second looks; ``text`` stays the first answer."""
     num_prompt_tokens: int = 0
     """Of all requests, second looks included."""

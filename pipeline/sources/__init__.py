@@ -12,6 +12,7 @@ names       templates and regexes for paths             local_time  zones, summe
 modified    when files were last written
 """
 
+from pipeline.sources.camera_shard import CameraShard
 from pipeline.sources.listing import list_sources
 from pipeline.sources.modified import (
     is_being_written,
@@ -20,7 +21,6 @@ from pipeline.sources.modified import (
     still_written,
 )
 from pipeline.sources.names import from_path
-from pipeline.sources.shard import CameraShard
 
 __all__ = [
     "CameraShard",

@@ -14,15 +14,15 @@ from functools import partial
 from io import StringIO
 from pathlib import PurePosixPath
 
-from pipeline import medium
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
-from pipeline.sources.local_time import Told
+from pipeline.sources.local_time import RecordingHints
 from pipeline.sources.names import from_path
 from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import Sidecars
 from pipeline.sources.suffixes import is_video_name
+from pipeline.storage import retry
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
@@ -73,7 +73,7 @@ def _expand(location: str, notes: Sidecars) -> Iterator[Source]:
 def _again(location: str, notes: Sidecars) -> Iterator[Source]:
     """A path that seems not to exist, which a mount that fails looks like too."""
     try:
-        medium.retried(partial(os.lstat, location), f"{location}: cannot be opened")
+        retry.retried(partial(os.lstat, location), f"{location}: cannot be opened")
     except UnreachableError as exc:
         yield _source(location, notes, unreachable=str(exc))
     except OSError as exc:
@@ -84,7 +84,7 @@ def _again(location: str, notes: Sidecars) -> Iterator[Source]:
 
 def _read_list(path: str, notes: Sidecars) -> Iterator[Source]:
     try:
-        text = medium.read_bytes(path).decode()
+        text = retry.read_bytes(path).decode()
     except UnreachableError as exc:
         yield _source(path, notes, unreachable=str(exc))
         return
@@ -118,7 +118,7 @@ def _walk(root: str, unlisted: list[OSError]) -> Iterator[str]:
 
 def _unlisted(exc: OSError, notes: Sidecars) -> Source:
     told = f"this folder cannot be listed ({exc.strerror})"
-    if medium.is_transient(exc):
+    if retry.is_transient(exc):
         told = f"{exc.filename}: {told}; check what it is mounted from, then run again"
         return _source(str(exc.filename), notes, unreachable=told)
     return _source(str(exc.filename), notes, problem=f"{told}; allow it, or name others")
@@ -153,7 +153,7 @@ def _local(path: str, notes: Sidecars, root: str | None = None) -> Source:
             problem = f"a link out of the folder; name {target} as a source to index it"
         return _source(uri, notes, problem=problem)
     try:
-        facts = medium.retried(partial(os.stat, path), f"{uri}: cannot be opened")
+        facts = retry.retried(partial(os.stat, path), f"{uri}: cannot be opened")
     except UnreachableError as exc:
         return _source(uri, notes, unreachable=str(exc))
     except OSError as exc:
@@ -185,7 +185,7 @@ def _source(
     problem: str = "",
     unreachable: str = "",
 ) -> Source:
-    named, noted = Told(), Told()
+    named, noted = RecordingHints(), RecordingHints()
     try:
         named = from_path(uri, notes.config)
         if not (problem or unreachable) and (named.camera is None or named.start_ns is None):

@@ -10,7 +10,7 @@ from pipeline.timebase import datetime_to_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class RecordingHints:
     """What a name or a note says of a recording; None for what it does not say."""
 
     camera: str | None = None
@@ -34,7 +34,7 @@ def credible(at: datetime) -> datetime:
     return at
 
 
-def told_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -> Told:
+def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -> RecordingHints:
     """A recording that began ``at``; without a zone that is a local time of ``config.timezone``.
 
     The hour that comes twice when summer time ends is read as ``config.ambiguous`` says, with a
@@ -45,11 +45,11 @@ def told_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -
         SourceError: the local time does not exist, or comes twice and that is to be refused.
     """
     if at.tzinfo is not None:
-        return Told(camera=camera, start_ns=datetime_to_ns(at))
+        return RecordingHints(camera=camera, start_ns=datetime_to_ns(at))
     zone = ZoneInfo(config.timezone)
     first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
-        return Told(camera=camera, start_ns=_utc_ns(first))
+        return RecordingHints(camera=camera, start_ns=_utc_ns(first))
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != at:
         raise SourceError(
             f"the local time {at} does not exist in {config.timezone}, where the clocks went"
@@ -66,7 +66,7 @@ def told_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -
         f" the {config.ambiguous} was taken (sources.ambiguous)"
     )
     chosen = first if config.ambiguous == "earlier" else second
-    return Told(camera=camera, start_ns=_utc_ns(chosen), warnings=(warning,))
+    return RecordingHints(camera=camera, start_ns=_utc_ns(chosen), warnings=(warning,))
 
 
 def _utc_ns(local: datetime) -> int:

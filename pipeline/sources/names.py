@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError
-from pipeline.sources.local_time import Told, credible, told_at
+from pipeline.sources.local_time import RecordingHints, credible, hints_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S, NS_PER_US, ns_to_datetime
 
 
-def from_path(uri: str, config: SourcesConfig) -> Told:
+def from_path(uri: str, config: SourcesConfig) -> RecordingHints:
     """Camera and UTC start that the path names; None for what it does not.
 
     Raises:
@@ -24,15 +24,15 @@ def from_path(uri: str, config: SourcesConfig) -> Told:
             continue
         named = match.groupdict()
         if not named.get("start"):
-            return Told(camera=named.get("camera"))
+            return RecordingHints(camera=named.get("camera"))
         try:
             at = _parse_start(named["start"], form)
         except ValueError:
             continue  # digits that are no date: the template does not mean this file
         if isinstance(at, int):
-            return Told(camera=named.get("camera"), start_ns=at)
-        return told_at(at, config, camera=named.get("camera"))
-    return Told()
+            return RecordingHints(camera=named.get("camera"), start_ns=at)
+        return hints_at(at, config, camera=named.get("camera"))
+    return RecordingHints()
 
 
 def _parse_start(text: str, form: str | None) -> int | datetime:

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pipeline import medium
 from pipeline.errors import ConfigError, UnreachableError
 from pipeline.sources.suffixes import is_video_name
+from pipeline.storage import retry
 from pipeline.timebase import NS_PER_S, datetime_to_ns
 
 _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
@@ -38,8 +38,8 @@ def remote_files(location: str) -> Iterator[Listed]:
     """
     told = f"{location}: cannot be listed"
     try:
-        filesystem, path = medium.filesystem(location)
-        found = medium.retried(partial(_find, filesystem, path), told)
+        filesystem, path = retry.filesystem(location)
+        found = retry.retried(partial(_find, filesystem, path), told)
     except UnreachableError as exc:
         yield Listed(uri=location, unreachable=str(exc))
         return
@@ -61,7 +61,7 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
     try:
         info = filesystem.info(path)
     except FileNotFoundError as exc:
-        if medium.is_transient(exc) or not glob.has_magic(path):
+        if retry.is_transient(exc) or not glob.has_magic(path):
             raise
         return _files(filesystem.glob(path, detail=True))
     if info["type"] == "directory":
@@ -82,7 +82,7 @@ def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa
 
 def _raise_transient(exc: Exception) -> None:
     """A link that leads nowhere hides no others."""
-    if medium.is_transient(exc):
+    if retry.is_transient(exc):
         raise exc
 
 
@@ -102,7 +102,7 @@ def _listed(filesystem: Any, name: str, info: dict[str, Any]) -> Listed:  # noqa
     uri = filesystem.unstrip_protocol(name)
     if _is_http(filesystem) and info.get("size") is None:
         try:
-            info = medium.retried(partial(filesystem.info, name), f"{uri}: cannot be opened")
+            info = retry.retried(partial(filesystem.info, name), f"{uri}: cannot be opened")
         except UnreachableError as exc:
             return Listed(uri=uri, unreachable=str(exc))
         except FileNotFoundError:

@@ -9,10 +9,10 @@ from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
 
-from pipeline import medium
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError, UnreachableError
-from pipeline.sources.local_time import Told, credible, told_at
+from pipeline.sources.local_time import RecordingHints, credible, hints_at
+from pipeline.storage import retry
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Sidecars:
         self.config = config
         self._names: dict[str, dict[str, str] | UnreachableError] = {}
 
-    def read(self, uri: str) -> Told:
+    def read(self, uri: str) -> RecordingHints:
         """What stands beside the video ``uri``.
 
         Raises:
@@ -48,7 +48,7 @@ class Sidecars:
         folder, slash, name = uri.rpartition("/")
         beside = self._beside(folder + slash)
         stem = name.removesuffix(PurePosixPath(name).suffix)
-        told = Told()
+        told = RecordingHints()
         for suffix, parse in ((".json", self._json), (".srt", self._telemetry)):
             for wanted in (f"{name}{suffix}", f"{stem}{suffix}"):
                 found = beside.get(wanted.lower())
@@ -61,7 +61,7 @@ class Sidecars:
         if folder not in self._names:
             names: list[str] = []
             try:
-                names = medium.retried(partial(_names, folder), f"{folder}: cannot be listed")
+                names = retry.retried(partial(_names, folder), f"{folder}: cannot be listed")
             except UnreachableError as exc:  # kept, so that one folder is waited for once
                 self._names[folder] = exc
                 raise
@@ -81,31 +81,33 @@ class Sidecars:
             raise found
         return found
 
-    def _json(self, sidecar: str) -> Told:
+    def _json(self, sidecar: str) -> RecordingHints:
         try:
-            noted = json.loads(medium.read_bytes(sidecar))
+            noted = json.loads(retry.read_bytes(sidecar))
             camera = str(noted["camera"]) if "camera" in noted else None
             start = credible(datetime.fromisoformat(noted["start"])) if "start" in noted else None
         except (OSError, ValueError, TypeError) as exc:
             raise SourceError(
                 f'{sidecar} must hold {{"camera": "...", "start": "2026-03-14T09:00:00Z"}}: {exc}'
             ) from exc
-        return told_at(start, self.config, camera=camera) if start else Told(camera=camera)
+        return (
+            hints_at(start, self.config, camera=camera) if start else RecordingHints(camera=camera)
+        )
 
-    def _telemetry(self, sidecar: str) -> Told:
+    def _telemetry(self, sidecar: str) -> RecordingHints:
         try:
-            text = medium.read_bytes(sidecar, end=_TELEMETRY_BYTES).decode("utf-8", "replace")
+            text = retry.read_bytes(sidecar, end=_TELEMETRY_BYTES).decode("utf-8", "replace")
         except OSError as exc:
             raise SourceError(f"{sidecar} cannot be read: {exc}; repair or remove it") from exc
         stamp = _STAMP.search(text)
         cues = list(_CUE.finditer(text, 0, stamp.start())) if stamp else []
         if stamp is None or not cues:
-            return Told()
+            return RecordingHints()
         written = "{}-{}-{}T{}:{}:{}.{}{}".format(*(part or "000" for part in stamp.groups()))
         try:
-            told = told_at(credible(datetime.fromisoformat(written)), self.config)
+            told = hints_at(credible(datetime.fromisoformat(written)), self.config)
         except ValueError:
-            return Told()  # digits that are no date
+            return RecordingHints()  # digits that are no date
         hours, minutes, seconds, millis = map(int, cues[-1].groups())
         shown_ns = ((hours * 60 + minutes) * 60 + seconds) * NS_PER_S + millis * NS_PER_MS
         return replace(told, start_ns=told.start_ns - shown_ns) if told.start_ns else told
@@ -114,11 +116,11 @@ class Sidecars:
 def _names(folder: str) -> list[str]:
     if "://" not in folder:
         return os.listdir(folder or ".")
-    filesystem, path = medium.filesystem(folder)
+    filesystem, path = retry.filesystem(folder)
     return [entry.rpartition("/")[2] for entry in filesystem.ls(path, detail=False)]
 
 
-def _filled(told: Told, more: Told) -> Told:
+def _filled(told: RecordingHints, more: RecordingHints) -> RecordingHints:
     """``told``, and of ``more`` what it does not say."""
     timed = more if told.start_ns is None else told
     return replace(timed, camera=told.camera or more.camera)

@@ -20,12 +20,12 @@ from pipeline.summarize.levels import (
     summarize_day,
 )
 from pipeline.summarize.prompt import PROMPT_ID
-from pipeline.summarize.tell import Scribe
+from pipeline.summarize.summarizer import Summarizer
 
 __all__ = [
     "PROMPT_ID",
     "Caption",
-    "Scribe",
+    "Summarizer",
     "SummaryDay",
     "SummaryVideo",
     "day_inputs_of",

@@ -13,7 +13,7 @@ from pipeline.config import SummariesConfig
 from pipeline.records import Line, Summary, SummaryLevel, make_id
 from pipeline.summarize.captions import clock
 from pipeline.summarize.extract import hull
-from pipeline.summarize.tell import Scribe, Telling, Told
+from pipeline.summarize.summarizer import Summarizer, SummaryText, SummaryWriter
 from pipeline.timebase import NS_PER_S, TimeRange
 
 _NS_PER_DAY = 86_400 * NS_PER_S
@@ -55,18 +55,18 @@ def day_inputs_of(inputs_ids: Iterable[str]) -> str:
 
 
 async def summarize_day(
-    day: SummaryDay, config: SummariesConfig, scribe: Scribe | None, *, level: SummaryLevel
+    day: SummaryDay, config: SummariesConfig, summarizer: Summarizer | None, *, level: SummaryLevel
 ) -> list[Summary]:
     """The summaries up to ``level``; what a video holds already is given back, not made again."""
     told = await asyncio.gather(
-        *(_of_video(video, day, config, scribe, level) for video in day.videos if video.lines)
+        *(_of_video(video, day, config, summarizer, level) for video in day.videos if video.lines)
     )
     summaries = [summary for of_video in told for summary in of_video]
     videos = [summary for summary in summaries if summary.level == "video"]
     if level != "day" or not videos:
         return summaries
     midnight_ns = videos[0].span.start_ns // _NS_PER_DAY * _NS_PER_DAY
-    write = Telling(config, scribe, lambda ns: clock((ns - midnight_ns) % _NS_PER_DAY))
+    write = SummaryWriter(config, summarizer, lambda ns: clock((ns - midnight_ns) % _NS_PER_DAY))
     base = [line for video in day.videos for line in video.lines]
     whole = Summary(
         summary_id=make_id(day.task, day.camera, day.date, "day"),
@@ -76,7 +76,7 @@ async def summarize_day(
         uri="",
         span=TimeRange(videos[0].span.start_ns, max(video.span.end_ns for video in videos)),
         inputs_id=day_inputs_of(video.inputs_id for video in videos),
-        **(await _told_together(videos, base, write)).columns(),
+        **(await _summarized_together(videos, base, write)).columns(),
     )
     return [*summaries, whole]
 
@@ -85,10 +85,10 @@ async def _of_video(
     video: SummaryVideo,
     day: SummaryDay,
     config: SummariesConfig,
-    scribe: Scribe | None,
+    summarizer: Summarizer | None,
     level: SummaryLevel,
 ) -> list[Summary]:
-    write = Telling(config, scribe, lambda ns: clock(ns - video.start_ns))
+    write = SummaryWriter(config, summarizer, lambda ns: clock(ns - video.start_ns))
     about: dict[str, Any] = {"camera": day.camera, "video_id": video.video_id, "uri": video.uri}
     inputs_id = inputs_of(video.lines)
     chapters = [held for held in video.held if held.level == "chapter"]
@@ -115,19 +115,21 @@ async def _of_video(
             span=video.span,
             inputs_id=inputs_id,
             **about,
-            **(await _told_together(chapters, video.lines, write)).columns(),
+            **(await _summarized_together(chapters, video.lines, write)).columns(),
         )
     ]
     return [*chapters, *whole]
 
 
-async def _told_together(parts: Sequence[Summary], base: Sequence[Line], write: Telling) -> Told:
+async def _summarized_together(
+    parts: Sequence[Summary], base: Sequence[Line], write: SummaryWriter
+) -> SummaryText:
     if len(parts) == 1:
         [part] = parts
         if part.method == "extractive":
             # Counted anew: a day's clock is another than a video's.
             return replace(write.extracted(base), error=part.error)
-        return Told(
+        return SummaryText(
             title=part.title, sentences=part.sentences, method=part.method, error=part.error
         )
     sentences = [replace(one, label="") for part in parts for one in part.sentences]

@@ -1,8 +1,8 @@
 """A year of a large archive as rows of the declared schemas, made from whole arrays at once.
 
-``pipeline.rows`` builds one Python dict per row, which is right for a job (a model answers a few
-windows a second) and would take hours for 20 million rows. So this bypasses it; what follows is
-the project's own: schemas, checks, order, file settings, Delta log.
+``pipeline.tables.rows`` builds one Python dict per row, which is right for a job (a model answers
+a few windows a second) and would take hours for 20 million rows. So this bypasses it; what follows
+is the project's own: schemas, checks, order, file settings, Delta log.
 """
 
 from collections.abc import Iterator
@@ -16,9 +16,9 @@ from deltalake import write_deltalake
 
 from pipeline.index.replace import writer_properties
 from pipeline.index.store import Store
-from pipeline.index.strict import conform
+from pipeline.index.validate import conform
 from pipeline.records import make_id
-from pipeline.schema import BOX, PART, TABLES, TableName
+from pipeline.tables.schema import BOX, PART, TABLES, TableName
 
 FIRST_DAY = datetime(2025, 3, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000

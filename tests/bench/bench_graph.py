@@ -9,7 +9,7 @@
   smaller ones, which this model answers faster than one core can decode and tokenise them, would
   measure that core (try ``--set``).
 * replicas: engines that only wait show how busy one machine's graph keeps so many of them. By
-  default each answers a window a second, which is what ``configs/models`` assumes of
+  default each answers a window a second, which is what ``pipeline/config/models`` assumes of
   Qwen3-VL-32B on two H100. Decoders and actors share this machine's cores with the driver; of
   a cluster one machine has the driver's share alone (``graph_driver_cpu_ms_per_window``).
 * driver: CPU and memory of the driver's own work, at growing numbers of windows.
@@ -32,8 +32,8 @@ from typing import Any
 from unittest import mock
 
 from pipeline.config import Config, load_config
-from pipeline.flow.parcel import ShardParcel, parcel
-from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
+from pipeline.flow.task.packed_shard import PackedShard, pack_shard
+from pipeline.flow.task.stages import Planned, decode_and_gate, probe_and_plan
 from pipeline.records import Window
 from tests.bench.simulated import Replicas, busy_fraction, opener, shards_of
 from tests.videos import source_of
@@ -120,7 +120,7 @@ async def direct(config: Config, windows: list[Window]) -> float:
     return answers_per_s(times_s)
 
 
-def through_graph(config: Config, shards: list[ShardParcel]) -> tuple[float, int]:
+def through_graph(config: Config, shards: list[PackedShard]) -> tuple[float, int]:
     """Answers per second that reach the driver, and how many windows have failed."""
     from pipeline.flow.graph import answer_graph, running_ray
 
@@ -156,11 +156,11 @@ def bench_vllm(
     with tempfile.TemporaryDirectory() as folder, placed:
         planned = world(Path(folder), num_clips, config)
         shards = [shard for one in planned for shard in one.shards]
-        windows = [item for shard in shards for item in look_at_shard(shard, config)]
+        windows = [item for shard in shards for item in decode_and_gate(shard, config)]
         alone, graph = [], []
         for _ in range(rounds):
             alone.append(asyncio.run(direct(config, windows)))
-            graph.append(through_graph(config, [parcel(shard) for shard in shards]))
+            graph.append(through_graph(config, [pack_shard(shard) for shard in shards]))
     yield "clips", len(windows)
     yield "direct_clips_per_s", round(max(alone), 2)
     yield "clips_per_s", round(max(speed for speed, _ in graph), 2)

@@ -28,7 +28,7 @@ import pipeline.index as pi
 from pipeline.index import maintain
 from pipeline.index.store import Store
 from pipeline.records import make_id
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 from tests.bench import commits, readers
 from tests.bench.archive import FIRST_DAY, Archive, write
 from tests.bench.readers import Question, Reader
@@ -201,13 +201,13 @@ def main() -> None:
 
     root = str(build(Archive(events=args.rows, days=args.days), args.folder.absolute()))
     index = pi.open(root)
-    plain = link_current(index, args.folder.absolute() / "plain")
+    sanitized = link_current(index, args.folder.absolute() / "plain")
     made = {
-        "limit": readers.limit(plain),
+        "limit": readers.limit(sanitized),
         "index": readers.through_index(index),
-        "pandas": readers.pandas(plain),
-        "pyarrow": readers.pyarrow(plain),
-        "pyiceberg": readers.pyiceberg(plain, args.folder.absolute() / "iceberg"),
+        "pandas": readers.pandas(sanitized),
+        "pyarrow": readers.pyarrow(sanitized),
+        "pyiceberg": readers.pyiceberg(sanitized, args.folder.absolute() / "iceberg"),
     }
     present = {name: reader for name, reader in made.items() if reader}
     took = measure(list(questions(args.days)), present, args.rounds)

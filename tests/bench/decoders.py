@@ -58,7 +58,7 @@ def shard(path: str) -> Iterator[int]:
 
 def plan(path: str) -> Iterator[int]:
     """Probe and plan; leaves the middle shard beside the file."""
-    from pipeline.flow.stages import Planned, probe_and_plan
+    from pipeline.flow.task.stages import Planned, probe_and_plan
     from tests.videos import source_of
 
     planned = probe_and_plan(source_of(path), _config("plan.shard_cost_s=5"))
@@ -77,7 +77,7 @@ def _config(*settings: str):
 
 
 def _timereel(path: str, *settings: str) -> Iterator[int]:
-    from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
+    from pipeline.flow.task.stages import Planned, decode_and_gate, probe_and_plan
     from pipeline.gate import MotionGate
     from pipeline.media.pixels import Converter, SmallColour
     from tests.videos import source_of
@@ -94,7 +94,7 @@ def _timereel(path: str, *settings: str) -> Iterator[int]:
     assert isinstance(planned, Planned), planned
     PARTS["predicted"] = sum(shard.cost_s for shard in planned.shards)
     for shard in planned.shards:
-        for item in look_at_shard(shard, config):
+        for item in decode_and_gate(shard, config):
             PARTS["decode"] = PARTS.get("decode", 0) + item.decode_cpu_s
             yield len(item.frame_pts)
 
@@ -197,7 +197,7 @@ def qwen(path: str) -> Iterator[int]:
         start += _QWEN_S
 
 
-OURS = ("av", "pipeline.flow.stages", "pipeline.media", "tests.videos")
+OURS = ("av", "pipeline.flow.task.stages", "pipeline.media", "tests.videos")
 DECODERS: dict[str, tuple[Callable[[str], Iterator[int]], tuple[str, ...]]] = {
     "exact": (exact, OURS),
     "within": (within, OURS),

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from pipeline import flow
 from pipeline.config import Config, load_config
-from pipeline.flow.parcel import ShardParcel
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.task.packed_shard import PackedShard
 from pipeline.records import Source, Video, WindowResult, make_id
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
@@ -53,7 +53,7 @@ class Archive:
 
     def probe_graph(
         self, sources: Sequence[Source], _config: Config
-    ) -> Iterator[tuple[Video, tuple[ShardParcel, ...]]]:
+    ) -> Iterator[tuple[Video, tuple[PackedShard, ...]]]:
         """Stands for ``graph.probe_graph``."""
         for source in sources:
             number = int(source.etag)
@@ -68,14 +68,14 @@ class Archive:
                 shard_id = make_id(video.video_id, first)
                 self._shards[shard_id] = (video.video_id, first)
                 shards.append(
-                    ShardParcel(
+                    PackedShard(
                         shard_id=shard_id, planned_ns=WINDOWS_PER_SHARD * WINDOW_NS, cost_s=30.0,
                         packed=os.urandom(PARCEL_BYTES),
                     )
                 )  # fmt: skip
             yield video, tuple(shards)
 
-    def answer_graph(self, shards: Sequence[ShardParcel], _config: Config) -> Iterator[Any]:
+    def answer_graph(self, shards: Sequence[PackedShard], _config: Config) -> Iterator[Any]:
         """Stands for ``graph.answer_graph``; like it, it keeps no shard on the driver."""
         ids = [shard.shard_id for shard in shards]
         return (result for shard_id in ids for result in self._results(shard_id))
@@ -101,12 +101,12 @@ def main(num_windows: int) -> dict[str, float]:
     config = load_config(Path(__file__).parents[2] / "configs" / "surveillance.yaml")
     with (
         tempfile.TemporaryDirectory() as folder,
-        mock.patch.object(flow, "probe_graph", archive.probe_graph),
-        mock.patch.object(flow, "answer_graph", archive.answer_graph),
-        mock.patch.object(flow, "running_ray", return_value=nullcontext()),
+        mock.patch.object(driver, "probe_graph", archive.probe_graph),
+        mock.patch.object(driver, "answer_graph", archive.answer_graph),
+        mock.patch.object(driver, "running_ray", return_value=nullcontext()),
     ):
         began_s = time.process_time()
-        report = flow.index_archive(
+        report = driver.index_archive(
             archive.sources(), config, folder, on_progress=lambda _report: None
         )
         cpu_s = time.process_time() - began_s

@@ -23,13 +23,13 @@ from unittest import mock
 
 import pyarrow as pa
 
-from pipeline import flow
 from pipeline.config import Config, load_config
-from pipeline.flow.parcel import ShardParcel
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.task.packed_shard import PackedShard
 from pipeline.index import Writer
-from pipeline.overlap import share_out
+from pipeline.plan.overlap import resolve_overlaps
 from pipeline.records import Source, Video, make_id
-from pipeline.schema import VIDEOS
+from pipeline.tables.schema import VIDEOS
 from pipeline.timebase import NS_PER_S, TimeRange, datetime_to_ns
 from tests.bench.archive import Recordings, write
 from tests.bench.driver_cost import max_rss_mb
@@ -58,7 +58,7 @@ def sharing(num_files: int) -> dict[str, float]:
     taken_s = []
     for _ in range(3):
         began_s = time.process_time()
-        shared = share_out(videos, {})
+        shared = resolve_overlaps(videos, {})
         taken_s.append(time.process_time() - began_s)
         assert len(shared) == num_files - 1
     return {"sharing_cpu_s": round(min(taken_s), 3)}
@@ -104,7 +104,7 @@ class Tasks:
 
     def probe(
         self, sources: Sequence[Source], _config: Config
-    ) -> Iterator[tuple[Video, tuple[ShardParcel, ...]]]:
+    ) -> Iterator[tuple[Video, tuple[PackedShard, ...]]]:
         """Stands for ``graph.probe_graph``; every file is 72 minutes long."""
         for source in sources:
             began_s = time.process_time()
@@ -113,12 +113,12 @@ class Tasks:
             self.num_probed += 1
             yield probed
 
-    def answer(self, _shards: Sequence[ShardParcel], _config: Config) -> Iterator[object]:
+    def answer(self, _shards: Sequence[PackedShard], _config: Config) -> Iterator[object]:
         """Stands for ``graph.answer_graph``: nothing is answered, so nothing is committed."""
         return iter(())
 
 
-def _probed(source: Source) -> tuple[Video, tuple[ShardParcel, ...]]:
+def _probed(source: Source) -> tuple[Video, tuple[PackedShard, ...]]:
     assert source.start_ns is not None
     length_ns = 86_400 * NS_PER_S // 20
     video = a_video(
@@ -127,7 +127,7 @@ def _probed(source: Source) -> tuple[Video, tuple[ShardParcel, ...]]:
         footage=(TimeRange(0, length_ns),),
     )  # fmt: skip
     return video, tuple(
-        ShardParcel(
+        PackedShard(
             shard_id=make_id(video.video_id, number), planned_ns=length_ns // SHARDS_PER_VIDEO,
             cost_s=30.0, packed=b"",
         )
@@ -135,14 +135,14 @@ def _probed(source: Source) -> tuple[Video, tuple[ShardParcel, ...]]:
     )  # fmt: skip
 
 
-def _run(sources: Sequence[Source], folder: str, tasks: Tasks) -> flow.Report:
+def _run(sources: Sequence[Source], folder: str, tasks: Tasks) -> driver.Report:
     with mock.patch.multiple(
-        flow,
+        driver,
         running_ray=lambda *_: nullcontext(),
         probe_graph=tasks.probe,
         answer_graph=tasks.answer,
     ):
-        return flow.index_archive(sources, _config(), folder, on_progress=lambda _report: None)
+        return driver.index_archive(sources, _config(), folder, on_progress=lambda _report: None)
 
 
 def _config() -> Config:

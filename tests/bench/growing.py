@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
-from pipeline import flow
 from pipeline.config import Config, load_config
-from pipeline.flow.report import Report
-from pipeline.flow.stages import Failure, probe_and_plan
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.report import Report
+from pipeline.flow.task.stages import Failure, probe_and_plan
 from pipeline.records import Completion
 from pipeline.sources import list_sources
 from tests.growing import KINDS, asking, grow
@@ -43,16 +43,18 @@ def main() -> None:
     leave_out_ray()
     print("recording    engine, shards   decode CPU   windows   (times one run at the end)")
     for kind in KINDS:
-        _measure(kind, given.out / kind, given.minutes, given.looks, given.shards)
+        _measure(kind, given.out / kind, given.minutes, given.verifications, given.shards)
 
 
-def _measure(kind: str, folder: Path, minutes: int, looks: int, parts: Sequence[int]) -> None:
+def _measure(
+    kind: str, folder: Path, minutes: int, verifications: int, parts: Sequence[int]
+) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     path = folder / f"cam1_20260301T080000Z{KINDS[kind]}"
     recipe = Recipe(**{**RECIPE.__dict__, "num_frames": minutes * 60 * RATE})
     # An odd share more, so that no look ends where a shard does.
-    shares = [min(1.0, (look + 0.37) / looks) for look in range(1, looks)] + [1.0]
+    shares = [min(1.0, (look + 0.37) / verifications) for look in range(1, verifications)] + [1.0]
     cost_s = _cost_s(kind, folder, recipe)
     settings = {
         f"signals {num_shards:4}": load_config(
@@ -94,9 +96,9 @@ def _cost_s(kind: str, folder: Path, recipe: Recipe) -> float:
 def _index(path: Path, where: Path, config: Config) -> Report:
     sources = list_sources([str(path)], config.sources)
     silent = asking(lambda _: Completion(text='{"events": []}', finish_reason="stop"))
-    answer_graph = silent if config.wants_rgb else flow.answer_graph
-    with mock.patch.object(flow, "answer_graph", answer_graph):
-        report = flow.index_archive(sources, config, str(where), on_progress=lambda _: None)
+    answer_graph = silent if config.wants_rgb else driver.answer_graph
+    with mock.patch.object(driver, "answer_graph", answer_graph):
+        report = driver.index_archive(sources, config, str(where), on_progress=lambda _: None)
     assert (report.videos_done, report.failures) == (1, []), report
     return report
 

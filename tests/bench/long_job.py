@@ -19,8 +19,8 @@ import psutil
 import ray
 from ray._private.internal_api import memory_summary
 
-from pipeline import flow
 from pipeline.config import load_config
+from pipeline.flow.driver import archive as driver
 from pipeline.flow.graph import answer_graph
 from pipeline.timebase import NS_PER_S
 from tests.bench.footage import Cut, make
@@ -76,8 +76,8 @@ def main() -> None:
     watch, started_s = Watch(), time.monotonic()
     watch.start()
     simulated = partial(answer_graph, open_engine=opener(REPLICAS, notes))
-    with mock.patch.object(flow, "answer_graph", simulated):
-        report = flow.index_archive(
+    with mock.patch.object(driver, "answer_graph", simulated):
+        report = driver.index_archive(
             [source_of(path)], config, str(index), on_progress=lambda _report: None
         )
     watch.done.set()

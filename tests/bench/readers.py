@@ -19,7 +19,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from pipeline.index import Index, duck
-from pipeline.schema import EVENTS
+from pipeline.tables.schema import EVENTS
 
 LONGEST = timedelta(hours=6)
 _HOUR_US = 3_600_000_000

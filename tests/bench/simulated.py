@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.config import Config, load_config
-from pipeline.flow.parcel import ShardParcel, parcel
-from pipeline.flow.stages import Planned, probe_and_plan
+from pipeline.flow.task.packed_shard import PackedShard, pack_shard
+from pipeline.flow.task.stages import Planned, probe_and_plan
 from pipeline.records import Completion, Window
 from tests.videos import make_video, source_of
 
@@ -118,7 +118,7 @@ def busy_fraction(notes: Path, replicas: Replicas) -> float:
     return used_s / (replicas.num * replicas.slots * (end_s - start_s))
 
 
-def shards_of(folder: Path, num_windows: int, config: Config) -> Iterator[ShardParcel]:
+def shards_of(folder: Path, num_windows: int, config: Config) -> Iterator[PackedShard]:
     """Shards with so many windows in all, of one generated video after the other."""
     per_video = min(num_windows, 20_000)
     path = make_video(
@@ -128,4 +128,4 @@ def shards_of(folder: Path, num_windows: int, config: Config) -> Iterator[ShardP
     for number in range(-(-num_windows // per_video)):
         planned = probe_and_plan(source_of(path, camera=f"cam{number}"), config)
         assert isinstance(planned, Planned), planned
-        yield from map(parcel, planned.shards)
+        yield from map(pack_shard, planned.shards)

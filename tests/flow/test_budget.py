@@ -6,13 +6,13 @@ from unittest import mock
 import pytest
 from deltalake import DeltaTable
 
-from pipeline import flow
 from pipeline.config import Config
+from pipeline.config.task import SIGNALS_TASK
 from pipeline.errors import EXIT_BUDGET
-from pipeline.flow.days import untold_days
+from pipeline.flow.driver import archive as driver
 from pipeline.flow.graph import answer_graph
+from pipeline.flow.summaries.pending_days import pending_days
 from pipeline.index import Writer, open_index
-from pipeline.task import SIGNALS_TASK
 from tests.bench.simulated import Replicas, opener
 from tests.index_rows import DAY, T0, at, event, rows
 from tests.index_rows import video as video_row
@@ -39,8 +39,8 @@ def settings(level=None, **budget):
 def index_archive(video, index, notes, level=None, **budget):
     config = settings(level, **budget)
     simulated = partial(answer_graph, open_engine=opener(REPLICAS, notes))
-    with mock.patch.object(flow, "answer_graph", simulated):
-        return flow.index_archive(
+    with mock.patch.object(driver, "answer_graph", simulated):
+        return driver.index_archive(
             [source_of(video)], config, str(index), on_progress=lambda _report: None
         )
 
@@ -97,7 +97,7 @@ def test_a_budget_that_the_last_window_spends_leaves_the_summaries_to_the_next_c
     assert (report.videos_done, report.spent.num_prompt_tokens) == (1, NUM_WINDOWS)
     assert f"budget.max_tokens={NUM_WINDOWS} is spent" in report.stopped
     assert report.summaries["days"]["done"] == 0
-    untold = untold_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
+    untold = pending_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
     assert len(untold) == 1
 
 

@@ -131,7 +131,8 @@ WARNED = """
 import sys, time
 import ray
 from ray._private.utils import publish_error_to_driver
-from pipeline import cli, progress
+from pipeline import cli
+from pipeline.cli import progress
 
 class WarnedOnce(progress._Lines):
     is_warned = False

@@ -72,10 +72,10 @@ def test_one_window_fails_for_good_all_others_are_looked_at_twice(
     assert "tried 2 times" in failed[0]["error"]
     assert "CUDA out of memory" in failed[0]["error"]
     assert model.num_refused == 2
-    looks = [look for row in windows for look in row["looks"]]
-    assert len(looks) == 8
-    assert {look["error"] for look in looks} == {""}
-    assert all(json.loads(look["completion"])["events"] for look in looks)
+    verifications = [look for row in windows for look in row["looks"]]
+    assert len(verifications) == 8
+    assert {look["error"] for look in verifications} == {""}
+    assert all(json.loads(look["completion"])["events"] for look in verifications)
     # A request per window and look, and the one that was repeated; each is counted.
     assert len(endpoint.requests) == 4 + 8 + 2
     assert report["tokens"] == {"prompt": 12 * 100, "output": 12 * 10}

@@ -8,7 +8,7 @@ import ray
 
 import pipeline.index as pi
 from pipeline.config import load_config
-from pipeline.flow import index_archive
+from pipeline.flow.driver.archive import index_archive
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.index.store import Store

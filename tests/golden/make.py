@@ -6,7 +6,7 @@ A golden index is never made again: it stands for what users have on disk.
 from pathlib import Path
 
 import pipeline.index as pi
-from pipeline.schema import SCHEMA_VERSION
+from pipeline.tables.schema import SCHEMA_VERSION
 from tests.index_rows import at, event, rows, segment, video, window
 
 FOLDER = Path(__file__).parent / f"v{SCHEMA_VERSION}"

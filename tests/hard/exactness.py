@@ -94,14 +94,14 @@ def row_of(
     one, suspect = digests(decoded(video, packets, [shown]))
     parts = list(shards(packets, shown))
     many, suspect_of_many = digests(decoded(video, packets, parts))
-    plain = plain_loop(video, shown)
-    known = [pts for pts in shown if pts in plain and pts in one]
-    same = [sum(plain[pts] == got.get(pts) for pts in known) for got in (one, many)]
+    sanitized = plain_loop(video, shown)
+    known = [pts for pts in shown if pts in sanitized and pts in one]
+    same = [sum(sanitized[pts] == got.get(pts) for pts in known) for got in (one, many)]
     unmarked = [
         pts
         for got, marked in ((one, suspect), (many, suspect_of_many))
         for pts in known
-        if plain[pts] != got.get(pts) and pts not in marked
+        if sanitized[pts] != got.get(pts) and pts not in marked
     ]
     if numbers is not None:
         right = [number_in(frame.luma) for frame in decoded(video, packets, [shown])]
@@ -111,7 +111,7 @@ def row_of(
         times = "right" if mine == pts_sha256 else "other than ffprobe"
     else:
         times = "not compared"
-    if not plain or "stores no display times" in notes:
+    if not sanitized or "stores no display times" in notes:
         told = ["no times to compare by"] * 2
     else:
         rest = "UNMARKED DIFFERENCE" if unmarked else "the rest is marked"

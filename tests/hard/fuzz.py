@@ -1,8 +1,8 @@
 """Random damage to five kinds of video: no crash, no hang, no bug; run by hand (`make fuzz`).
 
 Every mutation is made from its seed alone, so what is found can be made again with `--only`. The
-stages run as they do in a job whose worker has died before: in a child (``pipeline.isolated``)
-under an alarm. Prints a table, and as its last line one JSON object with the counts.
+stages run as they do in a job whose worker has died before: in a child process, under a watchdog
+(``pipeline.processes``). Prints a table, and as its last line one JSON object with the counts.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.flow.stages import Failure, look_at_shard, probe_and_plan
-from pipeline.isolated import ProcessDiedError, isolated
+from pipeline.flow.task.stages import Failure, decode_and_gate, probe_and_plan
+from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
 from pipeline.records import Window
 from tests.videos import Recipe, make_video, source_of
 
@@ -87,7 +87,7 @@ def look_at(path: Path, config: Config) -> tuple[str, str]:
     num_failed = num_suspect = 0
     for shard in planned.shards:
         covered_ns = 0
-        for item in look_at_shard(shard, config):
+        for item in decode_and_gate(shard, config):
             if isinstance(item, Window):
                 covered_ns += item.plan.span.duration_ns
                 num_suspect += item.num_suspect
@@ -104,7 +104,7 @@ def fuzz(clean: Path, seeds: Sequence[str], config: Config) -> Iterator[tuple[st
     done = 0
     while done < len(seeds):
         try:
-            for outcome, reason in isolated(look_at_all, clean, seeds[done:], config):
+            for outcome, reason in in_child_process(look_at_all, clean, seeds[done:], config):
                 yield seeds[done], outcome, reason
                 done += 1
         except ProcessDiedError as exc:

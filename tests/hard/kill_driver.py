@@ -28,10 +28,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-# Here, before any fork: what a driver needs to import.
-import pipeline.flow
 import pipeline.index
 from pipeline import cli
+
+# Here, before any fork: what a driver needs to import.
 from tests.flow.ray_head import ray_head
 from tests.hard.without_ray import leave_out_ray
 from tests.videos import make_video

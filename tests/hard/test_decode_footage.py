@@ -107,19 +107,19 @@ def test_sampled_frames_equal_a_plain_loop_or_are_marked(name: str) -> None:
         stream.thread_type = "NONE"
         sar = stream.sample_aspect_ratio or Fraction(1)
         pixels = Converter(video, sar=sar, frame=small, rgb=False)
-        plain = {}
+        sanitized = {}
         for packet in container.demux(stream):
             try:
                 pictures = packet.decode()
             except av.FFmpegError:
                 continue
-            plain.update((p.pts, pixels.luma(p)) for p in pictures if p.pts in set(want))
+            sanitized.update((p.pts, pixels.luma(p)) for p in pictures if p.pts in set(want))
             if packet.pts is not None and packet.pts > want[-1] + 4 / video.time_base:
                 break
-    assert set(frames) == set(plain)
+    assert set(frames) == set(sanitized)
     for pts, frame in frames.items():
         if not frame.suspect:
-            assert np.array_equal(frame.luma, plain[pts]), pts
+            assert np.array_equal(frame.luma, sanitized[pts]), pts
     if name not in DAMAGED:
         assert not any(frame.suspect for frame in frames.values())
 

@@ -13,10 +13,10 @@ import pytest
 from av.video.reformatter import VideoReformatter
 
 from pipeline.config import GateConfig, SignalsEngineConfig
+from pipeline.config.task import SIGNALS_TASK
 from pipeline.engine.signals import SignalsEngine
 from pipeline.gate import MotionGate
 from pipeline.records import Window, WindowPlan
-from pipeline.task import SIGNALS_TASK
 from pipeline.timebase import TimeRange
 from tests.unit.test_engine_signals import video
 

@@ -15,12 +15,18 @@ from unittest.mock import patch
 import numpy as np
 from deltalake import DeltaTable
 
-import pipeline.flow
 from pipeline.config import Config, load_config
 from pipeline.errors import UnreachableError
-from pipeline.flow import index_archive
-from pipeline.flow.parcel import open_parcel, parcel
-from pipeline.flow.stages import Failure, Planned, answer_shard, look_at_shard, probe_and_plan
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.archive import index_archive
+from pipeline.flow.task.packed_shard import pack_shard, unpack_shard
+from pipeline.flow.task.stages import (
+    Failure,
+    Planned,
+    answer_shard,
+    decode_and_gate,
+    probe_and_plan,
+)
 from pipeline.index import replace as replacing
 from pipeline.records import Completion, Frame, PacketIndex, Source, Video, Window, make_id
 from pipeline.timebase import NS_PER_S, TimeRange, pts_to_ns
@@ -205,9 +211,9 @@ class Archive:
                 "probe_graph": self._probe_graph,
                 "answer_graph": self._answer_graph,
             }.items():
-                stack.enter_context(patch.object(pipeline.flow, name, stand_in))
-            stack.enter_context(patch("pipeline.flow.stages.probe", self.probe))
-            stack.enter_context(patch("pipeline.flow.stages.decode_frames", self.decode))
+                stack.enter_context(patch.object(driver, name, stand_in))
+            stack.enter_context(patch("pipeline.flow.task.stages.probe", self.probe))
+            stack.enter_context(patch("pipeline.flow.task.stages.decode_frames", self.decode))
             return index_archive(self.listed(), config, uri, on_progress=lambda _: None, **choices)
 
     def _probe_graph(self, sources, config):
@@ -215,16 +221,16 @@ class Archive:
             planned = probe_and_plan(source, config)
             assert not isinstance(planned, Failure), planned.error
             if isinstance(planned, Planned):
-                yield planned.video, tuple(map(parcel, planned.shards))
+                yield planned.video, tuple(map(pack_shard, planned.shards))
             else:
                 yield planned
 
     def _answer_graph(self, shards, config):
-        opened = [open_parcel(shard.packed) for shard in shards]  # the driver forgets its own
+        opened = [unpack_shard(shard.packed) for shard in shards]  # the driver forgets its own
         return (
             result
             for shard in opened
-            for result in answer_shard(look_at_shard(shard, config), config, self)
+            for result in answer_shard(decode_and_gate(shard, config), config, self)
         )
 
 

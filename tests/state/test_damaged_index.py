@@ -17,7 +17,7 @@ from hypothesis.stateful import invariant
 
 import pipeline.index as pi
 from pipeline.errors import IndexDamagedError
-from pipeline.flow.rederive import derive
+from pipeline.flow.driver.rederive import derive
 from pipeline.index import repair as repairing
 from pipeline.index.check import check
 from pipeline.index.repair import repair

@@ -16,12 +16,12 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 import pipeline.index as pi
-from pipeline.flow.finish import finish_videos, join_events
+from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.index import commit
-from pipeline.rows import windows_table
-from pipeline.schema import EVENTS
+from pipeline.tables.rows import windows_table
+from pipeline.tables.schema import EVENTS
 from tests.state import examples
-from tests.unit.test_finish import CONFIG, answered, maker
+from tests.unit.test_finish import CONFIG, answered, provenance
 from tests.unit.test_rejoin import REACH
 from tests.unit.test_stitch import make_video
 
@@ -72,10 +72,10 @@ class Events(RuleBasedStateMachine):
     def finish(self, file, content, answer, fingerprint, keep, steps):
         """A video becomes whole; the driver is killed after so many steps, or not at all."""
         whole = whole_video(file, content, answer)
-        made_by = maker(fingerprint)
+        made_by = provenance(fingerprint)
         self.writer.write_windows(windows_table([(whole.video, r) for r in whole.results], made_by))
-        made = finish_videos([whole], config=CONFIG, maker=made_by)
-        join = partial(join_events, shown=made.events, config=CONFIG, maker=made_by, keep=keep)
+        made = finish_videos([whole], config=CONFIG, provenance=made_by)
+        join = partial(join_events, shown=made.events, config=CONFIG, provenance=made_by, keep=keep)
         left = [steps]
 
         def killable(step, *args, **kwargs):
@@ -117,7 +117,7 @@ class Events(RuleBasedStateMachine):
             done = {event.parts[0].video_id for event in shown} or {""}
             expected += join_events(
                 EVENTS.empty_table(), done, set(), shown=shown, config=CONFIG,
-                maker=maker(fingerprint),
+                provenance=provenance(fingerprint),
             ).to_pylist()  # fmt: skip
         assert sorted(map(str, found.to_pylist())) == sorted(map(str, expected))
 

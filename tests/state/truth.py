@@ -7,9 +7,10 @@ Where the rules leave room (a window that is only partly erased goes as a whole)
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from pipeline.config import Config
-from tests.state.scripted import GAP_S, Recording
+from tests.state.scripted import GAP_S, Recording, config_of
 
 US_NS = 1_000
 WINDOW_FRAMES = 6
@@ -157,6 +158,8 @@ class Truth:
         around = shot.span[0] - reach_us, shot.span[1] + reach_us
         return any(
             _overlap(around, order.asked)
+            # What was erased under another clock stays so if rows of it say so.
+            or _overlap(_frames_under(order.clock, one, shot.number, WINDOW_FRAMES), order.asked)
             or any(
                 abs(shot.number - number) <= WINDOW_FRAMES
                 for number in order.frames.get(one.content_id, ())
@@ -215,6 +218,17 @@ def _utc(one: Recording, config: Config, first: int, last: int) -> Span:
     video = one.video(config)
     ticks = [*one.pts.tolist(), one.end_pts]
     return tuple(video.utc_ns(video.media_ns(ticks[at])) // US_NS for at in (first, last))
+
+
+def _frames_under(clock: Clock, one: Recording, number: int, reach: int) -> Span:
+    """A frame and those around it, in the time of another clock."""
+    last = min(number + reach + 1, one.num_frames)
+    return _utc(one, _config_under(clock), max(number - reach, 0), last)
+
+
+@cache
+def _config_under(clock: Clock) -> Config:
+    return config_of(0, dict(clock))
 
 
 def _shots_in(piece: Span, one: Recording, config: Config) -> list[Shot]:

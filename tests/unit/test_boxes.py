@@ -15,12 +15,12 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import FrameConfig
+from pipeline.config.task import SIGNALS_TASK, Task
 from pipeline.engine.parse import parse_completion
 from pipeline.errors import WindowError
 from pipeline.media.pixels import Converter
 from pipeline.records import Box, Observation, WindowPlan
 from pipeline.stitch import events_of_video, join_files
-from pipeline.task import SIGNALS_TASK, Task
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange
 from tests.made import a_video
 
@@ -132,8 +132,8 @@ def test_the_schema_and_the_question_ask_for_boxes_only_where_the_task_does():
             jsonschema.validate(json.loads(answer(wrong)), schema)
     assert "bbox_2d" in TASK.question
     assert "at most 4" in TASK.question
-    plain = TASK.model_copy(update={"boxes": False})
-    assert "boxes" not in json.dumps(plain.json_schema()) + plain.question
+    sanitized = TASK.model_copy(update={"boxes": False})
+    assert "boxes" not in json.dumps(sanitized.json_schema()) + sanitized.question
 
 
 def test_boxes_need_somebody_to_ask():

@@ -6,8 +6,8 @@ from unittest import mock
 
 import pytest
 
-from pipeline import flow
 from pipeline.config import load_config
+from pipeline.flow.driver import archive as driver
 from pipeline.index import open_index
 from pipeline.sources import list_sources
 from tests.hard import without_ray
@@ -30,13 +30,13 @@ def run(tmp_path):
         config = load_config(tmp_path / "run.yaml")
         folders = [str(tmp_path / "archive" / camera) for camera in cameras]
         uri = str(tmp_path / "index")
-        flow.index_archive(
+        driver.index_archive(
             list_sources(folders, config.sources), config, uri, on_progress=lambda _report: None
         )
         return open_index(uri)
 
     with mock.patch.multiple(
-        flow, running_ray=mock.DEFAULT, probe_graph=mock.DEFAULT, answer_graph=mock.DEFAULT
+        driver, running_ray=mock.DEFAULT, probe_graph=mock.DEFAULT, answer_graph=mock.DEFAULT
     ):
         without_ray.leave_out_ray()
         yield index

@@ -1,10 +1,10 @@
-"""Every entry of configs/models makes a run, fits its GPUs, and gives way to the run's own keys."""
+"""Every entry of the catalogue makes a run, fits its GPUs, and gives way to the run's own keys."""
 
 import pytest
 import yaml
 
-from pipeline.catalogue import FOLDER, catalogue
 from pipeline.config import VllmEngineConfig, load_config
+from pipeline.config.catalogue import FOLDER, catalogue
 from pipeline.engine.prompt import num_video_tokens
 from pipeline.errors import ConfigError
 

@@ -17,7 +17,7 @@ from pipeline.index.repair import repair
 from pipeline.index.runs import runs_table
 from pipeline.index.scope import Scope
 from pipeline.index.store import DAMAGED, REPAIRING, Store
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 from tests.damage import DAMAGE, data_file
 from tests.golden import make
 from tests.index_rows import US, at, event, rows, segment, video, window

@@ -6,8 +6,8 @@ import yaml
 
 from pipeline.config import Config, load_config, stored_config
 from pipeline.config.section import Section
+from pipeline.config.task import SIGNALS_TASK, Task
 from pipeline.errors import ConfigError
-from pipeline.task import SIGNALS_TASK, Task
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.demo.card import card
-from pipeline.demo.clip import make_clip
-from pipeline.demo.exam import Exam, exam_clips, exam_prompts, parse_answer, score, sit, suite
-from pipeline.demo.hashes import HASHES_NAME, broken_files
+from jobs.training.card import card
+from jobs.training.clip import make_clip
+from jobs.training.exam import Exam, exam_clips, exam_prompts, parse_answer, score, sit, suite
+from jobs.training.hashes import HASHES_NAME, broken_files
+from jobs.training.serve import CHECKPOINT
 from pipeline.demo.language import PROMPTS, UNSEEN_PROMPTS, answer_schema
-from pipeline.demo.serve import CHECKPOINT
 
 MAX_CHECKPOINT_BYTES = 15_000_000
 

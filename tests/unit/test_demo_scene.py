@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipeline.demo.clip import EMPTY, ClipMix, make_clip
+from jobs.training.clip import EMPTY, ClipMix, make_clip
 from pipeline.demo.language import LABELS, answer_text
-from pipeline.demo.scene import Scene, TruthEvent, make_look, markers, render, seen_in
+from pipeline.demo.scene import Scene, TruthEvent, make_appearance, markers, render, seen_in
 from pipeline.demo.things import WORLD_WIDTH, loitering, make_body, passing
 from pipeline.demo.timeline import draw_needles, draw_slots, make_timeline
 
@@ -18,14 +18,14 @@ def quiet_look(seed=0, *, height_px=HEIGHT_PX, width_px=WIDTH_PX, with_door=Fals
     """A view without noise, so that a pixel changes only when something happens."""
     rng = np.random.default_rng(seed)
     while True:
-        look = make_look(rng, height_px=height_px, width_px=width_px)
-        if look.pole is None and (look.door is not None) == with_door:
+        appearance = make_appearance(rng, height_px=height_px, width_px=width_px)
+        if appearance.pole is None and (appearance.door is not None) == with_door:
             break
-    return type(look)(
-        height_px=look.height_px,
-        width_px=look.width_px,
-        background=look.background,
-        door=look.door,
+    return type(appearance)(
+        height_px=appearance.height_px,
+        width_px=appearance.width_px,
+        background=appearance.background,
+        door=appearance.door,
         pole=None,
         gain=1.0,
         gain_swing=0.0,
@@ -47,10 +47,11 @@ def changed(scene, time_s, empty):
 @pytest.mark.parametrize("size", [(96, 160), (224, 384)])
 def test_a_thing_is_in_the_picture_exactly_while_the_truth_says_so(to_left, size):
     height_px, width_px = size
-    look = quiet_look(height_px=height_px, width_px=width_px)
+    appearance = quiet_look(height_px=height_px, width_px=width_px)
     body = make_body(np.random.default_rng(1), color="red", shape="car")
     thing = passing(np.random.default_rng(2), body, start_s=5.0, end_s=15.0, to_left=to_left)
-    scene, empty = Scene(look=look, things=(thing,)), Scene(look=look, things=())
+    scene = Scene(appearance=appearance, things=(thing,))
+    empty = Scene(appearance=appearance, things=())
 
     # Its whole width needs less than half a second on either side of the border.
     assert len(changed(scene, 4.5, empty)) == 0
@@ -67,7 +68,7 @@ def test_a_thing_is_in_the_picture_exactly_while_the_truth_says_so(to_left, size
 
 
 def test_a_loitering_person_stands_where_it_is_said_to_stand():
-    look = quiet_look()
+    appearance = quiet_look()
     body = make_body(np.random.default_rng(1), color="blue", shape="person")
     thing = loitering(
         np.random.default_rng(2),
@@ -78,7 +79,8 @@ def test_a_loitering_person_stands_where_it_is_said_to_stand():
         from_left=True,
         to_left=False,
     )
-    scene, empty = Scene(look=look, things=(thing,)), Scene(look=look, things=())
+    scene = Scene(appearance=appearance, things=(thing,))
+    empty = Scene(appearance=appearance, things=())
 
     assert len(changed(scene, 2.0, empty)) == 0
     assert len(changed(scene, 24.0, empty)) == 0
@@ -88,20 +90,20 @@ def test_a_loitering_person_stands_where_it_is_said_to_stand():
 
 
 def test_dark_and_open_door_begin_with_their_start_and_end_before_their_end():
-    look = quiet_look(with_door=True)
-    plain = Scene(look=look, things=())
-    left, top, wide, high = look.door
+    appearance = quiet_look(with_door=True)
+    sanitized = Scene(appearance=appearance, things=())
+    left, top, wide, high = appearance.door
     middle = (round(top + high / 2), round(left + wide / 2))
 
-    dark = Scene(look=look, things=(), dark_s=((2.0, 4.0),))
+    dark = Scene(appearance=appearance, things=(), dark_s=((2.0, 4.0),))
     brightness = {at: render(dark, at).mean() for at in (1.999, 2.0, 3.999, 4.0)}
-    usual = render(plain, 0.0).mean()
+    usual = render(sanitized, 0.0).mean()
     assert brightness[1.999] == pytest.approx(usual, abs=1)
     assert brightness[2.0] == pytest.approx(usual / 4, rel=0.1)
     assert brightness[3.999] == pytest.approx(usual / 4, rel=0.1)
     assert brightness[4.0] == pytest.approx(usual, abs=1)
 
-    door = Scene(look=look, things=(), door_open_s=((2.0, 4.0),))
+    door = Scene(appearance=appearance, things=(), door_open_s=((2.0, 4.0),))
     openness = [render(door, at)[middle].max() < 30 for at in (1.999, 2.0, 3.999, 4.0)]
     assert openness == [False, True, True, False]
 
@@ -150,7 +152,7 @@ def test_a_marker_is_the_mean_of_its_two_frames_and_an_odd_frame_is_its_own_pair
 @pytest.mark.parametrize("size", [(90, 160), (96, 150)])
 def test_a_frame_size_that_is_no_multiple_of_32_is_refused(size):
     with pytest.raises(ValueError, match="multiples of 32"):
-        make_look(np.random.default_rng(0), height_px=size[0], width_px=size[1])
+        make_appearance(np.random.default_rng(0), height_px=size[0], width_px=size[1])
 
 
 def test_clips_hold_every_label_and_an_empty_clip_none():

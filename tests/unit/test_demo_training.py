@@ -9,13 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from pipeline.demo.batches import IGNORED, Writer, draw_plan, even_frames, make_batch  # noqa: E402
-from pipeline.demo.clip import make_clip  # noqa: E402
-from pipeline.demo.forward import FastForward, Shape, patchify  # noqa: E402
+from jobs.training.batches import IGNORED, Writer, draw_plan, even_frames, make_batch  # noqa: E402
+from jobs.training.clip import make_clip  # noqa: E402
+from jobs.training.forward import FastForward, Shape, patchify  # noqa: E402
+from jobs.training.model import build  # noqa: E402
+from jobs.training.serve import CLOCK_HZ, chat_text  # noqa: E402
+from jobs.training.tokens import make_tokenizer, time_token  # noqa: E402
 from pipeline.demo.language import PROMPT, UNSEEN_PROMPTS  # noqa: E402
-from pipeline.demo.model import build  # noqa: E402
-from pipeline.demo.serve import CLOCK_HZ, chat_text  # noqa: E402
-from pipeline.demo.tokens import make_tokenizer, time_token  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_starts_point_at_their_patch_and_ends_at_the_place_after_theirs(demo):
 
 
 def test_a_stopped_run_goes_on_where_it_was_saved(tmp_path):
-    from pipeline.demo.train import Trainer, TrainSettings
+    from jobs.training.train import Trainer, TrainSettings
 
     short = TrainSettings(minutes=0.02, seed=3, num_validation_batches=1)
     Trainer(tmp_path, short).run()

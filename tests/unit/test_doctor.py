@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig, SampleConfig
-from pipeline.doctor import examine
+from pipeline.doctor.examine import examine
 
 pytest.importorskip("openai")
 

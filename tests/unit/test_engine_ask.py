@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config
+from pipeline.config.task import Task
 from pipeline.engine.ask import ask_twice, halves
 from pipeline.errors import WindowError
-from pipeline.flow.answer import answer_window
+from pipeline.flow.task.answer import answer_window
 from pipeline.records import Completion, Window, WindowPlan
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config, OpenAIEngineConfig
+from pipeline.config.task import Task
 from pipeline.engine import open_model
 from pipeline.engine.openai import OpenAIEngine
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Window, WindowPlan
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS, TimeRange
 from tests.endpoint import DROPPED
 from tests.made import a_video

@@ -10,7 +10,7 @@ from pipeline.config import Config, OpenAIEngineConfig, SummariesConfig
 from pipeline.engine import open_text_model
 from pipeline.engine.openai_text import estimated_tokens
 from pipeline.records import Line
-from pipeline.summarize import Scribe, SummaryDay, SummaryVideo, summarize_day
+from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
 from pipeline.timebase import NS_PER_S, TimeRange
 
 pytest.importorskip("openai")
@@ -34,8 +34,8 @@ def told(endpoint, **changes):
 
     async def run():
         engine = open_text_model(Config(engine=engine_config, summaries=SUMMARIES))
-        scribe = Scribe.within(engine.context, SUMMARIES, engine.ask, engine.num_tokens)
-        return await summarize_day(day, SUMMARIES, scribe, level="video")
+        summarizer = Summarizer.within(engine.context, SUMMARIES, engine.ask, engine.num_tokens)
+        return await summarize_day(day, SUMMARIES, summarizer, level="video")
 
     return asyncio.run(run())
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.config.task import Task
 from pipeline.engine.prompt import (
     checked_image_markers,
     expected_markers,
@@ -12,7 +13,6 @@ from pipeline.engine.prompt import (
     video_metadata,
 )
 from pipeline.errors import WindowError
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS
 
 TASK = Task(name="door", labels={"open": "the door opens"}, prompt="Look:\n{labels}")

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.config import SignalsEngineConfig, load_config
+from pipeline.config.task import SIGNALS_TASK, Task
 from pipeline.engine.signals import SignalsEngine
 from pipeline.engine.signals.blocks import block_counts, block_means, components, pad_to_blocks
 from pipeline.records import Video, Window, WindowPlan
-from pipeline.task import SIGNALS_TASK, Task
 from pipeline.timebase import TimeRange
 from tests.made import a_video
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import VllmEngineConfig
+from pipeline.config.task import Task
 from pipeline.engine.tokens import PromptTokens
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_MS
 
 TASK = Task(name="t", labels={"fall": "someone falls"}, prompt="x" * 400)

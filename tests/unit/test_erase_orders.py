@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import pipeline.index as pi
-from pipeline import flow
+from pipeline.flow.driver import archive as driver
 from pipeline.index.erase import apply_orders, erase
 from pipeline.index.filters import Where
 from pipeline.index.scope import Scope
@@ -175,7 +175,7 @@ def test_nor_does_a_job_that_is_killed_before_it_hears_of_the_order(tmp_path, nu
 
     with (
         suppress(KilledError),
-        patch.object(flow, "apply_orders", hear),
+        patch.object(driver, "apply_orders", hear),
         at_write(number, order, before=True),
     ):
         an_archive().index(uri, config_of(0))

@@ -8,9 +8,9 @@ import pytest
 
 from pipeline.config import BudgetConfig, load_config
 from pipeline.engine.tokens import PromptTokens
-from pipeline.flow.estimate import Estimate, plan_once
-from pipeline.flow.spent import Spent
-from pipeline.flow.stages import Planned, look_at_shard, probe_and_plan
+from pipeline.flow.driver.estimate import Estimate, plan_once
+from pipeline.flow.driver.spent import Spent
+from pipeline.flow.task.stages import Planned, decode_and_gate, probe_and_plan
 from pipeline.records import Source, WindowResult
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.videos import make_video, source_of
@@ -57,7 +57,7 @@ def test_pictures_are_counted_as_they_are_shown_where_pixels_are_not_square(
     planned = probe_and_plan(source_of(path), config)
     counted = Estimate(config)
     counted.add(planned)
-    ((window,),) = (look_at_shard(shard, config) for shard in planned.shards)
+    ((window,),) = (decode_and_gate(shard, config) for shard in planned.shards)
     assert window.rgb.shape[1:3] == size
     assert counted.prompt_tokens == PromptTokens(config.engine, config.task).of(
         window.frame_ns.tolist(), window.plan.span.start_ns, num_pixels=size[0] * size[1]

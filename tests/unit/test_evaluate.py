@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluate import (
+from pipeline.evaluation.events import (
     NOTHING,
     Footage,
     TimedEvent,

@@ -8,18 +8,20 @@ import pyarrow as pa
 import pytest
 
 from pipeline.config import Config
-from pipeline.flow.finish import finish_videos, join_events
-from pipeline.flow.ledger import WholeVideo
+from pipeline.flow.driver.finish import finish_videos, join_events
+from pipeline.flow.driver.ledger import WholeVideo
 from pipeline.records import WindowResult, Yielded, make_id
-from pipeline.rows import Maker
-from pipeline.schema import EVENTS
+from pipeline.tables.rows import Provenance
+from pipeline.tables.schema import EVENTS
 from tests.unit.test_stitch import make_video, seconds
 
 CONFIG = Config()
 
 
-def maker(fingerprint="now"):
-    return Maker(task="signals", model="m", prompt_id="p", fingerprint=fingerprint, config="{}")
+def provenance(fingerprint="now"):
+    return Provenance(
+        task="signals", model="m", prompt_id="p", fingerprint=fingerprint, config="{}"
+    )
 
 
 def answered(video, *events):
@@ -41,10 +43,10 @@ FIRST, THEN = make_video("a", start_s=0), make_video("b", start_s=60)
 def finish(*whole, neighbours=None, fingerprint="now"):
     """The rows of the videos, and those of events that stand in place of the neighbours'."""
     held = EVENTS.empty_table() if neighbours is None else neighbours
-    made = finish_videos(whole, config=CONFIG, maker=maker(fingerprint))
+    made = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
     done = {one.video.video_id for one in whole}
     events = join_events(
-        held, done, set(), shown=made.events, config=CONFIG, maker=maker(fingerprint)
+        held, done, set(), shown=made.events, config=CONFIG, provenance=provenance(fingerprint)
     )
     return SimpleNamespace(videos=made.videos, events=events)
 
@@ -119,8 +121,8 @@ def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
 
 def test_a_file_that_others_speak_for_altogether_is_superseded_and_never_erased():
     given = tuple(Yielded(span=span, uri="other.mp4", video_id="other") for span in THEN.footage)
-    ceded = replace(THEN, yielded=given)
-    [row] = finish(WholeVideo(video=ceded, num_shards=0, results=())).videos.to_pylist()
+    yielded_media = replace(THEN, yielded=given)
+    [row] = finish(WholeVideo(video=yielded_media, num_shards=0, results=())).videos.to_pylist()
     assert (row["status"], row["footage"], row["error"]) == ("superseded", [], "")
     assert (row["video_s"], row["overlap_s"]) == (0.0, 60.0)
 

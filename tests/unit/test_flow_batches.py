@@ -1,4 +1,4 @@
-from pipeline.flow.batches import batches
+from pipeline.flow.driver.batches import batches
 from pipeline.records import Source
 
 

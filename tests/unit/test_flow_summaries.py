@@ -11,9 +11,9 @@ import pytest
 
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError, IndexFormatError
-from pipeline.flow import index_archive
-from pipeline.flow.days import untold_days
-from pipeline.flow.summaries import stored_configs, summarize_index
+from pipeline.flow.driver.archive import index_archive
+from pipeline.flow.summaries.pending_days import pending_days
+from pipeline.flow.summaries.summarize import stored_configs, summarize_index
 from pipeline.index import Writer
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
@@ -197,14 +197,14 @@ def test_a_run_tells_what_its_files_lack_and_nothing_else(writer):
     uris = {"v1.mp4", "v3.mp4"}
     summarize(writer, level="video")
     index = writer.open()
-    assert untold_days(index, CONFIG, "video", uris) == []
+    assert pending_days(index, CONFIG, "video", uris) == []
     first, last = date(2026, 3, 1), date(2026, 3, 2)
-    assert untold_days(index, CONFIG, "day", uris) == [("cam1", first), ("cam1", last)]
+    assert pending_days(index, CONFIG, "day", uris) == [("cam1", first), ("cam1", last)]
     summarize(writer)
     finish(writer, video("v1", 0, 600), events=[motion("e1", 10, 21)])
-    assert untold_days(index, CONFIG, "day", uris) == [("cam1", first)]
-    assert untold_days(index, CONFIG, "chapter", uris) == [("cam1", first)]
-    assert untold_days(index, CONFIG, "day", {"v3.mp4"}) == []
+    assert pending_days(index, CONFIG, "day", uris) == [("cam1", first)]
+    assert pending_days(index, CONFIG, "chapter", uris) == [("cam1", first)]
+    assert pending_days(index, CONFIG, "day", {"v3.mp4"}) == []
 
 
 def test_a_run_that_has_nothing_left_to_index_still_tells_what_a_kill_left_untold(tmp_path):

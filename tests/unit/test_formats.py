@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.export.formats import write_rows
-from pipeline.schema import EVENTS
+from pipeline.tables.schema import EVENTS
 
 AT = datetime(2026, 3, 14, 9, 0, 6, 100_000, tzinfo=UTC)
 

@@ -90,7 +90,7 @@ def test_an_archive_is_indexed_in_the_end_however_often_the_disk_was_full(
         make_video(archive / f"cam1_20260301T0800{5 * number:02}Z.mp4", num_frames=20, rate=4)
     on_small_disk(
         """
-        from pipeline import flow
+        from pipeline.flow.driver import archive as driver
         from pipeline.config import load_config
         from pipeline.sources import list_sources
         from tests.hard.without_ray import leave_out_ray
@@ -101,7 +101,7 @@ def test_an_archive_is_indexed_in_the_end_however_often_the_disk_was_full(
 
         def index(name):
             uri = str(disk / name)
-            flow.index_archive(sources, config, uri, on_progress=lambda _report: None)
+            driver.index_archive(sources, config, uri, on_progress=lambda _report: None)
             return pi.open(uri)
 
         def told(index):

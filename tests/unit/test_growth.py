@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import flow
 from pipeline.config import Config, load_config
-from pipeline.flow.report import Report
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.report import Report
 from pipeline.index import Writer, open_index
 from pipeline.index.erase import erase
 from pipeline.index.filters import Where
 from pipeline.index.scope import Scope
 from pipeline.records import Completion, PacketIndex
-from pipeline.schema import TABLES
 from pipeline.sources import list_sources
+from pipeline.tables.schema import TABLES
 from pipeline.timebase import NS_PER_S
 from tests.growing import KINDS, asking, grow
 from tests.hard import without_ray
@@ -41,7 +41,7 @@ _OF_THE_RUN = {"indexed_at", "decode_cpu_s", "engine_s", "etag", "config"}
 
 def index(path: Path, where: Path, *overrides: str, config: Config | None = None) -> Report:
     config = config or load_config(None, (*SETTINGS, *overrides))
-    return flow.index_archive(
+    return driver.index_archive(
         list_sources([str(path)], config.sources), config, str(where),
         on_progress=lambda _report: None,
     )  # fmt: skip
@@ -51,7 +51,7 @@ def index(path: Path, where: Path, *overrides: str, config: Config | None = None
 def _here():
     """Jobs run in this process, without Ray."""
     ours = ("running_ray", "probe_graph", "answer_graph")
-    with mock.patch.multiple(flow, **{name: getattr(flow, name) for name in ours}):
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
         without_ray.leave_out_ray()
         yield
 
@@ -67,7 +67,7 @@ def all_rows(where: Path) -> dict[str, list[str]]:
     }
 
 
-def looked_at(report: Report) -> int:
+def decoded(report: Report) -> int:
     return sum(report.windows.values())
 
 
@@ -93,9 +93,9 @@ def test_a_file_that_grows_is_answered_as_if_it_had_come_whole(tmp_path, kind, d
         assert (report.videos_done, report.failures) == (1, [])
         assert all_rows(grown) == all_rows(whole), share
         # The last shard had ended early.
-        assert looked_at(report) == num_windows_from(whole, is_new_from_ns)
+        assert decoded(report) == num_windows_from(whole, is_new_from_ns)
         is_new_from_ns = start_of_last_shard(whole)
-        assert looked_at(index(path, grown)) == 0
+        assert decoded(index(path, grown)) == 0
     assert is_new_from_ns > 100 * NS_PER_S
     statuses = open_index(str(grown)).windows()["status"].to_pylist()
     assert ("failed" in statuses) is (damaged is not None and kind != "ts")  # TS resynchronises
@@ -109,7 +109,7 @@ def steps(tmp_path: Path, kind: str = "ts", name: str = NAME, shares=(0.6, 1.0))
 
 def test_a_file_whose_time_nobody_wrote_down_grows_as_well(tmp_path):
     first, second = (
-        looked_at(index(path, tmp_path / "index")) for path in steps(tmp_path, name="clip")
+        decoded(index(path, tmp_path / "index")) for path in steps(tmp_path, name="clip")
     )
     assert 0 < second < first
     held = open_index(str(tmp_path / "index"))
@@ -129,7 +129,7 @@ def test_what_a_killed_run_left_of_the_shorter_file_is_kept(tmp_path):
     num_left = open_index(str(first)).every("windows", Where()).num_rows
     assert num_left > 0
     path = next(growing)
-    assert looked_at(index(path, first)) < num_left
+    assert decoded(index(path, first)) < num_left
     index(path, second)
     assert all_rows(first) == all_rows(second)
 
@@ -140,14 +140,14 @@ def test_a_file_that_is_another_from_its_start_is_looked_at_as_a_whole(tmp_path)
     path = next(growing)
     damage(path, number=1)
     report = index(path, tmp_path / "index")
-    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
+    assert decoded(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
 def test_another_setting_looks_at_the_whole_file(tmp_path):
     growing = steps(tmp_path)
     index(next(growing), tmp_path / "index")
     report = index(next(growing), tmp_path / "index", "frame.luma_width=96")
-    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
+    assert decoded(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
 def test_what_was_erased_of_the_shorter_file_stays_erased(tmp_path):
@@ -187,7 +187,7 @@ def _asks_a_model(monkeypatch):
         told = {"label": "enter", "text": text, "start": 0.0, "end": end}
         return Completion(text=json.dumps({"events": [told]}), finish_reason="stop")
 
-    monkeypatch.setattr(flow, "answer_graph", asking(answer))
+    monkeypatch.setattr(driver, "answer_graph", asking(answer))
 
 
 @pytest.mark.usefixtures("_asks_a_model")
@@ -199,7 +199,7 @@ def test_a_model_is_asked_only_about_new_windows_of_the_last_shard(tmp_path, kin
     known_ns = 0
     for share in grow(kind, path, RECIPE, SHARES, damaged=damaged):
         whole = tmp_path / f"whole{share}"
-        asked = looked_at(index(path, grown, config=config))
+        asked = decoded(index(path, grown, config=config))
         index(path, whole, config=config)
         assert all_rows(grown) == all_rows(whole), share
         held = open_index(str(whole))
@@ -228,7 +228,7 @@ def test_where_windows_do_not_stand_alone_the_last_shard_is_asked_as_a_whole(tmp
     growing = steps(tmp_path)
     index(next(growing), tmp_path / "index", config=config)
     report = index(next(growing), tmp_path / "index", config=config)
-    assert looked_at(report) == open_index(str(tmp_path / "index")).windows().num_rows
+    assert decoded(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
 @settings(max_examples=150, deadline=None)

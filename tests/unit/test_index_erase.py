@@ -12,7 +12,7 @@ from pipeline.index.filters import Where
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.replace import replace
 from pipeline.index.scope import Scope
-from pipeline.index.strict import conform
+from pipeline.index.validate import conform
 from tests.index_rows import T0, at, event, ids, rows, segment, video, window
 
 UMBRELLA = "a person with a red umbrella"

@@ -9,7 +9,7 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.index import maintain, replace
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 from tests.index_rows import ids, rows, window
 
 NOTHING = dict.fromkeys(TABLES, 0)

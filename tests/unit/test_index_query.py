@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 import pipeline.index as pi
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.index.store import VERSION_PROPERTY
-from pipeline.schema import TABLES
+from pipeline.tables.schema import TABLES
 from tests.index_rows import T0, US, at, event, open_with_four_events, rows, video
 
 

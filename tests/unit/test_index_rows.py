@@ -5,8 +5,8 @@ from datetime import date
 import pyarrow as pa
 import pytest
 
-from pipeline.index.strict import conform
-from pipeline.schema import EVENTS
+from pipeline.index.validate import conform
+from pipeline.tables.schema import EVENTS
 from tests.index_rows import at, event, rows
 
 

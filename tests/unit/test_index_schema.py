@@ -9,10 +9,10 @@ import pytest
 from deltalake import DeltaTable
 
 import pipeline.index as pi
-from pipeline import schema
 from pipeline.errors import IndexFormatError
 from pipeline.index import maintain, store
 from pipeline.index.store import VERSION_PROPERTY
+from pipeline.tables import schema
 from tests.golden import make
 from tests.index_rows import at, event, ids, rows, video
 

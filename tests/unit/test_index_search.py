@@ -6,9 +6,9 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError
-from pipeline.index import duck, maintain, moments
+from pipeline.index import duck, hits, maintain
 from pipeline.index.filters import Where
-from pipeline.index.grams import Sidecar
+from pipeline.index.ngram_index import Sidecar
 from pipeline.index.search import by_words, searched_files
 from pipeline.index.store import Store
 from pipeline.timebase import datetime_to_ns
@@ -133,16 +133,16 @@ def test_search_is_as_new_as_the_tables_and_rows_that_are_gone_never_come_up(tmp
 def test_a_sidecar_that_is_wrong_gives_no_wrong_row(tmp_path):
     index = written(tmp_path, event("a", at(1), at(2), text="red car")).index
     with duck.connect(index.store) as connection:
-        words = moments.Words.parse(connection, "dog")
+        words = hits.Words.parse(connection, "dog")
         key = connection.sql(
-            f"SELECT {moments.ROW_KEY['events']} FROM {index.source('events')}"  # noqa: S608
+            f"SELECT {hits.ROW_KEY['events']} FROM {index.source('events')}"  # noqa: S608
         ).fetchall()[0][0]
         starts_us = [datetime_to_ns(at(1)) // 1000] * 2
-        hits = moments.Hits(moments.ROW_KEY, [key, 12345], [1.0, 2.0], starts_us)
+        ranked = hits.Hits(hits.ROW_KEY, [key, 12345], [1.0, 2.0], starts_us)
         sources = {"events": (index.source("events"), Where())}
-        assert moments.rows(connection, sources, hits, words).num_rows == 0
-        words = moments.Words.parse(connection, "car")
-        assert ids(moments.rows(connection, sources, hits, words)) == ["a"]
+        assert hits.rows(connection, sources, ranked, words).num_rows == 0
+        words = hits.Words.parse(connection, "car")
+        assert ids(hits.rows(connection, sources, ranked, words)) == ["a"]
 
 
 def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):

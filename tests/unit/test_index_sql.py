@@ -6,7 +6,7 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError
-from pipeline.index import lockdown
+from pipeline.index import sql_sandbox
 from pipeline.index.snapshot import TableReader
 from tests.index_rows import at, event, open_with_four_events, rows, video
 
@@ -113,6 +113,6 @@ def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
         index.sql(forever, timeout_s=0.2)
     with pytest.raises(ConfigError, match="not done after"):  # rows were given out by then
         index.sql("SELECT * FROM range(100000000000)", timeout_s=0.5)
-    monkeypatch.setattr(lockdown, "_MAX_RESULT_BYTES", 2**20)
+    monkeypatch.setattr(sql_sandbox, "_MAX_RESULT_BYTES", 2**20)
     with pytest.raises(ConfigError, match="larger than 1 MiB"):
         index.sql("SELECT * FROM range(10000000)")

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config, OpenAIEngineConfig
+from pipeline.config.task import Task, TaskField
 from pipeline.engine import open_model
-from pipeline.event_rows import events_table
 from pipeline.export.formats import write_rows
-from pipeline.flow.answer import answer_window
-from pipeline.flow.read import read_answer
+from pipeline.flow.task.answer import answer_window
+from pipeline.flow.task.read_answer import read_answer
 from pipeline.records import Window, WindowPlan
-from pipeline.rows import Maker
 from pipeline.stitch import events_of_video
-from pipeline.task import Task, TaskField
+from pipeline.tables.events import events_table
+from pipeline.tables.rows import Provenance
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 
@@ -121,8 +121,8 @@ def test_an_order_inside_a_text_stays_a_text_wherever_it_is_shown(serve):
     assert json.loads(hit.text)["events"][0]["text"] == ESCAPES
     observations, _ = read_answer(hit, TASK, a_video())
     events = events_of_video(a_video(), observations, task="gate", identity_fields=(), max_gap_ns=0)
-    maker = Maker(task="gate", model="m", prompt_id="p", fingerprint="f", config="")
-    rows = events_table(events, maker)
+    provenance = Provenance(task="gate", model="m", prompt_id="p", fingerprint="f", config="")
+    rows = events_table(events, provenance)
     assert rows["label"].to_pylist() == ["enter"]
     shown = {}
     for form in ("table", "webvtt", "jsonl", "csv"):

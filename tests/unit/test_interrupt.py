@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from pipeline.flow.interrupt import Interruption
+from pipeline.flow.driver.interrupt import Interruption
 
 
 def test_a_signal_while_waiting_is_raised_at_once():

@@ -5,8 +5,8 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import flow
-from pipeline.cli.running import app
+from pipeline.cli.index import app
+from pipeline.flow.driver import archive as driver
 from pipeline.index import open_index
 from tests.hard.without_ray import leave_out_ray
 from tests.videos import make_video
@@ -29,7 +29,7 @@ def index(tmp_path):
     run.bad = tmp_path / "recordings" / "bad.mp4"
     run.uri = str(tmp_path / "index")
     ours = ("running_ray", "probe_graph", "answer_graph")
-    with mock.patch.multiple(flow, **{name: getattr(flow, name) for name in ours}):
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
         leave_out_ray()
         yield run
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import pipeline.index as pi
-from pipeline import process
 from pipeline.errors import LeaseLostError
 from pipeline.index import lease as leases
 from pipeline.index import maintain
 from pipeline.index.lease import take_lease
 from pipeline.index.runs import LOST_AFTER, runs_table
-from pipeline.index.strict import conform
+from pipeline.index.validate import conform
+from pipeline.processes import identity
 from pipeline.records import RunFigures
 from tests.unit import test_runs
 
@@ -36,7 +36,7 @@ sys.stdin.readline()
 
 def a_run(run_id, **given):
     now = datetime.now(tz=UTC)
-    told = {"start": now, "heartbeat_at": now, "process": process.own_name()}
+    told = {"start": now, "heartbeat_at": now, "process": identity.own_name()}
     return test_runs.a_run(run_id, **(told | given))
 
 

@@ -1,7 +1,7 @@
 import random
 
-from pipeline.flow.ledger import Ledger
-from pipeline.flow.parcel import open_parcel, parcel
+from pipeline.flow.driver.ledger import Ledger
+from pipeline.flow.task.packed_shard import pack_shard, unpack_shard
 from pipeline.records import WindowResult
 from pipeline.timebase import TimeRange
 from tests.unit.test_plan import make_packets, make_video, plan_of
@@ -16,8 +16,8 @@ def make_shards():
 
 def expect(ledger, shards, committed=()):
     """Ids of the shards that still need work, read from what Ray would be given."""
-    todo = ledger.expect(shards[0].video, map(parcel, shards), committed)
-    return [open_parcel(one.packed).shard_id for one in todo]
+    todo = ledger.expect(shards[0].video, map(pack_shard, shards), committed)
+    return [unpack_shard(one.packed).shard_id for one in todo]
 
 
 def ids(shards):

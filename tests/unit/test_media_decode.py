@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import DecodeConfig, FrameConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media import decode_frames, probe
-from pipeline.media import shelf as shelf_module
+from pipeline.media import decode_frames, probe, reorder_buffer
 from pipeline.media.pixels import Converter
 from pipeline.plan import grid_pts, packets_for
 from pipeline.records import Frame, PacketIndex, Video
@@ -269,7 +268,7 @@ def test_errors_that_touch_no_picture_lose_none(tmp_path: Path) -> None:
 def test_frames_come_in_order_when_more_is_held_than_memory_allows(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf_module, "MAX_LUMA_BYTES", 5_000)
+    monkeypatch.setattr(reorder_buffer, "MAX_LUMA_BYTES", 5_000)
     video, packets = probed(folder, "h264 one GOP.mp4")
     want = packets.shown_pts.tolist()
     assert [frame.pts for frame in decoded(video, packets, want)] == want
@@ -281,7 +280,7 @@ def test_colours_that_wait_in_a_file_come_back_as_they_were(
     video, packets = probed(folder, "h264 one GOP.mp4")
     want = packets.shown_pts.tolist()[:20]
     held = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
-    monkeypatch.setattr(shelf_module, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
+    monkeypatch.setattr(reorder_buffer, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
     stored = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
     assert [frame.pts for frame in stored] == want
     for one, other in zip(held, stored, strict=True):
@@ -291,7 +290,7 @@ def test_colours_that_wait_in_a_file_come_back_as_they_were(
 def test_frames_before_the_damage_are_marked_however_large_the_gop_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf_module, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
+    monkeypatch.setattr(reorder_buffer, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
     path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=1000, bframes=0)
     video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
     damage(path, number=55)

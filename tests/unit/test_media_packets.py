@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from tenacity import wait_none
 
-from pipeline import medium
 from pipeline.config import DecodeConfig, FrameConfig, SampleConfig
 from pipeline.errors import SourceError, UnreachableError
 from pipeline.media import decode_frames, probe
 from pipeline.records import PacketIndex, Source, Video
+from pipeline.storage import retry
 from pipeline.timebase import ClockCorrection, TimeRange
 from tests.videos import footage_dir, make_video, number_in, source_of
 
@@ -52,15 +52,15 @@ def test_a_corrected_clock_moves_the_start_stretches_the_rest_and_names_another_
     tmp_path: Path,
 ) -> None:
     source = source_of(make_video(tmp_path / "a.mp4"), start_ns=10 * SECOND, clock="path")
-    plain, _ = look(source)
+    sanitized, _ = look(source)
     correction = ClockCorrection(offset_ns=2 * SECOND, rate_ppb=100_000_000, since_ns=0)
     video, _ = probe(source, sample=SampleConfig(), decode=DecodeConfig(), correction=correction)
     assert video.start_ns == 13 * SECOND
     assert video.utc(TimeRange(SECOND, 2 * SECOND)) == TimeRange(
         13 * SECOND + 1_100_000_000, 13 * SECOND + 2_200_000_000
     )
-    assert (plain.start_ns, plain.content_id) == (10 * SECOND, video.content_id)
-    assert plain.video_id != video.video_id
+    assert (sanitized.start_ns, sanitized.content_id) == (10 * SECOND, video.content_id)
+    assert sanitized.video_id != video.video_id
 
 
 def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_a_time_lapse_has_no_gaps(tmp_path: Path) -> None:
 def test_the_clock_comes_from_the_listing_first_then_the_container_then_mtime(
     tmp_path: Path,
 ) -> None:
-    plain = make_video(tmp_path / "plain.mp4", num_frames=25)
+    sanitized = make_video(tmp_path / "plain.mp4", num_frames=25)
     told = tmp_path / "told.mp4"
-    with av.open(str(plain)) as old, av.open(str(told), "w") as new:
+    with av.open(str(sanitized)) as old, av.open(str(told), "w") as new:
         new.metadata["creation_time"] = "2026-03-14T09:00:00Z"
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):
@@ -131,9 +131,9 @@ def test_the_clock_comes_from_the_listing_first_then_the_container_then_mtime(
     assert look(named)[0].start_ns == 7 * SECOND
     video, _ = look(source_of(told, mtime_ns=100 * SECOND))
     assert (video.start_ns, video.clock) == (1_773_478_800 * SECOND, "creation_time")
-    video, _ = look(source_of(plain, mtime_ns=100 * SECOND))
+    video, _ = look(source_of(sanitized, mtime_ns=100 * SECOND))
     assert (video.start_ns, video.clock) == (99 * SECOND, "mtime")
-    video, _ = look(source_of(plain))
+    video, _ = look(source_of(sanitized))
     assert (video.start_ns, video.clock) == (0, "none")
 
 
@@ -310,7 +310,7 @@ def test_a_broken_line_is_an_error_and_not_the_end_of_the_video(
         return super(memory_file, file).read(size)
 
     monkeypatch.setattr(memory_file, "read", read, raising=False)
-    monkeypatch.setattr(medium, "PAUSE", wait_none())
+    monkeypatch.setattr(retry, "PAUSE", wait_none())
     told = r"reading broke off \(peer went away\), tried 5 times"
     with pytest.raises(UnreachableError, match=told):
         look(source_of(path, uri=uri))

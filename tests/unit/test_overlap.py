@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.claim_rows import held_file
-from pipeline.flow.owners import takers
-from pipeline.overlap import claims_of, leave_to_others, overtaken, precedence, share_out
-from pipeline.records import Claim, HeldFile, PacketIndex, Shard, Video, WindowPlan, Yielded
-from pipeline.rows import Maker, video_row, videos_table
+from pipeline.flow.driver.ownership import owner_uris
+from pipeline.plan.overlap import (
+    overtaken,
+    ownerships_of,
+    precedence,
+    resolve_overlaps,
+    yield_to_others,
+)
+from pipeline.records import IndexedFile, Ownership, PacketIndex, Shard, Video, WindowPlan, Yielded
+from pipeline.tables.ownership import indexed_file
+from pipeline.tables.rows import Provenance, video_row, videos_table
 from pipeline.timebase import ClockCorrection, TimeRange, ns_to_datetime, without
 from tests.made import a_video
 
@@ -37,10 +43,10 @@ def a_file(name, start_ms, *footage_ms, **changes):
 
 
 def a_claim(span, uri):
-    return Claim(span=span, uri=uri, video_id=uri)
+    return Ownership(span=span, uri=uri, video_id=uri)
 
 
-def ceded(video):
+def yielded_media(video):
     return without(video.footage, video.owned)
 
 
@@ -70,10 +76,10 @@ def shards_of(video, *, step_ms=100, per_window=5, windows_per_shard=2):
 
 def shared_out(files, held=()):
     """Each file as it is looked at, and its shards."""
-    claims = share_out(files, {"cam": held})
+    ownerships = resolve_overlaps(files, {"cam": held})
     return {
-        file.video_id: leave_to_others(file, shards_of(file), claims[file.video_id])
-        if file.video_id in claims
+        file.video_id: yield_to_others(file, shards_of(file), ownerships[file.video_id])
+        if file.video_id in ownerships
         else (file, tuple(shards_of(file)))
         for file in files
     }
@@ -85,9 +91,9 @@ def windows_of(shards):
 
 def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
     files = [a_file("b", 28_000, (0, 22_000)), a_file("a", 0, (0, 30_000))]
-    looked_at = shared_out(files)
-    first, _ = looked_at["a"]
-    then, shards = looked_at["b"]
+    decoded = shared_out(files)
+    first, _ = decoded["a"]
+    then, shards = decoded["b"]
     assert (first.yielded, first.owned) == ((), first.footage)
     assert then.yielded == (Yielded(span=ms(0, 2_000), uri="a.mp4", video_id="a"),)
     assert then.owned == (ms(2_000, 22_000),)
@@ -101,7 +107,7 @@ def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
 def test_shards_that_lose_nothing_stay_the_same_and_need_no_new_work():
     file = a_file("b", 28_000, (0, 22_000))
     before = shards_of(file)
-    _, after = leave_to_others(file, before, [a_claim(ms(0, 30_300), "a")])
+    _, after = yield_to_others(file, before, [a_claim(ms(0, 30_300), "a")])
     assert [shard.shard_id for shard in after[1:]] == [shard.shard_id for shard in before[3:]]
     assert after[0].shard_id not in {shard.shard_id for shard in before}
 
@@ -115,9 +121,9 @@ def test_a_file_inside_another_owns_nothing_and_has_no_work():
 def test_of_files_planned_together_more_pixels_go_before_an_earlier_start():
     small = a_file("a", 0, (0, 30_000), width=640, height=360)
     large = a_file("b", 10_000, (0, 30_000), width=1280, height=720)
-    looked_at = shared_out([small, large])
-    assert looked_at["b"][0].owned == large.footage
-    assert looked_at["a"][0].owned == (ms(0, 10_000),)
+    decoded = shared_out([small, large])
+    assert decoded["b"][0].owned == large.footage
+    assert decoded["a"][0].owned == (ms(0, 10_000),)
 
 
 def test_pixels_are_counted_whatever_the_shape_and_then_the_earlier_start_speaks():
@@ -133,9 +139,9 @@ def test_of_files_alike_the_earlier_name_speaks_whatever_their_hashes_and_order(
         a_file(ids[0], 0, (0, 30_000), uri="a.mp4"),
         a_file(ids[1], 0, (0, 30_000), uri="b.mp4"),
     ]
-    looked_at = shared_out([files[i] for i in order])
-    assert looked_at[ids[0]][0].owned == files[0].footage
-    assert looked_at[ids[1]][0].owned == ()
+    decoded = shared_out([files[i] for i in order])
+    assert decoded[ids[0]][0].owned == files[0].footage
+    assert decoded[ids[1]][0].owned == ()
 
 
 def test_what_is_kept_of_a_file_that_is_gone_goes_before_more_pixels():
@@ -147,10 +153,12 @@ def test_what_is_kept_of_a_file_that_is_gone_goes_before_more_pixels():
 def test_the_takers_of_a_file_are_those_that_speak_and_not_all_that_show_it():
     outer, inner = a_file("a", 0, (0, 30_000)), a_file("b", 5_000, (0, 20_000))
     file = a_file("c", 6_000, (0, 30_000))
-    claims = share_out([file, inner, outer], {"cam": [a_claim(ms(33_000, 40_000), "held")]})
-    assert {claim.uri for claim in claims["c"]} == {"held", "a.mp4", "b.mp4"}
-    left, _ = leave_to_others(file, shards_of(file), claims["c"])
-    assert takers(left) == ["a.mp4", "held"]
+    ownerships = resolve_overlaps(
+        [file, inner, outer], {"cam": [a_claim(ms(33_000, 40_000), "held")]}
+    )
+    assert {ownership.uri for ownership in ownerships["c"]} == {"held", "a.mp4", "b.mp4"}
+    left, _ = yield_to_others(file, shards_of(file), ownerships["c"])
+    assert owner_uris(left) == ["a.mp4", "held"]
 
 
 def test_in_a_gap_of_the_first_file_the_other_is_looked_at():
@@ -172,20 +180,20 @@ def test_files_that_only_touch_or_have_other_cameras_or_no_told_time_lose_nothin
         a_file("c", 0, (0, 1_000), camera="other"),
         a_file("d", 0, (0, 1_000), clock="mtime"),
     ]
-    assert share_out(files, {}) == {}
+    assert resolve_overlaps(files, {}) == {}
 
 
 def test_what_remains_without_a_frame_of_its_own_is_left_out():
-    claim = a_claim(ms(0, 950), "a")
+    ownership = a_claim(ms(0, 950), "a")
     file = a_file("b", 0, (0, 1_000))
-    left, shards = leave_to_others(file, shards_of(file), [claim])
+    left, shards = yield_to_others(file, shards_of(file), [ownership])
     assert (left.owned, shards) == ((), ())
 
 
 def test_a_stretched_clock_is_cut_at_the_very_nanosecond():
     fast = ClockCorrection(rate_ppb=-50_000_000)
     file = a_file("b", 28_000, (0, 22_000), correction=fast)
-    left, shards = leave_to_others(file, shards_of(file), [a_claim(ms(0, 30_000), "a")])
+    left, shards = yield_to_others(file, shards_of(file), [a_claim(ms(0, 30_000), "a")])
     [owned] = left.owned
     assert left.utc_ns(owned.start_ns) == 30_000 * MS
     assert left.utc_ns(owned.start_ns - 1) < 30_000 * MS
@@ -215,12 +223,12 @@ def archives(draw, cameras=("cam",)):
 @st.composite
 def held_claims(draw):
     """Claims of the index, which may even be equal or overlap."""
-    claims = []
+    ownerships = []
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, 8000))
         span = ms(start, start + draw(st.integers(1, 3000)))
-        claims.append(a_claim(span, draw(st.sampled_from(["a0.mp4", "held"]))))
-    return claims
+        ownerships.append(a_claim(span, draw(st.sampled_from(["a0.mp4", "held"]))))
+    return ownerships
 
 
 def shared_out_plainly(files, held):
@@ -228,9 +236,13 @@ def shared_out_plainly(files, held):
     found = {}
     for file in files:
         before = [one for one in files if one.camera == file.camera and goes_before(one, file)]
-        of_others = [*held.get(file.camera, ()), *(c for one in before for c in claims_of(one))]
-        own = [mine.span for mine in claims_of(file)]
-        met = {claim for claim in of_others if any(claim.span.overlaps(span) for span in own)}
+        of_others = [*held.get(file.camera, ()), *(c for one in before for c in ownerships_of(one))]
+        own = [mine.span for mine in ownerships_of(file)]
+        met = {
+            ownership
+            for ownership in of_others
+            if any(ownership.span.overlaps(span) for span in own)
+        }
         if met:
             found[file.video_id] = met
     return found
@@ -247,32 +259,33 @@ def goes_before(one, other):
 @given(archives(("cam", "other")), held_claims(), st.randoms(use_true_random=False))
 def test_the_sweep_finds_what_comparing_all_with_all_finds_in_any_order(files, held, chance):
     shuffled = chance.sample(files, len(files))
-    found = share_out(shuffled, {"cam": held})
-    assert found == share_out(files, {"cam": held})
-    assert {key: set(claims) for key, claims in found.items()} == shared_out_plainly(
+    found = resolve_overlaps(shuffled, {"cam": held})
+    assert found == resolve_overlaps(files, {"cam": held})
+    assert {key: set(ownerships) for key, ownerships in found.items()} == shared_out_plainly(
         files, {"cam": held}
     )
-    assert all(len(set(claims)) == len(claims) for claims in found.values())
+    assert all(len(set(ownerships)) == len(ownerships) for ownerships in found.values())
 
 
 def as_held(file):
-    return HeldFile(
-        video_id=file.video_id, uri=file.uri, camera=file.camera, claims=tuple(claims_of(file)),
-        precedence=precedence(file), status="done", taker_ids=frozenset(),
+    return IndexedFile(
+        video_id=file.video_id, uri=file.uri, camera=file.camera,
+        ownerships=tuple(ownerships_of(file)),
+        precedence=precedence(file), status="done", owner_ids=frozenset(),
     )  # fmt: skip
 
 
 @given(archives(("cam", "other")), st.integers(0, 5))
 def test_it_makes_no_difference_which_files_the_index_holds_already(files, num_held):
     held, planned = files[:num_held], files[num_held:]
-    together = share_out(files, {})
-    found = share_out(planned, {}, map(as_held, held))
+    together = resolve_overlaps(files, {})
+    found = resolve_overlaps(planned, {}, map(as_held, held))
     ids = {file.video_id for file in planned}
-    assert found == {key: claims for key, claims in together.items() if key in ids}
+    assert found == {key: ownerships for key, ownerships in together.items() if key in ids}
     assert {file.video_id for file in overtaken(planned, map(as_held, held))} == {
         key
-        for key, claims in together.items()
-        if key not in ids and any(claim.video_id in ids for claim in claims)
+        for key, ownerships in together.items()
+        if key not in ids and any(ownership.video_id in ids for ownership in ownerships)
     }
 
 
@@ -280,7 +293,7 @@ def test_a_file_that_has_yielded_to_another_need_not_do_so_again():
     large = a_file("b", 10_000, (0, 30_000), width=1280, height=720)
     small = as_held(a_file("a", 0, (0, 30_000), width=640, height=360))
     assert overtaken([large], [small]) == [small]
-    assert overtaken([large], [replace(small, taker_ids=frozenset({"b"}))]) == []
+    assert overtaken([large], [replace(small, owner_ids=frozenset({"b"}))]) == []
 
 
 @given(archives(), st.integers(0, 2_000), st.sampled_from([0, 1, -50_000_000, 333_333]))
@@ -291,14 +304,14 @@ def test_a_row_says_what_its_file_can_speak_for_whatever_it_has_yielded(files, n
     for video, shards in shared_out(files).values():
         row = video_row(
             video, status="done", num_shards=len(shards), results=(), num_events=0, num_segments=0,
-            maker=Maker(task="t", model="", prompt_id="", fingerprint="f", config=""),
+            provenance=Provenance(task="t", model="", prompt_id="", fingerprint="f", config=""),
             at=ns_to_datetime(0),
         )  # fmt: skip
         [read] = videos_table([row]).to_pylist()
-        told = held_file(read)
-        assert list(told.claims) == claims_of(video)
+        told = indexed_file(read)
+        assert list(told.ownerships) == ownerships_of(video)
         assert told.precedence == precedence(video)
-        assert told.taker_ids == {given.video_id for given in video.yielded}
+        assert told.owner_ids == {given.video_id for given in video.yielded}
 
 
 def moments(ranges):
@@ -308,11 +321,11 @@ def moments(ranges):
 
 @given(archives())
 def test_every_moment_has_one_owner_and_only_slivers_have_none(files):
-    looked_at = shared_out(files)
+    decoded = shared_out(files)
     owned, taken = set(), 0
-    for video, shards in looked_at.values():
+    for video, shards in decoded.values():
         mine = moments(map(video.utc, video.owned))
-        assert mine | moments(map(video.utc, ceded(video))) == moments(
+        assert mine | moments(map(video.utc, yielded_media(video))) == moments(
             map(video.utc, video.footage)
         )
         taken += len(mine)

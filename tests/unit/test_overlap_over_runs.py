@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline import flow
 from pipeline.config import Config
+from pipeline.flow.driver import archive as driver
 from pipeline.index import Writer, open_index
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
@@ -47,7 +47,7 @@ def footage(tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def _here():
     ours = ("running_ray", "probe_graph", "answer_graph")
-    with mock.patch.multiple(flow, **{name: getattr(flow, name) for name in ours}):
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
         leave_out_ray()
         yield
 
@@ -62,7 +62,7 @@ def listed(path, start_s, name=None) -> Source:
 def run(where, sources, batch_videos=None, **more):
     config = Config.model_validate({**CONFIG, "commit": {"batch_videos": batch_videos}, **more})
     ordered = sorted(sources, key=lambda one: (one.start_ns, one.uri))
-    return flow.index_archive(ordered, config, str(where), on_progress=lambda _: None)
+    return driver.index_archive(ordered, config, str(where), on_progress=lambda _: None)
 
 
 def held(where):
@@ -186,14 +186,14 @@ def test_a_run_that_dies_while_time_changes_hands_leaves_it_to_the_next(tmp_path
     small, _ = archive
     run(tmp_path / "index", [small])
     calls = itertools.count()
-    works = getattr(flow, moment)
+    works = getattr(driver, moment)
 
     def dies(*given):
         if moment == "answer_graph" or next(calls):
             raise KeyboardInterrupt
         return works(*given)
 
-    with mock.patch.object(flow, moment, dies), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(driver, moment, dies), pytest.raises(KeyboardInterrupt):
         run(tmp_path / "index", archive)
     assert "large" not in owned(tmp_path / "index")
     run(tmp_path / "index", archive)

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 import pipeline.index as pi
 from pipeline.config import Config
-from pipeline.event_rows import events_of_table, events_table
-from pipeline.flow.finish import finish_videos, join_events
+from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.records import Box, Observation, WindowResult
-from pipeline.rows import (
+from pipeline.stitch import events_of_video, join_files
+from pipeline.tables.events import events_of_table, events_table
+from pipeline.tables.rows import (
     window_results,
     windows_table,
 )
-from pipeline.schema import EVENTS
-from pipeline.stitch import events_of_video, join_files
+from pipeline.tables.schema import EVENTS
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
-from tests.unit.test_finish import answered, maker
+from tests.unit.test_finish import answered, provenance
 from tests.unit.test_stitch import make_video
 
 CONFIG = Config()
@@ -37,8 +37,10 @@ FILES = [answered(make_video(f"v{n}", start_s=60 * n), *events) for n, events in
 
 
 def commit(writer, *whole, fingerprint="now"):
-    made = finish_videos(whole, config=CONFIG, maker=maker(fingerprint))
-    join = partial(join_events, shown=made.events, config=CONFIG, maker=maker(fingerprint))
+    made = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
+    join = partial(
+        join_events, shown=made.events, config=CONFIG, provenance=provenance(fingerprint)
+    )
     writer.finish_videos(made.videos, segments=made.segments, join=join, reach=REACH)
 
 
@@ -157,7 +159,7 @@ def test_events_that_were_stored_are_those_that_were_found(base, start_ns, found
             video, observations, task="t", identity_fields=(), max_gap_ns=NS_PER_S
         )
     joined = join_files(pieces, identity_fields=(), max_gap_ns=NS_PER_S)
-    stored = events_of_table(events_table(joined, maker()))
+    stored = events_of_table(events_table(joined, provenance()))
     assert [event.pieces for event in stored] == [event.pieces for event in joined]
     assert join_files(stored, identity_fields=(), max_gap_ns=NS_PER_S) == joined
 
@@ -181,7 +183,7 @@ def test_windows_that_were_stored_keep_their_nanoseconds(base, ticks):
         window_id="w", shard_id="s", video_id="v", span=span,
         status="quiet", frame_pts=(min(ticks),),
     )  # fmt: skip
-    assert window_results(windows_table([(video, result)], maker())) == [result]
+    assert window_results(windows_table([(video, result)], provenance())) == [result]
 
 
 def test_events_of_an_older_index_are_parted_and_joined_as_well(expected):
@@ -191,5 +193,5 @@ def test_events_of_an_older_index_are_parted_and_joined_as_well(expected):
     assert [[piece.parts for piece in event.pieces] for event in events] == [
         [(part,) for part in event.parts] for event in events
     ]
-    again = events_table(join_files(events, identity_fields=(), max_gap_ns=NS_PER_S), maker())
+    again = events_table(join_files(events, identity_fields=(), max_gap_ns=NS_PER_S), provenance())
     assert [row | {"pieces": None} for row in again.to_pylist()] == rows

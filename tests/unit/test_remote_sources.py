@@ -7,10 +7,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tenacity import wait_none
 
-from pipeline import medium
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.sources import list_sources
+from pipeline.storage import retry
 from tests.disturbed import Disturbance, disturbed_server, folder
 
 NAME = "gate_20260301T080000Z.mp4"
@@ -18,8 +18,8 @@ NAME = "gate_20260301T080000Z.mp4"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(medium, "PAUSE", wait_none())
-    monkeypatch.setattr(medium, "LIMIT_S", 0.5)
+    monkeypatch.setattr(retry, "PAUSE", wait_none())
+    monkeypatch.setattr(retry, "LIMIT_S", 0.5)
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_folder_of_notes_that_does_not_answer_is_waited_for_once(server):
     line.spared = lambda asked: asked != "GET /"
     found = listed(*(f"{address}/clip{number}.mp4" for number in range(3)))
     assert all("cannot be listed" in one.unreachable for one in found)
-    assert line.asked.count("GET /") == medium.ATTEMPTS
+    assert line.asked.count("GET /") == retry.ATTEMPTS
 
 
 @pytest.mark.parametrize(

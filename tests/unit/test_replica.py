@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.errors import EngineDiedError, SummaryError, WindowError
-from pipeline.flow.replica import Replica, Succession
+from pipeline.flow.task.supervisor import EngineSupervisor, Replica
 from pipeline.records import Completion, Window, WindowPlan
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
@@ -56,21 +56,21 @@ class Mortal:
 
 
 @pytest.fixture
-def settle():
+def answer():
     Mortal.opened = 0
 
     def run(*names: str):
         async def all_at_once():
             replica = Replica(Config(), Mortal)
-            return await asyncio.gather(*(replica.settle(window(name)) for name in names))
+            return await asyncio.gather(*(replica.answer_item(window(name)) for name in names))
 
         return {result.window_id: result for (result,) in asyncio.run(all_at_once())}
 
     return run
 
 
-def test_only_the_window_that_kills_engines_fails(settle):
-    results = settle("a", "poison", "b", "c")
+def test_only_the_window_that_kills_engines_fails(answer):
+    results = answer("a", "poison", "b", "c")
     assert {name: result.status for name, result in results.items()} == {
         "a": "analysed",
         "b": "analysed",
@@ -81,16 +81,16 @@ def test_only_the_window_that_kills_engines_fails(settle):
     assert Mortal.opened == 3
 
 
-def test_a_refused_window_is_a_failed_row_with_the_reason_and_costs_no_engine(settle):
-    results = settle("refused", "a")
+def test_a_refused_window_is_a_failed_row_with_the_reason_and_costs_no_engine(answer):
+    results = answer("refused", "a")
     assert (results["refused"].status, results["refused"].error) == ("failed", "too long")
     assert results["a"].status == "analysed"
     assert Mortal.opened == 1
 
 
-def test_the_windows_shares_add_up_to_the_time_the_engine_was_busy(settle):
+def test_the_windows_shares_add_up_to_the_time_the_engine_was_busy(answer):
     began_s = time.monotonic()
-    results = settle("a", "b", "c", "d")
+    results = answer("a", "b", "c", "d")
     took_s = time.monotonic() - began_s
     shares_s = [result.engine_s for result in results.values()]
     assert ANSWER_S <= sum(shares_s) <= took_s
@@ -102,7 +102,7 @@ def test_any_request_outlives_the_engine_it_was_in():
     Mortal.opened = 0
 
     async def ask():
-        engines = Succession(Config(), Mortal)
+        engines = EngineSupervisor(Config(), Mortal)
         first = engines.engine
         first.died.set()
         return await engines.ask(lambda engine: engine.answer(window("a")), SummaryError)
@@ -113,7 +113,7 @@ def test_any_request_outlives_the_engine_it_was_in():
 
 def test_a_request_that_kills_engines_is_told_in_its_own_kind_of_error():
     async def ask():
-        engines = Succession(Config(), Mortal)
+        engines = EngineSupervisor(Config(), Mortal)
         await engines.ask(lambda engine: engine.answer(window("poison")), SummaryError)
 
     with pytest.raises(SummaryError, match="died of this request, twice"):

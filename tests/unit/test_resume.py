@@ -5,13 +5,13 @@ from fractions import Fraction
 import pytest
 
 from pipeline.config import load_config
-from pipeline.flow.ledger import Ledger
-from pipeline.flow.parcel import parcel
-from pipeline.flow.stages import Planned, probe_and_plan
+from pipeline.flow.driver.ledger import Ledger
+from pipeline.flow.task.packed_shard import pack_shard
+from pipeline.flow.task.stages import Planned, probe_and_plan
 from pipeline.records import WindowResult
-from pipeline.rows import window_results, windows_table
 from pipeline.sources import list_sources
-from tests.unit.test_finish import maker
+from pipeline.tables.rows import window_results, windows_table
+from tests.unit.test_finish import provenance
 from tests.videos import make_video
 
 
@@ -32,8 +32,8 @@ def test_no_committed_shard_is_asked_again(tmp_path, rate, suffix):
         for shard in planned.shards
         for plan in shard.windows
     ]  # fmt: skip
-    stored = windows_table(((planned.video, result) for result in results), maker())
-    shards = list(map(parcel, planned.shards))
+    stored = windows_table(((planned.video, result) for result in results), provenance())
+    shards = list(map(pack_shard, planned.shards))
     assert Ledger().expect(planned.video, shards, window_results(stored)) == []
     # The check would see a single nanosecond that is missing.
     assert len(Ledger().expect(planned.video, shards, window_results(stored)[1:])) == 1

@@ -6,12 +6,12 @@ from unittest import mock
 
 import pytest
 
-from pipeline import flow
 from pipeline.config import Config
 from pipeline.errors import WindowError
-from pipeline.flow.parcel import open_parcel
-from pipeline.flow.replica import Replica
-from pipeline.flow.stages import look_at_shard
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.task.packed_shard import unpack_shard
+from pipeline.flow.task.stages import decode_and_gate
+from pipeline.flow.task.supervisor import Replica
 from pipeline.index import open_index
 from pipeline.records import Completion
 from tests.hard.without_ray import probe_here
@@ -55,15 +55,15 @@ def index(tmp_path):
         def answers(shards, config):
             replica = Replica(config, lambda _: engine)
             for shard in shards:
-                for item in look_at_shard(open_parcel(shard.packed), config):
-                    yield from asyncio.run(replica.settle(item))
+                for item in decode_and_gate(unpack_shard(shard.packed), config):
+                    yield from asyncio.run(replica.answer_item(item))
 
         with (
-            mock.patch.object(flow, "running_ray", return_value=nullcontext()),
-            mock.patch.object(flow, "probe_graph", probe_here),
-            mock.patch.object(flow, "answer_graph", lambda s, config: answers(tuple(s), config)),
+            mock.patch.object(driver, "running_ray", return_value=nullcontext()),
+            mock.patch.object(driver, "probe_graph", probe_here),
+            mock.patch.object(driver, "answer_graph", lambda s, config: answers(tuple(s), config)),
         ):
-            return flow.index_archive(
+            return driver.index_archive(
                 [source_of(video)], CONFIG, str(tmp_path / "index"),
                 on_progress=lambda _report: None, **more,
             )  # fmt: skip

@@ -7,15 +7,15 @@ from unittest import mock
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline import flow
 from pipeline.config import load_config
 from pipeline.errors import EngineStartError, LeaseLostError
+from pipeline.flow.driver import archive as driver
 from pipeline.index import Writer, list_runs, open_index
 from pipeline.index import lease as leases
 from pipeline.index.lease import take_lease
 from pipeline.index.replace import replace
 from pipeline.index.runs import mark_lost, runs_of_table, runs_table
-from pipeline.index.strict import conform
+from pipeline.index.validate import conform
 from pipeline.sources import CameraShard, list_sources
 from tests.hard import without_ray
 from tests.unit.test_lease import a_run
@@ -49,12 +49,12 @@ def index(tmp_path, archive):
                 yield result
 
         with mock.patch.multiple(
-            flow,
+            driver,
             running_ray=lambda *_: nullcontext(),
             probe_graph=without_ray.probe_here,
             answer_graph=lambda shards, config: answers(tuple(shards), config),
         ):
-            return flow.index_archive(
+            return driver.index_archive(
                 list_sources([str(archive)], config.sources), config, run.uri,
                 on_progress=lambda _report: None, **more,
             )  # fmt: skip

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipeline.index as pi
-from pipeline import process
 from pipeline.index.runs import (
     LOST_AFTER,
     is_in_the_way,
@@ -22,8 +21,9 @@ from pipeline.index.runs import (
     runs_table,
     share,
 )
+from pipeline.processes import identity
 from pipeline.records import Run, RunFigures
-from pipeline.schema import RUNS
+from pipeline.tables.schema import RUNS
 from tests.unit.test_index_schema import GOLDEN
 
 NOW = datetime(2026, 3, 14, 9, 0, tzinfo=UTC)
@@ -131,34 +131,36 @@ def test_a_lost_run_ends_after_its_start_whatever_the_clocks_say():
 
 
 def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
-    code = "from pipeline.process import own_name; print(own_name(), flush=True); input()"
+    code = (
+        "from pipeline.processes.identity import own_name; print(own_name(), flush=True); input()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         name = child.stdout.readline().decode().strip()
-        assert not process.is_gone(name)
+        assert not identity.is_gone(name)
         child.kill()
         child.wait()
-        assert process.is_gone(name)
-    assert not process.is_gone(process.own_name())
-    space, pid, started = process.own_name().rsplit("/", 2)
-    assert process.is_gone(f"{space}/{pid}/{int(started) - 1}")  # the id was used again
-    assert not process.is_gone(f"another machine/{pid}/{int(started) - 1}")
+        assert identity.is_gone(name)
+    assert not identity.is_gone(identity.own_name())
+    space, pid, started = identity.own_name().rsplit("/", 2)
+    assert identity.is_gone(f"{space}/{pid}/{int(started) - 1}")  # the id was used again
+    assert not identity.is_gone(f"another machine/{pid}/{int(started) - 1}")
 
 
 def test_a_killed_process_that_nobody_has_waited_for_is_gone():
     pid = os.fork()
     if not pid:
         os._exit(0)
-    space = process.own_name().rsplit("/", 2)[0]
+    space = identity.own_name().rsplit("/", 2)[0]
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert process.is_gone(f"{space}/{pid}/1")
+    assert identity.is_gone(f"{space}/{pid}/1")
     os.waitpid(pid, 0)
 
 
 def test_runs_are_listed_newest_first_and_a_silent_one_as_lost(tmp_path):
     from pipeline.index.replace import replace as put
-    from pipeline.index.strict import conform
+    from pipeline.index.validate import conform
 
     writer = pi.Writer(tmp_path)
     assert pi.list_runs(writer.index).num_rows == 0

@@ -1,5 +1,5 @@
-from pipeline.pieces import parted
 from pipeline.records import Box, Observation
+from pipeline.records.pieces import parted
 from pipeline.stitch import events_of_video, join_files
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
@@ -168,7 +168,7 @@ def slides(first, then):
         task="t",
         identity_fields=(),
         max_gap_ns=0,
-        alike_fields=("title",),
+        matching_fields=("title",),
     )
     return len(events)
 

@@ -17,7 +17,7 @@ import pytest
 from pipeline.config import SummariesConfig
 from pipeline.errors import ConfigError, SummaryError
 from pipeline.records import Completion, Line
-from pipeline.summarize import Scribe, SummaryDay, SummaryVideo, inputs_of, summarize_day
+from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, inputs_of, summarize_day
 from pipeline.summarize.chapters import Limits, cut_chapters
 from pipeline.summarize.extract import extractive
 from pipeline.summarize.prompt import answer_schema, read_answer, shown
@@ -122,7 +122,7 @@ def test_without_events_captions_are_quoted_word_by_word():
 # What a model may answer
 
 LINES = [line(10, 20, "a slide: 49 EUR"), line(30, 40, "a chart"), line(50, 60, "the end")]
-TOLD = [shown(i, one, clock) for i, one in enumerate(LINES, 1)]
+STATED_CLOCKS = [shown(i, one, clock) for i, one in enumerate(LINES, 1)]
 
 
 def answer(*sentences, title="Prices"):
@@ -131,7 +131,7 @@ def answer(*sentences, title="Prices"):
 
 
 def read(text, finish_reason="stop"):
-    return read_answer(text, finish_reason, LINES, TOLD, max_sentences=3)
+    return read_answer(text, finish_reason, LINES, STATED_CLOCKS, max_sentences=3)
 
 
 def test_a_sentence_has_the_time_and_the_sources_of_the_lines_it_names():
@@ -218,8 +218,8 @@ class Double:
             text=text, finish_reason="stop", num_prompt_tokens=100, num_output_tokens=10
         )
 
-    def scribe(self, context=2000, config=CONFIG):
-        return Scribe.within(context + config.max_output_tokens, config, self, tokens)
+    def summarizer(self, context=2000, config=CONFIG):
+        return Summarizer.within(context + config.max_output_tokens, config, self, tokens)
 
 
 def tokens(text):
@@ -237,8 +237,8 @@ def a_day(*videos):
     return SummaryDay(camera="cam", task="t", date=date(1970, 1, 1), videos=videos)
 
 
-def run(day, scribe, level="day", config=CONFIG):
-    return asyncio.run(summarize_day(day, config, scribe, level=level))
+def run(day, summarizer, level="day", config=CONFIG):
+    return asyncio.run(summarize_day(day, config, summarizer, level=level))
 
 
 TWO_SUBJECTS = [
@@ -252,7 +252,7 @@ def test_every_sentence_of_every_level_rests_on_segments_within_its_time():
     later = [line(5000 + 60 * i, 5060 + 60 * i, "a corridor") for i in range(3)]
     by_source |= {one.sources[0]: one for one in later}
     summaries = run(
-        a_day(a_video("a", 0, TWO_SUBJECTS), a_video("b", 5000, later)), Double().scribe()
+        a_day(a_video("a", 0, TWO_SUBJECTS), a_video("b", 5000, later)), Double().summarizer()
     )
     assert [s.level for s in summaries] == [
         "chapter",
@@ -277,7 +277,7 @@ def test_every_sentence_of_every_level_rests_on_segments_within_its_time():
 
 def test_a_level_of_one_part_takes_its_text_over_and_asks_nobody():
     double = Double()
-    summaries = run(a_day(a_video("a", 0, TWO_SUBJECTS[:4])), double.scribe())
+    summaries = run(a_day(a_video("a", 0, TWO_SUBJECTS[:4])), double.summarizer())
     assert [s.level for s in summaries] == ["chapter", "video", "day"]
     assert len(double.asked) == 1
     assert summaries[0].sentences == summaries[1].sentences == summaries[2].sentences
@@ -287,21 +287,23 @@ def test_a_level_of_one_part_takes_its_text_over_and_asks_nobody():
 def test_only_what_is_asked_for_is_written():
     double = Double()
     assert {
-        s.level for s in run(a_day(a_video("a", 0, TWO_SUBJECTS)), double.scribe(), "chapter")
+        s.level for s in run(a_day(a_video("a", 0, TWO_SUBJECTS)), double.summarizer(), "chapter")
     } == {"chapter"}
     assert len(double.asked) == 2
 
 
 def test_a_refused_answer_is_asked_for_once_more_with_the_reason():
     double = Double(answer(([9], "x")))
-    [chapter, *_] = run(a_day(a_video("a", 0, TWO_SUBJECTS[:4])), double.scribe())
+    [chapter, *_] = run(a_day(a_video("a", 0, TWO_SUBJECTS[:4])), double.summarizer())
     assert (chapter.method, chapter.error, chapter.num_output_tokens) == ("model", "", 20)
     assert "refused: sentence 1 names line 9: there are 1 to 4" in double.asked[1]
 
 
 def test_a_second_refusal_gives_an_extract_that_says_so():
     bad = answer(([1], "It costs 99 EUR."))
-    [chapter, video, _] = run(a_day(a_video("a", 0, TWO_SUBJECTS[:4])), Double(bad, bad).scribe())
+    [chapter, video, _] = run(
+        a_day(a_video("a", 0, TWO_SUBJECTS[:4])), Double(bad, bad).summarizer()
+    )
     assert chapter.method == video.method == "extractive"
     assert "'99'" in chapter.error
     assert {one.text for one in chapter.sentences} <= {one.text for one in TWO_SUBJECTS}
@@ -313,7 +315,7 @@ def test_hours_of_log_never_exceed_the_budget_of_one_call():
     lines = [line(10 * i, 10 * i + 10, f"caption {'word ' * (i % 40)} {i}") for i in range(2000)]
     lines[77] = line(770, 780, "long " * 5000)
     config = CONFIG.model_copy(update={"max_prompt_tokens": 700})
-    summaries = run(a_day(a_video("a", 0, lines)), double.scribe(10**6, config), config=config)
+    summaries = run(a_day(a_video("a", 0, lines)), double.summarizer(10**6, config), config=config)
     assert len(double.asked) > 100
     assert max(tokens(question) for question in double.asked) < 700
     [video] = [s for s in summaries if s.level == "video"]
@@ -327,15 +329,15 @@ def test_hours_of_log_never_exceed_the_budget_of_one_call():
 
 def test_a_context_without_room_is_told_before_anything_is_asked():
     with pytest.raises(ConfigError, match="max_prompt_tokens"):
-        Scribe.within(2000, CONFIG, Double(), tokens)
+        Summarizer.within(2000, CONFIG, Double(), tokens)
 
 
 def test_what_is_held_is_not_written_again():
     double = Double()
-    first = run(a_day(a_video("a", 0, TWO_SUBJECTS)), double.scribe())
+    first = run(a_day(a_video("a", 0, TWO_SUBJECTS)), double.summarizer())
     held = [summary for summary in first if summary.video_id]
     double.asked.clear()
-    again = run(a_day(a_video("a", 0, TWO_SUBJECTS, held)), double.scribe())
+    again = run(a_day(a_video("a", 0, TWO_SUBJECTS, held)), double.summarizer())
     assert double.asked == []
     assert again[:-1] == held
     assert again[-1].inputs_id == first[-1].inputs_id
@@ -351,7 +353,7 @@ def test_inputs_are_named_by_everything_a_line_says():
 
 
 def test_a_day_without_anything_to_tell_has_no_summary():
-    assert run(a_day(a_video("a", 0, [])), Double().scribe()) == []
+    assert run(a_day(a_video("a", 0, [])), Double().summarizer()) == []
 
 
 def test_without_a_scribe_everything_is_extractive():

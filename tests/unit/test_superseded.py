@@ -9,16 +9,16 @@ import pyarrow as pa
 import pytest
 from structlog.testing import capture_logs
 
-from pipeline import flow
-from pipeline.cli.running import _summary
+from pipeline.cli.index import _summary
 from pipeline.config import load_config
-from pipeline.flow.report import Report
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.report import Report
 from pipeline.index import Writer, open_index
 from pipeline.index.erase import erase
+from pipeline.index.resume_state import erased_ranges, erased_videos
 from pipeline.index.scope import Scope
-from pipeline.index.state import erased_ranges, erased_videos
-from pipeline.schema import VIDEOS
 from pipeline.sources import list_sources
+from pipeline.tables.schema import VIDEOS
 from tests.hard import without_ray
 from tests.index_rows import at, rows, video
 from tests.videos import make_video
@@ -42,14 +42,14 @@ def index(tmp_path, archive):
 
     def run(*overrides, **more) -> Report:
         config = load_config(None, overrides)
-        return flow.index_archive(
+        return driver.index_archive(
             list_sources([str(archive)], config.sources), config, run.uri,
             on_progress=lambda _report: None, **more,
         )  # fmt: skip
 
     run.uri = str(tmp_path / "index")
     with mock.patch.multiple(
-        flow, running_ray=mock.DEFAULT, probe_graph=mock.DEFAULT, answer_graph=mock.DEFAULT
+        driver, running_ray=mock.DEFAULT, probe_graph=mock.DEFAULT, answer_graph=mock.DEFAULT
     ):
         without_ray.leave_out_ray()
         yield run

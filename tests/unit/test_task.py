@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import load_config
-from pipeline.task import Task, TaskField
+from pipeline.config.task import Task, TaskField
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = ["surveillance", "meeting"]
@@ -28,14 +28,14 @@ FIELDS = {
     "size": TaskField(values=("s", "l")),
     "who": TaskField(description="a name"),
 }
-TOLD = '- "text": one sentence\n- "who": a name'
+FIELDS_TEXT = '- "text": one sentence\n- "who": a name'
 
 
 def test_the_model_is_told_what_belongs_into_a_field_where_the_prompt_wants_it_or_else_last():
     task = Task(name="t", labels={"a": ""}, prompt="Write\n{fields}\nnow", fields=FIELDS)
-    assert task.question == f"Write\n{TOLD}\nnow"
+    assert task.question == f"Write\n{FIELDS_TEXT}\nnow"
     task = Task(name="t", labels={"a": "b"}, prompt="Look {labels}\n", fields=FIELDS, boxes=True)
-    assert task.question.startswith(f"Look - a: b\n{TOLD}\n- One event is about one")
+    assert task.question.startswith(f"Look - a: b\n{FIELDS_TEXT}\n- One event is about one")
 
 
 def test_a_prompt_is_as_it_was_where_no_field_has_a_description():

@@ -9,9 +9,9 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import flow
 from pipeline.cli.app import app
 from pipeline.errors import ConfigError
+from pipeline.flow.driver import archive as driver
 from pipeline.index import open_index
 from pipeline.records import Source
 from pipeline.sources import is_being_written, modified_since, parse_since
@@ -91,7 +91,7 @@ def archive(tmp_path):
 def timereel():
     """Runs a command here, without Ray."""
     ours = ("running_ray", "probe_graph", "answer_graph")
-    with mock.patch.multiple(flow, **{name: getattr(flow, name) for name in ours}):
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
         leave_out_ray()
         yield lambda *words: CliRunner().invoke(app, list(map(str, words)))
 

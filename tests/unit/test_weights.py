@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from jobs.training.serve import CHECKPOINT
 from pipeline.config import Config, VllmEngineConfig
-from pipeline.demo.serve import CHECKPOINT
-from pipeline.weights import weights_id
+from pipeline.config.weights import weights_id
 
 
 @pytest.fixture

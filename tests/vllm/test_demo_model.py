@@ -4,8 +4,8 @@ import pytest
 
 pytest.importorskip("vllm")
 
-from pipeline.demo.exam import Exam, exam_clips, exam_prompts, score
-from pipeline.demo.serve import open_transformers, open_vllm
+from jobs.training.exam import Exam, exam_clips, exam_prompts, score
+from jobs.training.serve import open_transformers, open_vllm
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 

@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from jobs.training.serve import CHECKPOINT
 from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig, SampleConfig
-from pipeline.demo.serve import CHECKPOINT
-from pipeline.doctor import examine
+from pipeline.doctor.examine import examine
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 pytest.importorskip("vllm")

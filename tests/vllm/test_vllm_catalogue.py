@@ -1,4 +1,4 @@
-"""vLLM's own classes take every entry of configs/models: no key is stale, no value refused."""
+"""vLLM's own classes take every entry of the catalogue: no key is stale, no value refused."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ import yaml
 
 pytest.importorskip("vllm")
 
-from pipeline.catalogue import FOLDER, catalogue
 from pipeline.config import load_config
+from pipeline.config.catalogue import FOLDER, catalogue
 from pipeline.engine.vllm import engine_args
 
 pytestmark = pytest.mark.vllm

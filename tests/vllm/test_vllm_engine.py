@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
+from pipeline.config.task import Task, TaskField
 from pipeline.engine.prompt import expected_markers, found_markers, messages, video_metadata
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Window, WindowPlan
-from pipeline.task import Task, TaskField
 from pipeline.timebase import NS_PER_MS, TimeRange
 from tests.made import a_video
 

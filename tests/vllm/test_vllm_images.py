@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline.config import load_config
-from pipeline.doctor import examine
+from pipeline.config.task import Task
+from pipeline.doctor.examine import examine
 from pipeline.engine.prompt import image_markers
 from pipeline.errors import EngineStartError, WindowError
-from pipeline.task import Task
 from tests.conftest import ROOT
 from tests.vllm.test_vllm_engine import FRAME, PLAN, make_config, make_window
 

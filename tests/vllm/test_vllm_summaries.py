@@ -14,7 +14,7 @@ import pytest
 from pipeline.config import SummariesConfig, VllmEngineConfig
 from pipeline.errors import SummaryError
 from pipeline.records import Line
-from pipeline.summarize import Scribe, SummaryDay, SummaryVideo, summarize_day
+from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
 from pipeline.summarize.prompt import answer_schema, messages, shown
 from pipeline.timebase import NS_PER_S, TimeRange
 
@@ -88,12 +88,12 @@ def test_a_log_longer_than_the_context_is_told_in_calls_that_fit(engine):
         return answer
 
     assert engine.context == CONTEXT
-    scribe = Scribe.within(engine.context, CONFIG, ask, engine.num_tokens)
+    summarizer = Summarizer.within(engine.context, CONFIG, ask, engine.num_tokens)
     video = SummaryVideo(
         video_id="v", uri="v.mp4", span=TimeRange(0, 40 * NS_PER_S), start_ns=0, lines=tuple(LINES)
     )
     day = SummaryDay(camera="cam", task="t", date=date(1970, 1, 1), videos=(video,))
-    told = run(summarize_day(day, CONFIG, scribe, level="day"))
+    told = run(summarize_day(day, CONFIG, summarizer, level="day"))
     chapters = [summary for summary in told if summary.level == "chapter"]
     assert len(chapters) > 1
     assert [summary.level for summary in told[len(chapters) :]] == ["video", "day"]

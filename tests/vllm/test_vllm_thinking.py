@@ -6,8 +6,8 @@ import json
 import pytest
 
 from pipeline.config import FrameConfig, PlanConfig
+from pipeline.config.task import Task
 from pipeline.engine.tokens import PromptTokens
-from pipeline.task import Task
 from tests.vllm.test_vllm_engine import HEIGHT, WIDTH, make_config, make_window
 
 pytestmark = pytest.mark.vllm

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pipeline.config import SignalsEngineConfig
-from pipeline.engine.signals.events import Found, PixelBox, limit_events
+from pipeline.config.task import Task
+from pipeline.engine.signals.events import Detection, PixelBox, limit_events
 from pipeline.engine.signals.watcher import Watcher
 from pipeline.records import Completion, Window
-from pipeline.task import Task
 from pipeline.timebase import NS_PER_S
 
 TEXTS = {
@@ -38,9 +38,9 @@ class SignalsEngine:
         """Yield one completion per window, each before the next window is asked for."""
         watcher = Watcher(self._config)
         for window in windows:
-            yield self._tell(window, watcher.look(window))
+            yield self._completion(window, watcher.find_events(window))
 
-    def _tell(self, window: Window, found: list[Found]) -> Completion:
+    def _completion(self, window: Window, found: list[Detection]) -> Completion:
         start_ns = window.plan.span.start_ns
         found = sorted(
             (one for one in found if one.label in self._task.labels),
@@ -81,7 +81,7 @@ def _to_source(box: PixelBox, window: Window) -> list[float]:
     return [round(v * f, 1) for v, f in zip(box, (across, down) * 2, strict=True)]
 
 
-def _summary(found: list[Found], window: Window) -> str:
+def _summary(found: list[Detection], window: Window) -> str:
     """One sentence that says how much of what there was."""
     total_s = window.plan.span.duration_ns / NS_PER_S
     if not len(window.frame_ns):

@@ -28,7 +28,7 @@ PixelBox = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Detection:
     """One event in one window; media time, boxes in pixels of the small picture."""
 
     label: str
@@ -56,20 +56,20 @@ class Frames:
         return start_ns, min(end_ns, self.span.end_ns)
 
 
-def find_states(mask: BoolArray, label: str, frames: Frames, *, min_s: float) -> list[Found]:
+def find_states(mask: BoolArray, label: str, frames: Frames, *, min_s: float) -> list[Detection]:
     """Events of a state of the whole picture; shorter ones count only at the window's borders."""
     found = []
     for first, stop in runs(mask):
         start_ns, end_ns = frames.range_ns(first, stop, label)
         inside = first > 0 and stop < len(mask)
         if end_ns > start_ns and not (inside and end_ns - start_ns < seconds_to_ns(min_s)):
-            found.append(Found(label=label, start_ns=start_ns, end_ns=end_ns, confidence=0.9))
+            found.append(Detection(label=label, start_ns=start_ns, end_ns=end_ns, confidence=0.9))
     return found
 
 
 def find_motion(
     counts: ByteArray, size: tuple[int, int], frames: Frames, config: SignalsEngineConfig
-) -> list[Found]:
+) -> list[Detection]:
     """Motion events from the foreground pixels per block [T, h/4, w/4].
 
     Args:
@@ -93,7 +93,7 @@ def find_motion(
         start_ns, end_ns = frames.range_ns(first, stop, "motion")
         strength = float(score[first:stop].max()) / (9 * BLOCK**2)
         found.append(
-            Found(
+            Detection(
                 label="motion",
                 start_ns=start_ns,
                 end_ns=end_ns,
@@ -170,7 +170,7 @@ def _boxes(
     return tuple(boxes)
 
 
-def limit_events(found: list[Found], max_events: int) -> list[Found]:
+def limit_events(found: list[Detection], max_events: int) -> list[Detection]:
     """Keep to the task's bound: join the motion events that are closest, then drop the weakest."""
     found = list(found)
     while len(found) > max_events:

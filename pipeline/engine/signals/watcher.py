@@ -17,7 +17,7 @@ from pipeline.engine.signals.blocks import (
     runs,
     widen,
 )
-from pipeline.engine.signals.events import Found, Frames, find_motion, find_states
+from pipeline.engine.signals.events import Detection, Frames, find_motion, find_states
 from pipeline.engine.signals.picture import DetailWatch, FreezeWatch, Measures, measure
 from pipeline.records import Window
 from pipeline.timebase import NS_PER_S, BoolArray, Int64Array, seconds_to_ns
@@ -73,7 +73,7 @@ class Watcher:
         self._lost_s = 0.0
         self._was_dark = self._was_blocked = False
 
-    def look(self, window: Window) -> list[Found]:
+    def find_events(self, window: Window) -> list[Detection]:
         """What happens in the next window."""
         span, frame_ns = window.plan.span, window.frame_ns
         if self._end_ns != span.start_ns:

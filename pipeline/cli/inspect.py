@@ -1,0 +1,247 @@
+"""The commands that look before a run: at a video, a plan, a configuration, this machine."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption
+from pipeline.errors import EXIT_ENGINE, ConfigError, SourceError
+from pipeline.export.formats import to_json
+from pipeline.records.sanitize import sanitized
+
+app = typer.Typer()
+config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+
+@app.command()
+def frames(
+    file: Annotated[str, typer.Argument(help="A video.")],
+    fps: Annotated[float, typer.Option("--fps", help="Points of the sample grid per second.")],
+    as_json: JsonOption = False,  # noqa: FBT002
+    out: Annotated[Path | None, typer.Option("--out", help="Save JPEGs into this folder.")] = None,
+) -> None:
+    """List the frames exactly as an engine gets them."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.export.parquet_folder import make_folder  # noqa: PLC0415
+    from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
+    from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
+
+    settings = load_config(overrides=(f"sample.fps={fps}",))
+    source = _one_source(file, settings.sources)
+    video, packets = probe(source, sample=settings.sample, decode=settings.decode)
+    want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
+    if out:
+        make_folder(out)
+    rows = []
+    for frame in decode_frames(
+        video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True
+    ):
+        rgb = frame.rgb
+        assert rgb is not None  # noqa: S101 - asked for above
+        height, width = rgb.shape[:2]
+        rows.append(
+            {
+                "pts": frame.pts,
+                "time_base": str(video.time_base),
+                "pts_ns": _pts_ns(frame.pts, video),
+                "media_s": video.media_ns(frame.pts) / 1e9,
+                "keyframe": frame.keyframe,
+                "suspect": frame.suspect,
+                "width": width,
+                "height": height,
+            }
+        )
+        if out:
+            save_jpeg(rgb, out / f"{frame.pts:012d}.jpg")
+    _write_json_or_lines(rows, as_json=as_json)
+    if len(rows) < len(want_pts):
+        missing = len(want_pts) - len(rows)
+        raise SourceError(f"{file}: {missing} of {len(want_pts)} frames could not be decoded")
+
+
+def _pts_ns(pts: int, video: Any) -> int:  # noqa: ANN401 - Video, without importing it here
+    from pipeline.timebase import pts_to_ns  # noqa: PLC0415
+
+    return pts_to_ns(pts, video.time_base)
+
+
+@app.command()
+def probe(
+    file: Annotated[str, typer.Argument(help="A video.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Show what is known of a video without decoding it."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.media import probe as probe_video  # noqa: PLC0415
+    from pipeline.sources import is_being_written, still_written  # noqa: PLC0415
+    from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
+
+    settings = load_config(config, tuple(overrides or ()))
+    source = _one_source(file, settings.sources)
+    waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
+    if waiting:
+        typer.echo(
+            sanitized(f"{file}: {still_written(1)}, a run would leave it to a later one"), err=True
+        )
+    video, packets = probe_video(
+        source,
+        sample=settings.sample,
+        decode=settings.decode,
+        correction=settings.clock.of(source.camera),
+    )
+    facts = {
+        "uri": video.uri,
+        "video_id": video.video_id,
+        "content_id": video.content_id,
+        "camera": video.camera,
+        "clock": video.clock,
+        "clock_start": ns_to_datetime(video.start_ns),
+        "codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "rotation": video.rotation,
+        "time_base": str(video.time_base),
+        "origin_pts": video.origin_pts,
+        "num_frames": video.num_frames,
+        "num_keyframes": video.num_keyframes,
+        "num_packets": len(packets),
+        "footage_s": [[f.start_ns / 1e9, f.end_ns / 1e9] for f in video.footage],
+        "waiting": waiting,
+        "warnings": list(video.warnings),
+    }
+    if as_json:
+        typer.echo(to_json(facts))
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:14} {value}")
+
+
+@app.command()
+def plan(
+    src: Annotated[list[str], typer.Argument(help="Files, folders, globs, URLs, list files.")],
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    since: SinceOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.flow.driver.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
+    from pipeline.flow.task.stages import Failure, Planned  # noqa: PLC0415
+    from pipeline.sources import (  # noqa: PLC0415
+        is_being_written,
+        list_sources,
+        modified_since,
+        parse_since,
+        still_written,
+    )
+
+    settings = load_config(config, tuple(overrides or ()))
+    now = datetime.now(tz=UTC)
+    oldest = parse_since(since, now) if since else None
+    estimate = Estimate(settings)
+    failures: list[dict[str, str]] = []
+    shards: list[dict[str, Any]] = []
+    listed = list_sources(src, settings.sources)
+    if oldest:
+        listed = modified_since(listed, oldest)
+    settle_s = settings.sources.settle_s
+    sources = [one for one in listed if not is_being_written(one, settle_s, now)]
+    num_waiting = len(listed) - len(sources)
+    for planned in plan_once(sources, settings):
+        if not isinstance(planned, Planned):
+            failures.append({"uri": planned.source.uri, "error": planned.error})
+            told = "failed" if isinstance(planned, Failure) else "outstanding"
+            typer.echo(sanitized(f"{told}: {planned.error}"), err=True)
+            continue
+        estimate.add(planned)
+        shards.extend(shard_figures(planned))
+    if as_json:
+        figures = {**estimate.to_json(), "waiting": num_waiting, "failures": failures}
+        typer.echo(to_json({**figures, "per_shard": shards}))
+        return
+    num_copies = len(sources) - estimate.num_videos - len(failures)
+    typer.echo(
+        f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
+        f"{num_copies} are copies of others"
+    )
+    if num_waiting:
+        typer.echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
+    for name, figure in estimate.lines():
+        typer.echo(f"{name:14} {figure}")
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    as_json: JsonOption = False,  # noqa: FBT002
+) -> None:
+    """Check this machine and whether the configured engine tells the time; exit code 3 if not."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.doctor.examine import examine  # noqa: PLC0415
+
+    checks = []
+    for check in examine(load_config(config, tuple(overrides or ()))):
+        checks.append(asdict(check))
+        if not as_json:
+            typer.echo(f"{check.verdict:4}  {check.name:14}  {sanitized(check.detail)}")
+    if as_json:
+        typer.echo(to_json(checks))
+    failed = [check["name"] for check in checks if check["verdict"] == "FAIL"]
+    if failed:
+        typer.echo(f"error: not fit for a run: {', '.join(failed)}", err=True)
+        raise typer.Exit(EXIT_ENGINE)
+
+
+@config_app.command("show")
+def config_show(
+    file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
+    overrides: SetOption = None,
+) -> None:
+    """Print the resolved settings, defaults included."""
+    import yaml  # noqa: PLC0415
+
+    from pipeline.config import load_config  # noqa: PLC0415
+
+    settings = load_config(file, tuple(overrides or ()))
+    typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).rstrip())
+    typer.echo(f"# fingerprint: {settings.fingerprint}")
+
+
+@config_app.command("validate")
+def config_validate(
+    file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
+    overrides: SetOption = None,
+) -> None:
+    """Check a configuration; exit code 2 and every wrong key if it is not valid."""
+    from pipeline.config import load_config  # noqa: PLC0415
+
+    settings = load_config(file, tuple(overrides or ()))
+    typer.echo(f"{file}: valid; fingerprint {settings.fingerprint}")
+
+
+def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without importing them here
+    from pipeline.sources import list_sources  # noqa: PLC0415
+
+    [source, *others] = list_sources([file], settings)
+    if others:
+        raise ConfigError(f"{file}: name one video, not {len(others) + 1}")
+    if source.problem:
+        raise SourceError(f"{file}: {source.problem}")
+    return source
+
+
+def _write_json_or_lines(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo("[" + ",\n ".join(to_json(row) for row in rows) + "]")
+        return
+    for row in rows:
+        typer.echo("  ".join(f"{name}={value}" for name, value in row.items()))

@@ -1,0 +1,205 @@
+"""The commands that ask an index: thin, and without what asking does not need."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+import typer
+
+from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
+from pipeline.errors import ConfigError
+from pipeline.export.formats import Format, write_rows
+from pipeline.export.parquet_folder import write_parquet_folder
+from pipeline.index import Asked, Order, list_runs, open_index
+from pipeline.index.hits import MomentOrder, Searched
+from pipeline.index.query_filters import MAX_LIMIT
+from pipeline.tables.schema import AskedTable
+
+if TYPE_CHECKING:
+    from pipeline.engine.embed import Embedder
+
+app = typer.Typer()
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+VideoOption = Annotated[
+    str | None, typer.Option("--video", help="Id, uri or file name of one video.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=0, max=MAX_LIMIT, help="At most so many rows.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML run configuration; its section embedding.")
+]
+SemanticOption = Annotated[
+    bool, typer.Option("--semantic", help="By meaning: the nearest 20, or --limit.")
+]
+Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
+
+
+@app.command()
+def query(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Substring, in any language and case.")
+    ] = None,
+    video: VideoOption = None,
+    level: Annotated[
+        str | None, typer.Option("--level", help="chapter, video or day of summaries.")
+    ] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option("--min-confidence", help="Leaves out rows without one.")
+    ] = None,
+    min_duration: Seconds = None,
+    max_duration: Seconds = None,
+    table: Annotated[AskedTable, typer.Option("--table", help="What to list.")] = "events",
+    order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
+    descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
+    limit: LimitOption = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", help="Of these settings, or all; else each video's newest."),
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option("--sql", help="One SELECT over events, segments, windows, videos, summaries."),
+    ] = None,
+    form: FormatOption = "table",
+) -> None:
+    """List what happened in a wall-clock range; a row counts if it overlaps the range."""
+    index = open_index(index_uri)
+    asked: Asked = {
+        "camera": camera,
+        "label": label,
+        "text": text,
+        "video": video,
+        "level": level,
+        "min_confidence": min_confidence,
+        "min_duration_s": min_duration,
+        "max_duration_s": max_duration,
+        "limit": limit,
+        "fingerprint": fingerprint,
+    }
+    if sql is None:
+        asked |= {"order_by": order_by, "descending": descending}
+        rows = index.rows(table, start, end, **asked)
+    elif any(value is not None for value in (start, end, *asked.values())):
+        raise ConfigError("--sql asks alone; put range, camera and limit into the SELECT")
+    else:
+        rows = index.sql(sql)
+    write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def coverage(
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    form: FormatOption = "table",
+) -> None:
+    """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
+    write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
+
+
+@app.command()
+def runs(index_uri: IndexOption, limit: LimitOption = None, form: FormatOption = "table") -> None:
+    """List who indexed, newest first: running, done, incomplete, budget, interrupted or lost."""
+    rows = list_runs(open_index(index_uri))
+    write_rows(rows if limit is None else rows.slice(0, limit), form, sys.stdout.buffer)
+
+
+@app.command()
+def search(
+    words: Annotated[str, typer.Argument(help='Words; "several" in quotes belong together.')],
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    video: VideoOption = None,
+    table: Annotated[
+        Searched | None, typer.Option("--table", help="Only events, or only segments.")
+    ] = None,
+    order_by: Annotated[
+        MomentOrder, typer.Option("--order-by", help="How the best are listed.")
+    ] = "score",
+    limit: LimitOption = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
+    semantic: SemanticOption = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    form: FormatOption = "table",
+) -> None:
+    """Find every moment at which the words occur: wall clock, file, time in the file, text."""
+    from pipeline.index import search as find  # noqa: PLC0415
+
+    index = open_index(index_uri)
+    wanted: find.Wanted = {
+        "camera": camera,
+        "video": video,
+        "table": table,
+        "order_by": order_by,
+        "limit": limit,
+    }
+    if semantic:
+        embedder = _embedder(config, overrides)
+        question = embedder.question(words)
+        rows = find.by_meaning(index, question, embedder.name, start, end, **wanted)
+    else:
+        if rebuild:
+            find.forget(index)
+        rows = find.by_words(index, words, start, end, **wanted)
+    write_rows(rows, form, sys.stdout.buffer)
+
+
+@app.command()
+def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
+    """Make the vectors that search --semantic needs; only of what has none yet."""
+    from pipeline.index.vectors import embed_missing  # noqa: PLC0415
+
+    embedder = _embedder(config, overrides)
+    num_made = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
+    typer.echo(f"{num_made} vectors made", err=True)
+
+
+def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.engine.embed import Embedder  # noqa: PLC0415
+
+    settings = load_config(config, tuple(overrides or ())).embedding
+    if settings is None:
+        raise ConfigError(
+            "no embedding engine: set embedding.base_url and embedding.model in the config"
+        )
+    return Embedder(settings)
+
+
+@app.command()
+def export(
+    directory: Annotated[Path, typer.Argument(help="A new folder, or that of an earlier export.")],
+    index_uri: IndexOption,
+    start: FromOption = None,
+    end: ToOption = None,
+    camera: CameraOption = None,
+    form: Annotated[
+        Literal["parquet"], typer.Option("--format", help="One file per table and UTC date.")
+    ] = "parquet",
+) -> None:
+    """Write the current rows as plain files that any reader may glob; may be repeated."""
+    index = open_index(index_uri)
+    parts = (
+        (f"{table}/{name}.{form}", rows)
+        for table in get_args(AskedTable)
+        for name, rows in index.by_date(table, start, end, camera=camera)
+    )
+    about = {
+        "index": index.store.root,
+        "from": start or "",
+        "to": end or "",
+        "camera": ", ".join(camera or ()),
+    }
+    num_rows = write_parquet_folder(directory, parts, about)
+    typer.echo(f"{num_rows} rows in {directory}", err=True)

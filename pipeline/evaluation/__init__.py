@@ -1,0 +1,1 @@
+"""How good an index is: its events against the truth."""

@@ -1,0 +1,1 @@
+"""What the driver of an index run does, outside of Ray tasks."""

@@ -1,0 +1,215 @@
+"""What a run would take, from the plan alone: frames, tokens, core-hours, GPU-hours, money."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+from pipeline.config import Config, VllmEngineConfig
+from pipeline.engine.tokens import PromptTokens
+from pipeline.flow.driver.batches import batches
+from pipeline.flow.task.isolated import probe_all_isolated
+from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
+from pipeline.flow.task.stages import Planned, Probed
+from pipeline.media.pixels import source_size, target_size, upright_sar
+from pipeline.plan.overlap import ownerships_of, resolve_overlaps, yield_to_others
+from pipeline.records import Ownership, Source, Video
+from pipeline.timebase import NS_PER_S
+
+SECONDS_PER_HOUR = 3600.0
+
+
+def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
+    """What an index that is still empty would take: no copies, and each moment from one file."""
+    seen: set[str] = set()
+    held: dict[str, list[Ownership]] = {}
+    config = config.knowing({source.camera for source in sources})
+    for start, end in batches(
+        sources, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
+    ):
+        together: list[tuple[Video, tuple[PackedShard, ...]]] = []
+        for planned in probe_all_isolated(sources[start:end], config):
+            if not isinstance(planned, Planned):
+                yield planned
+            elif planned.video.video_id not in seen:
+                seen.add(planned.video.video_id)
+                together.append((planned.video, tuple(map(pack_shard, planned.shards))))
+        others = resolve_overlaps((video for video, _ in together), held)
+        for video, packed_shards in together:
+            shards = tuple(unpack_shard(shard.packed) for shard in packed_shards)
+            held.setdefault(video.camera, []).extend(ownerships_of(video))
+            decoded = video
+            if ownerships := others.get(video.video_id):
+                decoded, shards = yield_to_others(video, shards, ownerships)
+            yield Planned(video=decoded, shards=shards)
+
+
+def shard_figures(planned: Planned) -> Iterator[dict[str, Any]]:
+    """How a video would be cut."""
+    for shard in planned.shards:
+        yield {
+            "uri": planned.video.uri,
+            "shard_id": shard.shard_id,
+            "media_start": shard.span.start_ns / NS_PER_S,
+            "media_end": shard.span.end_ns / NS_PER_S,
+            "windows": len(shard.windows),
+            "frames": sum(len(window.frame_pts) for window in shard.windows),
+            "decode_cpu_s": round(shard.cost_s, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A figure and between what it is taken to lie."""
+
+    low: float
+    expected: float
+    high: float
+
+    def times(self, factor: float) -> "Range":
+        """The same range in another unit."""
+        return Range(self.low * factor, self.expected * factor, self.high * factor)
+
+
+@dataclass(slots=True)
+class Estimate:
+    """Sums over planned videos. Every window counts: those that a gate finds quiet cost nothing."""
+
+    config: Config
+    num_videos: int = 0
+    num_shards: int = 0
+    num_windows: int = 0
+    num_frames: int = 0
+    footage_ns: int = 0
+    overlaps: list[dict[str, Any]] = field(default_factory=list)
+    """Which file leaves how much to which other of its camera."""
+    decode_cpu_s: float = 0.0
+    prompt_tokens: int = 0
+    _model: VllmEngineConfig | None = field(init=False, default=None)
+    _counter: PromptTokens | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """A model's prompts are counted; an embedded engine has none."""
+        engine = self.config.engine
+        # How many tokens an image becomes is the model's own affair.
+        if isinstance(engine, VllmEngineConfig) and engine.frames == "video":
+            self._model, self._counter = engine, PromptTokens(engine, self.config.task)
+
+    def add(self, planned: Planned) -> None:
+        """Count one video."""
+        video = planned.video
+        self.num_videos += 1
+        self.num_shards += len(planned.shards)
+        self.footage_ns += sum(owned.duration_ns for owned in video.owned)
+        self.overlaps.extend(
+            {
+                "uri": video.uri,
+                "media_start": given.span.start_ns / NS_PER_S,
+                "media_end": given.span.end_ns / NS_PER_S,
+                "to_uri": given.uri,
+            }
+            for given in video.yielded
+        )
+        width, height = target_size(
+            *source_size(video), upright_sar(video, video.sar), self.config.frame.rgb_max_pixels
+        )
+        for shard in planned.shards:
+            self.decode_cpu_s += shard.cost_s
+            self.num_windows += len(shard.windows)
+            self.num_frames += sum(len(window.frame_pts) for window in shard.windows)
+            if self._counter is not None:
+                self.prompt_tokens += sum(
+                    self._counter.of(
+                        [video.media_ns(pts) for pts in window.frame_pts],
+                        window.span.start_ns,
+                        num_pixels=width * height,
+                    )
+                    for window in shard.windows
+                )
+
+    @property
+    def output_tokens(self) -> int:
+        """As many per window as the engine's rates assume; 0 without rates."""
+        rates = self._model.rates if self._model else None
+        return round(rates.output_tokens_per_window * self.num_windows) if rates else 0
+
+    @property
+    def max_output_tokens(self) -> int:
+        """If every answer were as long as it may be."""
+        if self._model is None:
+            return 0
+        thought = self._model.max_thinking_tokens if self._model.thinking else 0
+        return (self._model.max_output_tokens + thought) * self.num_windows
+
+    @property
+    def gpu_hours(self) -> Range | None:
+        """From tokens and assumed rates; None where no GPU works, or without rates."""
+        if self._model is None or self._model.rates is None or not self._model.num_gpus:
+            return None
+        rates = self._model.rates
+        gpu_s = (
+            self.prompt_tokens / rates.prompt_tokens_per_gpu_s
+            + self.output_tokens / rates.output_tokens_per_gpu_s
+        )
+        hours = gpu_s / SECONDS_PER_HOUR
+        return Range(hours / rates.error_factor, hours, hours * rates.error_factor)
+
+    @property
+    def usd(self) -> Range | None:
+        """GPU-hours at the assumed price; decoding is not counted."""
+        hours, rates = self.gpu_hours, self._model.rates if self._model else None
+        return hours.times(rates.usd_per_gpu_hour) if hours and rates else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures; a range is [low, expected, high], null where it is not known."""
+        return {
+            "videos": self.num_videos,
+            "video_hours": self.footage_ns / NS_PER_S / SECONDS_PER_HOUR,
+            "shards": self.num_shards,
+            "windows": self.num_windows,
+            "frames": self.num_frames,
+            "decode_core_hours": self.decode_cpu_s / SECONDS_PER_HOUR,
+            "prompt_tokens": self.prompt_tokens,
+            "output_tokens": self.output_tokens,
+            "max_output_tokens": self.max_output_tokens,
+            "gpu_hours": self.gpu_hours and astuple(self.gpu_hours),
+            "usd": self.usd and astuple(self.usd),
+            "overlaps": self.overlaps,
+        }
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """The figures for people: name and text."""
+        yield "footage", f"{self.footage_ns / NS_PER_S / SECONDS_PER_HOUR:,.3f} h"
+        if self.overlaps:
+            left_s = sum(one["media_end"] - one["media_start"] for one in self.overlaps)
+            num_files = len({one["uri"] for one in self.overlaps})
+            yield "overlaps", f"{num_files:,} files leave {left_s:,.1f} s to others; see --json"
+        yield "windows", f"{self.num_windows:,} in {self.num_shards:,} shards"
+        yield "frames", f"{self.num_frames:,}"
+        yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
+        if self._model is None or self._counter is None:
+            if self.config.wants_rgb:
+                yield "tokens", "only predicted for engine.kind=vllm with engine.frames=video"
+            return
+        gate = "" if self.config.gate.kind == "none" else "; fewer by what the gate finds quiet"
+        verifications = "; second looks come on top" if self._model.verify else ""
+        how = "" if self._counter.is_exact else "; text without the model's own tokenizer"
+        yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{verifications}{how}"
+        rates = self._model.rates
+        if rates is None:
+            yield "output tokens", f"at most {self.max_output_tokens:,}"
+            yield (
+                "GPU-hours",
+                "unknown: set engine.rates, or take a model of the catalogue",
+            )
+            return
+        assumed = f"assuming {rates.output_tokens_per_window:g} per window"
+        at_most = f"at most {self.max_output_tokens:,}"
+        yield "output tokens", f"{self.output_tokens:,}, {assumed}; {at_most}"
+        if (hours := self.gpu_hours) and (usd := self.usd):
+            yield "GPU-hours", f"{_shown(hours)}, assumed for {rates.gpu}"
+            yield "cost", f"{_shown(usd)} USD at {rates.usd_per_gpu_hour:g} USD per GPU-hour"
+            yield "assumptions", rates.source
+
+
+def _shown(figure: Range) -> str:
+    return f"{figure.expected:,.3g} ({figure.low:,.3g} to {figure.high:,.3g})"

@@ -1,0 +1,209 @@
+"""What a run has done so far, and what it prints at the end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pipeline.errors import (
+    EXIT_BUDGET,
+    EXIT_INCOMPLETE,
+    EXIT_OK,
+    EXIT_SOME_FAILED,
+    FailOn,
+)
+from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
+from pipeline.flow.driver.spent import SECONDS_PER_HOUR, Spent
+from pipeline.records import EndState, IndexedFile, Run, RunFigures, WindowResult, WindowStatus
+from pipeline.timebase import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be indexed, and why."""
+
+    uri: str
+    error: str
+    known: bool
+    """The same file failed in the same way before this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutstandingFile:
+    """A file that could not be read to its end, and why; a later run does what is missing."""
+
+    uri: str
+    error: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of one run; the driver alone writes them."""
+
+    index: str
+    num_sources: int
+    started_s: float = field(default_factory=time.monotonic)
+    videos_done: int = 0
+    videos_skipped: int = 0
+    videos_superseded: int = 0
+    """Other files of their camera speak for every moment of theirs."""
+    waiting: list[str] = field(default_factory=list)
+    """URIs of files that are still being written; a later run takes them."""
+    num_left: int = 0
+    """Files of cameras that other runs are at work on."""
+    others: tuple[Run, ...] = ()
+    """Those runs."""
+    yielded_ns: int = 0
+    """Footage of videos that this run finished for which other files of their camera speak."""
+    failures: list[FailedFile] = field(default_factory=list)
+    outstanding: list[OutstandingFile] = field(default_factory=list)
+    planned_ns: int = 0
+    """Footage of the videos that were probed and have work left."""
+    analysed_ns: int = 0
+    video_ns: int = 0
+    """Footage of the videos that this run finished."""
+    windows: dict[WindowStatus, int] = field(
+        default_factory=lambda: {"analysed": 0, "quiet": 0, "failed": 0}
+    )
+    num_events: int = 0
+    num_segments: int = 0
+    spent: Spent = field(default_factory=Spent)
+    """For windows, and for summaries at the end."""
+    decode_cpu_s: float = 0.0
+    summaries: dict[str, Any] | None = None
+    """Counts of what was told at the end, if the run was asked to."""
+    engine_s: float = 0.0
+    """Seconds in which replicas had work, over all of them."""
+    stopped: str = ""
+    """Why the run ended before all was done."""
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.started_s
+
+    @property
+    def real_time_factor(self) -> float:
+        """Seconds of footage looked at per second of the run."""
+        return self.analysed_ns / NS_PER_S / max(self.wall_s, 1e-9)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the planned footage is looked at; None while nothing is known."""
+        left_ns = self.planned_ns - self.analysed_ns
+        return left_ns / NS_PER_S / self.real_time_factor if self.analysed_ns else None
+
+    def book(self, result: WindowResult) -> None:
+        """Count one window that this run settled."""
+        self.windows[result.status] += 1
+        self.analysed_ns += result.span.duration_ns
+        self.spent.book(result)
+        self.decode_cpu_s += result.decode_cpu_s
+        self.engine_s += result.engine_s
+
+    def leave_pending(self, pending: PendingVideo) -> None:
+        """Count one video that waits for a later run; what was paid for it stays paid."""
+        for result in pending.dropped:
+            self.windows[result.status] -= 1
+            self.analysed_ns -= result.span.duration_ns
+        self.outstanding.append(OutstandingFile(pending.video.uri, pending.error))
+
+    def finish(self, whole: WholeVideo) -> None:
+        """Count one video whose rows are committed, and which has not failed."""
+        self.yielded_ns += sum(given.span.duration_ns for given in whole.video.yielded)
+        if not whole.video.owned:
+            self.videos_superseded += 1
+            return
+        self.videos_done += 1
+        self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
+
+    def do_again(self, file: IndexedFile, *, was_due: bool) -> None:
+        """Take back how a file was counted that is done again after all."""
+        if not was_due:
+            self.videos_skipped -= 1
+        elif file.status == "superseded":
+            self.videos_superseded -= 1
+        elif file.status in ("done", "partial"):
+            self.videos_done -= 1
+
+    def has_failed(self, fail_on: FailOn) -> bool:
+        """Whether the run counts as failed for who asks in this way."""
+        match fail_on:
+            case "never":
+                return False
+            case "new":
+                return any(not failed.known for failed in self.failures)
+            case "any":
+                return bool(self.failures)
+
+    @property
+    def state(self) -> EndState:
+        """How the run ends, if it ends now and nothing has been raised."""
+        if self.stopped:
+            return "budget"
+        return "incomplete" if self.outstanding else "done"
+
+    def exit_code(self, fail_on: FailOn) -> int:
+        """What the process ends with, in that case."""
+        if self.stopped:
+            return EXIT_BUDGET
+        if self.outstanding:  # also if files have failed: of those nothing is lost by waiting
+            return EXIT_INCOMPLETE
+        return EXIT_SOME_FAILED if self.has_failed(fail_on) else EXIT_OK
+
+    @property
+    def last_error(self) -> str:
+        """Why the run stopped, or what was outstanding or failed last."""
+        errors = [one.error for one in self.failures[-1:]]
+        errors += [one.error for one in self.outstanding[-1:]]
+        return self.stopped or "".join(errors[-1:])
+
+    def figures(self) -> RunFigures:
+        """The counts that the table ``runs`` has."""
+        return RunFigures(
+            num_videos_done=self.videos_done,
+            num_videos_failed=len(self.failures),
+            num_videos_superseded=self.videos_superseded,
+            num_videos_outstanding=len(self.outstanding),
+            num_windows=sum(self.windows.values()),
+            num_events=self.num_events,
+            num_prompt_tokens=self.spent.num_prompt_tokens,
+            num_output_tokens=self.spent.num_output_tokens,
+            decode_cpu_s=self.decode_cpu_s,
+            gpu_s=self.spent.gpu_hours * SECONDS_PER_HOUR,
+        )
+
+    def to_json(self) -> dict[str, object]:
+        """The object that ``timereel index --json`` prints last."""
+        return {
+            "videos": {
+                "done": self.videos_done,
+                "skipped": self.videos_skipped,
+                "superseded": self.videos_superseded,
+                "waiting": len(self.waiting),
+                "failed": len(self.failures),
+            },
+            "video_hours": round(self.video_ns / NS_PER_S / SECONDS_PER_HOUR, 6),
+            "windows": dict(self.windows),
+            "events": self.num_events,
+            "segments": self.num_segments,
+            **({"summaries": self.summaries} if self.summaries else {}),
+            "tokens": {
+                "prompt": self.spent.num_prompt_tokens,
+                "output": self.spent.num_output_tokens,
+            },
+            "wall_s": round(self.wall_s, 3),
+            "decode_cpu_s": round(self.decode_cpu_s, 3),
+            "engine_s": round(self.engine_s, 3),
+            "gpu_hours": round(self.spent.gpu_hours, 4),
+            "real_time_factor": round(self.real_time_factor, 2),
+            "failures": [asdict(failed) for failed in self.failures],
+            "outstanding": [asdict(left) for left in self.outstanding],
+            "waiting": self.waiting,
+            "left": {"videos": self.num_left, "to": [run.run_id for run in self.others]},
+            "stopped": self.stopped,
+            "index": self.index,
+        }
+
+
+OnProgress = Callable[[Report], None]

@@ -1,0 +1,38 @@
+"""Who a run is: its process, the Ray job it was submitted as, and its settings."""
+
+import json
+import os
+import secrets
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from pipeline.config import Config
+from pipeline.processes import identity
+from pipeline.records import Run
+from pipeline.sources import CameraShard
+
+# Ray tells a submitted driver its job and what the submitter said of it.
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+_JOB_ID = "job_submission_id"
+
+
+def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
+    """This process as a run that begins now and holds nothing yet."""
+    now = datetime.now(tz=UTC)
+    metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata") or {}
+    return Run(
+        run_id=secrets.token_hex(6),
+        start=now,
+        heartbeat_at=now,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        process=identity.own_name(),
+        job_id=metadata.get(_JOB_ID),
+        job_metadata={name: value for name, value in metadata.items() if name != _JOB_ID},
+        task=config.task.name,
+        fingerprint=config.fingerprint,
+        version=version("timereel"),
+        keep=keep,
+        shard=str(shard) if shard else None,
+    )

@@ -1,0 +1,1 @@
+"""Summaries of whole days: which of them are pending, and how they are written."""

@@ -1,0 +1,218 @@
+"""summarize, for whole cameras' days: read the index, tell what is new, commit. Nothing is decoded.
+
+A day is told again if anything it rests on has changed, or what tells it has; of its videos only
+those that changed. Killed at any point, or stopped since the budget is spent, the same call does
+what is missing.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.config import Config, SignalsEngineConfig, stored_config
+from pipeline.errors import ConfigError
+from pipeline.flow.driver.interrupt import Interruption
+from pipeline.flow.driver.spent import Spent
+from pipeline.flow.graph import SummarizedDay, running_ray, summary_graph
+from pipeline.flow.summaries.pending_days import DayKey, days_with_videos, pending_day
+from pipeline.index import Writer, latest_configs, open_index
+from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
+from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
+from pipeline.tables.rows import Provenance
+from pipeline.tables.summaries import summaries_table
+from pipeline.timebase import days_between, ns_to_datetime
+
+DAYS_PER_BATCH = 256
+"""Read and told together; the driver holds their texts."""
+
+
+@dataclass(slots=True)
+class SummaryReport:
+    """Counts of one call."""
+
+    days: int = 0
+    days_skipped: int = 0
+    written: dict[SummaryLevel, int] = field(
+        default_factory=lambda: dict.fromkeys(SUMMARY_LEVELS, 0)
+    )
+    extractive: int = 0
+    """Of those written."""
+    errors: dict[str, int] = field(default_factory=dict)
+    """Why a model that was asked did not write one, and how often."""
+    num_prompt_tokens: int = 0
+    num_output_tokens: int = 0
+    stopped: str = ""
+    """Why the call ended before all was told."""
+
+    def book(self, written: Sequence[Summary]) -> None:
+        """Count what is new."""
+        self.days += 1
+        for summary in written:
+            self.written[summary.level] += 1
+            self.extractive += summary.method == "extractive"
+            self.num_prompt_tokens += summary.num_prompt_tokens
+            self.num_output_tokens += summary.num_output_tokens
+            if summary.error:
+                self.errors[summary.error] = self.errors.get(summary.error, 0) + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``timereel summarize --json`` prints."""
+        return {
+            "days": {"done": self.days, "skipped": self.days_skipped},
+            "summaries": dict(self.written),
+            "extractive": self.extractive,
+            "errors": dict(self.errors),
+            "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
+            "stopped": self.stopped,
+        }
+
+
+def summarize_index(
+    index_uri: str,
+    config: Config,
+    *,
+    level: SummaryLevel = "day",
+    start: str | None = None,
+    end: str | None = None,
+    camera: Sequence[str] | None = None,
+    address: str | None = None,
+    spent: Spent | None = None,
+) -> SummaryReport:
+    """Tell every day of every camera that has a video of the task in ``[start, end)``.
+
+    ``spent`` is what the run has taken of its budget before; a budget that is spent ends the call,
+    and the report says so in ``stopped``.
+
+    Raises:
+        ConfigError: a wrong time, or no room for a log in the model's context.
+        EngineStartError: the engine cannot be started.
+        IndexFormatError: there is no index.
+    """
+    # Reading refuses what is no index; a writer would make one.
+    keys = days_with_videos(open_index(index_uri), config, start, end, camera)
+    return summarize_days(
+        index_uri, config, keys, level=level, address=address, spent=spent or Spent()
+    )
+
+
+def summarize_days(
+    index_uri: str,
+    config: Config,
+    keys: Sequence[DayKey],
+    *,
+    level: SummaryLevel,
+    spent: Spent,
+    address: str | None = None,
+) -> SummaryReport:
+    """Tell these days, where they are not told as they are now; raises as ``summarize_index``."""
+    writer = Writer(index_uri)
+    run = _Run(config, writer, level, spent)
+    for first in range(0, len(keys), DAYS_PER_BATCH):
+        batch = keys[first : first + DAYS_PER_BATCH]
+        days = [
+            day
+            for key in batch
+            if (day := pending_day(writer.open(), config, key, level)) is not None
+        ]
+        run.report.days_skipped += len(batch) - len(days)
+        if days and not run.is_budget_spent():
+            run.summarize(days, address)
+        if run.report.stopped:
+            break
+    return run.report
+
+
+def stored_configs(
+    index_uri: str, overrides: Sequence[str] = (), task: str | None = None
+) -> list[Config]:
+    """Per task, the configuration with which its latest video was indexed.
+
+    Raises:
+        ConfigError: nothing is indexed for the task.
+    """
+    configs = latest_configs(open_index(index_uri), task)
+    if not configs:
+        asked = f" for the task {task!r}" if task else ""
+        raise ConfigError(f"{index_uri}: nothing is indexed{asked}; run timereel index first")
+    return [stored_config(text, tuple(overrides)) for text in configs]
+
+
+class _Run:
+    """What the driver holds."""
+
+    def __init__(self, config: Config, writer: Writer, level: SummaryLevel, spent: Spent) -> None:
+        self.config = config
+        self.writer = writer
+        self.level = level
+        self.spent = spent
+        self.report = SummaryReport()
+        self.uncommitted: list[tuple[SummaryDay, list[Summary]]] = []
+        self.committed_at_s = time.monotonic()
+
+    def is_budget_spent(self) -> bool:
+        """Whether the call must stop; the report then says why."""
+        self.report.stopped = self.spent.exceeded(self.config.budget)
+        return bool(self.report.stopped)
+
+    def summarize(self, days: Sequence[SummaryDay], address: str | None) -> None:
+        """Tell the days, and commit them as they come."""
+        by_key = {(day.camera, day.date): day for day in days}
+        interruption = Interruption()
+        try:
+            engine = self.config.engine
+            if isinstance(engine, SignalsEngineConfig):
+                with interruption:
+                    self._book(by_key, interruption.each(self._without_a_model(days)))
+            else:
+                with running_ray(self.config, address), interruption:
+                    self.spent.hold_gpus(engine.num_gpus * min(engine.replicas, len(days)))
+                    told = summary_graph(days, self.config, self.level)
+                    self._book(by_key, interruption.each(told))
+        finally:
+            self.spent.hold_gpus(0)
+            self._commit()
+
+    def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[SummarizedDay]:
+        for day in days:
+            told = summarize_day(day, self.config.summaries, None, level=self.level)
+            yield (day.camera, day.date), asyncio.run(told)
+
+    def _book(self, days: Mapping[DayKey, SummaryDay], told: Iterator[SummarizedDay]) -> None:
+        for num_told, (key, summaries) in enumerate(told, 1):
+            held = {summary.summary_id for video in days[key].videos for summary in video.held}
+            fresh = [summary for summary in summaries if summary.summary_id not in held]
+            self.report.book(fresh)
+            for summary in fresh:
+                self.spent.book(summary)
+            self.uncommitted.append((days[key], fresh))
+            if num_told < len(days) and self.is_budget_spent():
+                return
+            if time.monotonic() - self.committed_at_s >= self.config.commit.seconds:
+                self._commit()
+
+    def _commit(self) -> None:
+        if self.uncommitted:
+            videos = [video for day, _ in self.uncommitted for video in day.videos]
+            table = summaries_table(
+                (summary for _, fresh in self.uncommitted for summary in fresh),
+                {video.video_id: video.start_ns for video in videos},
+                Provenance(
+                    task=self.config.task.name,
+                    model=self.config.model,
+                    prompt_id=PROMPT_ID,
+                    fingerprint=self.config.summaries_fingerprint,
+                    config="",
+                ),
+            )
+            dates = {
+                day
+                for video in videos
+                for day in days_between(
+                    ns_to_datetime(video.span.start_ns), ns_to_datetime(video.span.end_ns)
+                )
+            }
+            self.writer.write_summaries(table, dates)
+            self.uncommitted = []
+        self.committed_at_s = time.monotonic()

@@ -1,0 +1,1 @@
+"""What one Ray task or actor does, on plain records, without Ray."""

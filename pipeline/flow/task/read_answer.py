@@ -1,0 +1,90 @@
+"""What a row of ``windows`` says: its answer, or both looks together. No model, no pixels."""
+
+from pipeline.config import Config, ModelEngineConfig, VerifyConfig
+from pipeline.config.task import Task
+from pipeline.engine.parse import parse_completion
+from pipeline.engine.verification import Seen, revise
+from pipeline.errors import WindowError
+from pipeline.records import Observation, Verification, Video, WindowPlan, WindowResult
+
+
+def read_answer(
+    result: WindowResult, task: Task, video: Video
+) -> tuple[tuple[Observation, ...], str]:
+    """What the first look claims (media time), and its caption."""
+    return parse_completion(
+        result.text,
+        result.finish_reason,
+        _plan_of(result),
+        task,
+        video,
+        markers=result.markers,
+        confidences=result.confidences,
+    )
+
+
+def read_verified_answer(
+    result: WindowResult, config: Config, video: Video
+) -> tuple[tuple[Observation, ...], str]:
+    """What is left of the first look after the second, and the caption."""
+    observations, caption = read_answer(result, config.task, video)
+    verify = verify_of(config)
+    if verify is None or not result.verifications:
+        return observations, caption
+    fields = identity_fields(config.task)
+    revised = revise(
+        observations,
+        [
+            seen
+            for verification in result.verifications
+            if (seen := _seen(verification, result, config.task, video))
+        ],
+        _plan_of(result),
+        [video.media_ns(pts) for pts in result.frame_pts],
+        verify,
+        identity=lambda one: (one.label, *(field for field in one.fields if field[0] in fields)),
+    )
+    return tuple(revised), caption
+
+
+def verify_of(config: Config) -> VerifyConfig | None:
+    """How second looks are made; None if there are none."""
+    return config.engine.verify if isinstance(config.engine, ModelEngineConfig) else None
+
+
+def identity_fields(task: Task) -> frozenset[str]:
+    """The task's fields that tell one thing from another: those with fixed values."""
+    return frozenset(name for name, field in task.fields.items() if field.values is not None)
+
+
+def _seen(
+    verification: Verification, result: WindowResult, task: Task, video: Video
+) -> Seen | None:
+    """None if the look has no valid answer: then it speaks neither for an event nor against it."""
+    completion = verification.completion
+    plan = WindowPlan(
+        window_id=result.window_id, span=verification.span, frame_pts=verification.frame_pts
+    )
+    if completion.error:
+        return None
+    try:
+        found, _ = parse_completion(
+            completion.text,
+            completion.finish_reason,
+            plan,
+            task,
+            video,
+            markers=completion.markers,
+        )
+    except WindowError:
+        return None
+    num_markers = max(1, len(completion.markers))
+    return Seen(
+        span=verification.span,
+        found=found,
+        step_ns=verification.span.duration_ns // num_markers,
+    )
+
+
+def _plan_of(result: WindowResult) -> WindowPlan:
+    return WindowPlan(window_id=result.window_id, span=result.span, frame_pts=result.frame_pts)

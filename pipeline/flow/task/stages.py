@@ -1,0 +1,378 @@
+"""The stages in their order, on plain records: what one Ray task does, without Ray."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.config import Config, VerifyConfig
+from pipeline.engine import ShardEngine
+from pipeline.errors import SourceError, UnreachableError, WindowError
+from pipeline.flow.task.read_answer import read_answer, verify_of
+from pipeline.gate import MotionGate
+from pipeline.media import decode_frames, probe
+from pipeline.plan import packets_for, plan_shards
+from pipeline.processes.watchdog import watchdog
+from pipeline.records import (
+    Completion,
+    Frame,
+    PacketIndex,
+    Shard,
+    Source,
+    Video,
+    Window,
+    WindowPlan,
+    WindowResult,
+    WindowStatus,
+    make_id,
+)
+from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A source that cannot be indexed, and why."""
+
+    source: Source
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """A source of which nothing is known yet, since where it lies did not answer."""
+
+    source: Source
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenShard:
+    """A shard that could not be read to its end: what it gave does not count, a later run does it.
+
+    The last that comes of its shard where it is decoded; results may overtake it on their way.
+    """
+
+    shard_id: str
+    video_id: str
+    uri: str
+    error: str
+
+
+ShardOutcome: TypeAlias = WindowResult | OpenShard
+"""What a shard comes down to: results that tile it, or that it stays open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A probed source and the shards that tile it."""
+
+    video: Video
+    shards: tuple[Shard, ...]
+
+
+Probed: TypeAlias = Planned | Failure | Outstanding
+"""The three ways in which a probe ends."""
+
+
+def probe_and_plan(source: Source, config: Config) -> Probed:
+    """list -> probe -> plan; a source that cannot be used is a ``Failure``."""
+    if source.unreachable:
+        return Outstanding(source=source, error=source.unreachable)
+    if source.problem:
+        return Failure(source=source, error=f"{source.uri}: {source.problem}")
+    try:
+        with watchdog(config.decode.max_stall_s):
+            video, packets = probe(
+                source,
+                sample=config.sample,
+                decode=config.decode,
+                correction=config.clock.of(source.camera),
+            )
+    except UnreachableError as exc:
+        return Outstanding(source=source, error=str(exc))
+    except SourceError as exc:
+        return Failure(source=source, error=str(exc))
+    shards = plan_shards(
+        video,
+        packets,
+        sample=config.sample,
+        plan=config.plan,
+        rgb_pixels=config.frame.rgb_max_pixels if config.wants_rgb else 0,
+    )
+    return Planned(video=video, shards=shards)
+
+
+def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[WindowResult]]:
+    """The shard without the frames that are on screen in erased media time, and results for them.
+
+    Both together tile what was planned.
+    """
+    kept: list[WindowPlan] = []
+    results: list[WindowResult] = []
+    for plan in shard.windows:
+        borders = [shard.video.media_ns(pts) for pts in plan.frame_pts[1:]]
+        starts, ends = [plan.span.start_ns, *borders], [*borders, plan.span.end_ns]
+        gone = {
+            pts
+            for start_ns, end_ns, pts in zip(starts, ends, plan.frame_pts, strict=True)
+            if any(TimeRange(start_ns, end_ns).overlaps(span) for span in erased)
+        }
+        for part in _split(plan, [pts in gone for pts in plan.frame_pts], shard.video):
+            if part.frame_pts[0] in gone:
+                results.append(_erased(part, shard))
+            else:
+                kept.append(part)
+    return replace(shard, windows=tuple(kept)), results
+
+
+def decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
+    """decode -> gate: windows for the engine; what is quiet or failed is a result already.
+
+    The yielded windows and results tile the planned windows exactly. A window of which some
+    frames cannot be had is parted: what was seen stays, the rest is a failed range. Where the
+    file lies does not answer, the shard stays open.
+    """
+    try:
+        yield from _decode_and_gate(shard, config)
+    except UnreachableError as exc:
+        yield left_open(shard.shard_id, shard.video, exc)
+
+
+def left_open(shard_id: str, video: Video, exc: UnreachableError) -> OpenShard:
+    """The shard of a video that cannot be read now."""
+    return OpenShard(shard_id=shard_id, video_id=video.video_id, uri=video.uri, error=str(exc))
+
+
+def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
+    gate = MotionGate(config.gate)
+    verify = verify_of(config)
+    frames = _Frames(shard, config)
+    for plan in shard.windows:
+        got = frames.take(plan)
+        for part, part_frames in _runs(plan, got, shard.video):
+            decode_cpu_s = frames.take_cpu_s()
+            if not part_frames:
+                yield failed_window(part, shard, frames.error, decode_cpu_s)
+                continue
+            window = as_window(part, shard.shard_id, shard.video, part_frames, decode_cpu_s)
+            if verify:
+                window = replace(window, packets=_packets_around(window, shard, verify))
+            if gate.is_quiet(window.luma, window.frame_ns):
+                yield _result(window, Completion(text="", finish_reason=""), status="quiet")
+            else:
+                yield with_colour(window, part_frames)
+
+
+def answer_shard(
+    decoded: Iterable[Window | ShardOutcome], config: Config, engine: ShardEngine
+) -> Iterator[ShardOutcome]:
+    """Embedded engine -> parse, on what ``decode_and_gate`` gives: no pixels leave the process."""
+    asked: deque[Window] = deque()
+    outcomes: deque[ShardOutcome] = deque()
+
+    def windows() -> Iterator[Window]:
+        for item in decoded:
+            if isinstance(item, Window):
+                asked.append(item)
+                yield item
+            else:
+                outcomes.append(item)
+
+    for completion in engine.answer(windows()):
+        yield result_of(asked.popleft(), completion, config)
+        while outcomes:
+            yield outcomes.popleft()
+    yield from outcomes
+
+
+def result_of(window: Window, completion: Completion, config: Config) -> WindowResult:
+    """engine -> parse: an answer that does not parse is a failed window with its text kept."""
+    if completion.error:
+        return _result(window, completion, status="failed", error=completion.error)
+    result = _result(window, completion, status="analysed")
+    try:
+        read_answer(result, config.task, window.video)
+    except WindowError as exc:
+        return replace(result, status="failed", error=str(exc))
+    return result
+
+
+class _Frames:
+    """The decoded frames of one shard, window by window, and the CPU seconds they took."""
+
+    def __init__(self, shard: Shard, config: Config) -> None:
+        want_pts = [pts for plan in shard.windows for pts in plan.frame_pts]
+        self._decoded = decode_frames(
+            shard.video,
+            shard.packets,
+            want_pts,
+            frame=config.frame,
+            rgb=config.wants_rgb,
+            max_pixels=config.decode.max_pixels,
+        )
+        self._next: Frame | None = None
+        self._ended = False
+        self._cpu_s = 0.0
+        self._left_s = config.decode.max_shard_s
+        self._max_stall_s = config.decode.max_stall_s
+        self.error = "these frames could not be decoded; the file is damaged here"
+
+    def take(self, plan: WindowPlan) -> list[Frame]:
+        """The frames of ``plan`` that could be had, in order."""
+        taken: list[Frame] = []
+        while (frame := self._peek()) is not None and frame.pts <= plan.frame_pts[-1]:
+            taken.append(frame)
+            self._next = None
+        return taken
+
+    def take_cpu_s(self) -> float:
+        """CPU seconds of decoding since last asked."""
+        taken, self._cpu_s = self._cpu_s, 0.0
+        return taken
+
+    def _peek(self) -> Frame | None:
+        if self._next is None and not self._ended:
+            started_s, cpu_s = time.monotonic(), time.process_time()
+            try:
+                with watchdog(self._max_stall_s):
+                    self._next = next(self._decoded, None)
+            except SourceError as exc:
+                self.error = str(exc)
+            self._cpu_s += time.process_time() - cpu_s
+            self._left_s -= time.monotonic() - started_s
+            if self._left_s < 0 and self._next is not None:
+                self._next = None
+                self.error = "the shard has used up decode.max_shard_s; raise it or check the file"
+            self._ended = self._next is None
+        return self._next
+
+
+def _runs(
+    plan: WindowPlan, frames: list[Frame], video: Video
+) -> Iterator[tuple[WindowPlan, list[Frame]]]:
+    """Part ``plan`` into runs of frames that are all missing, or all there.
+
+    Pictures of one video are all of one size, whatever the stream changes to.
+    """
+    by_pts = {frame.pts: frame for frame in frames}
+    there = [pts in by_pts for pts in plan.frame_pts]
+    for part in _split(plan, there, video):
+        yield part, [by_pts[pts] for pts in part.frame_pts if pts in by_pts]
+
+
+def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[WindowPlan]:
+    """Part ``plan`` where one frame is of another kind than the one before it."""
+    starts = [0, *(i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]), len(kinds)]
+    if len(starts) == 2:  # noqa: PLR2004 - one run: the plan stays as it is
+        yield plan
+        return
+    for low, high in pairwise(starts):
+        frame_pts = plan.frame_pts[low:high]
+        span = TimeRange(
+            plan.span.start_ns if low == 0 else video.media_ns(frame_pts[0]),
+            plan.span.end_ns if high == len(kinds) else video.media_ns(plan.frame_pts[high]),
+        )
+        yield WindowPlan(
+            window_id=make_id(plan.window_id, span.start_ns, span.end_ns),
+            span=span,
+            frame_pts=frame_pts,
+        )
+
+
+def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> PacketIndex:
+    """The packets of the window and of what a second look reaches beyond it, within the shard."""
+    reach_ns = seconds_to_ns(verify.reach_s)
+    span = window.plan.span
+    around = [
+        pts
+        for pts in shard.packets.shown_pts.tolist()
+        if span.start_ns - reach_ns <= shard.video.media_ns(pts) < span.end_ns + reach_ns
+    ]
+    return packets_for(shard.packets, around)
+
+
+def as_window(
+    plan: WindowPlan, shard_id: str, video: Video, frames: list[Frame], decode_cpu_s: float
+) -> Window:
+    """The decoded frames of ``plan``, without colour."""
+    return Window(
+        plan=plan,
+        shard_id=shard_id,
+        video=video,
+        frame_pts=np.array([frame.pts for frame in frames], dtype=np.int64),
+        frame_ns=np.array([video.media_ns(frame.pts) for frame in frames], dtype=np.int64),
+        luma=np.stack([frame.luma for frame in frames]),
+        rgb=None,
+        suspect_pts=frozenset(frame.pts for frame in frames if frame.suspect),
+        decode_cpu_s=decode_cpu_s,
+    )
+
+
+def with_colour(window: Window, frames: list[Frame]) -> Window:
+    """The window with pixels for a model, if one asks for them; only now do they become RGB."""
+    started = time.process_time()
+    rgb: npt.NDArray[np.uint8] | None = None
+    for number, frame in enumerate(frames):
+        picture = frame.rgb
+        if picture is None:
+            return window
+        if rgb is None:
+            rgb = np.empty((len(frames), *picture.shape), np.uint8)
+        rgb[number] = picture
+    cpu_s = window.decode_cpu_s + time.process_time() - started
+    return replace(window, rgb=rgb, decode_cpu_s=cpu_s)
+
+
+def failed_window(
+    plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float = 0.0
+) -> WindowResult:
+    """A window that could not be looked at, and why."""
+    start_s, end_s = plan.span.start_ns / NS_PER_S, plan.span.end_ns / NS_PER_S
+    return WindowResult(
+        window_id=plan.window_id,
+        shard_id=shard.shard_id,
+        video_id=shard.video.video_id,
+        span=plan.span,
+        status="failed",
+        frame_pts=(),
+        error=f"{shard.video.uri} at {start_s:.3f}-{end_s:.3f} s: {error}",
+        decode_cpu_s=decode_cpu_s,
+    )
+
+
+def _erased(plan: WindowPlan, shard: Shard) -> WindowResult:
+    return WindowResult(
+        window_id=plan.window_id,
+        shard_id=shard.shard_id,
+        video_id=shard.video.video_id,
+        span=plan.span,
+        status="erased",
+        frame_pts=(),
+    )
+
+
+def _result(
+    window: Window, completion: Completion, *, status: WindowStatus, error: str = ""
+) -> WindowResult:
+    return WindowResult(
+        window_id=window.plan.window_id,
+        shard_id=window.shard_id,
+        video_id=window.video.video_id,
+        span=window.plan.span,
+        status=status,
+        frame_pts=tuple(int(pts) for pts in window.frame_pts),
+        num_suspect=window.num_suspect,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        markers=completion.markers,
+        confidences=completion.confidences,
+        num_prompt_tokens=completion.num_prompt_tokens,
+        num_output_tokens=completion.num_output_tokens,
+        error=error,
+        decode_cpu_s=window.decode_cpu_s,
+    )

@@ -1,0 +1,119 @@
+"""Orders to erase: written before anything goes, standing until nothing can bring it back.
+
+A run that was at work when the order was given may still commit what it began with. The order waits
+for the end of such runs, and whoever comes by until then carries it out again: the run itself after
+each of its commits, and the next command if that was killed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+
+import pyarrow as pa
+
+from pipeline.index.filters import Where
+from pipeline.index.replace import both, equal, on_dates
+from pipeline.index.replace import replace as replace_rows
+from pipeline.index.runs import is_lost, runs_of_table
+from pipeline.index.scope import Scope
+from pipeline.index.store import Store
+from pipeline.index.validate import conform
+from pipeline.records import make_id
+from pipeline.tables.schema import ERASURES
+
+if TYPE_CHECKING:
+    from pipeline.index.query import Index
+
+Reason: TypeAlias = Literal["command", "retention"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """One order to erase, and what has gone by it."""
+
+    erasure_id: str
+    asked_at: datetime
+    reason: Reason
+    scope: Scope
+    rows: Mapping[str, int]
+    """Rows that have gone or go, by table."""
+    waits_for: tuple[str, ...] | None = None
+    """Ids of runs that may bring back what is erased; None until the order was carried out."""
+    applied_at: datetime | None = None
+
+    @classmethod
+    def of(cls, scope: Scope, reason: Reason, rows: Mapping[str, int]) -> Self:
+        """An order that is given now."""
+        now = datetime.now(tz=UTC)
+        erasure_id = make_id("erasure", now, reason, scope)
+        return cls(erasure_id=erasure_id, asked_at=now, reason=reason, scope=scope, rows=rows)
+
+    @property
+    def stands(self) -> bool:
+        """Whether it must be carried out again."""
+        return self.applied_at is None
+
+
+def write(store: Store, order: Erasure) -> None:
+    """Put the order in place of what the index has of it."""
+    rows = pa.Table.from_pylist([_row(order)], schema=ERASURES)
+    mine = both(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
+    replace_rows(store, "erasures", conform("erasures", rows), mine)
+
+
+def standing(index: "Index") -> list[Erasure]:
+    """Orders that must be carried out, the oldest first."""
+    where = Where().add("state = 'ordered'")
+    rows = index.every("erasures", where, order="ORDER BY asked_at, erasure_id")
+    return [_order(row) for row in rows.to_pylist()]
+
+
+def carried_out(index: "Index", order: Erasure, gone: Mapping[str, int]) -> Erasure:
+    """Write down that what the index held of an order has gone.
+
+    Args:
+        index: where.
+        order: as it stood before.
+        gone: how many rows went by this time.
+    """
+    running = runs_of_table(index.every("runs", Where().add("state = 'running'"), order=""))
+    now = datetime.now(tz=UTC)
+    at_work = {run.run_id for run in running if not is_lost(run, now)}
+    if order.waits_for is None:
+        waits_for, rows = at_work, order.rows
+    else:
+        waits_for, rows = at_work & set(order.waits_for), Counter(order.rows) + Counter(gone)
+    done = replace(
+        order,
+        waits_for=tuple(sorted(waits_for)),
+        rows=dict(rows),
+        applied_at=None if waits_for else now,
+    )
+    if done != order:
+        write(index.store, done)
+    return done
+
+
+def _row(order: Erasure) -> dict[str, Any]:
+    return {
+        "date": order.asked_at.date(),
+        "asked_at": order.asked_at,
+        "state": "ordered" if order.stands else "applied",
+        "erasure_id": order.erasure_id,
+        "reason": order.reason,
+        **order.scope.order_columns(),
+        "waits_for": order.waits_for,
+        "rows": list(order.rows.items()),
+        "applied_at": order.applied_at,
+    }
+
+
+def _order(row: Mapping[str, Any]) -> Erasure:
+    return Erasure(
+        **{name: row[name] for name in ("erasure_id", "asked_at", "reason", "applied_at")},
+        scope=Scope.of_order(row),
+        rows=dict(row["rows"]),
+        waits_for=None if row["waits_for"] is None else tuple(row["waits_for"]),
+    )

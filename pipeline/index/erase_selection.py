@@ -1,0 +1,173 @@
+"""What an index holds of a scope that is to be erased."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from pipeline.index.filters import ALWAYS, Where
+from pipeline.index.query import Index
+from pipeline.index.scope import Row, Scope
+from pipeline.index.validate import ID_COLUMN
+from pipeline.records import Event
+from pipeline.records.pieces import parted
+from pipeline.tables.events import events_of_table, events_table
+from pipeline.tables.rows import Provenance
+from pipeline.tables.schema import EVENTS, TABLES, TableName
+from pipeline.timebase import ns_to_datetime
+
+# Tables that are not simply derived from windows, row by row, or tell of no footage.
+_OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures"})
+KEPT_OF_WINDOW = frozenset(
+    {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
+    | {"media_start_ns", "media_end_ns"}
+    | {"window_id", "shard_id", "task", "model", "prompt_id", "fingerprint"}
+)
+_NAMING: tuple[TableName, ...] = ("events", "segments")
+_OF_EVENT = ("event_id", "camera", "start", "end", "video_id", "uri", "parts", "task")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """What goes of a scope: which rows were made from it."""
+
+    scope: Scope
+    whole_ids: frozenset[str]
+    """Ids of videos of which nothing stays."""
+    other_ids: frozenset[str]
+    """Ids of all others that the scope names; a run may be at work on them, or was killed."""
+    times: Sequence[tuple[str, datetime, datetime]]
+    """Camera, start and end of what goes."""
+
+    def covers(self, row: Row) -> bool:
+        """Whether a row, or a part of an event, was made from what goes."""
+        if video_id := row.get("video_id"):
+            return video_id in self.whole_ids or (
+                self.scope.overlaps(row) and (video_id in self.other_ids or self.scope.names(row))
+            )
+        # A summary of a day names no video.
+        return any(
+            camera == row["camera"] and start < row["end"] and row["start"] < end
+            for camera, start, end in self.times
+        )
+
+    def candidates(self, or_if: str) -> Where:
+        """Rows that may tell of what goes; ``or_if`` is a condition of the caller's."""
+        ids = sorted(self.whole_ids | self.other_ids)
+        return Where().add(f"(video_id IN (SELECT unnest(?::VARCHAR[])) OR {or_if})", ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedRows:
+    """What an index holds of a scope."""
+
+    gone: Gone
+    whole: Sequence[Row]
+    """Rows of ``videos`` of which nothing stays, ordered by start."""
+    cut: Sequence[Row]
+    """Rows of ``videos`` that lose a part."""
+    windows: Sequence[Row]
+    """Parts of videos that stay; also of videos that no job has finished yet."""
+    num_windows_of_whole: int
+    events: Sequence[Row]
+    """Events of which at least a part goes; a few columns."""
+    num_events_cut: int
+    """Those of them of which a part stays."""
+    derived: Mapping[TableName, Sequence[Row]]
+    """Rows of every other table that go; a few columns."""
+
+    @property
+    def num_rows(self) -> dict[str, int]:
+        """How many rows go, or lose what they say, by table."""
+        return {
+            "videos": len(self.whole),
+            "windows": self.num_windows_of_whole + len(self.windows),
+            "events": len(self.events),
+            **{name: len(rows) for name, rows in self.derived.items()},
+        }
+
+
+def find(index: Index, scope: Scope) -> ErasedRows:
+    """What there is of a scope; of what was erased before only what has come back since."""
+    of_videos = scope.of_videos().add("status <> 'erased'")
+    if scope.span != ALWAYS:
+        # What could not even be opened has a time at most in its name, and told of no footage.
+        of_videos.add("(status <> 'failed' OR len(footage) > 0)")
+    videos = _rows(index, "videos", scope, of_videos).to_pylist()
+    whole = [row for row in videos if scope.contains(row)]
+    cut = [row for row in videos if not scope.contains(row)]
+    whole_ids = {row["video_id"] for row in whole}
+    of_windows = scope.of_videos().add("status <> 'erased'")
+    of_windows.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", sorted(whole_ids))
+    windows = _rows(index, "windows", scope, of_windows, sorted(KEPT_OF_WINDOW)).to_pylist()
+    of_whole = Where().among("video_id", whole_ids)
+    others = {row["video_id"] for row in (*cut, *windows)}
+    for name in _NAMING:
+        rows = _rows(index, name, scope, scope.of_videos(), ["video_id"])
+        others.update(rows["video_id"].to_pylist())
+    gone = Gone(
+        scope=scope,
+        whole_ids=frozenset(whole_ids),
+        other_ids=frozenset(others - whole_ids),
+        times=[(row["camera"], row["start"], row["end"]) for row in (*whole, *windows)],
+    )
+    events = [
+        (row, [gone.covers(part) for part in row["parts"] or [row]])
+        for row in _rows(
+            index, "events", scope, gone.candidates("len(parts) > 1"), _OF_EVENT
+        ).to_pylist()
+    ]
+    return ErasedRows(
+        gone=gone,
+        whole=whole,
+        cut=cut,
+        windows=windows,
+        num_windows_of_whole=_rows(index, "windows", scope, of_whole, ["window_id"]).num_rows,
+        events=[row for row, shares in events if any(shares)],
+        num_events_cut=sum(any(shares) and not all(shares) for _, shares in events),
+        derived={
+            name: _derived(index, name, gone)
+            for name in index.store.tables()
+            if name not in _OWN_RULES
+        },
+    )
+
+
+def remaining_events(held: pa.Table, gone: Gone) -> pa.Table:
+    """The events that stand once the parts that go have gone: parted where one is missing."""
+
+    def is_erased(piece: Event) -> bool:
+        [part] = piece.parts
+        start, end = (ns_to_datetime(ns) for ns in (part.span.start_ns, part.span.end_ns))
+        return gone.covers({"video_id": part.video_id, "uri": part.uri, "start": start, "end": end})
+
+    kept = [EVENTS.empty_table()]
+    rows = held.to_pylist()
+    for number, (row, event) in enumerate(zip(rows, events_of_table(held), strict=True)):
+        # An older timereel kept the words of the first file alone.
+        is_guessed = len(event.parts) > 1 and row["pieces"] is None
+        left = [] if is_guessed and is_erased(event.pieces[0]) else parted(event, is_erased)
+        if left == [event]:
+            kept.append(held.slice(number, 1))
+        else:
+            provenance = Provenance(config="", **{name: row[name] for name in Provenance.COLUMNS})
+            kept.append(events_table(left, provenance))
+    return pa.concat_tables(kept)
+
+
+def _derived(index: Index, name: TableName, gone: Gone) -> list[Row]:
+    columns = [ID_COLUMN[name], "date", "camera", "start", "end", "task", "fingerprint"]
+    columns += [column for column in ("video_id", "uri") if column in TABLES[name].names]
+    rows = _rows(index, name, gone.scope, gone.candidates("video_id = ''"), columns)
+    return [row for row in rows.to_pylist() if gone.covers(row)]
+
+
+def _rows(
+    index: Index,
+    name: TableName,
+    scope: Scope,
+    where: Where,
+    columns: Iterable[str] | None = None,
+) -> pa.Table:
+    return index.every(name, where, span=scope.span, cameras=scope.cameras, columns=columns)

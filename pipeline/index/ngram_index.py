@@ -1,0 +1,206 @@
+"""BM25 over the n-grams of what rows say: a sidecar of the tables, built again at any time.
+
+It knows which Parquet files it has read. Before each search the files that the tables have gained
+are read and those they have lost forgotten, so it is as new as the tables; as hits are looked up
+in the tables again (``moments``), it can be late or wrong without a wrong answer.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, cast
+
+import duckdb
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from pipeline.errors import ConfigError
+from pipeline.index import duck
+from pipeline.index.filters import Span
+from pipeline.index.hits import ROW_KEY, SAID, Hits, Searched, Words
+from pipeline.index.sidecars import search_folder
+from pipeline.index.store import Store
+
+try:
+    import platformdirs  # noqa: F401 - of `search_folder`
+    import tantivy
+except ImportError as exc:
+    raise ConfigError(
+        "search needs tantivy and platformdirs: pip install 'timereel[search]'; "
+        "timereel query --text finds the same rows without an order of rank"
+    ) from exc
+
+# One character is a word in Chinese, so the shortest gram is one.
+_MIN_GRAM, _MAX_GRAM = 1, 3
+# With another DuckDB the keys of rows are others.
+_FORMAT = f"v1-{duckdb.__version__}"
+_HEAP_BYTES = 64 * 2**20
+_COMMIT_ROWS = 100_000
+_BATCH_ROWS = 10_000
+_LOCKED_S = 120.0
+
+Files = Mapping[str, Searched]
+"""Path of a Parquet file -> its table."""
+
+
+class _LockedError(Exception):
+    """Another process is writing the sidecar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """The n-gram index in one folder."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, store: Store) -> Self:
+        """In the index's own folder; where that cannot be written, in the user's cache."""
+        return cls(search_folder(store))
+
+    def refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
+        """Read what the tables have gained, forget what they have lost; number of rows read."""
+        if self._known() == set(files):
+            return 0
+        attempts = Retrying(
+            retry=retry_if_exception_type(_LockedError),
+            wait=wait_fixed(0.5),
+            stop=stop_after_delay(_LOCKED_S),
+            reraise=True,
+        )
+        return attempts(self._refresh, store, connection, files)
+
+    def find(self, words: Words, span: Span) -> Hits:
+        """Rows that hold every gram of every word and overlap ``span``, with their BM25 score."""
+        index = self._index()
+        schema, must = index.schema, tantivy.Occur.Must
+        wanted = [
+            (must, tantivy.Query.term_query(schema, "grams", gram, "freq"))
+            for gram in dict.fromkeys(gram for word in words.each for gram in _longest_grams(word))
+        ]
+        if span.end_us is not None:
+            wanted.append((must, _between(schema, "start_us", None, span.end_us - 1)))
+        if span.start_us is not None:
+            wanted.append((must, _between(schema, "end_us", span.start_us + 1, None)))
+        query = tantivy.Query.boolean_query(wanted)
+        searcher = index.searcher()
+        if not (count := searcher.search(query, 1).count):  # type: ignore[attr-defined]  # stub
+            return Hits(ROW_KEY)
+        found = searcher.search(query, count, count=False).hits
+        addresses = [address for _, address in found]
+        return Hits(
+            ROW_KEY,
+            cast("list[int]", searcher.fast_field_values("key", addresses)),
+            [score for score, _ in found],
+            cast("list[int]", searcher.fast_field_values("start_us", addresses)),
+        )
+
+    def forget(self) -> None:
+        """Remove the sidecar; the next search builds it again."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    def _known(self) -> set[str]:
+        with suppress(FileNotFoundError, ValueError):
+            return set(json.loads(self._state.read_text(encoding="utf-8")))
+        return set()
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / _FORMAT / "files.json"
+
+    def _refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
+        index = self._index()
+        try:
+            writer = index.writer(_HEAP_BYTES, 1)
+        except ValueError as exc:
+            if "Lock" not in str(exc):
+                raise
+            raise _LockedError(f"{self.folder}: another process is writing it") from exc
+        known = self._known()  # by now another process may have read the files
+        for path in known - set(files):
+            writer.delete_documents_by_term("file", path)
+        known &= set(files)
+        num_rows = uncommitted = 0
+        for path in sorted(set(files) - known):
+            writer.delete_documents_by_term("file", path)  # of a process that was killed
+            added = _add(writer, store, connection, files[path], path)
+            num_rows, uncommitted = num_rows + added, uncommitted + added
+            known.add(path)
+            if uncommitted >= _COMMIT_ROWS:
+                self._commit(writer, known)
+                uncommitted = 0
+        self._commit(writer, known)
+        writer.wait_merging_threads()
+        return num_rows
+
+    def _commit(self, writer: tantivy.IndexWriter, known: set[str]) -> None:
+        writer.commit()
+        part = self._state.with_suffix(".tmp")
+        part.write_text(json.dumps(sorted(known)), encoding="utf-8")
+        part.replace(self._state)
+
+    def _index(self) -> tantivy.Index:
+        folder = self.folder / _FORMAT
+        folder.mkdir(parents=True, exist_ok=True)
+        index = tantivy.Index(_schema(), str(folder))
+        grams = tantivy.Tokenizer.ngram(_MIN_GRAM, _MAX_GRAM, prefix_only=False)
+        index.register_tokenizer("grams", tantivy.TextAnalyzerBuilder(grams).build())
+        return index
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("grams", tokenizer_name="grams", index_option="freq")
+    builder.add_text_field("file", tokenizer_name="raw", index_option="basic")
+    builder.add_unsigned_field("key", fast=True)
+    builder.add_integer_field("start_us", fast=True)
+    builder.add_integer_field("end_us", fast=True)
+    return builder.build()
+
+
+def _add(
+    writer: tantivy.IndexWriter,
+    store: Store,
+    connection: duckdb.DuckDBPyConnection,
+    name: Searched,
+    path: str,
+) -> int:
+    with duck.naming_damage(connection, [path]):
+        found = connection.execute(
+            f'SELECT {ROW_KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
+            f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
+        )
+        return _add_rows(writer, found, path)
+
+
+def _add_rows(writer: tantivy.IndexWriter, found: duckdb.DuckDBPyConnection, path: str) -> int:
+    num_rows = 0
+    while batch := found.fetchmany(_BATCH_ROWS):
+        for key, said, start_us, end_us in batch:
+            document = tantivy.Document()
+            document.add_text("grams", said)
+            document.add_text("file", path)
+            document.add_unsigned("key", key)
+            document.add_integer("start_us", start_us)
+            document.add_integer("end_us", end_us)
+            writer.add_document(document)
+        num_rows += len(batch)
+    return num_rows
+
+
+def _between(
+    schema: tantivy.Schema, field: str, low: int | None, high: int | None
+) -> tantivy.Query:
+    """Rows whose ``field`` is in the range, both ends included; adds nothing to their score."""
+    kind = tantivy.FieldType.Integer
+    return tantivy.Query.const_score_query(
+        tantivy.Query.range_query(schema, field, kind, low, high), 0.0
+    )
+
+
+def _longest_grams(word: str) -> list[str]:
+    size = min(len(word), _MAX_GRAM)
+    return [word[i : i + size] for i in range(len(word) - size + 1)]

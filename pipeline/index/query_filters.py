@@ -1,0 +1,138 @@
+"""What rows a question wants and in which order, as SQL."""
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from pipeline.errors import ConfigError
+from pipeline.index.filters import Names, Where, as_list
+from pipeline.index.validate import ID_COLUMN
+from pipeline.tables.schema import TABLES, TableName
+from pipeline.timebase import NS_PER_US, seconds_to_ns
+
+Order = Literal["time", "confidence", "duration"]
+
+# The column that a text is looked for in.
+_TEXT: dict[TableName, str] = {
+    "events": "text",
+    "segments": "text",
+    "summaries": "text",
+    "windows": "completion",
+    "videos": "uri",
+    "vectors": "embedder",
+}
+MAX_LIMIT = 2**31 - 1
+_MAX_LENGTH_S = 10_000 * 366 * 86_400
+_LENGTH_US = 'epoch_us("end") - epoch_us("start")'
+
+
+class Asked(TypedDict, total=False):
+    """What rows must be besides in the range; what is left out, or None, does not matter."""
+
+    camera: Names
+    """Name or glob such as ``cam*``, or several."""
+    label: Names
+    text: str | None
+    """Part of the text in any language, whatever the case."""
+    video: str | None
+    """Id or uri of a video, or the end of its uri; an event may run through several."""
+    task: Names
+    level: Names
+    """Of segments and summaries: how much time one text stands for."""
+    fingerprint: str | None
+    """Of one generation, or ``all``; None is the newest of each video (see index --keep)."""
+    min_confidence: float | None
+    """Rows without a confidence are left out then."""
+    min_duration_s: float | None
+    max_duration_s: float | None
+    order_by: Order | None
+    """None is time: start, camera, id. Other orders go on with it."""
+    descending: bool | None
+    limit: int | None
+    columns: Iterable[str] | None
+
+
+def conditions(table: TableName, asked: Asked) -> Where:
+    """Everything but range, camera and limit.
+
+    Raises:
+        ConfigError: the table has no such column, or no row can be meant.
+    """
+    where = Where()
+    if (label := asked.get("label")) is not None:
+        _must_have(table, "label")
+        where.among("label", as_list(label))
+    if (level := asked.get("level")) is not None:
+        _must_have(table, "level")
+        where.among("level", as_list(level))
+    if (task := asked.get("task")) is not None:
+        where.among("task", as_list(task))
+    if (fingerprint := asked.get("fingerprint")) and fingerprint != "all":
+        where.add("fingerprint = ?", fingerprint)
+    if text := asked.get("text"):
+        where.contains(_TEXT[table], text)
+    if (video := asked.get("video")) is not None:
+        _of_video(table, where, video)
+    if (confidence := asked.get("min_confidence")) is not None:
+        _must_have(table, "confidence")
+        # As stored: the float32 nearest to 0.9 is less than 0.9.
+        where.add("confidence >= ?::FLOAT", confidence)
+    if (shortest := asked.get("min_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} >= ?", _us("min_duration_s", shortest))
+    if (longest := asked.get("max_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
+    return where
+
+
+def order(table: TableName, asked: Asked) -> str:
+    """The ORDER BY and LIMIT of a question.
+
+    Raises:
+        ConfigError: a negative limit, or a table without that column.
+    """
+    by: Order = asked.get("order_by") or "time"
+    direction = "DESC" if asked.get("descending") else "ASC"
+    id_column = ID_COLUMN[table]
+    ties = [name for name in ("camera", id_column) if name in TABLES[table].names]
+    match by:
+        case "time":
+            keys = [f'"start" {direction}', *ties]
+        case "confidence":
+            _must_have(table, "confidence")
+            keys = [f"confidence {direction} NULLS LAST", '"start"', *ties]
+        case "duration":
+            keys = [f"{_LENGTH_US} {direction}", '"start"', *ties]
+    return f"ORDER BY {', '.join(keys)} {limited(asked.get('limit'))}"
+
+
+def limited(limit: int | None) -> str:
+    """The LIMIT of a question, or nothing.
+
+    Raises:
+        ConfigError: it is negative, or more than there can be.
+    """
+    if limit is None:
+        return ""
+    if not 0 <= limit <= MAX_LIMIT:
+        raise ConfigError(f"limit {limit}: must be from 0 to {MAX_LIMIT}")
+    return f"LIMIT {limit}"
+
+
+def _us(name: str, seconds: float) -> int:
+    if not 0 <= seconds <= _MAX_LENGTH_S:  # nan is neither
+        raise ConfigError(f"{name} {seconds}: must be from 0 to {_MAX_LENGTH_S} seconds")
+    return seconds_to_ns(seconds) // NS_PER_US
+
+
+def _must_have(table: TableName, column: str) -> None:
+    if column not in TABLES[table].names:
+        having = " and ".join(name for name in TABLES if column in TABLES[name].names)
+        raise ConfigError(f"{table} have no {column}; {having} have one")
+
+
+def _of_video(table: TableName, where: Where, video: str) -> None:
+    mine = "(video_id = ? OR uri = ? OR ends_with(uri, '/' || ?))"
+    if table != "events":
+        where.add(mine, video, video, video)
+        return
+    part = mine.replace("video_id", "part.video_id").replace("uri", "part.uri")
+    where.add(f"({mine} OR len(list_filter(parts, lambda part: {part})) > 0)", *[video] * 6)

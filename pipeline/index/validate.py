@@ -1,0 +1,57 @@
+"""What may be written: rows that already are what the schema declares."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.tables.schema import TABLES, TableName
+
+ID_COLUMN: dict[TableName, str] = {
+    "videos": "video_id",
+    "windows": "window_id",
+    "events": "event_id",
+    "segments": "segment_id",
+    "vectors": "vector_id",
+    "summaries": "summary_id",
+    "runs": "run_id",
+    "erasures": "erasure_id",
+}
+
+
+def conform(name: TableName, rows: pa.Table) -> pa.Table:
+    """The rows in the declared column order, sorted by (date, camera, start), as one chunk.
+
+    Delta casts on its own: 2.5 into a whole number is stored as 2 and '12' as 12, silently. So
+    nothing is cast here either; what is not of the declared type is a bug of the caller. The
+    single chunk keeps the order: delta-rs deals several batches out to several threads.
+
+    Raises:
+        TypeError: a column is missing, unknown or of another type.
+        ValueError: a required value is null, a range is empty, a date is not that of its start,
+            or an id comes twice.
+    """
+    schema = TABLES[name]
+    if differing := set(rows.schema.names) ^ set(schema.names):
+        raise TypeError(f"{name}: columns {sorted(differing)} are missing or unknown")
+    for wanted in schema:
+        given = rows.schema.field(wanted.name)
+        if given.type != wanted.type:
+            raise TypeError(f"{name}.{wanted.name}: is {given.type}, must be {wanted.type}")
+        if not wanted.nullable and rows[wanted.name].null_count:
+            raise ValueError(f"{name}.{wanted.name}: {rows[wanted.name].null_count} nulls")
+    rows = rows.select(schema.names).cast(schema)
+    _check_ranges(name, rows)
+    order = [name for name in ("date", "camera", "start") if name in schema.names]
+    return rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
+
+
+def _check_ranges(name: TableName, rows: pa.Table) -> None:
+    if not rows.num_rows:
+        return
+    if pc.any(pc.less_equal(rows["end"], rows["start"])).as_py():
+        raise ValueError(f"{name}: a range is empty; end must be after start")
+    dated = next(field.name for field in rows.schema if pa.types.is_timestamp(field.type))
+    if not pc.all(pc.equal(rows["date"], rows[dated].cast(pa.date32()))).as_py():
+        raise ValueError(f"{name}: a date is not the UTC date of its {dated}")
+    made_by = [column for column in ("task", "fingerprint") if column in rows.schema.names]
+    if rows.group_by([ID_COLUMN[name], *made_by]).aggregate([]).num_rows != rows.num_rows:
+        raise ValueError(f"{name}: the same {ID_COLUMN[name]} comes twice")

@@ -1,0 +1,121 @@
+"""Which listed files leave a run nothing to do: the same file, done in the way that is wanted."""
+
+from unittest import mock
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.flow.driver import indexed_files
+from pipeline.flow.driver.indexed_files import IndexContents
+from pipeline.index import Writer
+from pipeline.records import Source
+from pipeline.timebase import datetime_to_ns
+from tests.index_rows import at, rows, video, window
+
+CONFIG = Config()
+DONE = {"task": CONFIG.task.name, "fingerprint": CONFIG.fingerprint}
+FILE = {"num_bytes": 9, "etag": "e", "clock_start": at(0)}
+
+
+def listed(name="v1", **changes) -> Source:
+    sanitized = {
+        "uri": f"{name}.mp4", "num_bytes": 9, "etag": "e", "camera": "cam1", "clock": "path",
+        "start_ns": datetime_to_ns(at(0)),
+    }  # fmt: skip
+    return Source(**sanitized | changes)
+
+
+@pytest.fixture
+def writer(tmp_path):
+    return Writer(tmp_path)
+
+
+def left(writer, *sources, config=CONFIG, include_erased=False, retry_failed=False):
+    asked = IndexContents.of(
+        writer.index, config, include_erased=include_erased, retry_failed=retry_failed
+    )
+    return [source.uri for source in asked.unfinished(sources)]
+
+
+@pytest.mark.parametrize(
+    ("status", "plainly", "when_retried"),
+    [
+        ("done", [], []),
+        ("superseded", [], []),
+        ("partial", [], ["v1.mp4"]),
+        ("pending", ["v1.mp4"], ["v1.mp4"]),
+        ("failed", ["v1.mp4"], ["v1.mp4"]),
+    ],
+)
+def test_what_a_status_leaves_to_do(writer, status, plainly, when_retried):
+    writer.finish_videos(rows("videos", video(**DONE, **FILE, status=status)))
+    assert left(writer, listed()) == plainly
+    assert left(writer, listed(), retry_failed=True) == when_retried
+
+
+def test_an_erased_file_is_left_alone_under_any_setting_until_it_is_wanted_again(writer):
+    writer.finish_videos(rows("videos", video(**FILE, status="erased")))
+    assert left(writer, listed()) == []
+    assert left(writer, listed(), include_erased=True) == ["v1.mp4"]
+
+
+def test_a_file_of_which_a_part_was_erased_is_done_again_where_that_is_wanted(writer):
+    writer.write_windows(rows("windows", window("s", 0, 0, 10, **DONE, status="erased")))
+    writer.finish_videos(rows("videos", video(**DONE, **FILE)))
+    assert left(writer, listed()) == []
+    assert left(writer, listed(), include_erased=True) == ["v1.mp4"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_bytes": 10},
+        {"etag": "other"},
+        {"camera": "cam2"},
+        {"uri": "V1.mp4"},
+        {"start_ns": datetime_to_ns(at(0.000001))},
+        {"start_ns": datetime_to_ns(at(0)) - 1},
+        {"start_ns": None},
+    ],
+)
+def test_whatever_makes_it_another_file_is_left_to_do(writer, change):
+    writer.finish_videos(rows("videos", video(**DONE, **FILE)))
+    assert left(writer, listed(**change)) == [change.get("uri", "v1.mp4")]
+
+
+def test_a_start_between_two_microseconds_is_that_of_the_table(writer):
+    writer.finish_videos(rows("videos", video(**DONE, **FILE)))
+    assert left(writer, listed(start_ns=datetime_to_ns(at(0)) + 999)) == []
+
+
+def test_a_start_that_only_the_file_itself_tells_is_not_asked_of_the_listing(writer):
+    writer.finish_videos(rows("videos", video(**DONE, **FILE | {"clock": "creation_time"})))
+    assert left(writer, listed(start_ns=None, clock="none")) == []
+
+
+def test_a_clock_that_is_set_right_leaves_its_cameras_files_to_do(writer):
+    right = Config.model_validate({"clock": {"cameras": {"cam1": {"offset_s": 60}}}})
+    both = [video("v1", **DONE, **FILE), video("v2", **DONE, **FILE, camera="cam2")]
+    writer.finish_videos(rows("videos", *both))
+    assert left(writer, listed(), listed("v2", camera="cam2"), config=right) == ["v1.mp4"]
+
+
+def test_another_setting_or_task_does_not_count(writer):
+    for number, other in enumerate(({"fingerprint": "f"}, {"task": "t"})):
+        name = f"v{number}"
+        writer.finish_videos(rows("videos", video(name, **FILE, **DONE | other)))
+        assert left(writer, listed(name)) == [f"{name}.mp4"]
+
+
+def test_however_many_are_asked_about_at_once_what_is_left_keeps_its_order(writer):
+    done = [video(f"v{number}", **DONE, **FILE) for number in range(0, 10, 2)]
+    writer.finish_videos(rows("videos", *done))
+    sources = [listed(f"v{number}") for number in reversed(range(10))]
+    for at_once in (1, 3, 10):
+        with mock.patch.object(indexed_files, "_LISTED_AT_ONCE", at_once):
+            assert left(writer, *sources) == [f"v{n}.mp4" for n in (9, 7, 5, 3, 1)]
+
+
+def test_an_empty_index_and_an_empty_listing(writer):
+    assert left(writer, listed()) == ["v1.mp4"]
+    assert left(writer) == []
