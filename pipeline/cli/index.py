@@ -1,8 +1,6 @@
 """The commands that run jobs; Ctrl-C leaves a state from which the same command goes on."""
 
 import json
-import logging
-import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
@@ -29,8 +27,6 @@ from pipeline.errors import (
 )
 from pipeline.records import Run, SummaryLevel
 from pipeline.records.sanitize import sanitized
-
-log = logging.getLogger(__name__)
 
 app = typer.Typer()
 
@@ -86,6 +82,7 @@ def index(
     from pipeline.cli.progress import shown_progress  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.archive import index_archive  # noqa: PLC0415
+    from pipeline.processes.logs import configure_logs  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         CameraShard,
         list_sources,
@@ -93,7 +90,7 @@ def index(
         parse_since,
     )
 
-    _log_to_stderr()
+    configure_logs()
     settings = load_config(config, tuple(overrides or ()))
     locations = src or settings.sources.locations
     where = index_uri or settings.index
@@ -240,20 +237,11 @@ class _RaySays(StringIO):
     """Each message as one line on stderr; a failed task's traceback is in Ray's own logs."""
 
     def write(self, text: str) -> int:
+        import structlog  # noqa: PLC0415 - a fifth of the time that a query takes
         from rich.text import Text  # noqa: PLC0415 - for this alone
 
         first, _, _ = Text.from_ansi(text).plain.strip().partition("\n")
         said, _, _ = first.partition("Error: Traceback")
         if said:
-            log.warning("%s", sanitized(said))
+            structlog.get_logger().warning(sanitized(said))
         return len(text)
-
-
-def _log_to_stderr() -> None:
-    import structlog  # noqa: PLC0415 - a fifth of the time that a query takes
-
-    structlog.configure(
-        # Asked for at each line: a caller may have put another stderr in its place and closed it.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )

@@ -1,8 +1,9 @@
 """Ask a model, check its answer, ask once more with the reason, or about less time."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+
+import structlog
 
 from pipeline.config.task import Task
 from pipeline.engine.parse import parse_completion
@@ -11,7 +12,7 @@ from pipeline.errors import WindowError
 from pipeline.records import Completion, Window, WindowPlan, make_id
 from pipeline.timebase import TimeRange
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 CUT_OFF = "length"
 """The finish reason of an answer that has filled all the room it had."""
@@ -41,7 +42,7 @@ async def ask_twice(
         return first
     if first.finish_reason == CUT_OFF and halves(window):
         return replace(first, error=complaint)
-    log.info("window %s: asking again: %s", window.plan.window_id, complaint)
+    log.info("the window is asked again", window_id=window.plan.window_id, error=complaint)
     second = await ask(complaint)
     return replace(
         second,

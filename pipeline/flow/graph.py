@@ -33,6 +33,7 @@ from pipeline.flow.task.stages import (
     probe_and_plan,
 )
 from pipeline.flow.task.supervisor import EngineSupervisor, OpenEngine, Replica
+from pipeline.processes.logs import configure_logs
 from pipeline.records import (
     Completion,
     Shard,
@@ -176,6 +177,7 @@ class _ModelActor:
     def __init__(self, config: Config, open_engine: OpenEngine) -> None:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
+        configure_logs()
         self._config = config
         self._looks = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
         self._replica = Replica(config, open_engine, self._decode_again)
@@ -252,6 +254,7 @@ class _SummarizerActor:
     def __init__(
         self, config: Config, level: SummaryLevel, open_engine: Callable[[Config], TextEngine]
     ) -> None:
+        configure_logs()
         self._config = config
         self._level: SummaryLevel = level
         self._engines = EngineSupervisor(config, open_engine)

@@ -1,7 +1,6 @@
 """Notes beside a video: a JSON file, or the telemetry that drones write as subtitles."""
 
 import json
-import logging
 import os
 import re
 from dataclasses import replace
@@ -9,13 +8,15 @@ from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
 
+import structlog
+
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError, UnreachableError
 from pipeline.sources.local_time import RecordingHints, credible, hints_at
 from pipeline.storage import retry
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 _TELEMETRY_BYTES = 65_536
 _CUE = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})\s*-->")
@@ -70,10 +71,10 @@ class Sidecars:
             except Exception as exc:  # noqa: BLE001 - each store has its own
                 if not folder.startswith(("http://", "https://")):  # web servers list nothing
                     log.warning(
-                        "%s cannot be listed (%s): .json and .srt beside its videos are not read; "
-                        "if they give times or cameras, allow listing",
-                        folder,
-                        exc,
+                        "cannot be listed: .json and .srt beside its videos are not read; if they"
+                        " give times or cameras, allow listing",
+                        folder=folder,
+                        error=str(exc),
                     )
             self._names[folder] = {name.lower(): name for name in names}
         found = self._names[folder]

@@ -6,10 +6,11 @@ that the text is extractive and says why.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import structlog
 
 from pipeline.config import SummariesConfig
 from pipeline.errors import ConfigError, SummaryError
@@ -25,7 +26,7 @@ from pipeline.summarize.prompt import (
 )
 from pipeline.timebase import seconds_to_ns
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 Ask = Callable[[list[dict[str, Any]], str], Awaitable[Completion]]
 """Messages and a JSON schema to an answer; raises SummaryError where there is none."""
@@ -116,7 +117,7 @@ class SummaryWriter:
         try:
             title, sentences = await self._write(lines, self._summarizer, spent)
         except SummaryError as exc:
-            log.warning("a summary is counted and quoted instead: %s", exc)
+            log.warning("a summary is counted and quoted, not written", error=str(exc))
             told = replace(self.extracted(base), error=str(exc))
         else:
             told = SummaryText(title=title, sentences=sentences, method="model")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from pipeline.config import Config
 from pipeline.errors import FailOn
@@ -88,9 +89,11 @@ def index_archive(
     writer = Writer(index_uri)
     apply_orders(writer.open())
     wanted = {source.camera for source in sources}
-    with take_lease(
-        writer.store, new_run(config, shard, keep=keep), wanted, figures=report.figures, wait=wait
-    ) as lease:
+    this_run = new_run(config, shard, keep=keep)
+    with (
+        bound_contextvars(run_id=this_run.run_id),
+        take_lease(writer.store, this_run, wanted, figures=report.figures, wait=wait) as lease,
+    ):
         held = lease.cameras
         mine = [source for source in sources if source.camera in held]
         report.num_left, report.others = len(sources) - len(mine), lease.others

@@ -1,12 +1,13 @@
 """One replica of a model: what an actor does with its engine, without Ray."""
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Generic, TypeVar
+
+import structlog
 
 from pipeline.config import Config
 from pipeline.engine import ModelEngine, TextEngine
@@ -15,7 +16,7 @@ from pipeline.flow.task.answer import DecodeAgain, answer_window
 from pipeline.flow.task.stages import ShardOutcome, left_open
 from pipeline.records import Completion, Window
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 Engine = TypeVar("Engine", bound=ModelEngine | TextEngine)
 OpenEngine = Callable[[Config], ModelEngine]
@@ -56,7 +57,7 @@ class EngineSupervisor(Generic[Engine]):
         """Open another engine, unless that has been done; nothing else could go on meanwhile."""
         if self.engine is not dead:
             return
-        log.error("%s; opening another", exc)
+        log.error("the engine died, another is opened", error=str(exc))
         dead.shutdown()
         try:
             self.engine = self._open_engine(self._config)

@@ -1,0 +1,34 @@
+"""How this process logs: lines for people on a terminal, else one JSON object per line.
+
+Library code calls ``structlog.get_logger()`` and gives ids as fields (``uri``, ``video_id``,
+``window_id``); the driver binds ``run_id`` once for the whole run. Only entry points call
+``configure_logs``: the command line and the actors of Ray.
+"""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs() -> None:
+    """Send log lines of level INFO and above to stderr; calling it again changes nothing."""
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    as_json = [
+        structlog.processors.dict_tracebacks,
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            *([structlog.dev.ConsoleRenderer()] if sys.stderr.isatty() else as_json),
+        ],
+        # Each line asks for stderr anew: a caller may have replaced the former and closed it.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
