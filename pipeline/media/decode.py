@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
@@ -53,9 +54,10 @@ def decode_frames(
     gops = _gops(packets, wanted)
     if not any(gop.wanted for gop in gops):
         return
-    with Reader(video, packets, max_pixels) as reader:
+    buffer = ReorderBuffer([gop.wanted for gop in gops])
+    with Reader(video, packets, max_pixels) as reader, closing(buffer):
         yield from _Session(
-            video, packets, gops, reader, max_pixels=max_pixels, frame=frame, rgb=rgb
+            video, packets, gops, reader, buffer, max_pixels=max_pixels, frame=frame, rgb=rgb
         ).frames()
 
 
@@ -121,6 +123,7 @@ class _Session:
         packets: PacketIndex,
         gops: list[_Gop],
         reader: Reader,
+        buffer: ReorderBuffer,
         *,
         max_pixels: int,
         frame: FrameConfig,
@@ -134,7 +137,7 @@ class _Session:
         self._pixels = Converter(video, sar=video.sar, frame=frame, rgb=rgb)
         self._starts = [gop.first for gop in gops]
         self._rows_by_pts = np.argsort(packets.pts, kind="stable")
-        self._buffer = ReorderBuffer([gop.wanted for gop in gops])
+        self._buffer = buffer
         # Where the container hides which packet shows a frame, skipping one may lose another.
         self._may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
         self._in_one_go = False

@@ -42,7 +42,7 @@ class FrameSpill:
         self._file.write(rgb.data)
 
     def take(self, pts: int) -> RgbColour:
-        """Give the picture of a frame back; the file is emptied with the last one."""
+        """Give the picture of a frame back; the file goes with the last one."""
         if self._file is None:
             raise KeyError(pts)
         place, shape = self._places.pop(pts)
@@ -50,5 +50,11 @@ class FrameSpill:
         self._file.seek(place)
         self._file.readinto(rgb.data)  # type: ignore[attr-defined]
         if not self._places:
-            self._file.truncate(0)
+            self.close()
         return RgbColour(rgb)
+
+    def close(self) -> None:
+        """Remove the file, with the pictures that nobody has taken."""
+        if self._file is not None:
+            self._file.close()
+        self._file = None

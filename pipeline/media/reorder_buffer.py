@@ -108,6 +108,10 @@ class ReorderBuffer:
         suspect = gop in self._marked or pts < self._marked_before.get(gop, pts)
         return replace(frame, suspect=suspect) if suspect else frame
 
+    def close(self) -> None:
+        """Drop the frames that nobody has taken."""
+        self._spill.close()
+
     def _remove(self, pts: int) -> Frame:
         frame = self._held.pop(pts)
         self._luma_bytes -= frame.luma.nbytes

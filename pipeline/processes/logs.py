@@ -9,25 +9,24 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import Processor
 
 
 def configure_logs() -> None:
     """Send log lines of level INFO and above to stderr; calling it again changes nothing."""
-    shared = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    as_json = [
+    for_people: list[Processor] = [structlog.dev.ConsoleRenderer()]
+    as_json: list[Processor] = [
         structlog.processors.dict_tracebacks,
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(),
     ]
     structlog.configure(
-        processors=[
-            *shared,
-            *([structlog.dev.ConsoleRenderer()] if sys.stderr.isatty() else as_json),
-        ],
+        processors=shared + (for_people if sys.stderr.isatty() else as_json),
         # Each line asks for stderr anew: a caller may have replaced the former and closed it.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

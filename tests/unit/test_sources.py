@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 
 import fsspec
 import pytest
+from structlog.testing import capture_logs
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError
@@ -182,7 +183,7 @@ def test_a_sidecar_beside_a_remote_video_is_found():
     assert (source.camera, source.clock) == ("lobby", "sidecar")
 
 
-def test_a_folder_that_may_not_be_listed_for_notes_is_told(monkeypatch, caplog):
+def test_a_folder_that_may_not_be_listed_for_notes_is_told(monkeypatch):
     memory = fsspec.filesystem("memory")
     memory.pipe("/closed/clip.mp4", b"xyz")
 
@@ -190,10 +191,12 @@ def test_a_folder_that_may_not_be_listed_for_notes_is_told(monkeypatch, caplog):
         raise PermissionError("AccessDenied: s3:ListBucket")
 
     monkeypatch.setattr(type(memory), "ls", refused)
-    [source] = listed("memory://closed/clip.mp4")
+    with capture_logs() as lines:
+        [source] = listed("memory://closed/clip.mp4")
     assert (source.start_ns, source.problem) == (None, "")
-    [told] = caplog.messages
-    assert told.startswith("memory:///closed/ cannot be listed (AccessDenied: s3:ListBucket): ")
+    [line] = lines
+    assert line["event"].startswith("cannot be listed")
+    assert (line["folder"], line["error"]) == ("memory:///closed/", "AccessDenied: s3:ListBucket")
 
 
 def test_a_folder_is_searched_for_videos_only_and_sorted_by_camera_and_time(tmp_path):

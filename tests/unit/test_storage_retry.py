@@ -163,15 +163,20 @@ def on_mount(tmp_path, monkeypatch):
     path = tmp_path / "a.bin"
     path.write_bytes(bytes(range(256)) * 16)
 
+    files = []
+
     def opened(**how):
         mount = FailingMount(path, **how)
         real = type(path).open
         monkeypatch.setattr(
             type(path), "open", lambda p, *a: mount.open(*a) if p == path else real(p, *a)
         )
-        return MediumFile(str(path))
+        files.append(MediumFile(str(path)))
+        return files[-1]
 
-    return opened
+    yield opened
+    for file in files:
+        file.close()
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
