@@ -1,4 +1,4 @@
-"""Stages that end their process in every way, for tests; a module of its own, quick to import."""
+"""Stages that end their process in each way, for tests; in a small module that imports fast."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ def counts(number):
 
 
 def prints(number):
-    os.write(1, b"a library that talks")
+    os.write(1, b"output of a library")
     yield number
 
 
@@ -22,7 +22,7 @@ def crashes(number):
 
 
 def hangs(number, limit_s):
-    """As a C call does that keeps the interpreter for itself: no thread, no handler gets a turn."""
+    """Hang as in a C call that keeps the GIL: no thread and no signal handler can run."""
     with watchdog(limit_s):
         for item in range(number):
             extend_limit()

@@ -1,4 +1,4 @@
-"""Generated videos that one recipe cannot make: several tracks, joined files, cuts."""
+"""Generated videos that no recipe can make: several tracks, joined files, cut files."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -94,7 +94,7 @@ def cover_art_first(path: Path) -> range:
 
 
 def cut_while_recording(path: Path) -> range:
-    """A fragmented file of a recorder that lost power; all whole fragments are there."""
+    """A fragmented file of a recorder that lost power; all complete fragments are intact."""
     live = {"movflags": "frag_keyframe+empty_moov"}
     whole = make_video(path, num_frames=80, gop=20, bframes=0, container_options=live)
     data = whole.read_bytes()
@@ -111,4 +111,4 @@ KINDS: dict[str, Callable[[Path], range]] = {
     "cover art first.mp4": cover_art_first,
     "cut while recording.mp4": cut_while_recording,
 }
-"""Makes the file, and tells which numbers its shown frames bear."""
+"""Makes the file, and returns the numbers that its shown frames show."""

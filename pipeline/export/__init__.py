@@ -1,1 +1,1 @@
-"""What leaves the index: rows as text or files."""
+"""Output of the index: rows as text or as files."""

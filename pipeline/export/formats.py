@@ -18,8 +18,8 @@ from pipeline.records.sanitize import sanitized
 
 Format = Literal["table", "jsonl", "csv", "parquet", "webvtt"]
 
-# What a person asks first, per table; the other formats carry every column.
-_SHOWN = (
+# The columns that format `table` shows, as far as the rows have them; other formats carry all.
+_TABLE_COLUMNS = (
     "score",
     "camera",
     "start",
@@ -49,14 +49,14 @@ _SHOWN = (
     "uri",
 )
 _MAX_CELL_CHARS = 80
-_UNCUT = ("uri", "excerpt")
+_NEVER_CUT = ("uri", "excerpt")
 
 
 def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
     """Write ``table`` to ``out``, a binary stream.
 
     Raises:
-        ConfigError: WebVTT of rows that are not of one video, or a time that Python has not.
+        ConfigError: WebVTT of rows of several videos, or a time that Python cannot represent.
     """
     match form:
         case "parquet":
@@ -80,7 +80,7 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any value of a row
     """JSON with times as ISO 8601 in UTC, microseconds and ``Z``."""
-    return json.dumps(value, default=_plain, ensure_ascii=False)
+    return json.dumps(value, default=_json_default, ensure_ascii=False)
 
 
 def _json_lines(table: pa.Table) -> Iterator[str]:
@@ -90,9 +90,9 @@ def _json_lines(table: pa.Table) -> Iterator[str]:
 
 
 def python_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows as Python values; times are UTC and name no zone.
+    """The rows as Python values; times are UTC without a time zone.
 
-    Turning a time with a zone into a datetime makes pyarrow import pandas: a third of a query.
+    To convert a time with a zone, pyarrow imports pandas, which takes a third of a query's time.
     """
     values = [
         _times(field.name, column) if _has_time(field.type) else column.to_pylist()
@@ -104,11 +104,11 @@ def python_rows(table: pa.Table) -> list[dict[str, Any]]:
 
 def _times(name: str, column: pa.ChunkedArray) -> list[Any]:
     try:
-        # Not safe: SQL knows nanoseconds, Python does not.
-        return list(column.cast(_zoneless(column.type), safe=False).to_pylist())
-    except (OverflowError, ValueError) as exc:  # SQL knows infinity and the years before Christ
+        # safe=False drops nanoseconds, which SQL has and Python has not.
+        return list(column.cast(_without_zone(column.type), safe=False).to_pylist())
+    except (OverflowError, ValueError) as exc:  # SQL has infinity and years before 1
         raise ConfigError(
-            f"{name} holds a time outside of the years 1 to 9999; make it a text: {name}::VARCHAR"
+            f"{name} holds a time outside the years 1 to 9999; cast it to text: {name}::VARCHAR"
         ) from exc
 
 
@@ -118,19 +118,19 @@ def _has_time(kind: pa.DataType) -> bool:
     return any(_has_time(kind.field(i).type) for i in range(kind.num_fields))
 
 
-def _zoneless(kind: pa.DataType) -> pa.DataType:
+def _without_zone(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us")
     if pa.types.is_list(kind):
-        return pa.list_(_zoneless(kind.value_type))
+        return pa.list_(_without_zone(kind.value_type))
     if pa.types.is_struct(kind):
-        return pa.struct([(f.name, _zoneless(f.type)) for f in kind.fields])
+        return pa.struct([(f.name, _without_zone(f.type)) for f in kind.fields])
     if pa.types.is_map(kind):
-        return pa.map_(kind.key_type, _zoneless(kind.item_type))
+        return pa.map_(kind.key_type, _without_zone(kind.item_type))
     return kind
 
 
-def _plain(value: object) -> int | str:
+def _json_default(value: object) -> int | str:
     match value:
         case datetime():
             return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -147,19 +147,21 @@ def _csv_cell(value: Any) -> Any:  # noqa: ANN401 - any value of a row
 
 
 def _write_table(table: pa.Table, out: BinaryIO) -> None:
-    import rich.box  # noqa: PLC0415 - only people need it
+    import rich.box  # noqa: PLC0415 - only this format needs it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    # What a SELECT has made is shown as it is.
+    # The result of a SELECT is shown with all its columns.
     is_stored = {"task", "fingerprint"} <= set(table.column_names)
-    shown = [n for n in _SHOWN if n in table.column_names] if is_stored else table.column_names
-    if is_stored and "excerpt" in shown:  # the part of the text that was found
+    shown = (
+        [n for n in _TABLE_COLUMNS if n in table.column_names] if is_stored else table.column_names
+    )
+    if is_stored and "excerpt" in shown:  # the part of the text around the match
         shown.remove("text")
     sheet = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in shown:
-        sheet.add_column(name, overflow="fold" if name in _UNCUT else "ellipsis")
+        sheet.add_column(name, overflow="fold" if name in _NEVER_CUT else "ellipsis")
     for row in python_rows(table.select(shown)):
         sheet.add_row(*(Text(_cell(name, row[name])) for name in shown))
     is_terminal = out is sys.stdout.buffer and sys.stdout.isatty()
@@ -175,13 +177,13 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - any value of a row
         case None:
             return ""
         case datetime():
-            # Milliseconds: what a person reads; the other formats keep microseconds.
+            # Milliseconds are enough for people; other formats keep microseconds.
             return value.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
         case float():
             return f"{value:.3f}" if name.startswith("media") else f"{value:.2f}"
         case str():
             line = " ".join(sanitized(value).split())
-            cut = len(line) > _MAX_CELL_CHARS and name not in _UNCUT
+            cut = len(line) > _MAX_CELL_CHARS and name not in _NEVER_CUT
             return line[: _MAX_CELL_CHARS - 1] + "\u2026" if cut else line
         case _:
             return str(value)

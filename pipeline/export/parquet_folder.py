@@ -1,4 +1,4 @@
-"""A plain directory of Parquet files, for readers that know nothing of an index."""
+"""Writes a directory of Parquet files, for tools that do not read Delta tables."""
 
 import json
 import os
@@ -11,47 +11,49 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
 
-# Readers pass over names that begin with an underscore.
-_MARK = "_timereel_export.json"
+# Parquet readers skip names that begin with an underscore.
+_MANIFEST = "_timereel_export.json"
 
 
 def write_parquet_folder(
     target: Path, parts: Iterable[tuple[str, pa.Table]], about: Mapping[str, str]
 ) -> int:
-    """Write each (relative file name, rows) below ``target``; number of rows.
+    """Write each (relative file name, rows) below ``target``; return the number of rows.
 
-    Everything is written beside ``target`` and then takes its name, so it is there whole or not at
-    all, and an earlier export gives way at once. Between the two there is none for an instant.
+    The files are written to a new folder beside ``target``, which then replaces ``target`` by a
+    rename. So an export is complete or absent. Between the two renames ``target`` does not exist.
 
     Raises:
-        ConfigError: ``target`` holds anything that is not of an earlier export, or cannot be made.
+        ConfigError: ``target`` holds a file that no earlier export wrote, or cannot be made.
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100 - resolve() would follow a link
-    _refuse_strangers(target)
-    fresh, former = (target.with_name(f".{target.name}.{word}") for word in ("part", "former"))
-    for left_behind in (fresh, former):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    make_folder(fresh)
+    _refuse_foreign_files(target)
+    new, former = (target.with_name(f".{target.name}.{word}") for word in ("part", "former"))
+    for leftover in (new, former):
+        shutil.rmtree(leftover, ignore_errors=True)
+    make_folder(new)
     num_rows, names = 0, []
     for name, rows in parts:
-        (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(rows, fresh / name, compression="zstd")
+        (new / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, new / name, compression="zstd")
         num_rows += rows.num_rows
         names.append(name)
-    mark = {**about, "num_rows": num_rows, "files": names}
-    (fresh / _MARK).write_text(json.dumps(mark, indent=1, ensure_ascii=False), encoding="utf-8")
+    manifest = json.dumps(
+        {**about, "num_rows": num_rows, "files": names}, indent=1, ensure_ascii=False
+    )
+    (new / _MANIFEST).write_text(manifest, encoding="utf-8")
     if target.exists():
         target.rename(former)
-    fresh.rename(target)
+    new.rename(target)
     shutil.rmtree(former, ignore_errors=True)
     return num_rows
 
 
 def make_folder(folder: Path) -> None:
-    """Make it, with its parents, unless it is there.
+    """Make a folder and its parents, if it does not exist.
 
     Raises:
-        ConfigError: it cannot be made; nothing was written.
+        ConfigError: the folder cannot be made; nothing was written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,19 +63,19 @@ def make_folder(folder: Path) -> None:
         ) from exc
 
 
-def _refuse_strangers(target: Path) -> None:
+def _refuse_foreign_files(target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise ConfigError(f"{target}: is not a folder; name a new one")
-    held = {str(p.relative_to(target)) for p in target.rglob("*") if not p.is_dir()}
-    if not held:
+    existing = {str(p.relative_to(target)) for p in target.rglob("*") if not p.is_dir()}
+    if not existing:
         return
     try:
-        mark = json.loads((target / _MARK).read_text(encoding="utf-8"))
-        strangers = held - {_MARK, *mark["files"]}
+        manifest = json.loads((target / _MANIFEST).read_text(encoding="utf-8"))
+        foreign = existing - {_MANIFEST, *manifest["files"]}
     except (FileNotFoundError, ValueError, KeyError):
-        strangers = held
-    if strangers:
+        foreign = existing
+    if foreign:
         raise ConfigError(
-            f"{target}: holds {min(strangers)}, which is not of an earlier export; nothing "
-            "was written. Name a new folder"
+            f"{target}: holds {min(foreign)}, which no earlier export wrote; nothing was written. "
+            "Name a new folder"
         )

@@ -1,4 +1,4 @@
-"""Rows of one video as WebVTT, one cue per row, so that a player shows them over the file.
+"""Rows of one video as WebVTT, one cue per row, so that a player shows them with the video.
 
 https://www.w3.org/TR/webvtt1/
 """
@@ -12,22 +12,23 @@ from pipeline.records.sanitize import sanitized
 
 Row = Mapping[str, Any]
 
-_NEEDED = ("uri", "media_start", "media_end")
-# What a cue says of a row, in this order; a row has some of them.
-_SAID = ("label", "text", "completion")
+_REQUIRED = ("uri", "media_start", "media_end")
+# The columns whose text a cue shows, in this order; a row has some of them.
+_CUE_COLUMNS = ("label", "text", "completion")
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def document(rows: Sequence[Row]) -> str:
-    """Cues in seconds of the file, to the millisecond: starts rounded down, ends up.
+    """The WebVTT text; times count from the start of the file, in milliseconds.
 
-    An event that runs through several files has the cue of the one that all rows share.
+    Starts are rounded down and ends up. An event that spans several files gets its times in the
+    file that all rows share.
 
     Raises:
-        ConfigError: the rows are not of one file, or have no time in a file.
+        ConfigError: the rows share no file, or have no time in a file.
     """
-    if rows and (missing := [name for name in _NEEDED if name not in rows[0]]):
-        raise ConfigError(f"webvtt: these rows have no {', '.join(missing)}; take another format")
+    if rows and (missing := [name for name in _REQUIRED if name not in rows[0]]):
+        raise ConfigError(f"webvtt: these rows have no {', '.join(missing)}; use another format")
     if any(row["media_start"] is None for row in rows):
         raise ConfigError("webvtt: a day has no time in a file; ask for --level chapter or video")
     blocks = ["WEBVTT"]
@@ -45,8 +46,8 @@ def _shared_uri(rows: Sequence[Row]) -> str:
         return next(str(part["uri"]) for part in _parts(rows[0]) if part["uri"] in shared)
     uris = sorted({row["uri"] for row in rows})
     raise ConfigError(
-        f"webvtt: cues count from the start of one file, and these rows are of {len(uris)}: "
-        f"{', '.join(uris[:3])}{' ...' if uris[3:] else ''}; name one with --video"
+        f"webvtt: cues count from the start of one file, and these rows are from {len(uris)} "
+        f"files: {', '.join(uris[:3])}{' ...' if uris[3:] else ''}; name one with --video"
     )
 
 
@@ -56,16 +57,17 @@ def _parts(row: Row) -> Sequence[Row]:
 
 def _times_ms(row: Row, uri: str) -> tuple[int, int]:
     part = next(part for part in _parts(row) if part["uri"] == uri)
-    # Whole microseconds first: 6.1 s is not 6100.000000000001 ms.
+    # Round to whole microseconds first, or 6.1 s becomes 6100.000000000001 ms.
     start_us, end_us = (round(part[name] * 1e6) for name in ("media_start", "media_end"))
     return floor(start_us / 1000), max(ceil(end_us / 1000), floor(start_us / 1000) + 1)
 
 
 def _cue(start_ms: int, end_ms: int, row: Row) -> str:
-    # A chapter is named by its title alone: players list chapters by their cues.
-    said = row.get("title") or ": ".join(str(row[name]) for name in _SAID if row.get(name))
-    # A blank line ends a cue, and "-->" may not stand in one: ">" is escaped.
-    lines = [sanitized(line) for line in said.translate(_ESCAPED).splitlines() if sanitized(line)]
+    # The cue of a chapter shows its title alone, because players list chapters by their cues.
+    columns = (str(row[name]) for name in _CUE_COLUMNS if row.get(name))
+    text = row.get("title") or ": ".join(columns)
+    # A blank line would end the cue. "-->" may not occur in one, so ">" is escaped.
+    lines = [sanitized(line) for line in text.translate(_ESCAPED).splitlines() if sanitized(line)]
     return "\n".join([f"{_clock(start_ms)} --> {_clock(end_ms)}", *(lines or ["-"])])
 
 

@@ -24,9 +24,9 @@ LIVE: set[str] = set()
 
 def is_gone(run: Run) -> bool:
     """Whether nobody is at work on the run any more, as far as can be seen from here."""
-    if run.process == identity.own_name():
+    if run.process == identity.unique_name():
         return run.run_id not in LIVE
-    return identity.is_gone(run.process)
+    return identity.has_ended(run.process)
 
 
 IsGone = Callable[[Run], bool]

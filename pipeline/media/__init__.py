@@ -1,24 +1,24 @@
-"""The only place that knows FFmpeg: packets, frames and small pictures of one video.
+"""The only package that uses FFmpeg: packets, frames and small pictures of one video.
 
-    probe           what a file holds and when, from its packets
+    probe           what a file contains and when, from its packets
     decode_frames   the wanted frames of one packet range, bit-exact, each with its own pts
     source_size     upright size of the source, to map boxes from small pictures
-    target_size     size of the colour pictures a model gets
+    target_size     size of the colour pictures for a model
     luma_size       size of the grey pictures
-    save_jpeg       one colour picture to disk
+    save_jpeg       writes one colour picture to disk
 
-container       open a file, choose its video stream
-failures        what is wrong with a file that FFmpeg refuses
-packets         probe: the packet index
-demux           packets, the same way each time
+container       opens a file and selects its video stream
+failures        explains what is wrong with a file that FFmpeg refuses
+packets         probe: builds the packet index
+demux           reads packets, in the same order each time
 timeline        footage, gaps, camera clock
 pts_recovery    presentation times where a container has none
-decode          what to decode, to skip and to repeat
-reader          packets by row, proved by the packet index
-codec           pictures of packets, and their damage
-nal             packets that may be left undecoded
-reorder_buffer  frames in presentation order, and the damage of their GOPs
-frame_spill     colour frames that the reorder buffer has no room for
+decode          decides what to decode, to skip and to decode again
+reader          reads packets by their row, and verifies them with the packet index
+codec           decodes packets to pictures, and reports damage
+nal             recognizes packets that the decoder may skip
+reorder_buffer  puts frames in presentation order, and marks those of damaged GOPs
+frame_spill     keeps colour pictures on disk when the reorder buffer is full
 pixels          sizes and colours
 """
 

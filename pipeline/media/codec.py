@@ -1,9 +1,10 @@
-"""A decoder that tells of the damage it meets; FFmpeg's keep some of it to themselves.
+"""A decoder that reports damage, some of which the decoders of FFmpeg hide.
 
-* HEVC's and MJPEG's put out damaged pictures as if nothing were wrong, unless they are told to stop
-  at errors. H.264's says it anyway, and would lose pictures if told; VP8 and VP9 cannot know.
-* Told to leave out pictures that no other refers to, H.264's takes a packet that is too damaged to
-  hold any picture for one of these. So it is told only where the packet itself says so.
+* The HEVC and MJPEG decoders output damaged pictures without any sign of it, unless
+  ``err_detect=explode`` stops them at errors. The H.264 decoder reports damage without that option,
+  and would lose pictures with it. The VP8 and VP9 decoders cannot detect damage.
+* With ``skip_frame=NONREF`` the H.264 decoder treats a packet that is too damaged to hold a picture
+  as one that no other picture refers to. So the option is set only if the packet itself says that.
 """
 
 from contextlib import suppress
@@ -15,18 +16,18 @@ from av.video.codeccontext import VideoCodecContext
 from pipeline.media.demux import AnyPacket
 from pipeline.media.nal import unreferenced
 
-# FFmpeg counts a picture with its rows padded to 64 pixels; none has more than 65,535 rows.
+# FFmpeg pads the rows of a picture to 64 pixels before it counts; there are at most 65,535 rows.
 _PADDING_PIXELS = 64 * 65_536
-_SILENT = frozenset({"hevc", "mjpeg"})
+_HIDES_DAMAGE = frozenset({"hevc", "mjpeg"})
 
 
 def size_limit(max_pixels: int) -> dict[str, str]:
-    """As an option of FFmpeg; a picture of just that size is let through."""
+    """The limit as an option of FFmpeg; a picture with exactly ``max_pixels`` is accepted."""
     return {"max_pixels": str(max_pixels + _PADDING_PIXELS)}
 
 
 def prepare(context: VideoCodecContext, max_pixels: int) -> None:
-    """One thread, as one process per core is fastest; no larger pictures."""
+    """Use one thread, as one process per core is fastest, and refuse larger pictures."""
     context.thread_type = "NONE"
     context.thread_count = 1
     context.options = size_limit(max_pixels)
@@ -35,14 +36,14 @@ def prepare(context: VideoCodecContext, max_pixels: int) -> None:
 class Decoder:
     """Decodes the packets of one stream, in decode order.
 
-    One that is not ``strict`` keeps damage to itself where FFmpeg's does. It is for what has been
-    found damaged: a strict one may lose the picture for an error that does not touch it.
+    A decoder that is not ``strict`` hides the same damage as FFmpeg. Use it for a GOP that is known
+    to be damaged: a strict decoder may lose a picture because of an error that does not affect it.
     """
 
     def __init__(self, context: VideoCodecContext, max_pixels: int, *, strict: bool) -> None:
         prepare(context, max_pixels)
-        self.is_strict = strict and context.name in _SILENT
-        """Whether another one might put out more."""
+        self.is_strict = strict and context.name in _HIDES_DAMAGE
+        """Whether a decoder that is not strict might output more pictures."""
         if self.is_strict:
             context.options |= {"err_detect": "explode"}
         self._context = context
@@ -51,15 +52,16 @@ class Decoder:
         self._lenient: VideoCodecContext | None = None
 
     def flush(self) -> None:
-        """Forget what came before; the next packet begins anew."""
+        """Discard the state of the decoder; the next packet starts a new sequence."""
         self._context.flush_buffers()
 
     def decode(
         self, packet: AnyPacket | None, *, may_skip: bool
     ) -> tuple[list[av.VideoFrame], bool]:
-        """Frames that come out after one packet, and whether it is damaged; None drains.
+        """Frames that the decoder outputs after one packet, and whether the packet is damaged.
 
-        With ``may_skip`` a picture that no other refers to is left out.
+        None as the packet drains the decoder. With ``may_skip`` the decoder skips a picture that no
+        other picture refers to.
         """
         skips = may_skip and packet is not None and self._is_unreferenced(packet)
         skip: Literal["NONREF", "DEFAULT"] = "NONREF" if skips else "DEFAULT"
@@ -69,10 +71,10 @@ class Decoder:
         try:
             return list(self._context.decode(packet)), is_damaged
         except av.FFmpegError:
-            return self._as_far_as_it_goes(packet), True
+            return self._visible_part(packet), True
 
-    def _as_far_as_it_goes(self, packet: AnyPacket | None) -> list[av.VideoFrame]:
-        """What can be seen of a damaged MJPEG picture, which needs no other one."""
+    def _visible_part(self, packet: AnyPacket | None) -> list[av.VideoFrame]:
+        """The part that can be decoded of a damaged MJPEG picture, which needs no other picture."""
         if self._context.name != "mjpeg" or packet is None:
             return []
         if self._lenient is None:

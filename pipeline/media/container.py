@@ -1,4 +1,4 @@
-"""Opening one video by path or URL, and saying in plain words why that failed."""
+"""Opens one video by path or URL, and explains why that failed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from pipeline.media.codec import size_limit
 from pipeline.media.failures import explain
 from pipeline.storage.file import open_file
 
-# Containers that hold their own data. What is not listed can read other files and URLs (hls, dash,
-# concat, sdp, image2) or takes any text for a picture (tty).
+# Formats that hold their own data. All other formats can open further files and URLs (hls, dash,
+# concat, sdp, image2) or decode any text as a picture (tty).
 _FORMATS = (
     "mov,matroska,webm,mpegts,mpeg,mpegvideo,avi,asf,asf_o,flv,live_flv,kux,ogg,gif,apng,h261,h263,"
     "h264,hevc,vvc,m4v,mjpeg,mpjpeg,ivf,obu,av1,dv,mxf,nut,rm,wtv,dhav,gxf,lxf,vc1,vc1test,nsv,nuv,"
     "pva,cavsvideo,dirac,yuv4mpegpipe,swf,ifv,amv,"
-    # Known as sound, so that the message can say so.
+    # Sound formats are listed so that the error message can say that the file is sound.
     "wav,w64,flac,mp3,aac,ac3,eac3,amr,aiff,au,caf,dts,truehd"
 )
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
@@ -32,19 +32,19 @@ _GENERATE_PTS = 1
 def open_container(
     uri: str, *, num_bytes: int = 0, max_pixels: int = DecodeConfig().max_pixels
 ) -> Iterator[InputContainer]:
-    """Open a local path or any fsspec URL for reading packets.
+    """Open a local path or any fsspec URL to read packets.
 
-    Timestamps are those of the container: FFmpeg's guesses for missing ones are switched off.
+    Timestamps come from the container: FFmpeg must not guess missing ones.
 
     Args:
         uri: of the file.
-        num_bytes: its length as a store has listed it, if known.
-        max_pixels: of one picture.
+        num_bytes: length of the file as its store listed it; 0 if unknown.
+        max_pixels: limit for one picture.
 
     Raises:
-        SourceError: names the file, the cause and the way out.
-        UnreachableError: where it lies does not answer, also if that happens while packets are
-            read; then nothing that was read says how the file ends or whether it is damaged.
+        SourceError: the file cannot be used; the message names the file, the cause and the remedy.
+        UnreachableError: the medium does not answer, perhaps only while packets are read. What was
+            read then does not show where the file ends or whether it is damaged.
     """
     options = {
         "format_whitelist": _FORMATS,
@@ -63,12 +63,12 @@ def open_container(
 
 
 def pick_video(container: InputContainer, uri: str) -> VideoStream:
-    """The main video stream: no cover pictures, default disposition first, then the largest.
+    """The main video stream: no cover picture, the default stream first, then the largest.
 
     All other streams are discarded, so that the demuxer may skip them.
 
     Raises:
-        SourceError: there is none.
+        SourceError: there is no video stream that can be decoded.
     """
     shown = [s for s in container.streams.video if not s.disposition & _ATTACHED]
     if not shown:

@@ -1,4 +1,4 @@
-"""decode: the wanted frames of one packet range, bit-exact, each with its own pts."""
+"""Decodes the wanted frames of one packet range, bit-exact, each with its own pts."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ from pipeline.media.reader import Reader
 from pipeline.media.reorder_buffer import ReorderBuffer
 from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Frame, PacketIndex, Video
 
-# More packets than any decoder keeps back before it puts out a frame.
+# More packets than any decoder delays before it outputs a frame.
 _MAX_DELAY = 33
-# A stream that strict decoders have refused so often is an odd one, not a damaged one.
+# After strict decoders have failed on this many GOPs, the stream is unusual and not damaged.
 _MAX_LENIENT = 3
 
 
@@ -31,24 +31,25 @@ def decode_frames(
     rgb: bool,
     max_pixels: int = DecodeConfig().max_pixels,
 ) -> Iterator[Frame]:
-    """Decode the frames at ``want_pts``, ascending; what cannot be had is left out.
+    """Decode the frames at ``want_pts``, ascending; omit those that cannot be decoded.
 
-    A wanted frame that does not come out is tried again from up to three keyframes earlier without
-    any skipping, and left out after that: never a neighbour in its place. Damage marks the whole
-    GOP suspect, so frames are held back until their GOP is through (see ``ReorderBuffer``).
+    If the decoder does not output a wanted frame, its GOP is decoded again, without any skipping,
+    from up to three keyframes earlier. If that fails too, the frame is omitted. A neighbour never
+    replaces it. Damage makes the whole GOP suspect, so frames wait until their GOP is complete (see
+    ``ReorderBuffer``).
 
     Args:
         video: as probed.
-        packets: any slice of the index in decode order that begins at a keyframe (or at the start)
-            and holds the packets of all wanted frames; keyframes before these serve as lead-in.
-        want_pts: shown ticks of this slice.
+        packets: any slice of the packet index in decode order that begins at a keyframe (or at the
+            start) and holds the packets of all wanted frames; earlier keyframes serve as lead-in.
+        want_pts: pts of shown frames in this slice.
         frame: sizes of the pictures.
         rgb: whether to make colour pictures too.
-        max_pixels: of one picture; a stream may change to larger ones after it was probed.
+        max_pixels: limit for one picture; a stream may change to larger pictures after the probe.
 
     Raises:
-        SourceError: the file cannot be read or is no longer the one that was probed.
-        UnreachableError: where it lies does not answer; frames that were left out may be there.
+        SourceError: the file cannot be read, or it has changed since the probe.
+        UnreachableError: the medium does not answer; omitted frames may exist.
     """
     wanted = frozenset(int(pts) for pts in want_pts)
     gops = _gops(packets, wanted)
@@ -68,11 +69,11 @@ class _Gop:
     first: int
     last: int
     wanted: frozenset[int]
-    """Ticks of the wanted frames whose last packet stands here."""
+    """Pts of the wanted frames whose last packet is in this GOP."""
     last_wanted: int
-    """Row of the last packet needed; before ``first`` if there is none."""
+    """Row of the last packet that must be decoded; less than ``first`` if there is none."""
     leading: bool
-    """Shows a wanted frame before its keyframe, for which the former GOP is needed."""
+    """Whether a wanted frame is shown before the keyframe, so that the GOP before is needed."""
 
 
 def _gops(packets: PacketIndex, wanted: frozenset[int]) -> list[_Gop]:
@@ -105,15 +106,15 @@ def _gops(packets: PacketIndex, wanted: frozenset[int]) -> list[_Gop]:
 
 @dataclass(slots=True)
 class _Pass:
-    """One continuous stretch of decoding, without a flush in between."""
+    """One range of packets that is decoded without a flush."""
 
     reader: Reader
     skip: bool
-    """Whether frames that nobody refers to and nobody wants are left undecoded."""
+    """Whether to skip unwanted frames that no other frame refers to."""
     first: int
     """Row of the first packet."""
     begin: int
-    """The first GOP whose frames count; those before it only lead in."""
+    """The first GOP whose frames are used; earlier GOPs are lead-in."""
 
 
 class _Session:
@@ -138,9 +139,9 @@ class _Session:
         self._starts = [gop.first for gop in gops]
         self._rows_by_pts = np.argsort(packets.pts, kind="stable")
         self._buffer = buffer
-        # Where the container hides which packet shows a frame, skipping one may lose another.
+        # If packets have no pts, nobody knows which frame a packet shows, so none may be skipped.
         self._may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
-        self._in_one_go = False
+        self._never_flush = False
         self._num_lenient = 0
 
     def frames(self) -> Iterator[Frame]:
@@ -157,30 +158,30 @@ class _Session:
         yield from self._buffer.release()
 
     def _end_of_pass(self, number: int) -> int:
-        """The last GOP that is decoded without a flush after this one."""
+        """The last GOP that can be decoded after this one without a flush."""
         while number + 1 < len(self._gops):
             gop, following = self._gops[number], self._gops[number + 1]
-            joined = self._in_one_go or gop.last_wanted == gop.last
+            joined = self._never_flush or gop.last_wanted == gop.last
             if not joined or following.last_wanted < following.first:
                 break
             number += 1
         return number
 
     def _run(self, begin: int, end: int) -> Iterator[Frame]:
-        """Decode GOPs ``begin`` to ``end`` and hand out what is complete."""
-        first = self._gops[max(0, begin - LEAD_IN_KEYFRAMES) if self._in_one_go else begin].first
-        skip = self._may_skip and not self._in_one_go
+        """Decode GOPs ``begin`` to ``end`` and yield the frames of complete GOPs."""
+        first = self._gops[max(0, begin - LEAD_IN_KEYFRAMES) if self._never_flush else begin].first
+        skip = self._may_skip and not self._never_flush
         work = _Pass(self._reader, skip=skip, first=first, begin=begin)
-        settled = begin
+        unfinished = begin
         self._reader.decoder.flush()
         for row, packet in self._reader.rows(first, self._gops[end].last_wanted):
             self._decode(work, row, packet)
-            while settled < end and row > self._gops[settled].last + _MAX_DELAY:
-                self._finish(settled, work)
-                settled += 1
+            while unfinished < end and row > self._gops[unfinished].last + _MAX_DELAY:
+                self._finish(unfinished, work)
+                unfinished += 1
             yield from self._buffer.release()
         self._decode(work, self._gops[end].last_wanted, None)
-        for number in range(settled, end + 1):
+        for number in range(unfinished, end + 1):
             self._finish(number, work)
             yield from self._buffer.release()
 
@@ -192,21 +193,21 @@ class _Session:
             if frame is not None:
                 self._buffer.put(frame)
             elif picture is None or self._buffer.wants(picture.pts):
-                self._buffer.mark(gop)
+                self._buffer.mark_damaged(gop)
 
     def _pictures(
         self, work: _Pass, row: int, packet: AnyPacket | None
     ) -> Iterator[tuple[int, av.VideoFrame | None]]:
-        """What one packet brings out, with the GOP it belongs to; None stands for damage."""
+        """The pictures that one packet outputs, each with its GOP; None stands for damage."""
         pts = int(self._packets.pts[row])
         if packet is not None and self._is_undecodable(work, row, pts):
             return
         may_skip = work.skip and not self._buffer.wants(pts)
         pictures, is_damaged = work.reader.decoder.decode(packet, may_skip=may_skip)
         for picture in pictures:
-            shown_at = self._row_of(picture.pts)
-            if shown_at is not None:
-                gop = self._gop_of(shown_at)
+            picture_row = self._row_of(picture.pts)
+            if picture_row is not None:
+                gop = self._gop_of(picture_row)
                 if picture.is_corrupt:
                     yield gop, None
                 yield gop, picture
@@ -214,7 +215,7 @@ class _Session:
             yield self._gop_of(row), None
 
     def _is_undecodable(self, work: _Pass, row: int, pts: int) -> bool:
-        """A leading picture that nobody wants, right after the keyframe decoding began at."""
+        """Whether it is an unwanted leading picture of the keyframe at which decoding began."""
         return (
             work.first < row <= self._gops[self._gop_of(work.first)].last
             and bool(self._packets.keyframe[work.first])
@@ -223,7 +224,7 @@ class _Session:
         )
 
     def _small(self, picture: av.VideoFrame) -> Frame | None:
-        """The record of a wanted frame; None if nobody wants it or it cannot be converted."""
+        """The record of a wanted frame; None if it is unwanted or cannot be converted."""
         if not self._buffer.wants(picture.pts):
             return None
         try:
@@ -239,32 +240,34 @@ class _Session:
         )
 
     def _finish(self, number: int, work: _Pass) -> None:
-        """Nothing more of this GOP will come: try again if it is not whole, then settle it."""
+        """Close a GOP whose packets are all decoded; first decode it again if it is incomplete."""
         entered_here = self._gop_of(work.first) == number
-        if self._buffer.missing(number) or (entered_here and self._buffer.is_marked(number)):
+        if self._buffer.missing(number) or (entered_here and self._buffer.is_damaged(number)):
             self._retry(number, work)
         if self._buffer.missing(number):
-            self._buffer.mark(number)
+            self._buffer.mark_damaged(number)
         self._buffer.close_gop(number)
         following = number + 1
         if following < len(self._gops) and self._gops[following].leading:
-            # Its leading pictures were predicted from this GOP.
-            self._buffer.depend(following, number, int(self._packets.pts[self._starts[following]]))
+            # The leading pictures of the next GOP were predicted from this one.
+            self._buffer.inherit_damage(
+                following, number, int(self._packets.pts[self._starts[following]])
+            )
 
     def _retry(self, number: int, work: _Pass) -> None:
-        """Decode everything from zero to three keyframes earlier.
+        """Decode a GOP again, without skipping, from zero to three keyframes earlier.
 
-        Keyframes of intra-refresh streams, and some that only call themselves so, need what comes
-        before them.
+        Keyframes of intra-refresh streams, and packets that are wrongly flagged as keyframes, need
+        the packets before them.
         """
         last = self._gops[number].last_wanted
         for first, strict in self._attempts(number, work):
             frames: dict[int, Frame] = {}
             damaged = not strict
             with Reader(self._video, self._packets, self._max_pixels, strict=strict) as reader:
-                again = _Pass(reader, skip=False, first=first, begin=number)
+                retry = _Pass(reader, skip=False, first=first, begin=number)
                 for row, packet in chain(reader.rows(first, last), [(last, None)]):
-                    for gop, picture in self._pictures(again, row, packet):
+                    for gop, picture in self._pictures(retry, row, packet):
                         if gop != number:
                             continue
                         frame = self._small(picture) if picture is not None else None
@@ -278,12 +281,12 @@ class _Session:
                 continue
             for frame in frames.values():
                 self._buffer.put(frame)
-            self._buffer.clear(number)
-            self._in_one_go = self._in_one_go or first < work.first
+            self._buffer.clear_damage(number)
+            self._never_flush = self._never_flush or first < work.first
             return
 
     def _attempts(self, number: int, work: _Pass) -> Iterator[tuple[int, bool]]:
-        """Where to begin another attempt, and whether with a strict decoder."""
+        """The first row of each further attempt, and whether its decoder is strict."""
         for back in range(min(LEAD_IN_KEYFRAMES, number) + 1):
             if self._num_lenient >= _MAX_LENIENT:
                 break
@@ -292,11 +295,11 @@ class _Session:
                 yield first, True
         if self._reader.decoder.is_strict and self._buffer.missing(number):
             self._num_lenient += 1
-            self._buffer.mark(number)
+            self._buffer.mark_damaged(number)
             yield self._starts[max(0, number - self._gops[number].leading)], False
 
     def _row_of(self, pts: int | None) -> int | None:
-        """The last packet with this pts."""
+        """Row of the last packet with this pts."""
         if pts is None:
             return None
         ordered = self._rows_by_pts

@@ -1,4 +1,4 @@
-"""Packets of one stream in decode order, the same way each time a file is read."""
+"""Reads the packets of one stream in decode order, in the same way each time."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -22,8 +22,8 @@ _MAX_FAILURES = 100
 class Demuxer:
     """Iterates over ``(packet, pts, dts)``; missing timestamps are ``NO_PTS``.
 
-    Containers without any clock (raw H.264) get a ``dts`` counted from the start of the file, so
-    they can only be read from there. Stretches that cannot be read are skipped and counted.
+    Containers without timestamps (raw H.264) get a ``dts`` that counts from the start of the file,
+    so they can only be read from there. Ranges that cannot be read are skipped and counted.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
@@ -32,10 +32,10 @@ class Demuxer:
         self._stream = stream
 
     def __iter__(self) -> Iterator[tuple[AnyPacket, int, int]]:
-        """Read on from where the container stands."""
+        """Read from the current position of the container."""
         failures = 0
         elapsed = 0
-        clockless = True
+        has_no_times = True
         while failures < _MAX_FAILURES:
             try:
                 for packet in self._container.demux(self._stream):
@@ -45,12 +45,12 @@ class Demuxer:
                     failures = 0
                     pts = NO_PTS if packet.pts is None else packet.pts
                     dts = NO_PTS if packet.dts is None else packet.dts
-                    clockless = clockless and pts == dts == NO_PTS
-                    yield packet, pts, elapsed if clockless else dts
+                    has_no_times = has_no_times and pts == dts == NO_PTS
+                    yield packet, pts, elapsed if has_no_times else dts
                     elapsed += packet.duration or 1
             except IndexError:
-                # PyAV knows no stream that appears after the file was opened; its packet is gone,
-                # which is as well, and the next one can be read.
+                # PyAV raises this for a packet of a stream that appeared after the file was opened.
+                # That packet is not needed, and the next one can be read.
                 continue
             except av.FFmpegError:
                 failures += 1

@@ -1,4 +1,4 @@
-"""What is wrong with a file that FFmpeg refuses, in plain words, and the way out."""
+"""Explains what is wrong with a file that FFmpeg refuses, and what the user can do."""
 
 import os
 from typing import Any
@@ -8,7 +8,7 @@ import av
 from pipeline.storage.retry import oneline
 
 _CHECK = "check that the file plays"
-# MP4 boxes that a file may begin with.
+# MP4 boxes with which a file may begin.
 _BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
 _MAX_BOXES = 16
 _BOX_HEADER_BYTES = 8
@@ -16,53 +16,55 @@ _HEAD_BYTES = 4096
 
 
 def explain(uri: str, exc: Exception, file: Any) -> str:  # noqa: ANN401 - any file object
-    """Message for a file that could not be opened.
+    """The message for a file that could not be opened.
 
     Args:
         uri: as the user named it.
-        exc: what FFmpeg or the file system said.
-        file: what it has read.
+        exc: the exception of FFmpeg or the file system.
+        file: the open file; its first bytes and boxes are read.
     """
     if isinstance(exc, av.error.DemuxerNotFoundError | av.error.ArgumentError):
-        return f"{uri}: is no video container that is read here; convert it, for instance to MP4"
+        return (
+            f"{uri}: is not a video container that timereel reads; convert it, for instance to MP4"
+        )
     if not isinstance(exc, av.error.InvalidDataError | av.error.EOFError):
         return f"{uri}: cannot be opened ({oneline(exc)}); {_CHECK}"
-    head, boxes = _look_inside(file)
+    head, boxes = _read_structure(file)
     return f"{uri}: {_diagnose(head, boxes)}"
 
 
 def _diagnose(head: bytes, boxes: set[bytes]) -> str:
     if not head.strip(b"\0"):
-        return "begins with nothing but zero bytes; copy it again from where it came from"
+        return "begins with zero bytes only; copy it again from the original"
     if head[4:8] in _BOXES:
         if b"moov" in boxes:
-            return "its index (moov) is damaged; copy it again from where it came from"
+            return "its index (moov) is damaged; copy it again from the original"
         return (
-            "its index (moov) is missing, the recording was cut off before it was finished;"
-            " repair it with untrunc and a good file of the same camera, or copy it again"
+            "its index (moov) is missing because the recording was cut off; repair it with untrunc"
+            " and a good file of the same camera, or copy it again"
         )
     if _is_text(head):
         return "is text, not a video; leave it out of the sources"
     return f"is not a video, or is damaged or encrypted; {_CHECK}"
 
 
-def _look_inside(file: Any) -> tuple[bytes, set[bytes]]:  # noqa: ANN401 - any file object
+def _read_structure(file: Any) -> tuple[bytes, set[bytes]]:  # noqa: ANN401 - any file object
     """The first bytes, and the names of the top-level MP4 boxes."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     head = bytes(file.read(_HEAD_BYTES))
     boxes: set[bytes] = set()
-    at = 0
-    while at + _BOX_HEADER_BYTES <= size and len(boxes) < _MAX_BOXES:
-        file.seek(at)
+    offset = 0
+    while offset + _BOX_HEADER_BYTES <= size and len(boxes) < _MAX_BOXES:
+        file.seek(offset)
         box = bytes(file.read(2 * _BOX_HEADER_BYTES))
         length = int.from_bytes(box[:4], "big")
         if length == 1:
             length = int.from_bytes(box[8:16], "big")
         boxes.add(box[4:8])
-        if length < _BOX_HEADER_BYTES:  # 0: until the end of the file
+        if length < _BOX_HEADER_BYTES:  # 0 means: until the end of the file
             break
-        at += length
+        offset += length
     return head, boxes
 
 

@@ -1,4 +1,4 @@
-"""Colour pictures that wait in a temporary file until it is known whether their GOP is whole."""
+"""Keeps colour pictures in a temporary file until their GOP is complete."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ from pipeline.records import Colour
 
 
 class RgbColour:
-    """A colour picture that is RGB already; see ``records.Colour``."""
+    """A colour picture that is already RGB; see ``records.Colour``."""
 
     def __init__(self, rgb: npt.NDArray[np.uint8]) -> None:
         self._rgb = rgb
@@ -23,38 +23,38 @@ class RgbColour:
 
 
 class FrameSpill:
-    """A file without a name, made when it is first needed, that ends with the process."""
+    """A file without a name: made at the first ``store``, deleted when the process ends."""
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
-        self._places: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self._pictures: dict[int, tuple[int, tuple[int, ...]]] = {}
 
     def __contains__(self, pts: int) -> bool:
-        """Whether the picture of this frame is here."""
-        return pts in self._places
+        """Whether the picture of this frame is in the file."""
+        return pts in self._pictures
 
     def store(self, pts: int, colour: Colour) -> None:
-        """Keep the picture of a frame."""
+        """Write the picture of a frame to the file."""
         if self._file is None:
             self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115
         rgb = colour.rgb()
-        self._places[pts] = self._file.seek(0, os.SEEK_END), rgb.shape
+        self._pictures[pts] = self._file.seek(0, os.SEEK_END), rgb.shape
         self._file.write(rgb.data)
 
     def take(self, pts: int) -> RgbColour:
-        """Give the picture of a frame back; the file goes with the last one."""
+        """Return and remove the picture of a frame; the last one closes the file."""
         if self._file is None:
             raise KeyError(pts)
-        place, shape = self._places.pop(pts)
+        offset, shape = self._pictures.pop(pts)
         rgb = np.empty(shape, np.uint8)
-        self._file.seek(place)
+        self._file.seek(offset)
         self._file.readinto(rgb.data)  # type: ignore[attr-defined]
-        if not self._places:
+        if not self._pictures:
             self.close()
         return RgbColour(rgb)
 
     def close(self) -> None:
-        """Remove the file, with the pictures that nobody has taken."""
+        """Close and so delete the file, with the pictures that were not taken."""
         if self._file is not None:
             self._file.close()
         self._file = None

@@ -1,4 +1,4 @@
-"""Which pictures no other refers to, as H.264 and HEVC say in the headers of their NAL units."""
+"""Finds pictures that no other refers to, from the NAL unit headers of H.264 and HEVC."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -13,12 +13,12 @@ _START_CODE = b"\0\0\1"
 _H264_SLICES = range(1, 6)
 _H264_REFERENCE = 0x60
 _HEVC_SLICES = range(32)
-# Those whose names end in _N.
+# The NAL unit types whose names end in _N.
 _HEVC_UNREFERENCED = range(0, 16, 2)
 
 
 def unreferenced(context: VideoCodecContext) -> IsUnreferenced | None:
-    """Tells packets whose picture no other refers to; None for codecs that do not say."""
+    """A test for packets whose picture no other refers to; None for all other codecs."""
     match context.name:
         case "h264":
             length_bytes = _length_bytes(context.extradata or b"", 4)
@@ -30,10 +30,10 @@ def unreferenced(context: VideoCodecContext) -> IsUnreferenced | None:
             return None
 
 
-def _length_bytes(extradata: bytes, place: int) -> int:
-    """How long the lengths of units are, by an avcC or hvcC box; 0 without one: start codes."""
+def _length_bytes(extradata: bytes, offset: int) -> int:
+    """Size of the length field before each unit, from the avcC or hvcC box; 0: start codes."""
     is_box = extradata[:1] == b"\1"
-    return (int.from_bytes(extradata[place : place + 1]) & 3) + 1 if is_box else 0
+    return (int.from_bytes(extradata[offset : offset + 1]) & 3) + 1 if is_box else 0
 
 
 def _h264(headers: Iterator[int]) -> bool:
@@ -48,12 +48,12 @@ def _hevc(headers: Iterator[int]) -> bool:
 
 def _headers(data: bytes, length_bytes: int) -> Iterator[int]:
     """The first byte of each NAL unit."""
-    at = 0
+    offset = 0
     if not length_bytes:
-        while (at := data.find(_START_CODE, at) + len(_START_CODE)) >= len(_START_CODE):
-            yield from data[at : at + 1]
+        while (offset := data.find(_START_CODE, offset) + len(_START_CODE)) >= len(_START_CODE):
+            yield from data[offset : offset + 1]
         return
-    while at + length_bytes < len(data):
-        start = at + length_bytes
+    while offset + length_bytes < len(data):
+        start = offset + length_bytes
         yield data[start]
-        at = start + int.from_bytes(data[at:start], "big")
+        offset = start + int.from_bytes(data[offset:start], "big")

@@ -1,4 +1,4 @@
-"""probe: what one file holds and when, from its packets; only its first picture is decoded."""
+"""Probes one file: what it contains and when, from its packets; decodes only the first picture."""
 
 import hashlib
 import struct
@@ -21,7 +21,7 @@ from pipeline.media.timeline import camera_clock, lay_out
 from pipeline.records import DIGEST_BYTES, NO_PTS, PacketIndex, Source, Video, make_id
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
-# Where nothing has come out by then, only keyframes are tried.
+# If the decoder has output no picture after this many packets, only keyframes are tried.
 _MAX_PACKETS_TO_FIRST_PICTURE = 1000
 _CLOCK_IN_ID = ("path", "sidecar", "creation_time")
 _MICROSECONDS = 1_000_000
@@ -38,13 +38,13 @@ def probe(
 
     Args:
         source: as listed.
-        sample: what is a gap in the footage.
+        sample: says how long a gap in the footage must be.
         decode: limits.
         correction: of the camera's clock.
 
     Raises:
-        SourceError: the file cannot be used; names it, the cause and the way out.
-        UnreachableError: where it lies does not answer.
+        SourceError: the file cannot be used; the message names the file, the cause and the remedy.
+        UnreachableError: the medium does not answer.
     """
     uri = source.uri
     if source.problem:
@@ -74,8 +74,8 @@ def probe(
             decode=decode,
             correction=correction,
         )
-        told = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
-        return replace(video, warnings=told), packets
+        all_warnings = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
+        return replace(video, warnings=all_warnings), packets
 
 
 def _describe(
@@ -93,7 +93,7 @@ def _describe(
     shown_pts = packets.shown_pts
     time_base = _time_base(stream)
     repeated = int(np.sum(~packets.discard & (packets.pts != NO_PTS))) - len(shown_pts)
-    same_time = f"{repeated} frames share the time of another; the last of each is taken"
+    same_time = f"{repeated} frames have the time of another frame; the last of each is used"
     timeline = lay_out(
         shown_pts,
         packet_pts=packets.pts,
@@ -151,7 +151,7 @@ class _Picture:
 
 @dataclass(slots=True)
 class _Scan:
-    """Collects one row per packet in flat arrays: a day of video has two million."""
+    """Collects one row per packet in flat arrays, as a day of video has two million packets."""
 
     uri: str
     stream: VideoStream
@@ -178,7 +178,7 @@ class _Scan:
         return self._hash.hexdigest()
 
     def check_picture(self) -> _Picture:
-        """The first picture, which the decoder may still hold if the file is short."""
+        """The first picture, which the decoder may still buffer if the file is short."""
         picture = self._picture = self._picture or self._decode(None)
         if picture is None:
             raise SourceError(_nothing_shown(self.uri, len(self.pts)))
@@ -187,13 +187,13 @@ class _Scan:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with the packets."""
-        found = []
+        """Faults of the packets."""
+        warnings = []
         if self.num_corrupt:
-            found.append(f"{self.num_corrupt} packets are damaged or incomplete")
+            warnings.append(f"{self.num_corrupt} packets are damaged or incomplete")
         if self.num_errors:
-            found.append(f"{self.num_errors} places in the file could not be read")
-        return found
+            warnings.append(f"{self.num_errors} places in the file could not be read")
+        return warnings
 
     def add(self, packet: AnyPacket, pts: int, dts: int) -> None:
         if len(self.pts) >= self.decode.max_packets:
@@ -212,12 +212,12 @@ class _Scan:
             self.digests += self._hash.digest()
         self._hash.update(struct.pack("<qq", pts, dts))
         self._hash.update(packet)
-        near_start = len(self.pts) <= _MAX_PACKETS_TO_FIRST_PICTURE
-        if self._picture is None and (near_start or packet.is_keyframe):
+        is_near_start = len(self.pts) <= _MAX_PACKETS_TO_FIRST_PICTURE
+        if self._picture is None and (is_near_start or packet.is_keyframe):
             self._picture = self._decode(packet)
 
     def finish(self) -> tuple[PacketIndex, Int64Array]:
-        """The index, and the duration of each packet."""
+        """The packet index, and the duration of each packet."""
         packets = PacketIndex(
             pts=np.array(self.pts, dtype=np.int64),
             dts=np.array(self.dts, dtype=np.int64),
@@ -229,7 +229,7 @@ class _Scan:
         return packets, np.array(self.durations, dtype=np.int64)
 
     def _decode(self, packet: AnyPacket | None) -> _Picture | None:
-        """Only a decoded frame tells the rotation, and whether anything can be shown at all."""
+        """Decode a packet: only a frame has the rotation, and proves that decoding works."""
         try:
             frames = self.stream.codec_context.decode(packet)
         except av.FFmpegError:
@@ -256,7 +256,7 @@ def _nothing_shown(uri: str, num_packets: int) -> str:
         return f"{uri}: its video stream holds no picture; nothing was recorded, delete it"
     return (
         f"{uri}: none of its first pictures can be decoded ({num_packets} packets);"
-        " the file is damaged or encrypted, copy it again from where it came from"
+        " the file is damaged or encrypted, copy it again from the original"
     )
 
 

@@ -1,4 +1,4 @@
-"""Decoded frames to small pictures: grey for signals, RGB for models; upright, right colours."""
+"""Converts decoded frames to small upright pictures: grey for signals, RGB for models."""
 
 import math
 from fractions import Fraction
@@ -20,15 +20,15 @@ _MIN_LUMA = 16
 _UNSPECIFIED = 2
 _HD_WIDTH, _HD_HEIGHT = 1280, 576
 
-# Limited range (16..235) to full: black is 0 and white is 255 whatever the camera wrote.
+# From limited range (16..235) to full range: black is 0 and white is 255 for every camera.
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 
 
 def source_size(video: Video) -> tuple[int, int]:
     """Width and height of the upright source picture in its own pixels.
 
-    The luma and RGB pictures show the same whole picture, so a box in one maps to the source by
-    the ratio of the sizes, also where source pixels are not square.
+    The luma and RGB pictures show the whole source picture. So a box in one of them maps to the
+    source by the ratio of the sizes, even if source pixels are not square.
     """
     if video.rotation in (90, 270):
         return video.height, video.width
@@ -36,20 +36,20 @@ def source_size(video: Video) -> tuple[int, int]:
 
 
 def upright_sar(video: Video, sar: Fraction) -> Fraction:
-    """The same shape of pixels in the upright picture."""
+    """The sample aspect ratio of the upright picture."""
     return 1 / sar if video.rotation in (90, 270) else sar
 
 
 def target_size(width: int, height: int, sar: Fraction, max_pixels: int) -> tuple[int, int]:
-    """Width and height for a model: multiples of 32 within the budget, never enlarged.
+    """Width and height for a model: multiples of 32 with at most ``max_pixels`` in all.
 
-    Only sides below 32 are enlarged, to 32.
+    A picture is never enlarged, except that a side below 32 becomes 32.
 
     Args:
         width: of the source in its own pixels.
         height: likewise.
         sar: width of a source pixel over its height.
-        max_pixels: budget of the result.
+        max_pixels: limit of the result.
     """
     shown_width, shown_height = float(width * sar), float(height)
     scale = min(1.0, math.sqrt(max_pixels / (shown_width * shown_height)))
@@ -72,7 +72,7 @@ def luma_size(width: int, height: int, sar: Fraction, luma_width: int) -> tuple[
 
 
 class Converter:
-    """Small upright pictures of one video; all of one size, whatever the stream changes to."""
+    """Makes small upright pictures of one video, all of one size even if the stream's changes."""
 
     def __init__(self, video: Video, *, sar: Fraction, frame: FrameConfig, rgb: bool) -> None:
         width, height = source_size(video)
@@ -84,20 +84,20 @@ class Converter:
 
     def luma(self, frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
         """Grey picture [h, w]; 0 is black and 255 is white."""
-        small = self._scalers_for(frame).scale_luma(frame, self._lying(self._luma_size))
+        small = self._scalers_for(frame).scale_luma(frame, self._unrotated(self._luma_size))
         plane = small.planes[0]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
         return _upright(_FULL_RANGE[rows[:, : plane.width]], self._turns)
 
     def colour(self, frame: av.VideoFrame) -> "SmallColour | None":
-        """Colour picture, if one was asked for."""
+        """Colour picture; None unless the converter was made with ``rgb``."""
         if self._rgb_size is None:
             return None
         scalers = self._scalers_for(frame)
-        small, matrix = scalers.scale_colour(frame, self._lying(self._rgb_size))
+        small, matrix = scalers.scale_colour(frame, self._unrotated(self._rgb_size))
         return SmallColour(small, scalers.colour, matrix, self._turns)
 
-    def _lying(self, size: tuple[int, int]) -> tuple[int, int]:
+    def _unrotated(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[::-1] if self._turns % 2 else size
 
     def _scalers_for(self, frame: av.VideoFrame) -> "_Scalers":
@@ -110,7 +110,7 @@ class Converter:
 
 
 class SmallColour:
-    """Scaled to its size, but not RGB yet; see ``records.Colour``."""
+    """A scaled colour picture that is not yet RGB; see ``records.Colour``."""
 
     def __init__(
         self, small: av.VideoFrame, to_rgb: VideoReformatter, matrix: Colorspace | None, turns: int
@@ -131,7 +131,7 @@ def _upright(picture: npt.NDArray[np.uint8], turns: int) -> npt.NDArray[np.uint8
 
 
 class _Scalers:
-    """One swscale context per conversion: they are only fast while their sizes stay."""
+    """One swscale context per conversion, because a context is fast only while sizes stay."""
 
     def __init__(self) -> None:
         self.colour = VideoReformatter()
@@ -140,19 +140,19 @@ class _Scalers:
         self._field: Graph | None = None
 
     def scale_luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
-        return _area(self._luma, self._at_once(frame), size, "yuv420p", _matrix(frame))
+        return _area(self._luma, self._one_field(frame), size, "yuv420p", _matrix(frame))
 
     def scale_colour(
         self, frame: av.VideoFrame, size: tuple[int, int]
     ) -> tuple[av.VideoFrame, Colorspace | None]:
         # Scaling in 4:4:4 first is faster than scaling to RGB, and keeps the chroma.
         matrix = _matrix(frame)
-        return _area(self._area, self._at_once(frame), size, "yuv444p", matrix), matrix
+        return _area(self._area, self._one_field(frame), size, "yuv444p", matrix), matrix
 
-    def _at_once(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """What was seen at one instant: of an interlaced picture its upper field.
+    def _one_field(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The picture of one instant: the upper field if the frame is interlaced.
 
-        The other field is half a frame away in time, and makes combs of whatever moves.
+        The lower field is half a frame earlier or later, so both together show combs on motion.
         """
         if not frame.interlaced_frame:
             return frame
@@ -192,7 +192,7 @@ def _area(
 
 
 def _matrix(frame: av.VideoFrame) -> Colorspace | None:
-    """The frame's own matrix; where it names none, by size, as players do."""
+    """The colour matrix to assume if the frame names none: by its size, as players do."""
     if frame.colorspace != _UNSPECIFIED:
         return None
     if frame.format.is_rgb:

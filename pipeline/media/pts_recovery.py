@@ -25,11 +25,11 @@ def presentation_pts(
     *,
     max_pixels: int,
 ) -> tuple[PacketIndex, list[str]]:
-    """Give every shown packet a pts; also says where times are not the container's own.
+    """Give every shown packet a pts; also return a warning if the container does not store them.
 
     Without reordering a packet is shown when it is decoded. Otherwise the k-th frame that the
-    decoder puts out is shown at the k-th of the times of all packets that are shown. A packet
-    that shows nothing keeps ``NO_PTS``.
+    decoder outputs gets the k-th of the sorted times of all shown packets. A packet that shows no
+    frame keeps ``NO_PTS``.
     """
     missing = (packets.pts == NO_PTS) & ~packets.discard
     if not missing.any():
@@ -45,7 +45,7 @@ def presentation_pts(
     shown = np.array(_shown_order(uri, stream.index, len(packets), max_pixels), dtype=np.int64)
     pts = np.full(len(packets), NO_PTS, dtype=np.int64)
     pts[shown] = np.sort(dts[shown])
-    if packets.pts[0] != NO_PTS:  # the container knows some times, among them the first
+    if packets.pts[0] != NO_PTS:  # the container stores some times, including the first
         known = (packets.pts != NO_PTS) & (pts != NO_PTS)
         pts[shown] += int(np.median(packets.pts[known] - pts[known]))
     return replace(packets, pts=pts), [
@@ -54,7 +54,7 @@ def presentation_pts(
 
 
 def _shown_order(uri: str, stream_index: int, num_packets: int, max_pixels: int) -> list[int]:
-    """Rows of the packet index in the order in which their frames come out of the decoder."""
+    """Rows of the packet index in the order in which the decoder outputs their frames."""
     order: dict[int | None, None] = {}
     with open_container(uri, max_pixels=max_pixels) as container:
         stream = use_stream(container, stream_index)

@@ -1,4 +1,4 @@
-"""Reads exactly the packets that a plan names, and refuses a file that is no longer the same."""
+"""Reads exactly the packets that a plan names, and refuses a file that has changed."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,17 +16,17 @@ from pipeline.records import NO_PTS, PacketIndex, Video
 from pipeline.storage.file import is_remote, local_path
 from pipeline.storage.retry import retried
 
-# Reading so many packets costs less than a seek.
-_NEAR = 400
-_BACK_OFF_S = (0, 2, 4, 8)
+# To read and discard this many packets costs less than a seek.
+_MAX_READ_AHEAD_PACKETS = 400
+_SEEK_BACK_S = (0, 2, 4, 8)
 
 
 class Reader:
     """Yields packets by their row in a slice of the packet index.
 
-    Seeking by time alone lands after the wanted packet in many containers, so every position is
-    found by comparing packets with the index: first after a seek, then after earlier seeks, at last
-    from the start of the file.
+    In many containers a seek by time lands after the wanted packet. So the reader compares packets
+    with the index until it finds the wanted one: first after a seek, then after seeks to earlier
+    times, finally from the start of the file.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Reader:
         _check_unchanged(video)
         self._open(self._stack)
         self.decoder = Decoder(self._stream.codec_context, max_pixels, strict=strict)
-        """It outlives a reopening of the file."""
+        """The decoder stays when the file is reopened."""
 
     def __enter__(self) -> Self:
         return self
@@ -62,7 +62,7 @@ class Reader:
         Raises:
             SourceError: the file differs from its index.
         """
-        if self._position is None or not 0 <= first - self._position <= _NEAR:
+        if self._position is None or not 0 <= first - self._position <= _MAX_READ_AHEAD_PACKETS:
             self._go_to(first)
         while (row := self._position or 0) <= last:
             packet = self._take()
@@ -104,10 +104,10 @@ class Reader:
             yield packet
 
     def _go_to(self, row: int) -> None:
-        """Stand before packet ``row``; the cheapest way that is proved to be right."""
+        """Move before packet ``row`` by the cheapest way that the packet index confirms."""
         dts, pts = int(self._packets.dts[row]), int(self._packets.pts[row])
         target = dts if dts != NO_PTS else pts
-        for back_s in _BACK_OFF_S:
+        for back_s in _SEEK_BACK_S:
             if target == NO_PTS:
                 break
             try:
@@ -123,7 +123,7 @@ class Reader:
         self._restart(row)
 
     def _restart(self, row: int) -> None:
-        """Read up to ``row`` from the start of the file."""
+        """Reopen the file and read up to packet ``row`` from its start."""
         self._reopened.close()
         self._open(self._reopened)
         self._from_start = True
@@ -133,10 +133,10 @@ class Reader:
             )
 
     def _find(self, row: int) -> bool:
-        """Read up to packet ``row``; False if it is not there or already behind."""
+        """Read up to packet ``row``; False if it does not come or was already passed."""
         for packet in self._source:
             if not self._from_start and packet.pts is None and packet.dts is None:
-                return False  # a counted time means nothing after a seek
+                return False  # times counted from the start mean nothing after a seek
             if self._is_row(packet, row):
                 self._pending, self._position = packet, row
                 return True
@@ -145,7 +145,7 @@ class Reader:
         return False
 
     def _is_row(self, packet: AnyPacket, row: int) -> bool:
-        """After a seek some demuxers know only one of the two times."""
+        """Compare one of pts and dts, because some demuxers lose the other one after a seek."""
         if packet.size != self._packets.num_bytes[row]:
             return False
         pts, dts = self._times
@@ -164,8 +164,8 @@ def _check_unchanged(video: Video) -> None:
     if is_remote(video.uri):
         return
     try:
-        told = f"{video.uri}: cannot be read any more"
-        num_bytes = retried(local_path(video.uri).stat, told).st_size
+        message = f"{video.uri}: cannot be read any more"
+        num_bytes = retried(local_path(video.uri).stat, message).st_size
     except OSError as exc:
         raise SourceError(
             f"{video.uri}: cannot be read any more ({exc.strerror}); was it moved?"

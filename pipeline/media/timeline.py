@@ -1,4 +1,4 @@
-"""When a frame is on screen, and what the wall clock was then. Pure."""
+"""When a frame is on screen, and the wall clock at that moment. Pure functions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +11,8 @@ from pipeline.records import Clock, Source
 from pipeline.timebase import NS_PER_S, Int64Array, TimeRange, datetime_to_ns, pts_to_ns
 
 _MIN_INTERVALS_OF_GAP = 10
-# Where durations are stored in decode order, the long one may stand so far from its frame.
-_REORDERED = 16
+# Where durations are in decode order, a long one may be up to this many packets from its frame.
+_MAX_REORDERED_PACKETS = 16
 _CREDIBLE_YEARS = range(1990, 2200)
 
 
@@ -36,7 +36,7 @@ def lay_out(
     fallback_interval: int,
     max_gap_s: float,
 ) -> Timeline:
-    """Find media time 0, the stretches with footage and the end of the last frame.
+    """Find media time 0, the ranges with footage and the end of the last frame.
 
     Args:
         shown_pts: ascending ticks, no duplicates, at least one.
@@ -56,9 +56,10 @@ def lay_out(
         if row_of is None:
             row_of = np.argsort(packet_pts, kind="stable")
         row = int(row_of[np.searchsorted(packet_pts, shown_pts[i], sorter=row_of)])
-        near = durations[max(0, row - _REORDERED) : row + _REORDERED + 1]
-        if 2 * int(near.max()) >= int(gaps[i]):
-            continue  # the container says that the frame stayed
+        first_row, end_row = row - _MAX_REORDERED_PACKETS, row + _MAX_REORDERED_PACKETS + 1
+        longest = int(durations[max(0, first_row) : end_row].max())
+        if 2 * longest >= int(gaps[i]):
+            continue  # the container says that the frame stayed on screen
         ends.append(int(shown_pts[i]) + usual)
         starts.append(int(shown_pts[i + 1]))
     last = durations[packet_pts == shown_pts[-1]]
@@ -90,7 +91,7 @@ def _describe(footage: tuple[TimeRange, ...]) -> tuple[str, ...]:
 
 
 def camera_clock(source: Source, creation_time: str | None, end_ns: int) -> tuple[int, Clock]:
-    """UTC of media time 0 and who says so.
+    """UTC of media time 0, and the source of that time.
 
     Args:
         source: as listed.
@@ -115,5 +116,5 @@ def _parse_created(text: str | None) -> int | None:
     except ValueError:
         return None
     if created.tzinfo is None or created.year not in _CREDIBLE_YEARS:
-        return None  # 1904 and 1970 mean that nobody set the clock
+        return None  # 1904 and 1970 mean that the clock was never set
     return datetime_to_ns(created)

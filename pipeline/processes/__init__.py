@@ -1,6 +1,6 @@
 """Processes of the operating system.
 
-identity         a name for a process that no other has, and whether it is gone
-crash_isolation  a function in a process of its own, which may crash or hang
-watchdog         a limit on calls that nothing else can interrupt
+identity         a unique name for a process, and whether that process has ended
+crash_isolation  runs a function that may crash or hang in a child process
+watchdog         a time limit on calls that nothing else can interrupt
 """

@@ -1,9 +1,7 @@
-"""A function in a process of its own, for work that may end its process.
+"""Runs a generator function in a child process, because it may end its process.
 
-    isolated        the items that a generator function makes, received as they come
-
-A decoder may crash; it may hang inside one C call, until its alarm rings and the kernel ends the
-process (``pipeline.processes.watchdog``). Here that is an exception.
+A decoder may crash. It may also hang inside one C call, until the watchdog's timer runs out and the
+kernel ends the process (``pipeline.processes.watchdog``). The parent gets an exception for both.
 """
 
 import os
@@ -16,16 +14,16 @@ from typing import Any
 
 
 class ProcessDiedError(Exception):
-    """The process of a stage was ended by a signal; the message says which and why that may be."""
+    """A signal ended the child process; the message names the signal and a likely cause."""
 
 
 def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iterator[Any]:
-    """The items of ``stage(*args)``, made in a process of their own and received as they come.
+    """Run ``stage(*args)`` in a child process, and yield each item as soon as it arrives.
 
     Raises:
-        ProcessDiedError: a signal ended it; the items before that have been given out.
-        KeyboardInterrupt: it was Ctrl-C, which a terminal sends to the children as well.
-        RuntimeError: the stage raised, which is a bug; its traceback is on stderr.
+        ProcessDiedError: a signal ended the child; all earlier items were yielded before.
+        KeyboardInterrupt: the signal was Ctrl-C, which a terminal sends to children too.
+        RuntimeError: the stage raised an exception, which is a bug; its traceback is on stderr.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     child = subprocess.Popen(  # noqa: S603 - this interpreter, this module
@@ -37,15 +35,15 @@ def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iter
     with child:
         try:
             yield from _exchange(child, (stage, args))
-            ended = child.wait()
+            exit_code = child.wait()
         finally:
             child.kill()
-    if ended == -signal.SIGINT:
+    if exit_code == -signal.SIGINT:
         raise KeyboardInterrupt
-    if ended < 0:
-        raise ProcessDiedError(_explain(signal.Signals(-ended)))
-    if ended:
-        raise RuntimeError(f"{stage.__name__} ended with {ended} in a process of its own")
+    if exit_code < 0:
+        raise ProcessDiedError(_explain(signal.Signals(-exit_code)))
+    if exit_code:
+        raise RuntimeError(f"{stage.__name__} ended with exit code {exit_code} in a child process")
 
 
 def _exchange(child: "subprocess.Popen[bytes]", work: object) -> Iterator[Any]:
@@ -59,27 +57,27 @@ def _exchange(child: "subprocess.Popen[bytes]", work: object) -> Iterator[Any]:
     while True:
         try:
             item = pickle.load(child.stdout)  # noqa: S301 - our own child
-        except (EOFError, pickle.UnpicklingError):  # the end, or an end in mid-item
+        except (EOFError, pickle.UnpicklingError):  # the child ended, perhaps inside an item
             return
         yield item
 
 
-def _explain(by: signal.Signals) -> str:
-    if by is signal.SIGALRM:
+def _explain(cause: signal.Signals) -> str:
+    if cause is signal.SIGALRM:
         return (
             "reading or decoding it hung, twice; check the storage and that the file plays, or"
             " raise decode.max_stall_s"
         )
     return (
-        f"decoding it ended the process ({by.name}), twice; check that the file plays and that"
-        " there is memory enough"
+        f"decoding it ended the process ({cause.name}), twice; check that the file plays and that"
+        " there is enough memory"
     )
 
 
 def _serve() -> None:
-    """The child: read one piece of work, write its items."""
+    """In the child: read the function and its arguments, write the items."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # What a library prints must not fall between the items.
+    # Output that a library prints must not mix with the items.
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     stage, args = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent

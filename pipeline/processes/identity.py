@@ -1,22 +1,25 @@
-"""Is another process gone? Told only where it can be known: of processes that this one can see."""
+"""A unique name for a process, and whether it has ended.
+
+Whether it has ended is known only of processes that this one can see.
+"""
 
 import os
 import socket
 from pathlib import Path
 
-# In the line of /proc/PID/stat, counted after the name, which may hold anything.
+# Fields of /proc/PID/stat, counted after the process name, which may hold any character.
 _STATE, _STARTED = 0, 19
 _ENDED = "ZX"
 
 
-def own_name() -> str:
-    """What no other process is ever called, not even one that gets the same id later."""
+def unique_name() -> str:
+    """A name that no other process ever has, not even one that gets the same id later."""
     pid = os.getpid()
     return f"{_visible_from()}/{pid}/{_started(pid)}"
 
 
-def is_gone(name: str) -> bool:
-    """Whether the process with this ``own_name`` has ended; False where that cannot be seen."""
+def has_ended(name: str) -> bool:
+    """Whether the process with this ``unique_name`` has ended; False if it cannot be seen here."""
     space, pid, started = name.rsplit("/", 2)
     if space != _visible_from():
         return False
@@ -25,9 +28,9 @@ def is_gone(name: str) -> bool:
 
 
 def _visible_from() -> str:
-    """The machine since it was switched on, and the container: where a process id is one process.
+    """The boot of this machine, and the container; inside both, a process id is unique.
 
-    A host's name is not enough: many are called localhost, and containers may share one.
+    A host name is not enough: many hosts are called localhost, and containers may share a name.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -37,13 +40,13 @@ def _visible_from() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When the process began, in ticks of the kernel; "" if unknown, None if there is none."""
+    """When the process began, in kernel ticks; "" if unknown, None if there is no process."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2]
-    except OSError:  # gone, or hidden, or not Linux
+        line = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2]
+    except OSError:  # it has ended, it is hidden, or this is not Linux
         return "" if _exists(pid) else None
-    facts = told.split()
-    return None if facts[_STATE] in _ENDED else facts[_STARTED]
+    fields = line.split()
+    return None if fields[_STATE] in _ENDED else fields[_STARTED]
 
 
 def _exists(pid: int) -> bool:

@@ -1,8 +1,8 @@
-"""A limit on calls that nothing can interrupt: when it runs out, the kernel ends the process.
+"""A time limit on calls that nothing can interrupt: when it runs out, the kernel ends the process.
 
-A decoder or a disk that hangs inside one C call hears no exception, and no signal handler of
-Python's. The default action of SIGALRM needs neither a thread nor the interpreter; setting the
-timer anew, two system calls per packet, is all it costs.
+While a decoder or a disk hangs inside one C call, Python can neither raise an exception nor run a
+signal handler. The default action of SIGALRM needs neither a thread nor the interpreter. Its only
+cost is to set the timer again: two system calls per packet.
 """
 
 import signal
@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def watchdog(limit_s: float) -> Iterator[None]:
-    """End this process if, inside, ``limit_s`` seconds pass without a ``extend_limit``."""
-    # The interval is where the kernel keeps the limit for `extend_limit`.
+    """End this process if ``limit_s`` seconds pass inside without an ``extend_limit``."""
+    # The kernel keeps the interval of the timer; `extend_limit` reads the limit from it.
     former = signal.setitimer(signal.ITIMER_REAL, limit_s, limit_s)
     try:
         yield
@@ -22,11 +22,11 @@ def watchdog(limit_s: float) -> Iterator[None]:
 
 
 def extend_limit() -> None:
-    """Work goes on: the limit starts anew, if there is one."""
+    """Report progress: the limit, if there is one, starts again."""
     if seconds := limit_s():
         signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
 
 
 def limit_s() -> float:
-    """The limit that work goes on under here; 0 if there is none."""
+    """The time limit of the enclosing watchdog in seconds; 0 if there is none."""
     return signal.getitimer(signal.ITIMER_REAL)[1]

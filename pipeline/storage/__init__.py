@@ -1,5 +1,5 @@
-"""Reading from disks, mounts and stores that fail for a while.
+"""Reading from disks, mounts and object stores that may fail for a while.
 
-retry  what failed for a while is told apart from a bad file, and tried again
-file   one file, read in checked lengths
+retry  distinguishes a medium that fails for a while from a bad file, and retries
+file   a file object that checks the length of every read
 """

@@ -1,7 +1,7 @@
-"""One video as a file object for FFmpeg, whose medium may fail: a store, a mount, a disk.
+"""One video as a file object for FFmpeg; its medium (a store, a mount, a disk) may fail.
 
-FFmpeg takes a read that fails for the end of the file, or for damage. So every read goes through
-Python, which tells these apart, and what the medium did is remembered.
+FFmpeg treats a failed read as the end of the file, or as damage. So every read goes through Python,
+which can distinguish these cases, and the file object remembers that its medium failed.
 """
 
 import os
@@ -20,14 +20,15 @@ from pipeline.storage import retry
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
-# A call that stalls, and the block ahead of it that stalls too, must end before the alarm rings.
-_CALLS_PER_ALARM = 4
+# A call may stall, and so may the read-ahead of the next block. Both must time out before the
+# watchdog ends the process.
+_CALLS_PER_WATCHDOG_LIMIT = 4
 
 File: TypeAlias = BinaryIO | Any  # fsspec file objects are not typed
 
 
 def is_remote(uri: str) -> bool:
-    """Whether ``uri`` is a URL that fsspec reads, and not a path of this machine."""
+    """Whether ``uri`` is a URL that fsspec reads, not a path on this machine."""
     return bool(_SCHEME.match(uri)) and not uri.startswith("file://")
 
 
@@ -37,65 +38,68 @@ def local_path(uri: str) -> Path:
 
 
 class MediumFile:
-    """A file object that opens its file anew, and reads on, when the medium fails.
+    """A file object that reopens its file and continues to read after the medium failed.
 
-    Once the attempts are used up it stays failed: whatever FFmpeg makes of that, ``check`` tells.
+    After the last attempt it stays failed. ``check`` raises that failure, whatever FFmpeg made of
+    the failed read.
     """
 
     def __init__(self, uri: str, num_bytes: int = 0) -> None:
         self.name = uri
         self._file: File = None
-        self._at = 0
+        self._offset = 0
         self._version: tuple[object, ...] = (num_bytes,) if num_bytes else ()
-        """Length and etag, as far as they are known: every opening must find the same."""
+        """Length and etag, where known; they must be the same each time the file is opened."""
         self._failure: TimereelError | None = None
         try:
             retry.retried(self._open, f"{uri}: cannot be opened")
         except TimereelError:
             raise
-        except Exception as exc:  # each store has its own
+        except Exception as exc:  # each store has its own exceptions
             raise SourceError(
                 f"{uri}: cannot be opened ({retry.oneline(exc)}); check the address"
                 " and your access to it"
             ) from exc
         self.num_bytes = self._length()
-        """None where a server does not say."""
+        """None if the server does not report a length."""
 
     def check(self) -> None:
-        """Raise what the medium did, if it failed."""
+        """Raise the failure of the medium, if it failed."""
         if self._failure is not None:
             raise self._failure
 
     def read(self, size: int) -> bytes:
-        """Exactly ``size`` bytes, fewer only at the end of the file."""
+        """Read exactly ``size`` bytes, or fewer at the end of the file."""
         self.check()
-        told = f"{self.name}: reading broke off"
+        message = f"{self.name}: reading failed"
         try:
-            return retry.retried(partial(self._read, size), told)
+            return retry.retried(partial(self._read, size), message)
         except UnreachableError as exc:
             self._failure = exc
             raise
         except Exception as exc:
-            self._failure = SourceError(f"{told} ({retry.oneline(exc)}); check your access to it")
+            self._failure = SourceError(
+                f"{message} ({retry.oneline(exc)}); check your access to it"
+            )
             raise self._failure from exc
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Where the next read begins; nothing is asked of the medium."""
+        """Set and return the offset of the next read; this does not access the medium."""
         if whence == os.SEEK_END:
             if self.num_bytes is None:
-                raise ValueError(f"{self.name}: its server does not say how long it is")
+                raise ValueError(f"{self.name}: the server does not report its length")
             offset += self.num_bytes
         elif whence == os.SEEK_CUR:
-            offset += self._at
-        self._at = offset
+            offset += self._offset
+        self._offset = offset
         return offset
 
     def tell(self) -> int:
-        """Where the next read begins."""
-        return self._at
+        """Offset of the next read."""
+        return self._offset
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
         self._file = None
@@ -105,14 +109,14 @@ class MediumFile:
         try:
             if self._file is None:
                 self._open()
-            self._file.seek(self._at)
+            self._file.seek(self._offset)
             data = bytes(self._file.read(size))
             if self.num_bytes is not None:
-                retry.check_length(data, max(0, min(size, self.num_bytes - self._at)))
+                retry.check_length(data, max(0, min(size, self.num_bytes - self._offset)))
         except Exception:
-            self.close()  # and its cache, which may hold a block that came short
+            self.close()  # this drops its cache too, which may hold a short block
             raise
-        self._at += len(data)
+        self._offset += len(data)
         return data
 
     def _open(self) -> None:
@@ -123,16 +127,16 @@ class MediumFile:
                 path,
                 "rb",
                 block_size=_BLOCK_BYTES,
-                cache_type="background",  # blocks, and always the next one ahead
+                cache_type="background",  # caches blocks, and reads the next one ahead
                 cache_options={"maxblocks": _MAX_BLOCKS},
             )
         else:
             self._file = local_path(self.name).open("rb")
-        found = self._length(), _etag(self._file)
-        if any(was != now for was, now in zip(self._version, found, strict=False)):
+        version = self._length(), _etag(self._file)
+        if any(old != new for old, new in zip(self._version, version, strict=False)):
             self.close()
-            raise OSError(f"it has changed: length and etag are {found}, not {self._version}")
-        self._version = found
+            raise OSError(f"it has changed: length and etag are {version}, not {self._version}")
+        self._version = version
 
     def _length(self) -> int | None:
         if not is_remote(self.name):
@@ -142,8 +146,10 @@ class MediumFile:
 
 
 def _limit_s() -> float:
-    alarm_s = limit_s()
-    return min(retry.LIMIT_S, alarm_s / _CALLS_PER_ALARM) if alarm_s else retry.LIMIT_S
+    watchdog_s = limit_s()
+    if not watchdog_s:
+        return retry.LIMIT_S
+    return min(retry.LIMIT_S, watchdog_s / _CALLS_PER_WATCHDOG_LIMIT)
 
 
 def _etag(file: File) -> str:
@@ -153,11 +159,13 @@ def _etag(file: File) -> str:
 
 @contextmanager
 def open_file(uri: str, num_bytes: int = 0) -> Iterator[MediumFile]:
-    """The file for reading; what it failed at takes precedence over what came of that.
+    """Open a file for reading.
+
+    If the medium fails, its failure replaces the exception that FFmpeg raises as a result.
 
     Raises:
-        SourceError: it cannot be a video, or may not be read.
-        UnreachableError: where it lies does not answer.
+        SourceError: the file cannot be a video, or the user may not read it.
+        UnreachableError: the medium does not answer.
     """
     if not is_remote(uri):
         _check_local(uri)
@@ -175,11 +183,11 @@ def open_file(uri: str, num_bytes: int = 0) -> Iterator[MediumFile]:
 def _check_local(uri: str) -> None:
     path = local_path(uri)
     try:
-        found = retry.retried(path.stat, f"{uri}: cannot be read")
+        status = retry.retried(path.stat, f"{uri}: cannot be read")
     except OSError as exc:
         raise SourceError(f"{uri}: cannot be read ({exc.strerror}); check the path") from exc
-    if not stat.S_ISREG(found.st_mode):
-        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or pipe"
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or pipe"
         raise SourceError(f"{uri}: is {kind}, not a file; name the video files themselves")
     if not os.access(path, os.R_OK):
         raise SourceError(f"{uri}: may not be read; change its permissions")

@@ -1,9 +1,9 @@
-"""Where files lie: a store or a mount may fail for a while, which says nothing about a file.
+"""Retries: a store or a mount may fail for a while, which says nothing about a file on it.
 
-filesystem      fsspec's for a URL, with time limits, so that a store that stalls is noticed
-is_transient    whether an error is of the medium, so that the same call may go well later
-retried         a call, tried again while the medium fails
-read_bytes      a small file, whole or its first bytes
+filesystem      the fsspec file system of a URL, with time limits, so that a stall becomes an error
+is_transient    whether the medium caused an error, so that the same call may succeed later
+retried         makes a call again while the medium fails
+read_bytes      reads a small file, whole or its first bytes
 """
 
 import errno
@@ -26,13 +26,13 @@ LIMIT_S = 20.0
 """How long a store may send nothing before the call counts as failed."""
 ATTEMPTS = 5
 PAUSE = wait_exponential(multiplier=0.5, max=8.0) + wait_random(0.0, 1.0)
-"""Between two attempts; with jitter, since all tasks of a job lose a store in the same second."""
+"""Wait between two attempts; with jitter, since all tasks of a job lose a store at once."""
 
 _SERVER_ERROR = 500
 _STATUS_NAMES = ("status", "status_code")
 _BUSY = frozenset({408, 425, 429})
-# Answers about one file, mistakes in the call and bugs: they will be the same next time.
-_LASTING = (
+# Errors about one file, wrong calls and bugs. A second attempt would give the same error.
+_PERMANENT = (
     FileNotFoundError,
     PermissionError,
     IsADirectoryError,
@@ -49,88 +49,89 @@ _LASTING = (
     ValueError,
     TimereelError,
 )
-_LASTING_ERRNO = frozenset({errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+_PERMANENT_ERRNO = frozenset({errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 T = TypeVar("T")
 
 
 def filesystem(uri: str, limit_s: float | None = None) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; its own clients do not retry, ``retried`` does.
+    """The file system of a URL, and the path in it.
 
-    Credentials and endpoints stay where fsspec and the stores' own tools look for them.
+    Its clients do not retry, because ``retried`` does. Credentials and endpoints come from where
+    fsspec and the tools of each store look for them.
     """
     limit_s = limit_s or LIMIT_S
     scheme = uri.partition("://")[0]
     if scheme in {"http", "https"}:
-        import aiohttp  # noqa: PLC0415 - an extra, needed for these alone
+        import aiohttp  # noqa: PLC0415 - an extra that only HTTP needs
 
-        # No total: a large block over a slow line takes long, and is well as long as bytes come.
+        # No limit on the total: a large block over a slow line takes long, which is no failure.
         limits = aiohttp.ClientTimeout(total=None, sock_connect=limit_s, sock_read=limit_s)
         return _with(uri, scheme, client_kwargs={"timeout": limits})
     if scheme in {"s3", "s3a"}:
         once = {"retries": {"total_max_attempts": 1}}
         waits = {"connect_timeout": limit_s, "read_timeout": limit_s}
-        found, path = _with(uri, "s3", config_kwargs=waits | once)
-        found.retries = 1
-        return found, path
-    found, path = fsspec.core.url_to_fs(uri)
-    return found, path
+        s3, path = _with(uri, "s3", config_kwargs=waits | once)
+        s3.retries = 1
+        return s3, path
+    opened, path = fsspec.core.url_to_fs(uri)
+    return opened, path
 
 
 def _with(uri: str, scheme: str, **options: dict[str, Any]) -> tuple[Any, str]:
-    """Options that leave alone what the user's fsspec configuration says beside them."""
+    """The file system with these options; the user's fsspec configuration takes precedence."""
     set_by_user = fsspec.config.conf.get(scheme, {})
     merged = {name: value | set_by_user.get(name, {}) for name, value in options.items()}
-    found, path = fsspec.core.url_to_fs(uri, **merged)
-    return found, path
+    opened, path = fsspec.core.url_to_fs(uri, **merged)
+    return opened, path
 
 
 def is_transient(exc: BaseException) -> bool:
     """Whether the medium failed: connections, 5xx, 429, time limits, short answers, stale handles.
 
-    Each store has its own exceptions, so what is known to last is told apart and the rest is not.
-    fsspec calls a file missing whose server fails: the first cause decides.
+    Each store has its own exceptions, so every error counts as transient that is not known to be
+    permanent. fsspec reports a file as missing when its server fails, so the first cause decides.
     """
     chain = list(_causes(exc))
-    statuses = [status for one in chain if (status := _http_status(one))]
+    statuses = [status for cause in chain if (status := _http_status(cause))]
     if statuses:
         return statuses[-1] >= _SERVER_ERROR or statuses[-1] in _BUSY
     first = chain[-1]
-    if isinstance(first, OSError) and first.errno in _LASTING_ERRNO:
+    if isinstance(first, OSError) and first.errno in _PERMANENT_ERRNO:
         return False
-    return isinstance(first, Exception) and not isinstance(first, _LASTING)
+    return isinstance(first, Exception) and not isinstance(first, _PERMANENT)
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
-    """The exception, what it was raised from, and so on; the last is what happened first."""
+    """The exception, its cause, the cause of that, and so on; the last one happened first."""
     yield exc
     cause = exc.__cause__
-    if cause is None and isinstance(exc, _LASTING) and not exc.__suppress_context__:
-        # A mistake in how a store's library handles a failure hides that failure.
+    if cause is None and isinstance(exc, _PERMANENT) and not exc.__suppress_context__:
+        # A bug in a store's library may raise its own error while it handles the real one.
         cause = exc.__context__
     if cause is not None:
         yield from _causes(cause)
 
 
 def _http_status(exc: BaseException) -> int:
-    """Of an HTTP library's exception, or of botocore's; else 0."""
+    """The status in an exception of an HTTP library or of botocore; 0 if there is none."""
     response = getattr(exc, "response", None)
-    told = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-    for status in (told.get("HTTPStatusCode"), *(getattr(exc, n, None) for n in _STATUS_NAMES)):
+    metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+    for status in (metadata.get("HTTPStatusCode"), *(getattr(exc, n, None) for n in _STATUS_NAMES)):
         if isinstance(status, int):
             return status
     return 0
 
 
-def retried(call: Callable[[], T], told: str) -> T:
-    """What ``call`` returns; while the medium fails, it is tried again after a pause.
+def retried(call: Callable[[], T], message: str) -> T:
+    """Return the result of ``call``; while the medium fails, pause and call again.
 
     Args:
-        call: stands for one whole attempt.
-        told: begins the message, ``<what>: cannot be <done>``.
+        call: makes one whole attempt.
+        message: begins the error message, as ``<file>: cannot be <done>``.
 
     Raises:
-        UnreachableError: every attempt failed; any other exception is that of ``call``.
+        UnreachableError: the medium failed at every attempt. ``call`` raises any other exception.
     """
     attempts = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
@@ -144,8 +145,8 @@ def retried(call: Callable[[], T], told: str) -> T:
         if not is_transient(exc):
             raise
         raise UnreachableError(
-            f"{told} ({oneline(list(_causes(exc))[-1])}), tried {ATTEMPTS} times; check the network"
-            " and what serves it, then run the same command again"
+            f"{message} ({oneline(list(_causes(exc))[-1])}), tried {ATTEMPTS} times; check the"
+            " network and the server, then run the same command again"
         ) from exc
 
 
@@ -155,19 +156,19 @@ def oneline(exc: BaseException) -> str:
 
 
 def read_bytes(uri: str, end: int | None = None) -> bytes:
-    """A small file, or its first ``end`` bytes.
+    """Read a small file, or its first ``end`` bytes.
 
     Raises:
-        UnreachableError: the medium failed; any other exception is about the file.
+        UnreachableError: the medium failed. Any other exception is about the file.
     """
 
     def attempt() -> bytes:
         if "://" not in uri:
             with Path(uri).open("rb") as file:
                 return file.read(-1 if end is None else end)
-        found, path = filesystem(uri)
-        num_bytes = found.info(path).get("size")
-        data = bytes(found.cat_file(path, end=end))
+        store, path = filesystem(uri)
+        num_bytes = store.info(path).get("size")
+        data = bytes(store.cat_file(path, end=end))
         if num_bytes is not None and end is not None:
             num_bytes = min(num_bytes, end)
         check_length(data, num_bytes)
@@ -177,10 +178,10 @@ def read_bytes(uri: str, end: int | None = None) -> bytes:
 
 
 def check_length(data: bytes, num_bytes: int | None) -> None:
-    """Refuse an answer that is shorter than it must be; None: nobody knows how long.
+    """Refuse an answer that is shorter than ``num_bytes``; None means that the length is unknown.
 
     Raises:
-        OSError: it is; transient.
+        OSError: the answer is too short; this is transient.
     """
     if num_bytes is not None and len(data) < num_bytes:
-        raise OSError(errno.EIO, f"{len(data)} bytes came instead of {num_bytes}")
+        raise OSError(errno.EIO, f"{len(data)} bytes arrived instead of {num_bytes}")

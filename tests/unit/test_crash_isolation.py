@@ -1,4 +1,4 @@
-"""What kills its process is a failed row; real segfaults and real hangs, in real processes."""
+"""A crash or hang in a child process becomes an exception; with real segfaults and real hangs."""
 
 import signal
 
@@ -9,26 +9,26 @@ from pipeline.processes.watchdog import extend_limit, watchdog
 from tests.dying import counts, crashes, hangs, has_a_bug, is_interrupted, prints
 
 
-def test_the_items_of_a_healthy_stage_come_whole_and_in_order():
+def test_the_items_of_a_healthy_stage_arrive_complete_and_in_order():
     assert list(in_child_process(counts, 3)) == [0, 1, 2]
     assert list(in_child_process(prints, 7)) == [7]
 
 
-def test_a_crash_is_told_after_what_was_made_before_it():
+def test_a_crash_is_raised_after_the_items_before_it():
     items = in_child_process(crashes, 2)
     assert [next(items), next(items)] == [0, 1]
     with pytest.raises(ProcessDiedError, match="SIGSEGV"):
         next(items)
 
 
-def test_a_call_that_never_returns_is_ended_by_the_kernel():
+def test_the_kernel_ends_a_call_that_never_returns():
     items = in_child_process(hangs, 1, 0.5)
     assert next(items) == 0
     with pytest.raises(ProcessDiedError, match=r"hung.*decode\.max_stall_s"):
         next(items)
 
 
-def test_ctrl_c_in_the_child_is_no_fault_of_the_file(capfd):
+def test_ctrl_c_in_the_child_is_a_keyboard_interrupt_in_the_parent(capfd):
     items = in_child_process(is_interrupted, 1)
     next(items)
     with pytest.raises(KeyboardInterrupt):
@@ -36,14 +36,14 @@ def test_ctrl_c_in_the_child_is_no_fault_of_the_file(capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_bug_stays_a_bug():
+def test_a_bug_in_the_stage_is_a_runtime_error():
     items = in_child_process(has_a_bug, 1)
     next(items)
     with pytest.raises(RuntimeError, match="has_a_bug"):
         next(items)
 
 
-def test_an_alarm_leaves_the_timer_as_it_was():
+def test_a_watchdog_restores_the_former_timer():
     former = signal.getitimer(signal.ITIMER_REAL)
     with watchdog(1000):
         extend_limit()

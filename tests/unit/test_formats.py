@@ -36,7 +36,7 @@ def written(table, form):
     return out.getvalue()
 
 
-def test_json_lines_keep_every_column_and_say_utc(events):
+def test_json_lines_hold_every_column_with_times_in_utc(events):
     row = json.loads(written(events, "jsonl"))
     assert list(row) == EVENTS.names
     assert row["start"] == "2026-03-14T09:00:06.100000Z"
@@ -45,7 +45,7 @@ def test_json_lines_keep_every_column_and_say_utc(events):
     assert row["confidence"] is None
 
 
-def test_csv_survives_quotes_lines_and_other_scripts(events):
+def test_csv_keeps_quotes_line_breaks_and_other_scripts(events):
     [row] = csv.DictReader(io.StringIO(written(events, "csv").decode()))
     assert row["text"] == 'says "价格"\nand more'
     assert row["start"] == "2026-03-14T09:00:06.100000Z"
@@ -63,12 +63,12 @@ def test_a_table_shows_wall_clock_times_and_the_number_of_rows(events):
 
 
 @pytest.mark.parametrize("form", ["table", "jsonl", "csv", "parquet", "webvtt"])
-def test_no_rows_are_written_too(form):
+def test_an_empty_table_can_be_written(form):
     data = written(EVENTS.empty_table(), form)
     assert form == "jsonl" or data
 
 
-def test_json_lines_and_csv_load_no_pandas():
+def test_no_format_imports_pandas():
     code = (
         "import sys, duckdb, io\n"
         "from pipeline.export.formats import write_rows\n"
@@ -81,28 +81,28 @@ def test_json_lines_and_csv_load_no_pandas():
     assert done.stdout.strip() == "False"
 
 
-def test_sums_of_sql_are_numbers():
+def test_whole_decimals_from_sql_are_json_numbers():
     table = pa.table({"n": pa.array([Decimal(12)], pa.decimal128(38, 0))})
     assert json.loads(written(table, "jsonl")) == {"n": 12}
 
 
-def test_a_table_of_what_a_select_has_made_shows_every_column():
-    counts = pa.table({"label": ["dog"], "n": [12345], "text": ["told"]})
+def test_the_result_of_a_select_is_shown_with_every_column():
+    counts = pa.table({"label": ["dog"], "n": [12345], "text": ["seen"]})
     text = written(counts, "table").decode()
-    for shown in ("label", "n", "12345", "told"):
+    for shown in ("label", "n", "12345", "seen"):
         assert shown in text
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "table"])
 @pytest.mark.parametrize("at", [2**63 - 1, -(2**62)])
-def test_a_time_that_python_has_not_is_refused_with_the_way_out(form, at):
+def test_a_time_outside_the_years_of_python_is_refused_with_a_remedy(form, at):
     column = pa.array([at]).cast(pa.timestamp("us", tz="UTC"))
-    with pytest.raises(ConfigError, match="at holds a time outside of the years 1 to 9999"):
+    with pytest.raises(ConfigError, match="at holds a time outside the years 1 to 9999"):
         written(pa.table({"at": column}), form)
     with pytest.raises(ConfigError, match="at::VARCHAR"):
         written(pa.table({"at": pa.ListArray.from_arrays([0, 1], column)}), form)
 
 
-def test_times_of_sql_are_cut_to_microseconds():
+def test_nanosecond_times_from_sql_are_cut_to_microseconds():
     table = pa.table({"at": pa.array([1_999], pa.timestamp("ns"))})
     assert json.loads(written(table, "jsonl")) == {"at": "1970-01-01T00:00:00.000001Z"}

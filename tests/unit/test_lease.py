@@ -36,7 +36,7 @@ sys.stdin.readline()
 
 def a_run(run_id, **given):
     now = datetime.now(tz=UTC)
-    told = {"start": now, "heartbeat_at": now, "process": identity.own_name()}
+    told = {"start": now, "heartbeat_at": now, "process": identity.unique_name()}
     return test_runs.a_run(run_id, **(told | given))
 
 

@@ -1,4 +1,4 @@
-"""Every frame that is handed out is the one that was asked for, bit for bit."""
+"""Every frame that the decoder yields is the wanted one, bit for bit."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,7 +79,7 @@ def probed(folder: Path, name: str) -> tuple[Video, PacketIndex]:
 
 @cache
 def sequential(folder: Path, name: str) -> dict[int, Frame]:
-    """All frames by a plain loop over the file, which knows no index and skips nothing."""
+    """All frames by a simple loop over the file, without an index and without skipping."""
     video, _ = probed(folder, name)
     return {frame.pts: frame for frame in plain_loop(video)}
 
@@ -133,7 +133,7 @@ def test_sampled_frames_equal_a_full_sequential_decode_bit_for_bit(folder: Path,
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_any_cuts_and_any_choice_of_frames_give_the_same_union(folder: Path, data: st.DataObject):
+def test_any_shards_and_any_wanted_frames_give_the_same_frames(folder: Path, data: st.DataObject):
     name = data.draw(st.sampled_from([*RECIPES]))
     video, packets = probed(folder, name)
     shown = packets.shown_pts.tolist()
@@ -147,13 +147,13 @@ def test_any_cuts_and_any_choice_of_frames_give_the_same_union(folder: Path, dat
 
 
 @pytest.mark.parametrize("name", sorted(CLOCKLESS))
-def test_a_file_without_display_times_says_so(folder: Path, name: str) -> None:
+def test_a_file_without_display_times_has_a_warning(folder: Path, name: str) -> None:
     video, packets = probed(folder, name)
     assert "stores no display times" in " ".join(video.warnings)
     assert np.all(np.diff(packets.shown_pts) > 0)
 
 
-def test_frames_on_the_very_border_of_the_grid_are_taken(folder: Path) -> None:
+def test_frames_exactly_on_the_sample_grid_are_used(folder: Path) -> None:
     video, packets = probed(folder, "h264 with B-frames.mp4")
     want = grid_pts(video, packets.shown_pts, 5).tolist()
     assert [number_in(frame.luma) for frame in decoded(video, packets, want)] == list(
@@ -167,7 +167,7 @@ def test_of_frames_with_one_time_the_last_stays_on_screen(tmp_path: Path) -> Non
     video, packets = probe(source_of(doubled), sample=SampleConfig(), decode=DecodeConfig())
     frames = decoded(video, packets, packets.shown_pts.tolist())
     assert [number_in(frame.luma) for frame in frames] == [2, 5, 8, 11]
-    assert "8 frames share the time of another" in " ".join(video.warnings)
+    assert "8 frames have the time of another frame" in " ".join(video.warnings)
 
 
 def rewrite(source: Path, target: Path, change) -> Path:
@@ -193,7 +193,7 @@ def test_a_cut_file_keeps_its_first_part(tmp_path: Path) -> None:
         assert number_in(frame.luma) == (frame.pts - frames[0].pts) // 3600
 
 
-def test_damage_marks_its_whole_gop_and_no_other(tmp_path: Path) -> None:
+def test_damage_makes_its_whole_gop_suspect_and_no_other(tmp_path: Path) -> None:
     path = make_video(tmp_path / "clip.mp4", num_frames=60, gop=20, bframes=0)
     video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
     damage(path, number=30)
@@ -218,7 +218,7 @@ MJPEG = {"codec": "mjpeg", "pix_fmt": "yuvj420p", **AVI}
         (".avi", MJPEG, slice(700, -2), b"\x55"),
     ],
 )
-def test_a_picture_that_damage_has_changed_is_marked(
+def test_a_picture_that_damage_has_changed_is_suspect(
     tmp_path: Path, suffix: str, recipe: dict, part: slice, filler: bytes
 ) -> None:
     path = make_video(tmp_path / f"clip{suffix}", gop=20, bframes=0, **recipe)
@@ -234,7 +234,7 @@ def test_a_picture_that_damage_has_changed_is_marked(
 
 
 @pytest.mark.parametrize("name", ["h264 with B-frames.mp4", "hevc.mkv"])
-def test_damage_between_the_frames_that_are_looked_at_is_marked(tmp_path: Path, name: str) -> None:
+def test_damage_between_the_wanted_frames_makes_them_suspect(tmp_path: Path, name: str) -> None:
     path = make_video(tmp_path / name, RECIPES[name], gop=20, num_frames=60)
     video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
     shown = packets.shown_pts.tolist()
@@ -245,9 +245,9 @@ def test_damage_between_the_frames_that_are_looked_at_is_marked(tmp_path: Path, 
     assert not any(frame.suspect for frame in decoded(video, packets, [shown[0], shown[45]]))
 
 
-def test_errors_that_touch_no_picture_lose_none(tmp_path: Path) -> None:
+def test_errors_that_affect_no_picture_lose_no_frame(tmp_path: Path) -> None:
     clean = make_video(tmp_path / "clean.mp4", codec="libx265", num_frames=60, gop=12)
-    # A message of 510 bytes that ends after three, before each picture.
+    # Before each picture: an SEI message that claims 510 bytes and ends after three.
     message = b"\x4e\x01\x05\xff\xff\x00abc\x80"
     with av.open(str(clean)) as old, av.open(str(tmp_path / "odd.mp4"), "w") as new:
         stream = new.add_stream_from_template(old.streams.video[0])
@@ -265,7 +265,7 @@ def test_errors_that_touch_no_picture_lose_none(tmp_path: Path) -> None:
     assert all(frame.suspect for frame in frames)
 
 
-def test_frames_come_in_order_when_more_is_held_than_memory_allows(
+def test_frames_come_in_order_when_memory_is_full(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reorder_buffer, "MAX_LUMA_BYTES", 5_000)
@@ -274,20 +274,20 @@ def test_frames_come_in_order_when_more_is_held_than_memory_allows(
     assert [frame.pts for frame in decoded(video, packets, want)] == want
 
 
-def test_colours_that_wait_in_a_file_come_back_as_they_were(
+def test_colour_pictures_from_the_spill_file_are_unchanged(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video, packets = probed(folder, "h264 one GOP.mp4")
     want = packets.shown_pts.tolist()[:20]
-    held = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
+    in_memory = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
     monkeypatch.setattr(reorder_buffer, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
     stored = list(decode_frames(video, packets, want, frame=FRAME, rgb=True))
     assert [frame.pts for frame in stored] == want
-    for one, other in zip(held, stored, strict=True):
-        assert np.array_equal(one.rgb, other.rgb)
+    for frame, other in zip(in_memory, stored, strict=True):
+        assert np.array_equal(frame.rgb, other.rgb)
 
 
-def test_frames_before_the_damage_are_marked_however_large_the_gop_is(
+def test_frames_before_the_damage_are_suspect_even_in_a_large_gop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reorder_buffer, "MAX_COLOUR_BYTES", 3 * 160 * 96 * 3)
@@ -310,7 +310,7 @@ def test_a_file_that_was_replaced_after_the_probe_is_refused(tmp_path: Path) -> 
             decoded(changed, packets, packets.shown_pts.tolist())
 
 
-def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+def test_a_deleted_file_is_refused(tmp_path: Path) -> None:
     path = make_video(tmp_path / "clip.mp4", num_frames=10)
     video, packets = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
     path.unlink()

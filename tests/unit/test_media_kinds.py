@@ -1,4 +1,4 @@
-"""Files of recorders, editors and power cuts: the right frames, in one go or in parts."""
+"""Files of recorders, editors and power cuts give the right frames, as one shard or as several."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -30,5 +30,5 @@ def test_frames_show_their_own_numbers_whatever_the_shards(tmp_path: Path, name:
             frames += decode_frames(video, part, want, frame=FrameConfig(luma_width=160), rgb=False)
         assert [number_in(frame.luma) for frame in frames] == list(numbers)
         assert [frame.pts for frame in frames] == shown
-        # Where two transport streams are joined, their counters jump as if packets were lost.
+        # At the joint of two transport streams the packet counter jumps as if packets were lost.
         assert not any(frame.suspect for frame in frames) or name == "resolution change.ts"

@@ -1,4 +1,4 @@
-"""What probe says about a file, and how it refuses one."""
+"""What probe reports about a file, and which files it refuses."""
 
 import os
 import tarfile
@@ -27,7 +27,7 @@ def look(source: Source, **limits: int) -> tuple[Video, PacketIndex]:
     return probe(source, sample=SampleConfig(), decode=DecodeConfig(**limits))
 
 
-def test_the_facts_of_a_plain_file(tmp_path: Path) -> None:
+def test_probe_reports_the_properties_of_a_simple_file(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", num_frames=50, gop=10)
     video, packets = look(source_of(path))
     assert (video.codec, video.width, video.height, video.rotation) == ("h264", 160, 96, 0)
@@ -48,7 +48,7 @@ def test_media_time_zero_is_what_a_player_calls_zero(tmp_path: Path, suffix: str
     assert video.span.start_ns == pytest.approx(float(first_ns) - start_ns, abs=1_000_000)
 
 
-def test_a_corrected_clock_moves_the_start_stretches_the_rest_and_names_another_video(
+def test_a_clock_correction_changes_start_duration_and_video_id(
     tmp_path: Path,
 ) -> None:
     source = source_of(make_video(tmp_path / "a.mp4"), start_ns=10 * SECOND, clock="path")
@@ -63,7 +63,7 @@ def test_a_corrected_clock_moves_the_start_stretches_the_rest_and_names_another_
     assert sanitized.video_id != video.video_id
 
 
-def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:
+def test_a_gap_splits_the_footage_and_gives_a_warning(tmp_path: Path) -> None:
     ticks = [3600 * i for i in range(25)] + [90_000 * 60 + 3600 * i for i in range(25)]
     video, _ = look(source_of(make_video(tmp_path / "gap.ts", pts=ticks, bframes=0)))
     first, second = video.footage
@@ -72,7 +72,7 @@ def test_a_gap_splits_the_footage_and_is_told(tmp_path: Path) -> None:
     assert "1 gaps without footage, 59.0 s" in video.warnings[0]
 
 
-def test_frames_spread_over_more_time_than_is_allowed_are_refused(tmp_path: Path) -> None:
+def test_frames_over_more_time_than_max_duration_are_refused(tmp_path: Path) -> None:
     day = 90_000 * 86_400
     source = source_of(make_video(tmp_path / "a.mkv", pts=[0, 3600, 40 * day], bframes=0))
     with pytest.raises(SourceError, match=r"40\.0 days, more than decode\.max_duration_s=2\.6784e"):
@@ -80,7 +80,7 @@ def test_frames_spread_over_more_time_than_is_allowed_are_refused(tmp_path: Path
     assert look(source, max_duration_s=41 * 86_400)[0].num_frames == 3
 
 
-def test_a_stream_that_appears_in_the_middle_stops_nothing(tmp_path: Path) -> None:
+def test_a_stream_that_appears_in_the_middle_is_ignored(tmp_path: Path) -> None:
     first = make_video(tmp_path / "first.ts", num_frames=50, gop=10)
     then = tmp_path / "then.ts"
     with av.open(str(first)) as old, av.open(str(then), "w") as new:
@@ -100,7 +100,7 @@ def test_a_stream_that_appears_in_the_middle_stops_nothing(tmp_path: Path) -> No
     assert look(source_of(joined))[0].num_frames > 50
 
 
-def test_a_container_that_says_a_frame_stayed_has_no_gap(tmp_path: Path) -> None:
+def test_a_long_frame_duration_is_no_gap(tmp_path: Path) -> None:
     ticks = [3600 * i for i in range(25)] + [90_000 * 60 + 3600 * i for i in range(25)]
     for bframes in (0, 3):
         path = make_video(tmp_path / f"slides{bframes}.mp4", pts=ticks, bframes=bframes)
@@ -119,17 +119,17 @@ def test_the_clock_comes_from_the_listing_first_then_the_container_then_mtime(
     tmp_path: Path,
 ) -> None:
     sanitized = make_video(tmp_path / "plain.mp4", num_frames=25)
-    told = tmp_path / "told.mp4"
-    with av.open(str(sanitized)) as old, av.open(str(told), "w") as new:
+    with_clock = tmp_path / "with_clock.mp4"
+    with av.open(str(sanitized)) as old, av.open(str(with_clock), "w") as new:
         new.metadata["creation_time"] = "2026-03-14T09:00:00Z"
         stream = new.add_stream_from_template(old.streams.video[0])
         for packet in old.demux(video=0):
             if packet.size:
                 packet.stream = stream
                 new.mux(packet)
-    named = source_of(told, start_ns=7 * SECOND, clock="path")
+    named = source_of(with_clock, start_ns=7 * SECOND, clock="path")
     assert look(named)[0].start_ns == 7 * SECOND
-    video, _ = look(source_of(told, mtime_ns=100 * SECOND))
+    video, _ = look(source_of(with_clock, mtime_ns=100 * SECOND))
     assert (video.start_ns, video.clock) == (1_773_478_800 * SECOND, "creation_time")
     video, _ = look(source_of(sanitized, mtime_ns=100 * SECOND))
     assert (video.start_ns, video.clock) == (99 * SECOND, "mtime")
@@ -137,7 +137,7 @@ def test_the_clock_comes_from_the_listing_first_then_the_container_then_mtime(
     assert (video.start_ns, video.clock) == (0, "none")
 
 
-def test_a_copy_has_the_same_content_but_another_camera_another_video(tmp_path: Path) -> None:
+def test_a_copy_has_the_same_content_id_and_another_camera_another_video_id(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4")
     copy = tmp_path / "b.mp4"
     copy.write_bytes(path.read_bytes())
@@ -153,7 +153,7 @@ def test_a_copy_has_the_same_content_but_another_camera_another_video(tmp_path: 
     assert video.video_id == twin.video_id != other.video_id
 
 
-def test_other_content_of_the_same_shape_has_another_id(tmp_path: Path) -> None:
+def test_other_content_of_the_same_length_has_another_id(tmp_path: Path) -> None:
     first = make_video(tmp_path / "a.mp4", num_frames=20)
     second = make_video(tmp_path / "b.mp4", num_frames=20, options={"crf": "30"})
     assert look(source_of(first))[0].content_id != look(source_of(second))[0].content_id
@@ -175,7 +175,7 @@ def test_other_content_of_the_same_shape_has_another_id(tmp_path: Path) -> None:
         ("cut.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomavc1\0\1\0\0mdat" + b"x" * 99, "moov"),
     ],
 )
-def test_what_is_no_video_is_refused_in_plain_words(
+def test_a_file_that_is_no_video_is_refused_with_an_explanation(
     tmp_path: Path, name: str, content: bytes, message: str
 ) -> None:
     path = tmp_path / name
@@ -198,8 +198,8 @@ def test_folders_pipes_and_missing_files_are_refused_without_waiting(tmp_path: P
     ]:
         with pytest.raises(SourceError, match=message):
             look(source_of(__file__, uri=str(tmp_path / name)))
-    with pytest.raises(SourceError, match="told so"):
-        look(source_of(known.uri, problem="told so"))
+    with pytest.raises(SourceError, match="listed as bad"):
+        look(source_of(known.uri, problem="listed as bad"))
 
 
 def test_limits_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_limits_are_checked_before_anything_is_decoded(tmp_path: Path) -> None:
         look(source_of(path), max_packets=19)
 
 
-def test_a_video_of_just_the_largest_size_is_decoded(tmp_path: Path) -> None:
+def test_a_video_of_exactly_max_pixels_is_decoded(tmp_path: Path) -> None:
     video, packets = look(
         source_of(make_video(tmp_path / "a.mp4", num_frames=20)), max_pixels=15_360
     )
@@ -234,7 +234,9 @@ def test_a_video_of_just_the_largest_size_is_decoded(tmp_path: Path) -> None:
         "trailing .mp4 ",
     ],
 )
-def test_any_file_name_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_file_of_any_name_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     made = make_video(tmp_path / "made.mp4", num_frames=5)
     made.rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -279,7 +281,7 @@ def test_the_largest_default_stream_is_the_video(tmp_path: Path) -> None:
     assert look(source_of(path))[0].width == 320
 
 
-def test_every_hostile_name_of_the_footage_opens_or_is_refused(tmp_path: Path) -> None:
+def test_every_hostile_file_name_is_opened_or_refused(tmp_path: Path) -> None:
     footage = footage_dir()
     if footage is None:
         pytest.skip("no shared footage here")
@@ -295,7 +297,7 @@ def test_every_hostile_name_of_the_footage_opens_or_is_refused(tmp_path: Path) -
     assert opened == 30
 
 
-def test_a_broken_line_is_an_error_and_not_the_end_of_the_video(
+def test_a_broken_connection_is_an_error_and_not_the_end_of_the_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = make_video(tmp_path / "a.ts", num_frames=200, options={"qp": "1"}, width=320, height=192)
@@ -311,6 +313,6 @@ def test_a_broken_line_is_an_error_and_not_the_end_of_the_video(
 
     monkeypatch.setattr(memory_file, "read", read, raising=False)
     monkeypatch.setattr(retry, "PAUSE", wait_none())
-    told = r"reading broke off \(peer went away\), tried 5 times"
-    with pytest.raises(UnreachableError, match=told):
+    message = r"reading failed \(peer went away\), tried 5 times"
+    with pytest.raises(UnreachableError, match=message):
         look(source_of(path, uri=uri))

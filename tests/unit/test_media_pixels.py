@@ -1,4 +1,4 @@
-"""Small pictures: upright, of the right size, colours and range."""
+"""Small pictures are upright and have the right size, colours and range."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -57,7 +57,7 @@ def coloured(path: Path, codec: str, pix_fmt: str, size: tuple[int, int], **cont
         ("ffv1", "bgr0", (320, 192), {}),
     ],
 )
-def test_colours_and_greys_come_back(
+def test_colours_and_greys_are_preserved(
     tmp_path: Path, codec: str, pix_fmt: str, size: tuple[int, int], context: dict[str, int]
 ) -> None:
     path = coloured(tmp_path / "colours.mkv", codec, pix_fmt, size, **context)
@@ -83,7 +83,7 @@ def test_pictures_are_turned_upright(tmp_path: Path, rotation: int) -> None:
             assert number_in(np.rot90(picture, -rotation // 90)) == number
 
 
-def test_wide_pixels_are_shown_wide(tmp_path: Path) -> None:
+def test_non_square_pixels_are_stretched(tmp_path: Path) -> None:
     path = make_video(tmp_path / "wide.mkv", width=160, height=160, sar=Fraction(2), num_frames=3)
     _, frames = frames_of(path)
     assert frames[0].luma.shape == (80, 160)
@@ -123,7 +123,7 @@ def test_interlaced_pictures_are_not_black(tmp_path: Path) -> None:
     sar=st.fractions(Fraction(1, 4), 4, max_denominator=64),
     budget=st.integers(32 * 32, 4_000_000),
 )
-def test_sizes_for_a_model_fit_the_budget_and_the_source(
+def test_target_sizes_respect_the_pixel_limit_and_the_source(
     width: int, height: int, sar: Fraction, budget: int
 ) -> None:
     wide, high = target_size(width, height, sar, budget)
@@ -133,7 +133,7 @@ def test_sizes_for_a_model_fit_the_budget_and_the_source(
     assert high <= max(32, height)
 
 
-def test_known_sizes() -> None:
+def test_target_sizes_of_common_formats() -> None:
     assert target_size(1920, 1080, Fraction(1), 768 * 448) == (768, 448)
     assert target_size(320, 180, Fraction(1), 768 * 448) == (320, 160)
     assert target_size(1, 1, Fraction(1), 768 * 448) == (32, 32)
@@ -141,7 +141,7 @@ def test_known_sizes() -> None:
     assert luma_size(100, 75, Fraction(1), 160) == (100, 76)
 
 
-def test_a_jpeg_shows_the_picture(tmp_path: Path) -> None:
+def test_a_saved_jpeg_shows_the_picture(tmp_path: Path) -> None:
     picture = np.zeros((64, 96, 3), np.uint8)
     picture[:, :48] = 200
     save_jpeg(picture, tmp_path / "a.jpg")
@@ -150,8 +150,8 @@ def test_a_jpeg_shows_the_picture(tmp_path: Path) -> None:
     assert np.abs(again.astype(int) - picture).mean() < 3
 
 
-def test_an_interlaced_picture_shows_one_instant_and_no_combs(tmp_path: Path) -> None:
-    """Upper fields white, lower fields black: as frames they would be grey combs."""
+def test_an_interlaced_frame_gives_the_picture_of_one_instant(tmp_path: Path) -> None:
+    """Upper fields are white and lower fields black; whole frames would show combs."""
     path = tmp_path / "interlaced.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)

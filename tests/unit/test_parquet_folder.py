@@ -21,7 +21,7 @@ def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
-def test_an_export_is_made_again_whole_and_leaves_nothing_of_the_former(tmp_path):
+def test_a_second_export_replaces_the_first_completely(tmp_path):
     target = tmp_path / "out"
     write_parquet_folder(
         target, [("events/a.parquet", table(1)), ("events/b.parquet", table(2))], {}
@@ -33,7 +33,7 @@ def test_an_export_is_made_again_whole_and_leaves_nothing_of_the_former(tmp_path
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
-def test_an_export_that_fails_leaves_the_former_one(tmp_path):
+def test_a_failed_export_leaves_the_former_one(tmp_path):
     target = tmp_path / "out"
     write_parquet_folder(target, [("a.parquet", table(1))], {})
 
@@ -49,7 +49,7 @@ def test_an_export_that_fails_leaves_the_former_one(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mine.txt", "events/mine.parquet"])
-def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path, name):
+def test_a_folder_with_a_foreign_file_is_refused_and_unchanged(tmp_path, name):
     target = tmp_path / "out"
     write_parquet_folder(target, [("events/a.parquet", table(1))], {})
     (target / name).write_text("mine")
@@ -59,7 +59,7 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_alone(tmp_path, n
     assert files(target) == before
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / name.rpartition("/")[2]).write_text("mine")
-    with pytest.raises(ConfigError, match="not of an earlier export"):
+    with pytest.raises(ConfigError, match="no earlier export wrote"):
         write_parquet_folder(tmp_path / "other", [], {})
     file = tmp_path / "file"
     file.write_text("")
@@ -84,8 +84,8 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
     for events in (old, new):
         writer.finish_videos(rows("videos", video()), events)
     out = tmp_path / "out"
-    ask = ("export", "--index", tmp_path / "index", "--format", "parquet")
-    cli.run(*ask, out)
+    export = ("export", "--index", tmp_path / "index", "--format", "parquet")
+    cli.run(*export, out)
     assert files(out) == [
         "_timereel_export.json",
         "events/2026-03-01.parquet",
@@ -99,7 +99,7 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         read = pq.ParquetDataset(sorted(map(str, (out / name).glob("*.parquet")))).read()
         assert read.schema.remove_metadata().equals(TABLES[name])
     assert pq.read_table(out / "events" / "2026-03-02.parquet")["event_id"].to_pylist() == ["b"]
-    cli.run(*ask, "--from", "2026-03-02", out)
+    cli.run(*export, "--from", "2026-03-02", out)
     assert pq.read_table(out / "events")["event_id"].to_pylist() == ["b"]
-    cli.run(*ask, tmp_path / "index", code=2)
-    assert "not of an earlier export" in cli.err
+    cli.run(*export, tmp_path / "index", code=2)
+    assert "no earlier export wrote" in cli.err

@@ -132,29 +132,29 @@ def test_a_lost_run_ends_after_its_start_whatever_the_clocks_say():
 
 def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
     code = (
-        "from pipeline.processes.identity import own_name; print(own_name(), flush=True); input()"
+        "from pipeline.processes.identity import unique_name; print(unique_name(), flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         name = child.stdout.readline().decode().strip()
-        assert not identity.is_gone(name)
+        assert not identity.has_ended(name)
         child.kill()
         child.wait()
-        assert identity.is_gone(name)
-    assert not identity.is_gone(identity.own_name())
-    space, pid, started = identity.own_name().rsplit("/", 2)
-    assert identity.is_gone(f"{space}/{pid}/{int(started) - 1}")  # the id was used again
-    assert not identity.is_gone(f"another machine/{pid}/{int(started) - 1}")
+        assert identity.has_ended(name)
+    assert not identity.has_ended(identity.unique_name())
+    space, pid, started = identity.unique_name().rsplit("/", 2)
+    assert identity.has_ended(f"{space}/{pid}/{int(started) - 1}")  # the id was used again
+    assert not identity.has_ended(f"another machine/{pid}/{int(started) - 1}")
 
 
 def test_a_killed_process_that_nobody_has_waited_for_is_gone():
     pid = os.fork()
     if not pid:
         os._exit(0)
-    space = identity.own_name().rsplit("/", 2)[0]
+    space = identity.unique_name().rsplit("/", 2)[0]
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert identity.is_gone(f"{space}/{pid}/1")
+    assert identity.has_ended(f"{space}/{pid}/1")
     os.waitpid(pid, 0)
 
 

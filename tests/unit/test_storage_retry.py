@@ -1,4 +1,4 @@
-"""What a store or mount does when it fails is told apart from what is wrong with a file."""
+"""Failures of a store or mount are distinguished from faults of a file, and are retried."""
 
 import errno
 import os
@@ -27,8 +27,8 @@ def http_error(status):
 
 
 def s3_error(status):
-    told = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return botocore.exceptions.ClientError(told, "GetObject")
+    answer = {"Error": {"Code": str(status)}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return botocore.exceptions.ClientError(answer, "GetObject")
 
 
 def caused_by(exc, cause):
@@ -36,16 +36,16 @@ def caused_by(exc, cause):
     return exc
 
 
-@pytest.mark.parametrize("made", [http_error, s3_error])
+@pytest.mark.parametrize("error_of", [http_error, s3_error])
 @pytest.mark.parametrize(
     ("status", "transient"),
     [(400, False), (401, False), (403, False), (404, False), (407, False), (408, True),
      (410, False), (416, False), (425, True), (429, True), (499, False), (500, True), (503, True)],
 )  # fmt: skip
-def test_of_what_a_server_answers_5xx_and_a_few_others_pass(made, status, transient):
-    assert is_transient(made(status)) == transient
-    # fsspec says that any of them is a missing file.
-    assert is_transient(caused_by(FileNotFoundError("a"), made(status))) == transient
+def test_only_5xx_and_busy_statuses_are_transient(error_of, status, transient):
+    assert is_transient(error_of(status)) == transient
+    # fsspec reports each of them as a missing file.
+    assert is_transient(caused_by(FileNotFoundError("a"), error_of(status))) == transient
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,13 @@ def test_of_what_a_server_answers_5xx_and_a_few_others_pass(made, status, transi
         OSError(errno.ETIMEDOUT, "timed out"),
         OSError("no number"),
         aiohttp.ServerDisconnectedError(),
-        aiohttp.ClientPayloadError("not all came"),
+        aiohttp.ClientPayloadError("short payload"),
         botocore.exceptions.ReadTimeoutError(endpoint_url="http://h"),
         caused_by(FileNotFoundError("a"), ConnectionRefusedError("no")),
     ],
     ids=repr,
 )
-def test_a_line_or_a_mount_that_breaks_is_of_the_medium(exc):
+def test_broken_connections_and_mounts_are_transient(exc):
     assert is_transient(exc)
 
 
@@ -84,11 +84,11 @@ def test_a_line_or_a_mount_that_breaks_is_of_the_medium(exc):
     ],
     ids=repr,
 )
-def test_what_will_be_the_same_next_time_is_not(exc):
+def test_permanent_errors_are_not_transient(exc):
     assert not is_transient(exc)
 
 
-def test_a_mistake_of_a_library_in_handling_a_failure_does_not_hide_it():
+def test_the_error_that_a_library_bug_hides_decides():
     def handles(exc):
         try:
             raise exc
@@ -101,7 +101,7 @@ def test_a_mistake_of_a_library_in_handling_a_failure_does_not_hide_it():
         assert is_transient(mistaken.value) == transient
 
 
-def test_a_failure_of_the_line_while_something_is_looked_up_is_one():
+def test_a_connection_error_raised_from_a_lookup_error_is_transient():
     def looks_up():
         try:
             return {}["cached"]
@@ -113,7 +113,7 @@ def test_a_failure_of_the_line_while_something_is_looked_up_is_one():
     assert is_transient(lost.value)
 
 
-def test_a_bug_is_raised_at_once_and_as_it_is():
+def test_a_bug_is_raised_unchanged_without_a_retry():
     calls = []
 
     def buggy():
@@ -125,7 +125,7 @@ def test_a_bug_is_raised_at_once_and_as_it_is():
     assert len(calls) == 1
 
 
-def test_the_last_attempt_may_still_go_well():
+def test_the_last_attempt_may_succeed():
     failures = [ConnectionResetError("gone")] * (retry.ATTEMPTS - 1)
 
     def recovers():
@@ -137,7 +137,7 @@ def test_the_last_attempt_may_still_go_well():
 
 
 class FailingMount:
-    """A local file as a mount gives it that fails from some byte on, so many times."""
+    """Opens a local file as on a mount where reads past ``from_byte`` fail, ``times`` times."""
 
     def __init__(self, path, *, from_byte, times, number=errno.ESTALE):
         self._opened = path.open
@@ -165,8 +165,8 @@ def on_mount(tmp_path, monkeypatch):
 
     files = []
 
-    def opened(**how):
-        mount = FailingMount(path, **how)
+    def opened(**failure):
+        mount = FailingMount(path, **failure)
         real = type(path).open
         monkeypatch.setattr(
             type(path), "open", lambda p, *a: mount.open(*a) if p == path else real(p, *a)
@@ -180,24 +180,24 @@ def on_mount(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EIO])
-def test_a_stale_handle_is_opened_anew_and_read_on_where_it_was(on_mount, number):
+def test_a_file_is_reopened_after_a_stale_handle_and_read_from_its_offset(on_mount, number):
     file = on_mount(from_byte=1000, times=retry.ATTEMPTS - 1, number=number)
     assert file.read(900) == (bytes(range(256)) * 16)[:900]
     assert file.read(900) == (bytes(range(256)) * 16)[900:1800]
     file.check()
 
 
-def test_a_mount_that_stays_away_is_remembered_by_the_file_and_asked_no_more(on_mount):
+def test_a_file_whose_mount_failed_at_every_attempt_stays_failed(on_mount):
     file = on_mount(from_byte=1000, times=retry.ATTEMPTS)
     with pytest.raises(UnreachableError, match="Stale file handle"):
         file.read(2000)
     with pytest.raises(UnreachableError):
-        file.read(10)  # although the mount is back: FFmpeg has drawn its conclusions
+        file.read(10)  # the mount is back, but FFmpeg has already treated the failure as the end
     with pytest.raises(UnreachableError):
         file.check()
 
 
-def test_reading_at_the_border_of_a_file_is_no_short_answer(tmp_path):
+def test_a_read_across_the_end_of_a_file_is_no_failure(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"0123456789")
     with open_file(str(path)) as file:
@@ -210,7 +210,7 @@ def test_reading_at_the_border_of_a_file_is_no_short_answer(tmp_path):
         assert file.read(1) == b""
 
 
-def test_a_file_that_was_replaced_while_it_was_read_is_not_read_on(on_mount, tmp_path):
+def test_a_file_that_was_replaced_during_reading_is_refused(on_mount, tmp_path):
     file = on_mount(from_byte=1000, times=1)
     file.read(900)
     os.truncate(tmp_path / "a.bin", 2000)
@@ -218,7 +218,7 @@ def test_a_file_that_was_replaced_while_it_was_read_is_not_read_on(on_mount, tmp
         file.read(900)
 
 
-def test_a_store_that_tells_another_length_than_its_listing_is_not_believed():
+def test_a_file_whose_length_differs_from_the_listing_is_refused():
     fsspec.filesystem("memory").pipe("/lies/a.bin", b"12345")
     with (
         pytest.raises(UnreachableError, match="it has changed"),
@@ -236,13 +236,13 @@ def read_and_raise(path, exc):
         raise exc
 
 
-def test_a_failure_of_the_medium_outweighs_what_came_of_it(on_mount, tmp_path):
+def test_a_failure_of_the_medium_replaces_the_error_that_it_caused(on_mount, tmp_path):
     on_mount(from_byte=0, times=retry.ATTEMPTS)
     with pytest.raises(UnreachableError):
         read_and_raise(tmp_path / "a.bin", SourceError("its index is damaged"))
 
 
-def test_an_interruption_is_not_replaced_by_it(on_mount, tmp_path):
+def test_a_failure_of_the_medium_does_not_replace_a_keyboard_interrupt(on_mount, tmp_path):
     on_mount(from_byte=0, times=retry.ATTEMPTS)
     with pytest.raises(KeyboardInterrupt):
         read_and_raise(tmp_path / "a.bin", KeyboardInterrupt())

@@ -122,7 +122,7 @@ def test_a_second_look_at_what_cannot_be_read_now_leaves_the_shard_open(footage)
     ((window,),) = (list(decode_and_gate(shard, config)) for shard in planned.shards)
 
     async def decode_again(_window, _plan):
-        raise UnreachableError("v.mp4: reading broke off")
+        raise UnreachableError("v.mp4: reading failed")
 
     replica = Replica(config, lambda _: Reader(enter=range(208, 425)), decode_again)
     [left] = asyncio.run(replica.answer_item(window))
@@ -130,7 +130,7 @@ def test_a_second_look_at_what_cannot_be_read_now_leaves_the_shard_open(footage)
         shard_id=planned.shards[0].shard_id,
         video_id=planned.video.video_id,
         uri=str(footage),
-        error="v.mp4: reading broke off",
+        error="v.mp4: reading failed",
     )
 
 

@@ -7,15 +7,15 @@ from pipeline.errors import ConfigError
 from pipeline.export.webvtt import document
 
 
-def row(start_s, end_s, text="", uri="a.mp4", **given):
-    return {"uri": uri, "media_start": start_s, "media_end": end_s, "text": text, **given}
+def row(start_s, end_s, text="", uri="a.mp4", **columns):
+    return {"uri": uri, "media_start": start_s, "media_end": end_s, "text": text, **columns}
 
 
 def parsed(*rows):
     return webvtt.from_buffer(io.StringIO(document(rows)))
 
 
-def test_a_cue_per_row_in_the_order_of_their_starts_in_the_file():
+def test_each_row_is_a_cue_in_order_of_its_start_in_the_file():
     cues = parsed(row(3661.5, 3700, "second"), row(6.1, 20.0004, "first", label="motion"))
     assert [(c.start, c.end, c.text) for c in cues] == [
         ("00:00:06.100", "00:00:20.001", "motion: first"),
@@ -39,7 +39,7 @@ def test_no_text_can_break_a_cue():
     assert second.start == "00:00:01.000"
 
 
-def test_an_event_over_two_files_has_the_time_in_the_one_that_is_shared():
+def test_an_event_over_two_files_has_its_times_in_the_shared_file():
     parts = [
         {"uri": "a.mp4", "media_start": 590.0, "media_end": 600.0},
         {"uri": "b.mp4", "media_start": 0.0, "media_end": 4.0},
@@ -49,8 +49,8 @@ def test_an_event_over_two_files_has_the_time_in_the_one_that_is_shared():
     assert [(c.start, c.text) for c in cues] == [("00:00:00.000", "over"), ("00:00:07.000", "b")]
 
 
-def test_rows_of_several_files_are_refused_with_the_way_out():
-    with pytest.raises(ConfigError, match=r"of 2: a\.mp4, b\.mp4; name one with --video"):
+def test_rows_that_share_no_file_are_refused_with_a_remedy():
+    with pytest.raises(ConfigError, match=r"from 2 files: a\.mp4, b\.mp4; name one with --video"):
         document([row(0, 1), row(0, 1, uri="b.mp4")])
 
 
@@ -59,11 +59,11 @@ def test_rows_without_a_time_in_a_file_are_refused():
         document([{"n": 1}])
 
 
-def test_no_rows_are_a_document_too():
+def test_no_rows_give_an_empty_document():
     assert document([]) == "WEBVTT\n"
 
 
-def test_a_chapter_is_named_by_its_title_and_a_day_is_no_cue():
+def test_a_chapter_cue_shows_its_title_and_a_day_is_refused():
     [cue] = parsed(row(0, 900, "All of what happens.", title="Budget & plans"))
     assert cue.raw_text == "Budget &amp; plans"
     with pytest.raises(ConfigError, match="--level chapter"):

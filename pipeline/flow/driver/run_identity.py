@@ -27,7 +27,7 @@ def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
         heartbeat_at=now,
         host=socket.gethostname(),
         pid=os.getpid(),
-        process=identity.own_name(),
+        process=identity.unique_name(),
         job_id=metadata.get(_JOB_ID),
         job_metadata={name: value for name, value in metadata.items() if name != _JOB_ID},
         task=config.task.name,
