@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipeline.config.section import Seconds, Section
+from pipeline.config.section import ByContent, Operational, Seconds, Section
 
 
 class SignalsEngineConfig(Section):
@@ -49,9 +49,9 @@ class ModelEngineConfig(Section):
     model: str
     max_output_tokens: int = Field(default=1024, gt=0)
     """Of the answer alone."""
-    max_concurrency: int = Field(default=16, gt=0)
+    max_concurrency: Operational[int] = Field(default=16, gt=0)
     """Requests in flight per replica."""
-    replicas: int = Field(default=1, gt=0)
+    replicas: Operational[int] = Field(default=1, gt=0)
     verify: VerifyConfig | None = None
     """Check each event once more, at its borders; None takes the first answer."""
 
@@ -64,10 +64,11 @@ class VllmEngineConfig(ModelEngineConfig):
     """
 
     kind: Literal["vllm"]
+    model: ByContent[str]
     frames: Literal["video", "images"] = "video"
     """``video``: Qwen3-VL's way, exact times before each pair of frames. ``images``: for any other
     vision model; each frame goes as an image after its own time."""
-    weights: str | None = None
+    weights: ByContent[str | None] = None
     """Where the weights of ``model`` are, if not there: local folder or URL."""
     revision: str | None = None
     thinking: bool = False
@@ -78,7 +79,7 @@ class VllmEngineConfig(ModelEngineConfig):
     """GPUs of one replica (its tensor-parallel size), all on one node; 0 runs on CPU."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
-    rates: RatesConfig | None = None
+    rates: Operational[RatesConfig | None] = None
 
 
 class OpenAIEngineConfig(ModelEngineConfig):
@@ -86,18 +87,18 @@ class OpenAIEngineConfig(ModelEngineConfig):
 
     kind: Literal["openai"]
     num_gpus: ClassVar[float] = 0.0
-    base_url: str = Field(pattern=r"^https?://")
+    base_url: Operational[str] = Field(pattern=r"^https?://")
     """Up to and including ``/v1``."""
-    api_key_env: str | None = None
+    api_key_env: Operational[str | None] = None
     """Name of the environment variable that holds the key; it must be set on every node."""
     server: Literal["any", "vllm"] = "any"
     """``any``: frames go as images, each after its own time as text. ``vllm``: they go as one video
     with exact times, for half the tokens, and the server's own tokens show what the model saw."""
-    max_requests_per_minute: float | None = Field(default=None, gt=0)
+    max_requests_per_minute: Operational[float | None] = Field(default=None, gt=0)
     """Of the whole run, repeated requests included."""
-    max_retries: int = Field(default=6, ge=0)
+    max_retries: Operational[int] = Field(default=6, ge=0)
     """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
-    timeout_s: Seconds = Field(default=300.0, gt=0)
+    timeout_s: Operational[Seconds] = Field(default=300.0, gt=0)
     """For one request, its answer included."""
     jpeg_quality: int = Field(default=92, ge=1, le=100)
     args: dict[str, Any] = Field(default_factory=dict)

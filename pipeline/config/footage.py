@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.camera_names import of_camera
-from pipeline.config.section import Seconds, Section
+from pipeline.config.section import Operational, Seconds, Section
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
 
@@ -122,21 +122,17 @@ class FrameConfig(Section):
 
 
 class DecodeConfig(Section):
-    """Limits that protect a worker from hostile files."""
+    """Limits that protect a worker from hostile files: what they let pass is the same anyway."""
 
-    max_pixels: int = Field(default=64_000_000, gt=0)
+    max_pixels: Operational[int] = Field(default=64_000_000, gt=0)
     """Coded width x height; larger videos are failed before they are decoded."""
-    max_packets: int = Field(default=20_000_000, gt=0)
-    max_duration_s: Seconds = Field(default=31 * 86_400.0, gt=0)
+    max_packets: Operational[int] = Field(default=20_000_000, gt=0)
+    max_duration_s: Operational[Seconds] = Field(default=31 * 86_400.0, gt=0)
     """From the first frame to the end of the last, by their times; headers are not believed."""
-    max_stall_s: Seconds = Field(default=120.0, gt=0)
+    max_stall_s: Operational[Seconds] = Field(default=120.0, gt=0)
     """A worker that waits longer for one packet to be read or decoded is ended and replaced."""
-    max_shard_s: Seconds = Field(default=4 * 3600.0, gt=0)
+    max_shard_s: Operational[Seconds] = Field(default=4 * 3600.0, gt=0)
     """Seconds of decoding after which the rest of a shard is failed."""
-
-
-# What they let pass is the same whatever they are.
-LIMITS = ("max_pixels", "max_packets", "max_duration_s", "max_stall_s", "max_shard_s")
 
 
 class PlanConfig(Section):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Seconds, Section
+from pipeline.config.section import Operational, Seconds, Section
 
 
 class StitchConfig(Section):
@@ -17,7 +17,7 @@ class StitchConfig(Section):
 class SummariesConfig(Section):
     """How chapters, videos and days are told; changing it never does a video again."""
 
-    level: Literal["chapter", "video", "day"] | None = None
+    level: Operational[Literal["chapter", "video", "day"] | None] = None
     """Written at the end of each run, up to this; None leaves it to ``timereel summarize``."""
     instructions: str = ""
     """Added to the question: a language, or what matters to the readers."""

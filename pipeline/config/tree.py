@@ -16,7 +16,6 @@ from pipeline.config.engines import (
     VllmEngineConfig,
 )
 from pipeline.config.footage import (
-    LIMITS,
     ClockConfig,
     DecodeConfig,
     FrameConfig,
@@ -32,38 +31,13 @@ from pipeline.config.run import (
     StitchConfig,
     SummariesConfig,
 )
-from pipeline.config.section import Section
+from pipeline.config.section import Operational, Section
 from pipeline.config.task import SIGNALS_TASK, Task
-from pipeline.config.weights import weights_id
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
 # Raise when chapters or the checks of a summary change.
 SUMMARIES_VERSION = 2
-
-# Sections that say where, when and for how much a run works.
-_NOT_WHAT_A_ROW_SAYS = (
-    "index",
-    "sources",
-    "clock",
-    "summaries",
-    "commit",
-    "budget",
-    "cluster",
-    "embedding",
-    "retention_days",
-)
-# How an engine is reached and how fast it is asked.
-_NOT_THE_ANSWER = (
-    "replicas",
-    "max_concurrency",
-    "rates",
-    "base_url",
-    "api_key_env",
-    "max_requests_per_minute",
-    "max_retries",
-    "timeout_s",
-)
 
 
 Days = Annotated[float, Field(ge=0, le=36_525)]
@@ -73,11 +47,11 @@ Days = Annotated[float, Field(ge=0, le=36_525)]
 class Config(Section):
     """Everything a run may be told."""
 
-    index: str | None = None
+    index: Operational[str | None] = None
     """Folder or URL of the index, where the command line names none."""
     task: Task = SIGNALS_TASK
-    sources: SourcesConfig = SourcesConfig()
-    clock: ClockConfig = ClockConfig()
+    sources: Operational[SourcesConfig] = SourcesConfig()
+    clock: Operational[ClockConfig] = ClockConfig()
     sample: SampleConfig = SampleConfig()
     frame: FrameConfig = FrameConfig()
     decode: DecodeConfig = DecodeConfig()
@@ -85,15 +59,13 @@ class Config(Section):
     gate: GateConfig = GateConfig()
     engine: EngineConfig = SignalsEngineConfig()
     stitch: StitchConfig = StitchConfig()
-    summaries: SummariesConfig = SummariesConfig()
-    commit: CommitConfig = CommitConfig()
-    budget: BudgetConfig = BudgetConfig()
-    cluster: ClusterConfig = ClusterConfig()
-    embedding: EmbeddingConfig | None = None
+    summaries: Operational[SummariesConfig] = SummariesConfig()
+    commit: Operational[CommitConfig] = CommitConfig()
+    budget: Operational[BudgetConfig] = BudgetConfig()
+    cluster: Operational[ClusterConfig] = ClusterConfig()
+    embedding: Operational[EmbeddingConfig | None] = None
     """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
-    retention_days: dict[str, Annotated[float, Field(ge=0, le=36_525)] | None] = Field(
-        default_factory=dict
-    )
+    retention_days: Operational[dict[str, Days | None]] = Field(default_factory=dict)
     """Camera or glob -> days that are kept, None keeps all; the name itself decides, or else the
     first glob that matches."""
 
@@ -146,35 +118,21 @@ class Config(Section):
     def fingerprint(self) -> str:
         """Names everything that decides what a row says, but for what names the video itself.
 
-        A model folder counts by what it holds, wherever it lies. Content, camera and corrected
-        clock are in ``video_id``: setting one clock does not send all cameras back to the model.
+        Content, camera and corrected clock are in ``video_id``: setting one clock does not send
+        all cameras back to the model.
         """
-        kept = self.model_dump(mode="json", exclude={*_NOT_WHAT_A_ROW_SAYS, "engine"})
-        for limit in LIMITS:
-            kept["decode"].pop(limit)
+        kept = self.answering()
         if any(field.description for field in self.task.fields.values()):
             # Descriptions have not always been told: what was answered without them is another.
             kept["question"] = self.task.question
-        return _digest([ALGORITHM_VERSION, kept | {"engine": self._answering()}])
+        return _digest([ALGORITHM_VERSION, kept])
 
     @property
     def summaries_fingerprint(self) -> str:
         """Names everything but the inputs that decides what a summary says."""
         # Without a model nothing of the engine matters: events are counted, captions quoted.
-        engine = None if self.engine.kind == "signals" else self._answering()
-        kept = self.summaries.model_dump(mode="json", exclude={"level"})
-        return _digest([SUMMARIES_VERSION, kept, engine])
-
-    def _answering(self) -> dict[str, Any]:
-        """What of the engine decides an answer; a model folder counts by what it holds."""
-        kept = self.engine.model_dump(mode="json")
-        for key in _NOT_THE_ANSWER:
-            kept.pop(key, None)
-        if isinstance(self.engine, VllmEngineConfig):
-            for key in ("model", "weights"):
-                if where := kept[key]:
-                    kept[key] = weights_id(where) or where
-        return kept
+        engine = None if self.engine.kind == "signals" else self.engine.answering()
+        return _digest([SUMMARIES_VERSION, self.summaries.answering(), engine])
 
     def to_json(self) -> str:
         """The resolved tree, as it is stored with the run."""
