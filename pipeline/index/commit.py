@@ -28,6 +28,9 @@ JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]
 _IDS_PER_COMMIT = 1000
 
 
+_SPAN = ("date", "camera", "start", "end")
+
+
 class Writer:
     """Writes one index, and makes it where there is none.
 
@@ -85,7 +88,7 @@ class Writer:
         """
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
         where.among("video_id", video_ids)
-        columns = ["date", "video_id", "fingerprint", "status"]
+        columns = ["date", "video_id", "fingerprint", "status", "indexed_at"]
         rows = self.index.every("videos", where, **near.bounds, columns=columns)
         self._reopen(task, rows)
 
@@ -230,6 +233,8 @@ class Writer:
                 equal("task", task),
                 equal("fingerprint", fingerprint),
                 among("video_id", _ids(rows, "video_id")),
+                # Only as they were read: a row that another run has written since stays done.
+                among("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
             change(self.store, "videos", {"status": "pending"}, predicate)
 
@@ -257,7 +262,7 @@ class Writer:
             self._known.files(self.index.files("videos"), names),
             "videos",
             where,
-            columns=["date", "camera", "start", "end", "video_id", "fingerprint", "status"],
+            columns=[*_SPAN, "video_id", "fingerprint", "status", "indexed_at"],
         )
 
     def _stale_windows(

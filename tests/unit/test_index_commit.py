@@ -1,6 +1,7 @@
 """What stands in the index after commits: once, twice, torn."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from deltalake.exceptions import CommitFailedError
@@ -33,6 +34,25 @@ def test_windows_of_one_shard_may_lie_on_two_dates(writer):
     found = pi.windows_of(writer.index, ["v1"], near, task="t", fingerprint="f1")
     assert found["window_id"].to_pylist() == ["a-0", "a-1"]
     assert len(set(found["date"].to_pylist())) == 2
+
+
+@pytest.mark.parametrize("later_us", [0, 1])
+def test_only_the_row_that_was_read_is_reopened(writer, monkeypatch, later_us):
+    """Another run finishes the video between the reading of its row and the commit."""
+    writer.finish_videos(rows("videos", video(indexed_at=at(7) + timedelta(microseconds=999_999))))
+    change = commit.change
+
+    def change_late(*args):
+        monkeypatch.setattr(commit, "change", change)
+        again = at(7) + timedelta(microseconds=999_999 + later_us)
+        writer.finish_videos(rows("videos", video(indexed_at=again)))
+        change(*args)
+
+    monkeypatch.setattr(commit, "change", change_late)
+    near = pi.Near(cameras=["cam1"], start=at(0), end=at(600))
+    writer.reopen(["v1"], near, "t", "f1")
+    [status] = writer.index.videos()["status"].to_pylist()
+    assert status == ("done" if later_us else "pending")
 
 
 def test_more_ids_than_one_predicate_names(writer, monkeypatch):

@@ -274,6 +274,7 @@ class _Run:
     def _reopen(self, video_ids: Iterable[str], around: Sequence[Video]) -> None:
         """What is done and is done once more, as failed or erased footage is asked for again."""
         if around:
+            self.lease.confirm()
             made = self.provenance.task, self.provenance.fingerprint
             self.index.reopen(video_ids, near(around), *made)
 
