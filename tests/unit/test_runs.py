@@ -132,7 +132,7 @@ def test_a_lost_run_ends_after_its_start_whatever_the_clocks_say():
 
 def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
     code = (
-        "from pipeline.processes.identity import unique_name; print(unique_name(), flush=True); input()"
+        "from pipeline.processes.identity import unique_name as n; print(n(), flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
