@@ -1,9 +1,9 @@
-"""The stages put in order: what the driver does, what a task does, and the summaries.
+"""Runs the stages in their order: on the driver, in Ray tasks, and for summaries.
 
-    driver/     which videos are to do, which shards are whole, when they are committed
-    task/       what one Ray task or actor does, on plain records
-    summaries/  which days are summarized again, and their commits
-    graph.py    the Ray Data graphs; every Ray argument of the project
+    driver/     chooses files, plans batches, collects results and commits them
+    task/       what one Ray task or actor does, as functions on records
+    summaries/  chooses the days to summarize, and commits their summaries
+    graph.py    the Ray Data graphs, with every Ray argument of the project
 
 Only `graph`, `driver.archive` and `summaries.summarize` import Ray.
 """

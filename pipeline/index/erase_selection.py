@@ -11,7 +11,7 @@ from pipeline.index.query import Index
 from pipeline.index.scope import Row, Scope
 from pipeline.index.validate import ID_COLUMN
 from pipeline.records import Event
-from pipeline.records.pieces import parted
+from pipeline.records.pieces import without_pieces
 from pipeline.tables.events import events_of_table, events_table
 from pipeline.tables.rows import Provenance
 from pipeline.tables.schema import EVENTS, TABLES, TableName
@@ -135,7 +135,7 @@ def find(index: Index, scope: Scope) -> ErasedRows:
 
 
 def remaining_events(held: pa.Table, gone: Gone) -> pa.Table:
-    """The events that stand once the parts that go have gone: parted where one is missing."""
+    """The events that stand once the parts that go have gone: split where one is missing."""
 
     def is_erased(piece: Event) -> bool:
         [part] = piece.parts
@@ -147,7 +147,7 @@ def remaining_events(held: pa.Table, gone: Gone) -> pa.Table:
     for number, (row, event) in enumerate(zip(rows, events_of_table(held), strict=True)):
         # An older timereel kept the words of the first file alone.
         is_guessed = len(event.parts) > 1 and row["pieces"] is None
-        left = [] if is_guessed and is_erased(event.pieces[0]) else parted(event, is_erased)
+        left = [] if is_guessed and is_erased(event.pieces[0]) else without_pieces(event, is_erased)
         if left == [event]:
             kept.append(held.slice(number, 1))
         else:

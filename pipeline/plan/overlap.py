@@ -1,10 +1,13 @@
-"""overlap: who speaks for a moment that several files of one camera show. Pure.
+"""overlap: which file owns a moment that several files of one camera show. Pure.
 
-The file with more pixels, then the one that starts first, then the earlier name; the others go on
-where it ends. It makes no difference which of them the index holds already, so the order in which
-files are indexed does not show: a file that the index holds and that is still there is done again
-where a new one goes before it. One that is gone keeps what it speaks for, as nobody could look
-again. Only times that somebody has written down count (``STATED_CLOCKS``); by modification times
+Files have a precedence: more pixels first, then the earlier start, then the lesser name. Of the
+files that show a moment, the one with the highest precedence owns it; the others yield it.
+
+The result does not depend on the order in which files are indexed. If a new file takes precedence
+over an indexed file that still exists, the indexed file is indexed again. An indexed file that no
+longer exists ("missing") keeps the time that it owns, since nobody could analyse it again.
+
+Only files whose start somebody has written down own time (``STATED_CLOCKS``): by modification times
 alone, files that were copied together would seem to overlap.
 """
 
@@ -29,77 +32,83 @@ from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
 
 STATED_CLOCKS: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
 
-_GONE = -1
+_MISSING_RANK = -1
 _Ranked: TypeAlias = tuple[int, int, int, str, str]
-"""A claim: start and end in nanoseconds, its file's rank or ``_GONE``, its uri and video id."""
+"""An ownership: start and end in nanoseconds, the rank of its file, its uri and video id.
+
+A lower rank takes precedence; a missing file has ``_MISSING_RANK``."""
 
 
 def resolve_overlaps(
     videos: Iterable[Video],
-    gone: Mapping[str, Sequence[Ownership]],
-    held: Iterable[IndexedFile] = (),
+    missing: Mapping[str, Sequence[Ownership]],
+    indexed: Iterable[IndexedFile] = (),
 ) -> dict[str, tuple[Ownership, ...]]:
-    """What others speak for in the time of each video; videos that own all of theirs are left out.
+    """The time in each video that other files own; videos that own all of their time are left out.
 
     Args:
         videos: of any cameras, in any order; each id once.
-        gone: what files speak for that the index holds and that are there no more, by camera.
-        held: other files of the index.
+        missing: by camera, the time owned by indexed files that no longer exist.
+        indexed: indexed files that still exist.
 
     Returns:
-        By video id, the claims that go before its own and share an instant with it. Those of files
-        that are gone come first, then by their file's precedence, each by start.
+        By video id, the ownerships that take precedence over the video and share an instant with
+        it. Those of missing files come first, then by the precedence of their files; for each file
+        by start.
     """
-    files = _in_order(videos, held)
-    met: dict[int, set[_Ranked]] = {}
-    for before, rank in _meetings(files, gone):
+    files = _by_precedence(videos, indexed)
+    by_rank: dict[int, set[_Ranked]] = {}
+    for ownership, rank in _overlaps(files, missing):
         if isinstance(files[rank], Video):
-            met.setdefault(rank, set()).add(before)
+            by_rank.setdefault(rank, set()).add(ownership)
     return {
         files[rank].video_id: tuple(
             Ownership(span=TimeRange(start_ns, end_ns), uri=uri, video_id=video_id)
             for start_ns, end_ns, _, uri, video_id in sorted(
-                ownerships, key=lambda one: (one[2], one)
+                ownerships, key=lambda ownership: (ownership[2], ownership)
             )
         )
-        for rank, ownerships in sorted(met.items())
+        for rank, ownerships in sorted(by_rank.items())
     }
 
 
-def overtaken(videos: Iterable[Video], held: Iterable[IndexedFile]) -> list[IndexedFile]:
-    """Files of the index that planned ones go before, and that have not yielded to them yet."""
-    files = _in_order(videos, held)
-    found = {
+def overtaken(videos: Iterable[Video], indexed: Iterable[IndexedFile]) -> list[IndexedFile]:
+    """Indexed files over which planned videos take precedence, and that have not yielded yet."""
+    files = _by_precedence(videos, indexed)
+    by_rank = {
         rank: file
-        for (*_, owner_id), rank in _meetings(files, {})
+        for (*_, owner_id), rank in _overlaps(files, {})
         if isinstance(file := files[rank], IndexedFile) and owner_id not in file.owner_ids
     }
-    return [found[rank] for rank in sorted(found)]
+    return [by_rank[rank] for rank in sorted(by_rank)]
 
 
 def precedence(video: Video) -> Precedence:
-    """The least of several files speaks for what they share."""
+    """Sort key: of several files that show a moment, the one with the least key owns it."""
     start_us = video.utc_ns(video.span.start_ns) // NS_PER_US
     return -video.width * video.height, start_us, video.uri, video.video_id
 
 
-def _in_order(videos: Iterable[Video], held: Iterable[IndexedFile]) -> list[Video | IndexedFile]:
-    return sorted([*videos, *held], key=_place)
+def _by_precedence(
+    videos: Iterable[Video], indexed: Iterable[IndexedFile]
+) -> list[Video | IndexedFile]:
+    return sorted([*videos, *indexed], key=_precedence)
 
 
-def _place(file: Video | IndexedFile) -> Precedence:
+def _precedence(file: Video | IndexedFile) -> Precedence:
     return precedence(file) if isinstance(file, Video) else file.precedence
 
 
-def _meetings(
-    files: Sequence[Video | IndexedFile], gone: Mapping[str, Sequence[Ownership]]
+def _overlaps(
+    files: Sequence[Video | IndexedFile], missing: Mapping[str, Sequence[Ownership]]
 ) -> Iterator[tuple[_Ranked, int]]:
-    """Each claim, with the rank of every file that it overlaps and goes before.
+    """Pairs of an ownership and the rank of a file that it overlaps and takes precedence over.
 
-    At least one of the two is planned.
+    At least one of the two files is planned.
     """
     ranked: dict[str, list[_Ranked]] = {
-        camera: [_ranked(ownership, _GONE) for ownership in own] for camera, own in gone.items()
+        camera: [_ranked(ownership, _MISSING_RANK) for ownership in ownerships]
+        for camera, ownerships in missing.items()
     }
     for rank, file in enumerate(files):
         ownerships = ownerships_of(file) if isinstance(file, Video) else file.ownerships
@@ -107,8 +116,8 @@ def _meetings(
             _ranked(ownership, rank) for ownership in ownerships
         )
     is_planned = [isinstance(file, Video) for file in files]
-    for of_camera in ranked.values():
-        yield from _sweep(of_camera, is_planned)
+    for ranked_of_camera in ranked.values():
+        yield from _sweep(ranked_of_camera, is_planned)
 
 
 def _ranked(ownership: Ownership, rank: int) -> _Ranked:
@@ -118,29 +127,30 @@ def _ranked(ownership: Ownership, rank: int) -> _Ranked:
 def _sweep(
     ownerships: Iterable[_Ranked], is_planned: Sequence[bool]
 ) -> Iterator[tuple[_Ranked, int]]:
-    """As ``_meetings``, of one camera, by start.
+    """As ``_overlaps`` for one camera: sweeps over the ownerships by start.
 
-    What the index holds does not meet what it holds, so those that are open are kept apart, and the
-    time taken follows from what meets.
+    The ownerships that contain the current start are open. Indexed and planned ones are in separate
+    heaps: two indexed files are never compared, so the time taken depends on the pairs that are
+    yielded.
     """
-    open_held: list[tuple[int, _Ranked]] = []
+    open_indexed: list[tuple[int, _Ranked]] = []
     open_planned: list[tuple[int, _Ranked]] = []
-    for opened in sorted(ownerships):
-        start_ns, end_ns, rank, *_ = opened
-        mine = open_planned if rank != _GONE and is_planned[rank] else open_held
-        for still_open in (open_held, open_planned):
-            while still_open and still_open[0][0] <= start_ns:
-                heapq.heappop(still_open)
-        for _, other in chain(open_planned, open_held if mine is open_planned else ()):
+    for current in sorted(ownerships):
+        start_ns, end_ns, rank, *_ = current
+        same_kind = open_planned if rank != _MISSING_RANK and is_planned[rank] else open_indexed
+        for heap in (open_indexed, open_planned):
+            while heap and heap[0][0] <= start_ns:
+                heapq.heappop(heap)
+        for _, other in chain(open_planned, open_indexed if same_kind is open_planned else ()):
             if other[2] < rank:
                 yield other, rank
             elif rank < other[2]:
-                yield opened, other[2]
-        heapq.heappush(mine, (end_ns, opened))
+                yield current, other[2]
+        heapq.heappush(same_kind, (end_ns, current))
 
 
 def ownerships_of(video: Video) -> list[Ownership]:
-    """What a file can speak for; nothing if nobody has written down its time."""
+    """The time that a file can own: its footage, or none if its start is not written down."""
     if video.clock not in STATED_CLOCKS:
         return []
     return [
@@ -152,14 +162,13 @@ def ownerships_of(video: Video) -> list[Ownership]:
 def yield_to_others(
     video: Video, shards: Sequence[Shard], ownerships: Sequence[Ownership]
 ) -> tuple[Video, tuple[Shard, ...]]:
-    """The video and its shards without what others speak for.
+    """The video and its shards without the time that other files own.
 
-    The frames that are looked at stay those of the file's own grid. Shards that lose nothing stay
-    as they are; a remainder in which none of those frames begins is left out too, since there is
-    nothing in it to look at.
+    The sampled frames stay those of the file's own grid. Shards that lose no time stay as they are.
+    A remainder in which no sampled frame begins is yielded too, since it has no frame to show.
     """
     pieces = without(video.footage, [video.media(ownership.span) for ownership in ownerships])
-    kept: dict[int, list[WindowPlan]] = {}
+    windows: dict[int, list[WindowPlan]] = {}
     owned = []
     numbered = [(number, plan) for number, shard in enumerate(shards) for plan in shard.windows]
     for piece in pieces:
@@ -167,54 +176,54 @@ def yield_to_others(
         if cut:
             owned.append(piece)
         for number, plan in cut:
-            kept.setdefault(number, []).append(plan)
+            windows.setdefault(number, []).append(plan)
     yielded_media = without(video.footage, owned)
     if not yielded_media:
         return video, tuple(shards)
-    yielded = _shared_among(ownerships, yielded_media, video)
+    yielded = _assign_owners(ownerships, yielded_media, video)
     yielded_ns, all_ns = (
         sum(part.duration_ns for part in r) for r in (yielded_media, video.footage)
     )
-    told = f"{yielded_ns / NS_PER_S:.3f} s are left to other files of this camera, first to "
-    told += yielded[0].uri
+    warning = f"yields {yielded_ns / NS_PER_S:.3f} s to other files of this camera, first to "
+    warning += yielded[0].uri
     if 2 * yielded_ns > all_ns:
-        told += "; name the cameras apart if these are two views"
-    video = replace(video, yielded=yielded, warnings=(*video.warnings, told))
+        warning += "; give the cameras different names if these are two views"
+    video = replace(video, yielded=yielded, warnings=(*video.warnings, warning))
     return video, tuple(
-        replace(_with_windows(shard, tuple(kept[number])), video=video)
+        replace(_with_windows(shard, tuple(windows[number])), video=video)
         for number, shard in enumerate(shards)
-        if number in kept
+        if number in windows
     )
 
 
-def _shared_among(
+def _assign_owners(
     ownerships: Sequence[Ownership], yielded_media: Sequence[TimeRange], video: Video
 ) -> tuple[Yielded, ...]:
-    """Each part with the claim that it falls to; a sliver that none covers, with the nearest."""
+    """Each yielded part with its owner: the first that covers it, or else the nearest."""
     spans = [video.media(ownership.span) for ownership in ownerships]
     parts: list[tuple[TimeRange, Ownership]] = []
-    left = list(yielded_media)
+    unassigned = list(yielded_media)
     for ownership, span in zip(ownerships, spans, strict=True):
-        rest = without(left, [span])
-        parts += [(part, ownership) for part in without(left, rest)]
-        left = rest
-    for sliver in left:
+        rest = without(unassigned, [span])
+        parts += [(part, ownership) for part in without(unassigned, rest)]
+        unassigned = rest
+    for sliver in unassigned:
         nearest = min(range(len(ownerships)), key=lambda i: _distance_ns(sliver, spans[i]))
         parts.append((sliver, ownerships[nearest]))
     return tuple(
-        Yielded(span=part, uri=ownership.uri, video_id=ownership.video_id)
-        for part, ownership in sorted(parts, key=lambda one: one[0])
+        Yielded(span=span, uri=ownership.uri, video_id=ownership.video_id)
+        for span, ownership in sorted(parts, key=lambda part: part[0])
     )
 
 
-def _distance_ns(one: TimeRange, other: TimeRange) -> int:
-    return max(one.start_ns - other.end_ns, other.start_ns - one.end_ns)
+def _distance_ns(first: TimeRange, second: TimeRange) -> int:
+    return max(first.start_ns - second.end_ns, second.start_ns - first.end_ns)
 
 
 def _cut(
     numbered: Iterable[tuple[int, WindowPlan]], piece: TimeRange, video: Video
 ) -> list[tuple[int, WindowPlan]]:
-    """The windows inside ``piece``, which they tile; none if no frame of theirs begins there."""
+    """The parts of the windows that lie in ``piece``. They tile it, or none has a frame there."""
     cut: list[tuple[int, WindowPlan]] = []
     start_ns = piece.start_ns
     for number, plan in numbered:
@@ -227,11 +236,11 @@ def _cut(
         if frame_pts:
             cut.append((number, _resized(plan, TimeRange(start_ns, end_ns), frame_pts, video)))
         elif cut:
-            former, last = cut[-1]
+            last_number, last = cut[-1]
             span = TimeRange(last.span.start_ns, end_ns)
-            cut[-1] = former, _resized(last, span, last.frame_pts, video)
+            cut[-1] = last_number, _resized(last, span, last.frame_pts, video)
         else:
-            continue  # its time goes to the next window
+            continue  # the next window gets its time
         start_ns = end_ns
     return cut
 

@@ -1,7 +1,7 @@
-"""The frozen records that cross a stage border. Nothing here does work.
+"""The frozen records that pass from one stage to the next. They hold data and do no work.
 
-Media time is nanoseconds since ``Video.origin_pts`` (the container's start); ``Video.utc`` turns it
-into wall-clock time, and nothing else does. Every range is half-open.
+Media time is nanoseconds since ``Video.origin_pts`` (the container's start). Only ``Video.utc``
+turns it into wall-clock time. Every range is half-open.
 
 footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results

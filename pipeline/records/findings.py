@@ -1,4 +1,4 @@
-"""What was found: claims about a window, events, captions and summaries."""
+"""What the stages after the engine produce: observations, events, segments and summaries."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +10,7 @@ Verdict = Literal["confirmed", "moved", "split"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """Where something was at one moment; pixels of the upright source picture."""
+    """Where an object was at one moment, in pixels of the upright source picture."""
 
     at_ns: int
     """Media time in an observation, UTC in an event."""
@@ -22,7 +22,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """One claim of an engine about one window; media time."""
+    """One event in an engine's answer for one window; media time."""
 
     window_id: str
     span: TimeRange
@@ -33,12 +33,12 @@ class Observation:
     fields: tuple[tuple[str, str], ...] = ()
     """The task's extra fields, in the task's order."""
     verdict: Verdict | None = None
-    """Of the second look; None if there was none."""
+    """Result of its verification; None if it was not verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """The share of an event in one file."""
+    """The time of an event in one file."""
 
     video_id: str
     uri: str
@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One stitched fact; UTC. ``parts[0]`` is the file it began in."""
+    """Observations that were stitched together; UTC. It begins in the file of ``parts[0]``."""
 
     event_id: str
     camera: str
@@ -63,19 +63,19 @@ class Event:
     parts: tuple[Part, ...]
     window_ids: tuple[str, ...]
     verdict: Verdict | None = None
-    """Of the second look; None if there was none."""
+    """Result of its verification; None if it was not verified."""
     joined: tuple["Event", ...] = ()
-    """Of an event that runs through several files: what each file shows of it, in order."""
+    """One event per file, in order, if the event runs through several files; else empty."""
 
     @property
     def pieces(self) -> tuple["Event", ...]:
-        """What each file shows of the event; the event itself if that is one file."""
+        """One event per file; the event itself if it lies in one file."""
         return self.joined or (self,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One timestamped text; UTC. ``level`` is how much time one text stands for."""
+    """A text about a time range; UTC. ``level`` says whether the range is a window or a video."""
 
     segment_id: str
     camera: str
@@ -95,19 +95,19 @@ SummaryMethod = Literal["model", "extractive"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One timestamped text: what a summary is made from, and each sentence of it; UTC."""
+    """A text about a time range: one input of a summary, or one sentence of it; UTC."""
 
     span: TimeRange
     text: str
     sources: tuple[str, ...]
-    """Ids of the segments and events that say so."""
+    """Ids of the segments and events that the text comes from."""
     label: str = ""
-    """Of an event; "" for a caption or a sentence."""
+    """The label of an event; "" for a caption or a sentence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What happened in a chapter, a video, or a camera's day (UTC date); UTC."""
+    """What happened in a chapter, in a video, or on a camera's day (a UTC date); times in UTC."""
 
     summary_id: str
     level: SummaryLevel
@@ -119,11 +119,11 @@ class Summary:
     title: str
     sentences: tuple[Line, ...]
     method: SummaryMethod
-    """``extractive``: counted and quoted, without a model."""
+    """``extractive``: events counted and captions quoted, without a model."""
     error: str
-    """Why a model that was asked did not write it; "" if it did, or was not asked."""
+    """Why the model failed to write it; "" if the model wrote it, or if there is no model."""
     inputs_id: str
-    """Names everything it was made from: equal while nothing needs to be done again."""
+    """Hash of everything it was made from. As long as it is equal, the summary is up to date."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
 

@@ -1,4 +1,4 @@
-"""A file as listed, as probed, and what of a camera's time it speaks for."""
+"""A file as listed and as probed, and the part of its camera's time that it owns."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -20,37 +20,37 @@ from pipeline.timebase import (
 
 Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
 VideoStatus = Literal["done", "partial", "failed", "erased", "superseded", "pending"]
-"""``superseded``: it speaks for no moment, since other files of its camera do; ``pending``: some of
-it is still to be asked, by the next run."""
+"""``superseded``: other files of its camera own all of its time; ``pending``: the next run has to
+answer some of it."""
 
 
 def make_id(*parts: object) -> str:
-    """24 hex digits named by what a thing is, so that doing it twice gives the same name."""
+    """24 hex digits, a hash of what a thing is: the same thing always gets the same id."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One input as the listing saw it; ``problem`` says why it cannot even be opened."""
+    """One input file as it was listed; ``problem`` says why it cannot be opened, "" if it can."""
 
     uri: str
     num_bytes: int
     etag: str
-    """Changes when the content may have: the store's etag, or mtime of a local file."""
+    """Differs when the content may have changed: the store's etag, or mtime of a local file."""
     camera: str
     start_ns: int | None
-    """UTC of media time 0 if a path or sidecar says so, by the camera's own clock."""
+    """UTC of media time 0 by the camera's uncorrected clock; None if no path or sidecar has it."""
     clock: Clock
     mtime_ns: int | None = None
     warnings: tuple[str, ...] = ()
     problem: str = ""
     unreachable: str = ""
-    """Why the listing could not learn what it must know of the file; a later run may."""
+    """Why the listing could not read what it must know about the file; a later run may succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """What ``probe`` learned about one source without decoding it."""
+    """What ``probe`` reads from one source without decoding it."""
 
     video_id: str
     content_id: str
@@ -68,16 +68,16 @@ class Video:
     """Coded size in pixels, before ``rotation``."""
     height: int
     rotation: int
-    """Degrees counter-clockwise that make the picture upright: 0, 90, 180 or 270."""
+    """Degrees counter-clockwise by which the picture is turned upright: 0, 90, 180 or 270."""
     sar: Fraction = Fraction(1)
-    """Width of a pixel over its height, before ``rotation``."""
+    """Width of a pixel divided by its height, before ``rotation``."""
     time_base: Fraction
     origin_pts: int
-    """Tick of media time 0."""
+    """PTS of media time 0."""
     footage: tuple[TimeRange, ...]
-    """Media time in which a frame is on screen; more than one where the stream has gaps."""
+    """Media time in which a frame is on screen; more than one range if the stream has gaps."""
     yielded: tuple["Yielded", ...] = ()
-    """What of ``footage`` other files of the camera speak for, ascending."""
+    """The parts of ``footage`` that other files of the camera own, ascending."""
     num_frames: int
     num_keyframes: int
     correction: ClockCorrection = UNCORRECTED
@@ -90,35 +90,36 @@ class Video:
 
     @property
     def owned(self) -> tuple[TimeRange, ...]:
-        """The part of ``footage`` that this file speaks for."""
-        return tuple(without(self.footage, (given.span for given in self.yielded)))
+        """The parts of ``footage`` that this file owns."""
+        return tuple(without(self.footage, (part.span for part in self.yielded)))
 
     def media_ns(self, pts: int) -> int:
-        """Media time of a tick."""
+        """Media time of a PTS."""
         return pts_to_ns(pts - self.origin_pts, self.time_base)
 
     def utc_ns(self, media_ns: int) -> int:
-        """Wall clock at a media time."""
+        """UTC at a media time."""
         return self.start_ns + self.correction.elapsed_ns(media_ns)
 
     def media(self, utc: TimeRange) -> TimeRange:
-        """Media time of a stretch of wall clock."""
+        """Media time of a range of UTC."""
         start_ns, end_ns = (
-            self.correction.media_ns(at - self.start_ns) for at in (utc.start_ns, utc.end_ns)
+            self.correction.media_ns(utc_ns - self.start_ns)
+            for utc_ns in (utc.start_ns, utc.end_ns)
         )
         return TimeRange(start_ns, max(end_ns, start_ns + 1))
 
     def utc(self, media: TimeRange) -> TimeRange:
-        """Wall clock of a stretch of media time; what touches goes on touching."""
+        """UTC of a range of media time. Two ranges that touch still touch in UTC."""
         start_ns = self.utc_ns(media.start_ns)
         return TimeRange(start_ns, max(self.utc_ns(media.end_ns), start_ns + 1))
 
 
 NO_PTS = np.iinfo(np.int64).min
-"""Stands in ``PacketIndex`` for a timestamp the container does not have."""
+"""In ``PacketIndex`` the value of a timestamp that the container does not have."""
 
 LEAD_IN_KEYFRAMES = 3
-"""Intra-refresh streams need up to so many before what is wanted to show it right."""
+"""Intra-refresh streams need up to this many keyframes before a frame to decode it correctly."""
 
 
 DIGEST_BYTES = 12
@@ -137,10 +138,11 @@ class PacketIndex:
     num_bytes: npt.NDArray[np.int32]
     keyframe: BoolArray
     discard: BoolArray
-    """Decoded for reference only, never shown (before an edit list's start)."""
+    """True for a packet that is decoded only as a reference and never shown: it lies before the
+    start of an edit list."""
     digests: npt.NDArray[np.uint8] = field(default_factory=_no_digests)
-    """For each keyframe the hash of the stream before it [K, 12]; only a whole index has them. What
-    is appended to a file leaves them as they are."""
+    """For each keyframe the hash of the stream before it, of shape [K, 12]; only a whole index has
+    them. Appending to a file does not change them."""
 
     def __len__(self) -> int:
         """Number of packets."""
@@ -158,13 +160,13 @@ class PacketIndex:
 
     @property
     def shown_pts(self) -> Int64Array:
-        """Ticks at which a new frame comes on screen, ascending, each once."""
+        """The PTS of frames that come on screen, ascending, each once."""
         return np.unique(self.pts[~self.discard & (self.pts != NO_PTS)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yielded:
-    """Media time of a file, and who speaks for it."""
+    """Media time of a file that another file owns, and that other file."""
 
     span: TimeRange
     uri: str
@@ -173,7 +175,7 @@ class Yielded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """A stretch of one camera's time that a file can speak for; UTC in whole microseconds."""
+    """A range of one camera's time that a file can own; UTC in whole microseconds."""
 
     span: TimeRange
     uri: str
@@ -181,19 +183,20 @@ class Ownership:
 
 
 Precedence: TypeAlias = tuple[int, int, str, str]
-"""Less is better: pixels (negative), UTC microsecond of the first frame, uri, video id."""
+"""The least takes precedence: negative number of pixels, UTC microsecond of the first frame, uri,
+video id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedFile:
-    """A file that the index holds, as others of its camera must know it."""
+    """A file that the index holds, with what decides its overlaps with others of its camera."""
 
     video_id: str
     uri: str
     camera: str
     ownerships: tuple[Ownership, ...]
-    """All that it can speak for, whether it does or not."""
+    """All the time that it can own, whether it owns it or not."""
     precedence: Precedence
     status: VideoStatus
     owner_ids: frozenset[str]
-    """To whom it has yielded."""
+    """Ids of the videos to which it has yielded time."""

@@ -1,12 +1,15 @@
-"""Text of strangers (models, signs in a picture, file names), made fit for a terminal and a cue."""
+"""Makes untrusted text safe for a terminal and a caption cue.
+
+Such text comes from models, from signs in a picture and from file names.
+"""
 
 import re
 
-# Control characters (escape sequences, bells, NUL, also those of C1), the line and paragraph
-# separators, and what turns the direction of the text around it. Joiners stay: scripts need them.
+# Control characters of C0 and C1 (escape sequences, bells, NUL), the line and paragraph separators,
+# and characters that change the direction of text. Joiners stay, since some scripts need them.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 def sanitized(text: str) -> str:
-    """One line that moves no cursor, rings no bell and reads in one direction."""
+    """The text on one line, each run of unsafe characters replaced by a space."""
     return _UNSAFE.sub(" ", text).strip()

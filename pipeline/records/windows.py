@@ -1,4 +1,4 @@
-"""What is planned, decoded and answered: shards, frames, windows and their results."""
+"""The records of plan, decode, gate and engine: shards, frames, windows and their results."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ class WindowPlan:
     span: TimeRange
     frame_pts: tuple[int, ...]
     content_id: str = ""
-    """Hash of the stream as far as it can change what these frames show."""
+    """Hash of the part of the stream that decides what these frames show."""
 
     @classmethod
     def of(
         cls, video_id: str, content_id: str, span: TimeRange, frame_pts: tuple[int, ...]
     ) -> Self:
-        """A window that is named by what it shows."""
+        """A window with an id made from what it shows."""
         window_id = make_id(video_id, content_id, span.start_ns, span.end_ns, *frame_pts)
         return cls(window_id=window_id, span=span, frame_pts=frame_pts, content_id=content_id)
 
     def under(self, video_id: str) -> "WindowPlan":
-        """The same window of another video."""
+        """The same window as a window of another video."""
         return WindowPlan.of(video_id, self.content_id, self.span, self.frame_pts)
 
 
 def name_shard(windows: Iterable[WindowPlan]) -> str:
-    """The id of the shard that these windows make up."""
+    """The id of the shard that consists of these windows."""
     return make_id(*(plan.window_id for plan in windows))
 
 
@@ -55,10 +55,10 @@ class Shard:
 
 
 class Colour(Protocol):
-    """A small colour picture that becomes RGB when it is asked for: quiet windows never ask."""
+    """A small colour picture that is converted to RGB on demand: quiet windows never need RGB."""
 
     num_bytes: int
-    """Held until then, and of the RGB picture."""
+    """Memory taken before the conversion, plus that of the RGB picture."""
 
     def rgb(self) -> npt.NDArray[np.uint8]:
         """Upright picture for a model [H, W, 3]."""
@@ -66,20 +66,20 @@ class Colour(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One decoded picture as an engine gets it."""
+    """One decoded picture."""
 
     pts: int
     keyframe: bool
     suspect: bool
-    """In a GOP with a corrupt packet, a decoder error or a missing frame."""
+    """It may be damaged: its GOP has a corrupt packet, a decoder error or a missing frame."""
     luma: npt.NDArray[np.uint8]
     """Small grey picture for the gate and the signals engine [h, w]."""
     colour: Colour | None
-    """None where no model asks for pixels."""
+    """None if the engine needs no colour."""
 
     @property
     def rgb(self) -> npt.NDArray[np.uint8] | None:
-        """Upright picture for a model [H, W, 3], made anew each time."""
+        """Upright picture for a model [H, W, 3]; every call converts it again."""
         return None if self.colour is None else self.colour.rgb()
 
 
@@ -91,21 +91,22 @@ class Window:
     shard_id: str
     video: Video
     frame_pts: Int64Array
-    """Ticks [T]; fewer than planned where frames could not be decoded."""
+    """PTS [T]; fewer than planned if some frames could not be decoded."""
     frame_ns: Int64Array
     """Media time [T]."""
     luma: npt.NDArray[np.uint8]
     """[T, h, w]"""
     rgb: npt.NDArray[np.uint8] | None
-    """[T, H, W, 3], or None where the engine needs only luma."""
+    """[T, H, W, 3], or None if the engine needs only luma."""
     suspect_pts: frozenset[int] = frozenset()
-    """Ticks of frames that may be damaged; others than those of this window do not count."""
+    """PTS of frames that may be damaged; only those of this window count."""
     decode_cpu_s: float = 0.0
     packets: PacketIndex | None = None
-    """What decoding this window and its surroundings again needs; None where nobody will."""
+    """The packets for decoding this window and its surroundings again, which verification does;
+    None without verification."""
 
     def __post_init__(self) -> None:
-        """Frames and times must agree, and time must advance."""
+        """Refuse arrays of different lengths, and times that do not increase."""
         if not len(self.frame_pts) == len(self.frame_ns) == len(self.luma):
             raise ValueError(f"{len(self.frame_pts)=} {len(self.frame_ns)=} {len(self.luma)=}")
         if np.any(np.diff(self.frame_ns) <= 0):
@@ -113,21 +114,21 @@ class Window:
 
     @property
     def num_suspect(self) -> int:
-        """Frames that may be damaged."""
+        """How many frames may be damaged."""
         return len(self.suspect_pts.intersection(self.frame_pts.tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What an engine answered for one window: the receipt of the answer."""
+    """What an engine answered for one window, and what the model was shown."""
 
     text: str
     """JSON of the task's schema; times in seconds since the window's start."""
     finish_reason: str
     markers: tuple[str, ...] = ()
-    """The ``<t seconds>`` texts found in the tokenised prompt; empty for engines without one."""
+    """The ``<t seconds>`` texts in the tokenised prompt; empty if the engine has no prompt."""
     confidences: tuple[float, ...] = ()
-    """Per event of ``text``: the probability of its label; empty where the engine knows none."""
+    """Per event of ``text`` the probability of its label; empty if the engine gives none."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     error: str = ""
@@ -135,7 +136,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """A second look at a short range of a window: what was shown, and what came back."""
+    """A second prompt with more frames of a short range of a window, and its answer."""
 
     span: TimeRange
     """Media time."""
@@ -145,7 +146,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowResult:
-    """One row of the ``windows`` table: what was looked at, and what came back."""
+    """One row of the ``windows`` table: the frames that were shown, and the answer."""
 
     window_id: str
     shard_id: str
@@ -154,23 +155,24 @@ class WindowResult:
     """Media time."""
     status: WindowStatus
     frame_pts: tuple[int, ...]
-    """Ticks of the frames that were looked at."""
+    """PTS of the frames that were decoded and, if the window is not quiet, shown to the engine."""
     num_suspect: int = 0
     text: str = ""
     finish_reason: str = ""
     markers: tuple[str, ...] = ()
     confidences: tuple[float, ...] = ()
     verifications: tuple[Verification, ...] = ()
-    """Second looks; ``text`` stays the first answer."""
+    """Further prompts that verified the events; ``text`` stays the first answer."""
     num_prompt_tokens: int = 0
-    """Of all requests, second looks included."""
+    """Of all requests, those for verification included."""
     num_output_tokens: int = 0
     error: str = ""
     decode_cpu_s: float = 0.0
     engine_s: float = 0.0
-    """Its share of a replica's time: all windows of a replica add up to the time it was busy."""
+    """The window's share of a replica's time: the shares of all windows of a replica add up to the
+    time in which it had work."""
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the engine was shown frames and has not answered."""
+        """Whether the engine was shown frames and failed to answer."""
         return self.status == "failed" and bool(self.frame_pts)

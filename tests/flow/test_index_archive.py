@@ -281,7 +281,7 @@ def test_the_archive_of_two_cameras_gives_its_truth(cli, footage, tmp_path):
     assert len(videos) == 6  # the byte-identical copy is none of its own
     then = videos["cam01_20260314T090028Z.mp4"]
     assert (then["video_s"], then["overlap_s"]) == (20.0, 2.0)
-    assert "are left to other files of this camera" in then["warnings"][-1]
+    assert "to other files of this camera" in then["warnings"][-1]
     assert [part["start"] for part in then["footage"]] == [f"{day}09:00:30.000000Z"]
     assert_disjoint(rows_of_camera(cli, index, "windows"))
 

@@ -75,7 +75,9 @@ class Events(RuleBasedStateMachine):
         made_by = provenance(fingerprint)
         self.writer.write_windows(windows_table([(whole.video, r) for r in whole.results], made_by))
         made = finish_videos([whole], config=CONFIG, provenance=made_by)
-        join = partial(join_events, shown=made.events, config=CONFIG, provenance=made_by, keep=keep)
+        join = partial(
+            join_events, video_events=made.events, config=CONFIG, provenance=made_by, keep=keep
+        )
         left = [steps]
 
         def killable(step, *args, **kwargs):
@@ -116,7 +118,7 @@ class Events(RuleBasedStateMachine):
             ]
             done = {event.parts[0].video_id for event in shown} or {""}
             expected += join_events(
-                EVENTS.empty_table(), done, set(), shown=shown, config=CONFIG,
+                EVENTS.empty_table(), done, set(), video_events=shown, config=CONFIG,
                 provenance=provenance(fingerprint),
             ).to_pylist()  # fmt: skip
         assert sorted(map(str, found.to_pylist())) == sorted(map(str, expected))

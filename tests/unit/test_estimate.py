@@ -98,7 +98,7 @@ def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
     assert found.num_frames == 90
     left = {"media_start": 0.0, "media_end": 5.0, "to_uri": first.uri}
     assert found.to_json()["overlaps"] == [{"uri": other.uri, **left}]
-    assert dict(found.lines())["overlaps"] == "1 files leave 5.0 s to others; see --json"
+    assert dict(found.lines())["overlaps"] == "1 files yield 5.0 s to other files; see --json"
 
 
 def test_a_plan_gives_the_moment_to_the_file_with_more_pixels_as_the_run_will(tmp_path):
@@ -139,8 +139,8 @@ def test_held_gpus_cost_whether_they_work_or_not():
     spent = Spent()
     budget = BudgetConfig(max_gpu_hours=2.0)
     assert (spent.gpu_hours, spent.exceeded(budget)) == (0.0, "")
-    spent.hold_gpus(8)
-    spent.held_since_s -= 900
+    spent.reserve_gpus(8)
+    spent.reserved_since_s -= 900
     assert spent.gpu_hours == pytest.approx(2.0, abs=0.01)
     assert "budget.max_gpu_hours=2.0 is spent" in spent.exceeded(budget)
 
@@ -148,7 +148,7 @@ def test_held_gpus_cost_whether_they_work_or_not():
 def test_gpus_that_were_given_back_cost_what_they_did_and_no_more():
     spent = Spent()
     for num_gpus in (8, 0, 2, 0):
-        spent.hold_gpus(num_gpus)
-        spent.held_since_s -= 900
-    spent.hold_gpus(0)
+        spent.reserve_gpus(num_gpus)
+        spent.reserved_since_s -= 900
+    spent.reserve_gpus(0)
     assert spent.gpu_hours == pytest.approx(2.5, abs=0.01)

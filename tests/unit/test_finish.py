@@ -46,7 +46,12 @@ def finish(*whole, neighbours=None, fingerprint="now"):
     made = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
     done = {one.video.video_id for one in whole}
     events = join_events(
-        held, done, set(), shown=made.events, config=CONFIG, provenance=provenance(fingerprint)
+        held,
+        done,
+        set(),
+        video_events=made.events,
+        config=CONFIG,
+        provenance=provenance(fingerprint),
     )
     return SimpleNamespace(videos=made.videos, events=events)
 

@@ -107,12 +107,12 @@ def test_another_setting_or_task_does_not_count(writer):
         assert left(writer, listed(name)) == [f"{name}.mp4"]
 
 
-def test_however_many_are_asked_about_at_once_what_is_left_keeps_its_order(writer):
+def test_unfinished_files_keep_their_order_for_any_number_of_files_per_query(writer):
     done = [video(f"v{number}", **DONE, **FILE) for number in range(0, 10, 2)]
     writer.finish_videos(rows("videos", *done))
     sources = [listed(f"v{number}") for number in reversed(range(10))]
     for at_once in (1, 3, 10):
-        with mock.patch.object(indexed_files, "_LISTED_AT_ONCE", at_once):
+        with mock.patch.object(indexed_files, "_FILES_PER_QUERY", at_once):
             assert left(writer, *sources) == [f"v{n}.mp4" for n in (9, 7, 5, 3, 1)]
 
 

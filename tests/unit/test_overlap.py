@@ -97,7 +97,7 @@ def test_the_file_that_starts_first_keeps_the_overlap_and_the_other_says_so():
     assert (first.yielded, first.owned) == ((), first.footage)
     assert then.yielded == (Yielded(span=ms(0, 2_000), uri="a.mp4", video_id="a"),)
     assert then.owned == (ms(2_000, 22_000),)
-    assert then.warnings[-1] == "2.000 s are left to other files of this camera, first to a.mp4"
+    assert then.warnings[-1] == "yields 2.000 s to other files of this camera, first to a.mp4"
     windows = windows_of(shards)
     assert windows[0].span.start_ns == 2_000 * MS
     assert windows[0].frame_pts[0] == 2_000
@@ -115,7 +115,7 @@ def test_shards_that_lose_nothing_stay_the_same_and_need_no_new_work():
 def test_a_file_inside_another_owns_nothing_and_has_no_work():
     then, shards = shared_out([a_file("a", 0, (0, 30_000)), a_file("b", 5_000, (0, 9_000))])["b"]
     assert (then.owned, shards) == ((), ())
-    assert "name the cameras apart if these are two views" in then.warnings[-1]
+    assert "give the cameras different names if these are two views" in then.warnings[-1]
 
 
 def test_of_files_planned_together_more_pixels_go_before_an_earlier_start():

@@ -39,7 +39,7 @@ FILES = [answered(make_video(f"v{n}", start_s=60 * n), *events) for n, events in
 def commit(writer, *whole, fingerprint="now"):
     made = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
     join = partial(
-        join_events, shown=made.events, config=CONFIG, provenance=provenance(fingerprint)
+        join_events, video_events=made.events, config=CONFIG, provenance=provenance(fingerprint)
     )
     writer.finish_videos(made.videos, segments=made.segments, join=join, reach=REACH)
 

@@ -1,12 +1,12 @@
 from pipeline.records import Box, Observation
-from pipeline.records.pieces import parted
+from pipeline.records.pieces import without_pieces
 from pipeline.stitch import events_of_video, join_files
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 
 
 def without_videos(event, video_ids):
-    return parted(event, lambda piece: piece.parts[0].video_id in video_ids)
+    return without_pieces(event, lambda piece: piece.parts[0].video_id in video_ids)
 
 
 def seconds(start, end):

@@ -1,1 +1,1 @@
-"""What the driver of an index run does, outside of Ray tasks."""
+"""What the driver of an index run does: all that happens outside of Ray tasks."""

@@ -1,4 +1,4 @@
-"""What a run would take, from the plan alone: frames, tokens, core-hours, GPU-hours, money."""
+"""Estimates a run from its plan alone: frames, tokens, core-hours, GPU-hours, money. No Ray."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
@@ -19,32 +19,32 @@ SECONDS_PER_HOUR = 3600.0
 
 
 def plan_once(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
-    """What an index that is still empty would take: no copies, and each moment from one file."""
+    """Plan all sources for an index that is still empty: no copies, each moment from one file."""
     seen: set[str] = set()
-    held: dict[str, list[Ownership]] = {}
+    owned: dict[str, list[Ownership]] = {}
     config = config.knowing({source.camera for source in sources})
     for start, end in batches(
         sources, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
     ):
-        together: list[tuple[Video, tuple[PackedShard, ...]]] = []
+        batch: list[tuple[Video, tuple[PackedShard, ...]]] = []
         for planned in probe_all_isolated(sources[start:end], config):
             if not isinstance(planned, Planned):
                 yield planned
             elif planned.video.video_id not in seen:
                 seen.add(planned.video.video_id)
-                together.append((planned.video, tuple(map(pack_shard, planned.shards))))
-        others = resolve_overlaps((video for video, _ in together), held)
-        for video, packed_shards in together:
+                batch.append((planned.video, tuple(map(pack_shard, planned.shards))))
+        ownerships_of_others = resolve_overlaps((video for video, _ in batch), owned)
+        for video, packed_shards in batch:
             shards = tuple(unpack_shard(shard.packed) for shard in packed_shards)
-            held.setdefault(video.camera, []).extend(ownerships_of(video))
-            decoded = video
-            if ownerships := others.get(video.video_id):
-                decoded, shards = yield_to_others(video, shards, ownerships)
-            yield Planned(video=decoded, shards=shards)
+            owned.setdefault(video.camera, []).extend(ownerships_of(video))
+            reduced = video
+            if ownerships := ownerships_of_others.get(video.video_id):
+                reduced, shards = yield_to_others(video, shards, ownerships)
+            yield Planned(video=reduced, shards=shards)
 
 
 def shard_figures(planned: Planned) -> Iterator[dict[str, Any]]:
-    """How a video would be cut."""
+    """The shards of a video: times in seconds of media time, end exclusive."""
     for shard in planned.shards:
         yield {
             "uri": planned.video.uri,
@@ -59,7 +59,7 @@ def shard_figures(planned: Planned) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A figure and between what it is taken to lie."""
+    """An expected figure, with the lowest and the highest that are likely."""
 
     low: float
     expected: float
@@ -72,7 +72,11 @@ class Range:
 
 @dataclass(slots=True)
 class Estimate:
-    """Sums over planned videos. Every window counts: those that a gate finds quiet cost nothing."""
+    """Sums over planned videos.
+
+    Every window counts as if it went to the model. Those that the gate finds quiet cost nothing, so
+    that a run may take less.
+    """
 
     config: Config
     num_videos: int = 0
@@ -81,16 +85,16 @@ class Estimate:
     num_frames: int = 0
     footage_ns: int = 0
     overlaps: list[dict[str, Any]] = field(default_factory=list)
-    """Which file leaves how much to which other of its camera."""
+    """Which file yields which time to which other file of its camera."""
     decode_cpu_s: float = 0.0
     prompt_tokens: int = 0
     _model: VllmEngineConfig | None = field(init=False, default=None)
     _counter: PromptTokens | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """A model's prompts are counted; an embedded engine has none."""
+        """Count the tokens of a model's prompts; the embedded engine has no prompts."""
         engine = self.config.engine
-        # How many tokens an image becomes is the model's own affair.
+        # With frames as single images, each model has its own number of tokens per image.
         if isinstance(engine, VllmEngineConfig) and engine.frames == "video":
             self._model, self._counter = engine, PromptTokens(engine, self.config.task)
 
@@ -103,11 +107,11 @@ class Estimate:
         self.overlaps.extend(
             {
                 "uri": video.uri,
-                "media_start": given.span.start_ns / NS_PER_S,
-                "media_end": given.span.end_ns / NS_PER_S,
-                "to_uri": given.uri,
+                "media_start": part.span.start_ns / NS_PER_S,
+                "media_end": part.span.end_ns / NS_PER_S,
+                "to_uri": part.uri,
             }
-            for given in video.yielded
+            for part in video.yielded
         )
         width, height = target_size(
             *source_size(video), upright_sar(video, video.sar), self.config.frame.rgb_max_pixels
@@ -128,21 +132,21 @@ class Estimate:
 
     @property
     def output_tokens(self) -> int:
-        """As many per window as the engine's rates assume; 0 without rates."""
+        """Expected output tokens: the engine's rates have a number per window; 0 without rates."""
         rates = self._model.rates if self._model else None
         return round(rates.output_tokens_per_window * self.num_windows) if rates else 0
 
     @property
     def max_output_tokens(self) -> int:
-        """If every answer were as long as it may be."""
+        """Output tokens if every answer, with its thinking, were as long as the settings allow."""
         if self._model is None:
             return 0
-        thought = self._model.max_thinking_tokens if self._model.thinking else 0
-        return (self._model.max_output_tokens + thought) * self.num_windows
+        thinking_tokens = self._model.max_thinking_tokens if self._model.thinking else 0
+        return (self._model.max_output_tokens + thinking_tokens) * self.num_windows
 
     @property
     def gpu_hours(self) -> Range | None:
-        """From tokens and assumed rates; None where no GPU works, or without rates."""
+        """GPU-hours from tokens and assumed rates; None without a GPU or without rates."""
         if self._model is None or self._model.rates is None or not self._model.num_gpus:
             return None
         rates = self._model.rates
@@ -155,12 +159,12 @@ class Estimate:
 
     @property
     def usd(self) -> Range | None:
-        """GPU-hours at the assumed price; decoding is not counted."""
+        """US dollars for the GPU-hours at the assumed price; decoding is not in it."""
         hours, rates = self.gpu_hours, self._model.rates if self._model else None
         return hours.times(rates.usd_per_gpu_hour) if hours and rates else None
 
     def to_json(self) -> dict[str, Any]:
-        """The figures; a range is [low, expected, high], null where it is not known."""
+        """The figures for ``--json``: a range is [low, expected, high], or null if unknown."""
         return {
             "videos": self.num_videos,
             "video_hours": self.footage_ns / NS_PER_S / SECONDS_PER_HOUR,
@@ -177,12 +181,15 @@ class Estimate:
         }
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """The figures for people: name and text."""
+        """The figures for a terminal: name and text of each line."""
         yield "footage", f"{self.footage_ns / NS_PER_S / SECONDS_PER_HOUR:,.3f} h"
         if self.overlaps:
-            left_s = sum(one["media_end"] - one["media_start"] for one in self.overlaps)
-            num_files = len({one["uri"] for one in self.overlaps})
-            yield "overlaps", f"{num_files:,} files leave {left_s:,.1f} s to others; see --json"
+            yielded_s = sum(part["media_end"] - part["media_start"] for part in self.overlaps)
+            num_files = len({part["uri"] for part in self.overlaps})
+            yield (
+                "overlaps",
+                f"{num_files:,} files yield {yielded_s:,.1f} s to other files; see --json",
+            )
         yield "windows", f"{self.num_windows:,} in {self.num_shards:,} shards"
         yield "frames", f"{self.num_frames:,}"
         yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
@@ -190,16 +197,16 @@ class Estimate:
             if self.config.wants_rgb:
                 yield "tokens", "only predicted for engine.kind=vllm with engine.frames=video"
             return
-        gate = "" if self.config.gate.kind == "none" else "; fewer by what the gate finds quiet"
-        verifications = "; second looks come on top" if self._model.verify else ""
-        how = "" if self._counter.is_exact else "; text without the model's own tokenizer"
-        yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{verifications}{how}"
+        gate = "" if self.config.gate.kind == "none" else "; less for windows that are quiet"
+        verifications = "; verification comes on top" if self._model.verify else ""
+        method = "" if self._counter.is_exact else "; text counted without the model's tokenizer"
+        yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{verifications}{method}"
         rates = self._model.rates
         if rates is None:
             yield "output tokens", f"at most {self.max_output_tokens:,}"
             yield (
                 "GPU-hours",
-                "unknown: set engine.rates, or take a model of the catalogue",
+                "unknown: set engine.rates, or use a model of the catalogue",
             )
             return
         assumed = f"assuming {rates.output_tokens_per_window:g} per window"

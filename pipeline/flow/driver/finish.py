@@ -1,4 +1,4 @@
-"""parse -> stitch -> summarize: whole videos become the rows that make them done. No Ray here."""
+"""parse -> stitch -> summarize: makes the rows of videos whose windows are whole. No Ray here."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
 from pipeline.records import Event, Observation, Segment, VideoStatus
-from pipeline.records.pieces import parted
+from pipeline.records.pieces import without_pieces
 from pipeline.stitch import events_of_video, join_files
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table
@@ -29,122 +29,124 @@ from pipeline.timebase import seconds_to_ns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """The rows that make a set of videos done, and what they show."""
+    """The rows that mark a set of videos as done, and their events."""
 
     videos: pa.Table
     segments: pa.Table
     events: tuple[Event, ...]
-    """Of each video alone; ``join_events`` joins them with those of its neighbours."""
+    """The events of each video alone; ``join_events`` joins them over the borders of files."""
 
 
 def finish_videos(
-    whole: Sequence[WholeVideo], *, config: Config, provenance: Provenance
+    videos: Sequence[WholeVideo], *, config: Config, provenance: Provenance
 ) -> Finished:
     """parse -> stitch -> summarize, each video alone."""
-    shown: list[Event] = []
-    segments: list[Segment] = []
+    all_events: list[Event] = []
+    all_segments: list[Segment] = []
     rows = []
-    for one in whole:
-        events, captions = _read_answers(one, config)
-        told = segments_of_video(one.video, captions, task=config.task.name)
-        shown.extend(events)
-        segments.extend(told)
+    for whole in videos:
+        events, captions = _read_answers(whole, config)
+        segments = segments_of_video(whole.video, captions, task=config.task.name)
+        all_events.extend(events)
+        all_segments.extend(segments)
         rows.append(
             video_row(
-                one.video,
-                status=_status(one),
-                num_shards=one.num_shards,
-                results=one.results,
+                whole.video,
+                status=_status(whole),
+                num_shards=whole.num_shards,
+                results=whole.results,
                 num_events=len(events),
-                num_segments=len(told),
+                num_segments=len(segments),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
             )
         )
     return Finished(
         videos=videos_table(rows),
-        segments=segments_table(segments, provenance),
-        events=tuple(shown),
+        segments=segments_table(all_segments, provenance),
+        events=tuple(all_events),
     )
 
 
 def pending_videos(pending: Sequence[PendingVideo], provenance: Provenance) -> pa.Table:
-    """Rows that say of videos why they are not done yet."""
+    """Rows of videos that are not done yet; ``error`` says why."""
     return videos_table(
         [
             video_row(
-                one.video,
+                pending_video.video,
                 status="pending",
-                num_shards=one.num_shards,
-                results=one.results,
+                num_shards=pending_video.num_shards,
+                results=pending_video.results,
                 num_events=0,
                 num_segments=0,
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
             )
-            | {"error": one.error}
-            for one in pending
+            | {"error": pending_video.error}
+            for pending_video in pending
         ]
     )
 
 
 def join_events(
-    held: pa.Table,
+    indexed: pa.Table,
     done: AbstractSet[str],
     replaced: AbstractSet[str],
     *,
-    shown: Iterable[Event],
+    video_events: Iterable[Event],
     config: Config,
     provenance: Provenance,
     keep: bool = False,
     on_joined: Callable[[str, int], None] = lambda *_: None,
 ) -> pa.Table:
-    """The rows of ``events`` that shall stand in place of ``held`` once videos are done.
+    """The rows of ``events`` that replace ``indexed`` when the videos ``done`` are committed.
 
-    What comes out depends on what each file shows, not on what was joined before: doing it twice,
-    or after a kill, gives the same rows.
+    The result depends on the events of each file alone, not on what was joined before. So a second
+    call, or a call after a kill, gives the same rows.
 
     Args:
-        held: rows of these cameras and this task near the videos, of every fingerprint.
-        done: ids of the videos, whose events are ``shown`` now.
-        replaced: ids of what is no more: earlier contents of these files, or earlier times.
-        shown: what each video shows alone; only those of ``done`` count.
+        indexed: rows of these cameras and this task near the videos, of every fingerprint.
+        done: ids of the videos that are committed now.
+        replaced: ids of videos that no longer exist: these files had other content or other times
+            before.
+        video_events: the events of each video alone; only those of ``done`` count.
         config: the rules of joining.
-        provenance: of this run; events of another lose what is gone, and are never joined with
-            these.
+        provenance: of this run. Events of another fingerprint only lose the pieces of videos that
+            no longer exist; they are never joined with events of this one.
         keep: whether the answers of other fingerprints to ``done`` stay.
-        on_joined: told, under a name of ``done``, how many events the index has more by them: one
-            that goes on in a neighbour's event is not another. A repeated call corrects the number.
+        on_joined: called with the least id of ``done`` and with how many more events the index has
+            because of these videos. An event that continues a neighbour's event is not a further
+            one. A repeated call corrects the number.
     """
     is_same = pc.field("fingerprint") == provenance.fingerprint
-    remains = [
+    remaining = [
         [piece for piece in event.pieces if piece.parts[0].video_id not in done | replaced]
-        for event in events_of_table(held.filter(is_same))
+        for event in events_of_table(indexed.filter(is_same))
     ]
-    anew = [event for event in shown if event.parts[0].video_id in done]
-    joined = _join_by_camera([*anew, *(piece for pieces in remains for piece in pieces)], config)
-    on_joined(min(done), len(joined) - sum(map(bool, remains)))
-    others = _without(held.filter(~is_same), replaced if keep else done | replaced)
+    new = [event for event in video_events if event.parts[0].video_id in done]
+    joined = _join_by_camera([*new, *(piece for pieces in remaining for piece in pieces)], config)
+    on_joined(min(done), len(joined) - sum(map(bool, remaining)))
+    others = _without_videos(indexed.filter(~is_same), replaced if keep else done | replaced)
     return pa.concat_tables([events_table(joined, provenance), others])
 
 
-def _without(rows: pa.Table, gone: AbstractSet[str]) -> pa.Table:
-    """Rows of other fingerprints without the pieces of some files."""
-    left = [EVENTS.empty_table()]
+def _without_videos(rows: pa.Table, video_ids: AbstractSet[str]) -> pa.Table:
+    """Rows of other fingerprints without the pieces of these videos."""
+    tables = [EVENTS.empty_table()]
     for number, (row, event) in enumerate(
         zip(rows.to_pylist(), events_of_table(rows), strict=True)
     ):
-        kept = parted(event, lambda piece: piece.parts[0].video_id in gone)
-        if kept == [event]:
-            left.append(rows.slice(number, 1))
+        remaining = without_pieces(event, lambda piece: piece.parts[0].video_id in video_ids)
+        if remaining == [event]:
+            tables.append(rows.slice(number, 1))
         else:
             provenance = Provenance(config="", **{name: row[name] for name in Provenance.COLUMNS})
-            left.append(events_table(kept, provenance))
-    return pa.concat_tables(left)
+            tables.append(events_table(remaining, provenance))
+    return pa.concat_tables(tables)
 
 
 def matching_fields(config: Config) -> frozenset[str]:
-    """The task's fields of free text that tell one thing from another."""
+    """The task's free-text fields that tell one object from another."""
     return frozenset(name for name, field in config.task.fields.items() if field.alike)
 
 
@@ -167,17 +169,17 @@ def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
     ]
 
 
-def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Caption]]:
+def _read_answers(whole: WholeVideo, config: Config) -> tuple[list[Event], list[Caption]]:
     observations: list[Observation] = []
     captions: list[Caption] = []
-    for result in one.results:
+    for result in whole.results:
         if result.status != "analysed":
             continue
-        found, caption = read_verified_answer(result, config, one.video)
-        observations.extend(found)
+        in_window, caption = read_verified_answer(result, config, whole.video)
+        observations.extend(in_window)
         captions.append((result.window_id, result.span, caption))
     events = events_of_video(
-        one.video,
+        whole.video,
         observations,
         task=config.task.name,
         identity_fields=identity_fields(config.task),
@@ -188,9 +190,9 @@ def _read_answers(one: WholeVideo, config: Config) -> tuple[list[Event], list[Ca
     return events, captions
 
 
-def _status(one: WholeVideo) -> VideoStatus:
-    results = one.results
-    if not one.video.owned:
+def _status(whole: WholeVideo) -> VideoStatus:
+    results = whole.results
+    if not whole.video.owned:
         return "superseded"
     if results and all(result.status == "erased" for result in results):
         return "erased"

@@ -1,6 +1,7 @@
-"""What the index holds of a run's files: which need nothing, and which failed before.
+"""What the index holds of a run's files: which are finished, and which failed before. No Ray here.
 
-Asked as the run comes to them, so that the driver holds nothing of an archive that is done.
+Every method reads the index anew, so that the driver keeps nothing in memory of an archive that is
+done.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,14 +26,14 @@ from pipeline.index import (
 from pipeline.records import Source, Video
 from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime
 
-# Each question reads all of ``videos``, which takes a second per million; its answer takes memory
-# for each file that is listed.
-_LISTED_AT_ONCE = 250_000
+# One query reads all of ``videos``, which takes a second per million rows. Its result takes memory
+# for each file of the query.
+_FILES_PER_QUERY = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexContents:
-    """The index, asked on behalf of a run."""
+    """The index, as a run with one task and fingerprint queries it."""
 
     index: Index
     goal: Goal
@@ -40,7 +41,7 @@ class IndexContents:
 
     @classmethod
     def of(cls, index: Index, config: Config, *, include_erased: bool, retry_failed: bool) -> Self:
-        """For the choices see ``index_archive``."""
+        """Build the queries of a run; for the options see ``index_archive``."""
         goal = Goal(
             task=config.task.name,
             fingerprint=config.fingerprint,
@@ -50,27 +51,27 @@ class IndexContents:
         return cls(index=index, goal=goal, clock=config.clock)
 
     def unfinished(self, sources: Sequence[Source]) -> list[Source]:
-        """The sources that the index does not hold as they are now, in their order."""
+        """The sources that are not indexed, or have changed since, in their order."""
         corrections: dict[str, ClockCorrection] = {}
-        left: list[Source] = []
-        for first in range(0, len(sources), _LISTED_AT_ONCE):
-            some = sources[first : first + _LISTED_AT_ONCE]
+        todo: list[Source] = []
+        for first in range(0, len(sources), _FILES_PER_QUERY):
+            part = sources[first : first + _FILES_PER_QUERY]
             corrections |= {
                 camera: self.clock.of(camera)
-                for camera in {source.camera for source in some} - corrections.keys()
+                for camera in {source.camera for source in part} - corrections.keys()
             }
-            places = unfinished(self.index, _listed(some, corrections), self.goal)
-            left += [some[place] for place in places]
-        return left
+            positions = unfinished(self.index, _listed(part, corrections), self.goal)
+            todo += [part[position] for position in positions]
+        return todo
 
     def misplaced(self, due: Iterable[str], listed: AbstractSet[str]) -> set[str]:
-        """URIs of finished files that left time to a file that no longer goes before them.
+        """URIs of finished files that yielded time to a file that no longer takes precedence.
 
-        That file is ``due`` to be done anew, or changed or erased since; or it was not listed then,
-        and would go behind now that it is.
+        Either that file is ``due`` to be indexed again, or it has changed or was erased since. Or
+        it was not listed at that time and would yield now that it is.
         """
-        made = {"task": self.goal.task, "fingerprint": self.goal.fingerprint}
-        rows = misplaced(self.index, pa.table({"uri": pa.array(due, pa.string())}), **made)
+        goal = {"task": self.goal.task, "fingerprint": self.goal.fingerprint}
+        rows = misplaced(self.index, pa.table({"uri": pa.array(due, pa.string())}), **goal)
         return {
             row["uri"]
             for row in rows
@@ -78,16 +79,17 @@ class IndexContents:
         }
 
     def finished_ids(self, videos: Collection[Video]) -> set[str]:
-        """Which of the videos the index holds already, under whatever name."""
+        """The ids of those videos that the index holds already, under any file name."""
         if not videos:
             return set()
         ids = [video.video_id for video in videos]
-        return finished_ids(self.index, ids, near(videos), self.goal)
+        return finished_ids(self.index, ids, bounds_of(videos), self.goal)
 
     def erased_contents(self, videos: Iterable[Video]) -> set[tuple[str, str]]:
-        """Content id and camera of videos that were erased as a whole, at whatever time.
+        """Content id and camera of videos that were erased as a whole, at any time of theirs.
 
-        A clock set right moves footage away from where it was erased.
+        The content id is needed because a corrected clock moves footage away from the time range
+        that was erased.
         """
         if self.goal.include_erased:
             return set()
@@ -95,18 +97,18 @@ class IndexContents:
         return {(row["content_id"], row["camera"]) for row in rows.to_pylist()}
 
     def failures(self, files: Iterable[Source | Video]) -> set[tuple[str, int, str, str]]:
-        """How these files failed before, as ``as_failure`` names it."""
+        """How these files failed before, in the form of ``as_failure``."""
         uris = [file.uri for file in files]
         return failures(self.index, uris, self.goal.task) if uris else set()
 
 
 def as_failure(file: Source | Video, error: str) -> tuple[str, int, str, str]:
-    """Which bytes failed, and why: the same again is nothing new."""
+    """Which bytes failed, and why. A failure that is equal to an earlier one is known."""
     return file.uri, file.num_bytes, file.etag, error
 
 
-def near(videos: Collection[Video]) -> Near:
-    """The cameras and the time of some videos, rounded outwards to what tables hold."""
+def bounds_of(videos: Collection[Video]) -> Near:
+    """The cameras and the UTC range of some videos, rounded outwards to whole microseconds."""
     spans = [video.utc(video.span) for video in videos]
     return Near(
         cameras={video.camera for video in videos},

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two results, never inside a commit."""
+"""Ctrl-C and SIGTERM end a run between two results, never inside a commit. No Ray here."""
 
 import signal
 import threading
@@ -12,30 +12,32 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """While entered, a signal raises KeyboardInterrupt where the driver waits, or else soon after.
+    """A context in which a signal raises KeyboardInterrupt while the driver waits for a result.
 
-    A KeyboardInterrupt at any point would do, were it not that libraries swallow some: what is
-    asked for is remembered as well, and raised after the next result. `ray job stop` and
+    A signal that comes at another time raises it before the driver waits again. The same holds when
+    a library swallows the exception, as some do: the request is remembered. `ray job stop` and
     schedulers send SIGTERM.
     """
 
     def __init__(self) -> None:
-        self._is_asked = False
+        self._is_requested = False
         self._is_waiting = False
-        self._former: dict[int, Any] = {}
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread may take signals; elsewhere the caller's rules stay.
+        # Only the main thread may set signal handlers; in others the caller's handlers stay.
         if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._ask) for number in _SIGNALS}
+            self._previous_handlers = {
+                number: signal.signal(number, self._request) for number in _SIGNALS
+            }
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former)
+        for number, handler in self._previous_handlers.items():
+            signal.signal(number, handler)
 
     def each(self, results: Iterator[Item]) -> Iterator[Item]:
-        """The results, each waited for interruptibly."""
+        """Yield the results; a signal interrupts the wait for the next one."""
         while True:
             self.check()
             self._is_waiting = True
@@ -49,10 +51,10 @@ class Interruption:
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has come."""
-        if self._is_asked:
+        if self._is_requested:
             raise KeyboardInterrupt
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked = True
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_requested = True
         if self._is_waiting:
             raise KeyboardInterrupt

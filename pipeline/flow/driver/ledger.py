@@ -1,4 +1,4 @@
-"""Which shards and videos are whole: the driver's memory of one batch. Pure."""
+"""Which shards and videos of one batch are whole. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pipeline.records import Video, WindowResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeShard:
-    """All results of one shard, by start."""
+    """A shard with all of its results, sorted by start."""
 
     video: Video
     results: tuple[WindowResult, ...]
@@ -18,7 +18,7 @@ class WholeShard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeVideo:
-    """All results of one video, by start."""
+    """A video with all of its results, sorted by start."""
 
     video: Video
     num_shards: int
@@ -27,14 +27,14 @@ class WholeVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingVideo:
-    """A video of which some shards cannot be read now."""
+    """A video with shards that cannot be read now."""
 
     video: Video
     num_shards: int
     results: tuple[WindowResult, ...]
-    """Of its whole shards, by start."""
+    """Of its whole shards, sorted by start."""
     dropped: tuple[WindowResult, ...]
-    """What this run has found in the others, which are done anew."""
+    """This run's results of the other shards, which a later run answers from their start."""
     error: str
 
 
@@ -49,54 +49,54 @@ class _OpenVideo:
 @dataclass(slots=True)
 class _OpenShard:
     missing_ns: int
-    """Time of the planned windows without a result; windows may be parted, time may not."""
+    """Planned time without a result. Windows are not counted, since a window may be split."""
     results: list[WindowResult] = field(default_factory=list)
     num_known: int = 0
-    """The first results, for which this run has done nothing."""
+    """How many of the first results took no work of this run."""
 
 
 class Ledger:
-    """Takes results in any order and gives back what has become whole."""
+    """Takes results in any order; returns shards and videos when they have become whole."""
 
     def __init__(self) -> None:
         self._videos: dict[str, _OpenVideo] = {}
         self._shards: dict[str, _OpenShard] = {}
-        self._left_open: dict[str, tuple[OpenShard, _OpenShard]] = {}
+        self._unreadable: dict[str, tuple[OpenShard, _OpenShard]] = {}
 
     def expect(
         self, video: Video, shards: Iterable[PackedShard], committed: Iterable[WindowResult]
     ) -> list[PackedShard]:
         """Open a video; returns the shards that still need work.
 
-        ``committed`` are results of an earlier run. They count only where they make a shard
-        whole, which is how they were committed.
+        ``committed`` are results of an earlier run. They count only where they make a shard whole,
+        since shards are committed as a whole.
         """
-        results: dict[str, list[WindowResult]] = {}
+        by_shard: dict[str, list[WindowResult]] = {}
         for result in committed:
-            results.setdefault(result.shard_id, []).append(result)
-        opened = _OpenVideo(video=video, num_shards=0, open_shards=set(), results=[])
+            by_shard.setdefault(result.shard_id, []).append(result)
+        open_video = _OpenVideo(video=video, num_shards=0, open_shards=set(), results=[])
         todo = []
         for shard in shards:
-            opened.num_shards += 1
-            found = results.get(shard.shard_id, [])
-            if found and sum(result.span.duration_ns for result in found) == shard.planned_ns:
-                opened.results.extend(found)
+            open_video.num_shards += 1
+            results = by_shard.get(shard.shard_id, [])
+            if results and sum(result.span.duration_ns for result in results) == shard.planned_ns:
+                open_video.results.extend(results)
                 continue
-            opened.open_shards.add(shard.shard_id)
+            open_video.open_shards.add(shard.shard_id)
             self._shards[shard.shard_id] = _OpenShard(shard.planned_ns)
             todo.append(shard)
-        self._videos[video.video_id] = opened
+        self._videos[video.video_id] = open_video
         return todo
 
     def add_known(self, result: WindowResult) -> WholeShard | None:
-        """Book a result that needs no work; these come before what is worked for."""
+        """Book a result that took no work; must be called before ``add`` for the same shard."""
         self._shards[result.shard_id].num_known += 1
         return self.add(result)
 
     def add(self, result: WindowResult) -> WholeShard | None:
-        """Book one result; returns its shard if that made it whole."""
-        if result.shard_id in self._left_open:
-            self._left_open[result.shard_id][1].results.append(result)
+        """Book one result; returns its shard if the result made it whole."""
+        if result.shard_id in self._unreadable:
+            self._unreadable[result.shard_id][1].results.append(result)
             return None
         shard = self._shards[result.shard_id]
         shard.results.append(result)
@@ -106,53 +106,53 @@ class Ledger:
         if shard.missing_ns:
             return None
         del self._shards[result.shard_id]
-        opened = self._videos[result.video_id]
-        opened.open_shards.remove(result.shard_id)
-        opened.results.extend(shard.results)
-        return WholeShard(video=opened.video, results=_by_start(shard.results))
+        open_video = self._videos[result.video_id]
+        open_video.open_shards.remove(result.shard_id)
+        open_video.results.extend(shard.results)
+        return WholeShard(video=open_video.video, results=_by_start(shard.results))
 
-    def leave_open(self, left: OpenShard) -> None:
-        """Await no more of a shard; what came of it, or comes yet, does not count."""
-        if left.shard_id not in self._left_open:
-            self._left_open[left.shard_id] = left, self._shards.pop(left.shard_id)
+    def leave_open(self, shard: OpenShard) -> None:
+        """Wait no longer for a shard; its results so far, and those still to come, do not count."""
+        if shard.shard_id not in self._unreadable:
+            self._unreadable[shard.shard_id] = shard, self._shards.pop(shard.shard_id)
 
     @property
     def has_open_shards(self) -> bool:
-        """Whether a result is still awaited."""
+        """Whether the batch still waits for a result."""
         return bool(self._shards)
 
     def take_whole_videos(self) -> list[WholeVideo]:
-        """Videos with every shard in; each is given out once."""
-        whole = [opened for opened in self._videos.values() if not opened.open_shards]
-        for opened in whole:
-            del self._videos[opened.video.video_id]
+        """Videos with every shard whole; each is returned once."""
+        whole = [video for video in self._videos.values() if not video.open_shards]
+        for open_video in whole:
+            del self._videos[open_video.video.video_id]
         return [
             WholeVideo(
-                video=opened.video,
-                num_shards=opened.num_shards,
-                results=_by_start(opened.results),
+                video=open_video.video,
+                num_shards=open_video.num_shards,
+                results=_by_start(open_video.results),
             )
-            for opened in whole
+            for open_video in whole
         ]
 
     def take_pending_videos(self) -> list[PendingVideo]:
-        """Videos with shards that were left open; each is given out once."""
-        shards: dict[str, list[tuple[OpenShard, _OpenShard]]] = {}
-        for left in self._left_open.values():
-            shards.setdefault(left[0].video_id, []).append(left)
-        self._left_open.clear()
-        opened = {video_id: self._videos.pop(video_id) for video_id in shards}
+        """Videos with shards that could not be read; each is returned once."""
+        unreadable: dict[str, list[tuple[OpenShard, _OpenShard]]] = {}
+        for shard, booked in self._unreadable.values():
+            unreadable.setdefault(shard.video_id, []).append((shard, booked))
+        self._unreadable.clear()
+        videos = {video_id: self._videos.pop(video_id) for video_id in unreadable}
         return [
             PendingVideo(
-                video=opened[video_id].video,
-                num_shards=opened[video_id].num_shards,
-                results=_by_start(opened[video_id].results),
+                video=videos[video_id].video,
+                num_shards=videos[video_id].num_shards,
+                results=_by_start(videos[video_id].results),
                 dropped=tuple(
-                    result for _, shard in of_video for result in shard.results[shard.num_known :]
+                    result for _, booked in shards for result in booked.results[booked.num_known :]
                 ),
-                error=of_video[0][0].error,
+                error=shards[0][0].error,
             )
-            for video_id, of_video in shards.items()
+            for video_id, shards in unreadable.items()
         ]
 
 

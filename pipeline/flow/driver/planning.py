@@ -1,4 +1,4 @@
-"""What is left to do of planned videos: neither what was erased nor what is committed. No Ray."""
+"""Removes from planned videos the time that was erased and the shards that are answered. No Ray."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from pipeline.config import Config
 from pipeline.flow.driver.growth import Earlier, are_windows_independent, carry_over
-from pipeline.flow.driver.indexed_files import IndexContents, near
+from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import leave_out
@@ -20,28 +20,29 @@ def erased_time(
     videos: Sequence[Video],
     writer: Writer,
     config: Config,
-    known: IndexContents,
+    indexed: IndexContents,
     *,
     include_erased: bool,
     now: datetime,
 ) -> dict[str, list[TimeRange]]:
-    """Media time of each video that must not be looked at: erased, or kept long enough.
+    """By video id, the media time that must not be shown to the engine.
 
-    With ``include_erased`` the index forgets that it was erased.
+    It was erased, or it is older than the camera's footage may be kept. With ``include_erased`` the
+    index forgets that it was erased.
     """
     if not videos:
         return {}
-    around = near(videos)
-    of_cameras = erased_ranges(writer.index, around.cameras, around.start, around.end)
-    erased_contents = known.erased_contents(videos)
-    before = {}
+    bounds = bounds_of(videos)
+    by_camera = erased_ranges(writer.index, bounds.cameras, bounds.start, bounds.end)
+    erased_contents = indexed.erased_contents(videos)
+    by_content = {}
     if not include_erased:
         ids = {video.video_id for video in videos}
-        before = erased_media(writer.index, {video.content_id for video in videos}, ids)
+        by_content = erased_media(writer.index, {video.content_id for video in videos}, ids)
     erased: dict[str, list[TimeRange]] = {}
     for video in videos:
         start, end = _utc(video)
-        ranges = [r for r in of_cameras.get(video.camera, ()) if r[0] < end and start < r[1]]
+        ranges = [r for r in by_camera.get(video.camera, ()) if r[0] < end and start < r[1]]
         if ranges and include_erased:
             forget_erased(writer.store, video.camera, start, end)
             ranges = []
@@ -52,7 +53,7 @@ def erased_time(
             ranges.append((start, expired))
         erased[video.video_id] = [
             *(video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges),
-            *(TimeRange(*span) for span in before.get((video.content_id, video.camera), ())),
+            *(TimeRange(*span) for span in by_content.get((video.content_id, video.camera), ())),
         ]
     return erased
 
@@ -60,7 +61,7 @@ def erased_time(
 def without_erased(
     shard: PackedShard, erased: Sequence[TimeRange]
 ) -> tuple[list[PackedShard], list[WindowResult]]:
-    """The shard without what was erased, if anything is left, and results for the rest."""
+    """The shard without erased time, or no shard if all was erased; and results for that time."""
     if not erased:
         return [shard], []
     rest, results = leave_out(unpack_shard(shard.packed), erased)
@@ -69,53 +70,60 @@ def without_erased(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What the index holds of planned videos, under the same fingerprint."""
+    """Results in the index for planned videos, under the same fingerprint."""
 
     committed: Mapping[str, Sequence[WindowResult]]
-    """By video id: results that an interrupted run left."""
+    """By video id: results that an interrupted run committed."""
     earlier: Mapping[str, Sequence[Earlier]]
-    """By URI: results of what the file held before, if it has grown since."""
+    """By URI: results for the video that the file held before it grew."""
 
 
 def answered(planned: PlannedVideos, writer: Writer, config: Config) -> Answered:
-    """Ask the index; what belongs to shards that no plan has any more is taken back."""
+    """Read the results for planned videos; delete those of shards that are no longer planned."""
     if not planned:
         return Answered(committed={}, earlier={})
     videos = [video for video, _ in planned.values()]
-    of_run = {"task": config.task.name, "fingerprint": config.fingerprint}
+    goal = {"task": config.task.name, "fingerprint": config.fingerprint}
     uris = {video.uri for video in videos}
-    rows = windows_of(writer.index, planned, near(videos), uris=uris, **of_run)
+    rows = windows_of(writer.index, planned, bounds_of(videos), uris=uris, **goal)
     committed: dict[str, list[WindowResult]] = {}
     earlier: dict[str, list[WindowResult]] = {}
     for uri, result in zip(rows["uri"].to_pylist(), window_results(rows), strict=True):
-        is_planned = result.video_id in planned
-        held, key = (committed, result.video_id) if is_planned else (earlier, uri)
-        held.setdefault(key, []).append(result)
-    shard_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
-    left = {result.shard_id for of_video in committed.values() for result in of_video}
-    if strays := left - shard_ids:  # other files have come since, and own part of them
-        writer.drop_shards(strays, **of_run)
+        if result.video_id in planned:
+            committed.setdefault(result.video_id, []).append(result)
+        else:
+            earlier.setdefault(uri, []).append(result)
+    planned_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
+    committed_ids = {result.shard_id for results in committed.values() for result in results}
+    # A file that was added since owns part of such a shard, which is therefore cut in another way.
+    if obsolete_ids := committed_ids - planned_ids:
+        writer.drop_shards(obsolete_ids, **goal)
     return Answered(
-        committed={video_id: _without_unanswered(held) for video_id, held in committed.items()},
-        earlier={uri: Earlier.of(held) for uri, held in earlier.items()},
+        committed={
+            video_id: _without_unanswered(results) for video_id, results in committed.items()
+        },
+        earlier={uri: Earlier.of(results) for uri, results in earlier.items()},
     )
 
 
 def without_answered(
     shard: PackedShard, earlier: Sequence[Earlier], config: Config
 ) -> tuple[list[PackedShard], list[WindowResult]]:
-    """The shard without what was answered of it before its file grew, and results for that."""
-    stand_alone = are_windows_independent(config)
-    rest, results = carry_over(unpack_shard(shard.packed), earlier, stand_alone=stand_alone)
+    """The shard without the windows that were answered before the file grew, and their results.
+
+    No shard if all of its windows were.
+    """
+    independent = are_windows_independent(config)
+    rest, results = carry_over(unpack_shard(shard.packed), earlier, independent=independent)
     if not results:
         return [shard], []
     return ([pack_shard(rest)] if rest.windows else []), results
 
 
 def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
-    """Of whole shards those in which the engine has answered every window that it was shown."""
-    unanswered = {one.shard_id for one in results if one.is_unanswered}
-    return [one for one in results if one.shard_id not in unanswered]
+    """The results of those shards in which the engine has answered every window it was shown."""
+    unanswered = {result.shard_id for result in results if result.is_unanswered}
+    return [result for result in results if result.shard_id not in unanswered]
 
 
 def _utc(video: Video) -> tuple[datetime, datetime]:

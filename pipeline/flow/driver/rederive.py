@@ -1,4 +1,4 @@
-"""Events and segments once more from windows that are stored, for a damaged index. No Ray here."""
+"""Derives events and segments again from stored windows, for a damaged index. No Ray here."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -19,18 +19,18 @@ from pipeline.timebase import ClockCorrection, TimeRange
 
 
 def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | None:
-    """What whole videos show, by their rows of one task and fingerprint and by all their windows.
+    """Events and segments of whole videos: ``rows`` of one task and fingerprint, all ``windows``.
 
     Returns:
-        None where this timereel would derive something else than the one that looked at them, and
-        where their rows do not tell enough: those of older versions.
+        None if this version of timereel would derive something else than the version that answered
+        the windows, or if the rows lack a column because an older version wrote them.
     """
     config = _config_of(rows[0])
     if config is None or any(row["origin_pts"] is None for row in rows):
         return None
     results = {
-        video_id: sorted(of_video, key=lambda result: result.span)
-        for video_id, of_video in groupby(
+        video_id: sorted(in_video, key=lambda result: result.span)
+        for video_id, in_video in groupby(
             sorted(window_results(windows), key=_video_id), key=_video_id
         )
     }
@@ -46,15 +46,19 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
     provenance = Provenance(
         config=rows[0]["config"], **{name: rows[0][name] for name in Provenance.COLUMNS}
     )
-    made = finish_videos(whole, config=config, provenance=provenance)
-    counts = {row["video_id"]: row for row in made.videos.to_pylist()}
+    finished = finish_videos(whole, config=config, provenance=provenance)
+    counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(
-        segments=made.segments,
+        segments=finished.segments,
         num_events={video_id: row["num_events"] for video_id, row in counts.items()},
         num_segments={video_id: row["num_segments"] for video_id, row in counts.items()},
-        # What other settings have found stays: this mends, and replaces nothing.
+        # Keep the events of other settings: a repair replaces nothing.
         join=partial(
-            join_events, shown=made.events, config=config, provenance=provenance, keep=True
+            join_events,
+            video_events=finished.events,
+            config=config,
+            provenance=provenance,
+            keep=True,
         ),
         reach_s=config.stitch.max_gap_s,
     )
@@ -63,7 +67,7 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
 def _config_of(row: Mapping[str, Any]) -> Config | None:
     try:
         config = stored_config(row["config"])
-    except (ConfigError, ValueError):  # of another version
+    except (ConfigError, ValueError):  # another version wrote it
         return None
     return config if config.fingerprint == row["fingerprint"] else None
 
@@ -73,9 +77,9 @@ def _video_id(result: WindowResult) -> str:
 
 
 def _video(row: Mapping[str, Any], results: Sequence[WindowResult]) -> Video:
-    """The video as its row tells it: what reading answers needs of it, and nothing of its packets.
+    """The video from its row, with all that reading answers needs; it has no packets.
 
-    Windows tile what it speaks for, to the nanosecond.
+    Its footage comes from its windows, which tile the time that it owns to the nanosecond.
     """
     return Video(
         video_id=row["video_id"],

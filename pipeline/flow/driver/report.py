@@ -1,4 +1,4 @@
-"""What a run has done so far, and what it prints at the end."""
+"""What a run has done so far, and what it prints at the end. No Ray here."""
 
 import time
 from collections.abc import Callable
@@ -25,12 +25,12 @@ class FailedFile:
     uri: str
     error: str
     known: bool
-    """The same file failed in the same way before this run."""
+    """Whether the same file failed with the same error before this run."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutstandingFile:
-    """A file that could not be read to its end, and why; a later run does what is missing."""
+    """A file that could not be read to its end, and why; a later run indexes the rest."""
 
     uri: str
     error: str
@@ -38,7 +38,7 @@ class OutstandingFile:
 
 @dataclass(slots=True)
 class Report:
-    """Counts of one run; the driver alone writes them."""
+    """Counts of one run. Only the driver writes them."""
 
     index: str
     num_sources: int
@@ -46,36 +46,36 @@ class Report:
     videos_done: int = 0
     videos_skipped: int = 0
     videos_superseded: int = 0
-    """Other files of their camera speak for every moment of theirs."""
+    """Videos of which other files of their camera own all of the time."""
     waiting: list[str] = field(default_factory=list)
-    """URIs of files that are still being written; a later run takes them."""
+    """URIs of files that are still being written; a later run indexes them."""
     num_left: int = 0
-    """Files of cameras that other runs are at work on."""
+    """Files of cameras that other runs are indexing."""
     others: tuple[Run, ...] = ()
-    """Those runs."""
+    """Those other runs."""
     yielded_ns: int = 0
-    """Footage of videos that this run finished for which other files of their camera speak."""
+    """Footage of videos that this run finished, but which other files of their camera own."""
     failures: list[FailedFile] = field(default_factory=list)
     outstanding: list[OutstandingFile] = field(default_factory=list)
     planned_ns: int = 0
-    """Footage of the videos that were probed and have work left."""
+    """Footage of probed videos that this run has to answer."""
     analysed_ns: int = 0
     video_ns: int = 0
-    """Footage of the videos that this run finished."""
+    """Footage that the videos own which this run finished."""
     windows: dict[WindowStatus, int] = field(
         default_factory=lambda: {"analysed": 0, "quiet": 0, "failed": 0}
     )
     num_events: int = 0
     num_segments: int = 0
     spent: Spent = field(default_factory=Spent)
-    """For windows, and for summaries at the end."""
+    """Tokens and GPU time, for windows and for the summaries at the end."""
     decode_cpu_s: float = 0.0
     summaries: dict[str, Any] | None = None
-    """Counts of what was told at the end, if the run was asked to."""
+    """Counts of the summaries that were written at the end, if the run had to write any."""
     engine_s: float = 0.0
-    """Seconds in which replicas had work, over all of them."""
+    """Seconds in which replicas of the engine had work, summed over replicas."""
     stopped: str = ""
-    """Why the run ended before all was done."""
+    """Why the run ended before everything was done; "" if it did not."""
 
     @property
     def wall_s(self) -> float:
@@ -84,17 +84,17 @@ class Report:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of footage looked at per second of the run."""
+        """Seconds of footage analysed per second of the run."""
         return self.analysed_ns / NS_PER_S / max(self.wall_s, 1e-9)
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the planned footage is looked at; None while nothing is known."""
-        left_ns = self.planned_ns - self.analysed_ns
-        return left_ns / NS_PER_S / self.real_time_factor if self.analysed_ns else None
+        """Seconds until the planned footage is analysed; None before the first result."""
+        remaining_ns = self.planned_ns - self.analysed_ns
+        return remaining_ns / NS_PER_S / self.real_time_factor if self.analysed_ns else None
 
     def book(self, result: WindowResult) -> None:
-        """Count one window that this run settled."""
+        """Count the result of one window."""
         self.windows[result.status] += 1
         self.analysed_ns += result.span.duration_ns
         self.spent.book(result)
@@ -102,15 +102,15 @@ class Report:
         self.engine_s += result.engine_s
 
     def leave_pending(self, pending: PendingVideo) -> None:
-        """Count one video that waits for a later run; what was paid for it stays paid."""
+        """Count one video that waits for a later run; its tokens and seconds stay counted."""
         for result in pending.dropped:
             self.windows[result.status] -= 1
             self.analysed_ns -= result.span.duration_ns
         self.outstanding.append(OutstandingFile(pending.video.uri, pending.error))
 
     def finish(self, whole: WholeVideo) -> None:
-        """Count one video whose rows are committed, and which has not failed."""
-        self.yielded_ns += sum(given.span.duration_ns for given in whole.video.yielded)
+        """Count one video whose rows are committed and which did not fail."""
+        self.yielded_ns += sum(part.span.duration_ns for part in whole.video.yielded)
         if not whole.video.owned:
             self.videos_superseded += 1
             return
@@ -118,7 +118,7 @@ class Report:
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
 
     def do_again(self, file: IndexedFile, *, was_due: bool) -> None:
-        """Take back how a file was counted that is done again after all."""
+        """Undo how a file was counted that is indexed again after all."""
         if not was_due:
             self.videos_skipped -= 1
         elif file.status == "superseded":
@@ -127,7 +127,7 @@ class Report:
             self.videos_done -= 1
 
     def has_failed(self, fail_on: FailOn) -> bool:
-        """Whether the run counts as failed for who asks in this way."""
+        """Whether the run counts as failed under the rule ``fail_on``."""
         match fail_on:
             case "never":
                 return False
@@ -138,28 +138,29 @@ class Report:
 
     @property
     def state(self) -> EndState:
-        """How the run ends, if it ends now and nothing has been raised."""
+        """The state of the run if it ends now without an exception."""
         if self.stopped:
             return "budget"
         return "incomplete" if self.outstanding else "done"
 
     def exit_code(self, fail_on: FailOn) -> int:
-        """What the process ends with, in that case."""
+        """The exit code of the process if the run ends now without an exception."""
         if self.stopped:
             return EXIT_BUDGET
-        if self.outstanding:  # also if files have failed: of those nothing is lost by waiting
+        # Also if files have failed: the next run can still report those.
+        if self.outstanding:
             return EXIT_INCOMPLETE
         return EXIT_SOME_FAILED if self.has_failed(fail_on) else EXIT_OK
 
     @property
     def last_error(self) -> str:
-        """Why the run stopped, or what was outstanding or failed last."""
-        errors = [one.error for one in self.failures[-1:]]
-        errors += [one.error for one in self.outstanding[-1:]]
+        """Why the run stopped; else the last error of an outstanding file, else of a failed one."""
+        errors = [file.error for file in self.failures[-1:]]
+        errors += [file.error for file in self.outstanding[-1:]]
         return self.stopped or "".join(errors[-1:])
 
     def figures(self) -> RunFigures:
-        """The counts that the table ``runs`` has."""
+        """The counts for the row of this run in the table ``runs``."""
         return RunFigures(
             num_videos_done=self.videos_done,
             num_videos_failed=len(self.failures),
@@ -198,7 +199,7 @@ class Report:
             "gpu_hours": round(self.spent.gpu_hours, 4),
             "real_time_factor": round(self.real_time_factor, 2),
             "failures": [asdict(failed) for failed in self.failures],
-            "outstanding": [asdict(left) for left in self.outstanding],
+            "outstanding": [asdict(file) for file in self.outstanding],
             "waiting": self.waiting,
             "left": {"videos": self.num_left, "to": [run.run_id for run in self.others]},
             "stopped": self.stopped,

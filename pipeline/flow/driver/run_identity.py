@@ -1,4 +1,4 @@
-"""Who a run is: its process, the Ray job it was submitted as, and its settings."""
+"""Names a run: its process, the Ray job it was submitted as, and its settings. No Ray here."""
 
 import json
 import os
@@ -12,13 +12,13 @@ from pipeline.processes import identity
 from pipeline.records import Run
 from pipeline.sources import CameraShard
 
-# Ray tells a submitted driver its job and what the submitter said of it.
+# Ray sets this variable for a submitted driver: the job's id and the submitter's metadata, as JSON.
 _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _JOB_ID = "job_submission_id"
 
 
 def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
-    """This process as a run that begins now and holds nothing yet."""
+    """This process as a run that begins now and has no leases yet."""
     now = datetime.now(tz=UTC)
     metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata") or {}
     return Run(

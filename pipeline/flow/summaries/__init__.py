@@ -1,1 +1,1 @@
-"""Summaries of whole days: which of them are pending, and how they are written."""
+"""Summaries of days: which days are pending, and how their summaries are written."""

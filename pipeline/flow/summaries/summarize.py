@@ -167,11 +167,11 @@ class _Run:
                     self._book(by_key, interruption.each(self._without_a_model(days)))
             else:
                 with running_ray(self.config, address), interruption:
-                    self.spent.hold_gpus(engine.num_gpus * min(engine.replicas, len(days)))
+                    self.spent.reserve_gpus(engine.num_gpus * min(engine.replicas, len(days)))
                     told = summary_graph(days, self.config, self.level)
                     self._book(by_key, interruption.each(told))
         finally:
-            self.spent.hold_gpus(0)
+            self.spent.reserve_gpus(0)
             self._commit()
 
     def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[SummarizedDay]:

@@ -1,1 +1,1 @@
-"""What one Ray task or actor does, on plain records, without Ray."""
+"""What one Ray task or actor does, as functions on records. No Ray here."""

@@ -1,0 +1,156 @@
+"""list -> probe -> plan for one batch: its videos, without the time that other files own. No Ray.
+
+The graph that probes comes in as a function.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
+
+import structlog
+
+from pipeline.flow.driver.commits import Commits
+from pipeline.flow.driver.context import RunContext
+from pipeline.flow.driver.indexed_files import bounds_of
+from pipeline.flow.driver.ledger import Ledger
+from pipeline.flow.driver.ownership import (
+    Neighbours,
+    PlannedVideos,
+    neighbours,
+    resolve_footage_overlaps,
+)
+from pipeline.flow.driver.planning import answered, erased_time, without_answered, without_erased
+from pipeline.flow.driver.report import OutstandingFile
+from pipeline.flow.driver.worklist import Worklist
+from pipeline.flow.task.packed_shard import PackedShard
+from pipeline.flow.task.stages import Failure, Outstanding
+from pipeline.plan.overlap import overtaken
+from pipeline.records import Source, Video
+
+log = structlog.get_logger()
+
+ProbedFile: TypeAlias = tuple[Video, tuple[PackedShard, ...]] | Failure | Outstanding
+Probe: TypeAlias = Callable[[Sequence[Source]], Iterable[ProbedFile]]
+
+
+class BatchPlanner:
+    """Plans the batches of a run, one after the other."""
+
+    def __init__(
+        self, context: RunContext, worklist: Worklist, commits: Commits, probe: Probe
+    ) -> None:
+        self._context = context
+        self._worklist = worklist
+        self._commits = commits
+        self._run_probe = probe
+
+    def plan(self, start: int, end: int, ledger: Ledger) -> list[PackedShard]:
+        """The shards of the due sources ``[start, end)`` that the index lacks; books failures."""
+        context = self._context
+        planned = self._resolve_overlaps(self._worklist.due[start:end], start)
+        videos = _videos(planned)
+        self._reopen(planned, videos)
+        erased = erased_time(
+            videos,
+            context.writer,
+            context.config,
+            context.indexed,
+            include_erased=context.include_erased,
+            now=context.started_at,
+        )
+        answers = answered(planned, context.writer, context.config)
+        missing_by_video: list[list[PackedShard]] = []
+        for video_id, (video, shards) in planned.items():
+            expected = ledger.expect(video, shards, answers.committed.get(video_id, ()))
+            earlier = answers.earlier.get(video.uri)
+            missing: list[PackedShard] = []
+            for shard in expected:
+                rest, results = without_erased(shard, erased[video_id])
+                if earlier and not results:
+                    rest, results = without_answered(shard, earlier, context.config)
+                missing += rest
+                for result in results:
+                    self._commits.add(ledger.add_known(result))
+            context.report.planned_ns += sum(shard.planned_ns for shard in missing)
+            missing_by_video.append(missing)
+        # Video by video, so that few videos are open at a time: the ledger holds their results.
+        # The most expensive first: a long one that starts last would run alone at the end.
+        missing_by_video.sort(key=lambda shards: -sum(shard.cost_s for shard in shards))
+        return [
+            shard
+            for shards in missing_by_video
+            for shard in sorted(shards, key=lambda shard: -shard.cost_s)
+        ]
+
+    def _reopen(self, video_ids: Iterable[str], around: Sequence[Video]) -> None:
+        """Mark finished videos as pending that are indexed again; they lie near ``around``.
+
+        They are indexed again because failed or erased footage of them is wanted, or because they
+        own other time than before.
+        """
+        if around:
+            self._context.lease.confirm()
+            provenance = self._context.provenance
+            self._context.writer.reopen(
+                video_ids, bounds_of(around), provenance.task, provenance.fingerprint
+            )
+
+    def _probe(self, batch: Sequence[Source]) -> PlannedVideos:
+        """Each video of the batch once, without those that are indexed under another name."""
+        context = self._context
+        probed = list(self._run_probe(batch))
+        context.lease.confirm()
+        self._commits.commit_failures([item for item in probed if isinstance(item, Failure)])
+        context.report.outstanding += [
+            OutstandingFile(item.source.uri, item.error)
+            for item in probed
+            if isinstance(item, Outstanding)
+        ]
+        good = [item for item in probed if isinstance(item, tuple)]
+        finished = context.indexed.finished_ids([video for video, _ in good])
+        planned: PlannedVideos = {}
+        for video, shards in good:
+            is_done = video.video_id in finished and video.uri not in self._worklist.reindexed
+            if is_done or video.video_id in planned:
+                context.report.videos_skipped += 1
+                log.info("skipped: already indexed, or a copy of another file", uri=video.uri)
+            else:
+                planned[video.video_id] = (video, shards)
+        return planned
+
+    def _resolve_overlaps(self, batch: Sequence[Source], start: int) -> PlannedVideos:
+        """The videos of the batch, each with the time that it owns.
+
+        Finished files that must yield time to the batch are among them, as they are indexed again.
+        """
+        planned = self._probe(batch)
+        others = self._neighbours(planned, start)
+        tried: set[str] = set()
+        while again := [
+            file for file in overtaken(_videos(planned), others.indexed) if file.uri not in tried
+        ]:
+            for file in again:
+                self._context.report.do_again(
+                    file, was_due=file.uri in self._worklist.last_position
+                )
+                log.info("indexed again: a better file of its camera was added", uri=file.uri)
+            tried |= {file.uri for file in again}
+            self._worklist.reindexed.update(tried)
+            # Before the probe, which may fail for a while: the files are pending then.
+            self._reopen([file.video_id for file in again], _videos(planned))
+            planned |= self._probe([self._worklist.listed[file.uri] for file in again])
+            others = self._neighbours(planned, start)
+        return planned | resolve_footage_overlaps(planned, others)
+
+    def _neighbours(self, planned: PlannedVideos, start: int) -> Neighbours:
+        last_position = self._worklist.last_position
+        return neighbours(
+            _videos(planned),
+            self._context.writer.open(),
+            self._context.config,
+            is_listed=self._worklist.listed.__contains__,
+            is_to_come=lambda uri: last_position.get(uri, -1) >= start,
+        )
+
+
+def _videos(planned: PlannedVideos) -> list[Video]:
+    return [video for video, _ in planned.values()]
