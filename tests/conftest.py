@@ -69,7 +69,7 @@ class Cli:
 
     def start(self, *args: object, **more) -> subprocess.Popen:
         return subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", *map(str, args)],
+            [sys.executable, "-m", "timereel", *map(str, args)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -91,6 +91,9 @@ def _init_ray(config: Config, address: str | None) -> None:
     if config.cluster.object_store_bytes:
         embedded["object_store_memory"] = config.cluster.object_store_bytes
     joins = address or "RAY_ADDRESS" in os.environ
+    # Ray puts the working directory first on the path of its workers. The package timereel imports
+    # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores this.
+    os.environ.setdefault("RAY_preload_python_modules", "timereel")
     ray.init(
         address=address,
         logging_level=logging.ERROR,

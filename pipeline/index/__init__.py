@@ -1,9 +1,5 @@
 """The time index: Delta tables that are written whole, and asked by wall-clock time.
 
-    from pipeline import index
-    found = index.open("archive.index")
-    found.events("2026-01-31T08:00Z", "2026-01-31T09:00Z", camera="gate*", label="motion")
-
 The only place that knows Delta and DuckDB.
 """
 

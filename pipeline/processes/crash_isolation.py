@@ -12,6 +12,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+# Not ``-m``: the path may begin with somebody else's folder named pipeline, which the package
+# timereel passes over.
+_CHILD = f"import timereel; from {__name__} import serve; serve()"
+
 
 class ProcessDiedError(Exception):
     """A signal ended the child process; the message names the signal and a likely cause."""
@@ -27,7 +31,7 @@ def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iter
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     child = subprocess.Popen(  # noqa: S603 - this interpreter, this module
-        [sys.executable, "-m", __name__],
+        [sys.executable, "-P", "-c", _CHILD],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -74,7 +78,7 @@ def _explain(cause: signal.Signals) -> str:
     )
 
 
-def _serve() -> None:
+def serve() -> None:
     """In the child: read the function and its arguments, write the items."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Output that a library prints must not mix with the items.
@@ -84,7 +88,3 @@ def _serve() -> None:
     for item in stage(*args):
         pickle.dump(item, out, protocol=5)
         out.flush()
-
-
-if __name__ == "__main__":
-    _serve()

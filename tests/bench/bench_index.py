@@ -140,7 +140,7 @@ def query_process(root: str, repeats: int = 5) -> dict[str, float]:
     command = [
         sys.executable,
         "-m",
-        "pipeline.cli",
+        "timereel",
         "query",
         "--index",
         root,

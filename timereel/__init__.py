@@ -1,0 +1,56 @@
+"""Open a time index from Python, and ask it.
+
+    import timereel
+
+    index = timereel.open("/data/index")
+    index.events("2026-03-14T09:00Z", "2026-03-14T10:00Z", camera="gate*").to_pandas()
+
+What is here may be relied on; the package ``pipeline`` beside it is the implementation.
+
+A process has only one package of the name ``pipeline``, and Python looks for it in the working
+directory or the folder of the script first, where somebody else's may lie. So timereel imports its
+own from where timereel itself is installed. Where another one was imported before, that cannot be
+done any more, and ``import timereel`` says so.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+_INSTALLED = Path(__file__).parents[1]
+
+sys.path.insert(0, str(_INSTALLED))
+try:
+    import pipeline
+finally:
+    sys.path.remove(str(_INSTALLED))
+if not Path(getattr(pipeline, "__file__", None) or "").is_relative_to(_INSTALLED):
+    raise ImportError(
+        f"timereel needs a package of its own named pipeline, but {pipeline} was imported before; "
+        "import timereel first, or in a process that does not use the other one"
+    )
+
+from pipeline.errors import TimereelError  # noqa: E402 - now it is the right package
+
+if TYPE_CHECKING:
+    from pipeline.index import Index
+
+__version__ = "0.1.0"
+
+__all__ = ["TimereelError", "__version__", "open"]
+
+
+def open(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> "Index":  # noqa: A001 - timereel.open() reads best
+    """The index in a folder: local, ``s3://``, ``gs://`` or ``az://``.
+
+    Storage options are those of delta-rs (``AWS_ENDPOINT_URL`` ...); what is not given comes from
+    the usual environment.
+
+    Raises:
+        TimereelError: there is no index, it is damaged, or it was written by a newer timereel.
+    """
+    # Here, as every Ray worker imports timereel, and few ask an index.
+    from pipeline.index import open_index  # noqa: PLC0415
+
+    return open_index(uri, storage_options)
