@@ -1,7 +1,7 @@
-"""The Ray Data graphs; every Ray argument of the project stands on this screen.
+"""The Ray Data graphs, with every Ray argument of the project.
 
-Rows carry one pickled record each. Pixels cross the object store only between decode tasks and
-the model's actors, window by window; an embedded engine runs where the frames are decoded.
+Each row carries one pickled record. Pixels cross the object store only between decode tasks and the
+actors of a model, window by window. An embedded engine runs in the task that decodes the frames.
 """
 
 import logging
@@ -49,11 +49,11 @@ from pipeline.summarize import Summarizer, SummaryDay, summarize_day
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
 BLOCK_BYTES = 16 * 1024 * 1024
-# Windows answered by one call of an actor; its rows come back together, so few.
+# Windows that one call of an actor answers. Few, because all rows of a call come back together.
 WINDOWS_PER_CALL = 4
-# Second looks that one replica has decoded for it at a time; each is a process beside the decoders.
+# Verifications that are decoded for one replica at a time; each is a process beside the decoders.
 VERIFICATIONS_AT_ONCE = 4
-# Days of cameras that one replica tells at a time: their last, single calls overlap.
+# Days that one replica summarizes at a time, so that the single calls at their ends overlap.
 DAYS_AT_ONCE = 4
 
 
@@ -74,9 +74,10 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    # Larger blocks were measured to spill; of usual size, one or two windows fill one of these.
+    # Larger blocks spilled in measurements. One or two windows of usual size fill one of these.
     context.target_max_block_size = BLOCK_BYTES
-    # A replica that is killed while it loads is started again; by default one such death ends all.
+    # A replica that is killed while it loads is started again; by default one such death ends the
+    # job.
     context.max_consecutive_actor_init_deaths = 3
     try:
         yield
@@ -86,7 +87,7 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
 
 
 def _init_ray(config: Config, address: str | None) -> None:
-    # Ray refuses settings of a cluster it joins; inside a submitted job RAY_ADDRESS tells it which.
+    # Ray refuses these settings if it joins a cluster. In a submitted job RAY_ADDRESS is set.
     embedded: dict[str, Any] = {"include_dashboard": False}
     if config.cluster.object_store_bytes:
         embedded["object_store_memory"] = config.cluster.object_store_bytes
@@ -149,20 +150,20 @@ def answer_graph(
 
         case VllmEngineConfig() | OpenAIEngineConfig() as engine:
 
-            def look(batch: pa.Table) -> Iterator[pa.Table]:
+            def decode(batch: pa.Table) -> Iterator[pa.Table]:
                 for packed in _packed(batch):
                     for item in _decode_and_gate(unpack_shard(packed), config):
                         yield _table([pack(item)])
 
-            # Twice what the engine takes: a call is as long as its slowest window, and while that
-            # runs the windows of other calls must fill the places of the rest.
+            # For twice as many windows as the engine takes at once: a call lasts as long as its
+            # slowest window, and meanwhile windows of other calls must take the free places.
             calls = -(-2 * engine.max_concurrency // WINDOWS_PER_CALL)
-            ds = planned.map_batches(look, **decoding).map_batches(
+            ds = planned.map_batches(decode, **decoding).map_batches(
                 _ModelActor,
                 fn_constructor_args=(config, open_engine),
                 batch_size=WINDOWS_PER_CALL,
                 batch_format="pyarrow",
-                # Never equal to decoding's: equal CPUs fuse decoding into the actor.
+                # Must differ from decoding's: Ray fuses stages with equal CPUs into one actor.
                 num_cpus=config.cluster.decode_cpus / 2,
                 num_gpus=engine.num_gpus or None,
                 compute=ray.data.ActorPoolStrategy(
@@ -182,7 +183,7 @@ class _ModelActor:
 
         configure_logs()
         self._config = config
-        self._looks = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
+        self._verifications = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
         self._replica = Replica(config, open_engine, self._decode_again)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
@@ -192,24 +193,24 @@ class _ModelActor:
         yield _table([pack(result) for results in outcomes for result in results])
 
     async def _decode_again(self, window: Window, plan: WindowPlan) -> Window | None:
-        around = pack(replace(window, rgb=None))
-        async with self._looks:
-            shown: Window | UnreachableError | None = unpack(
-                await _decode_verification.remote(around, plan, self._config)
+        packed = pack(replace(window, rgb=None))
+        async with self._verifications:
+            decoded: Window | UnreachableError | None = unpack(
+                await _decode_verification.remote(packed, plan, self._config)
             )
-        if isinstance(shown, UnreachableError):
-            raise shown
-        return shown
+        if isinstance(decoded, UnreachableError):
+            raise decoded
+        return decoded
 
 
-# No CPU of its own: decoders hold all of them, and may be waiting for this very actor.
+# No CPU: the decode tasks may have all CPUs, and may wait for the actor that waits for this task.
 @ray.remote(num_cpus=0)
-def _decode_verification(around: bytes, plan: WindowPlan, config: Config) -> bytes:
+def _decode_verification(window: bytes, plan: WindowPlan, config: Config) -> bytes:
     try:
-        # A look that has killed a worker is not tried again.
-        return pack(None if _has_killed() else decode_verification(unpack(around), plan, config))
+        # A verification that has killed a worker is not tried again.
+        return pack(None if _has_killed() else decode_verification(unpack(window), plan, config))
     except UnreachableError as exc:
-        return pack(exc)  # raised, its message would be a traceback
+        return pack(exc)  # Ray would turn the message of a raised error into a traceback
 
 
 def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
@@ -220,8 +221,8 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOut
 
 
 def _has_killed() -> bool:
-    """Whether this task runs again because a worker died of it, or died while it ran."""
-    # Ray's own counter has no public name. Ray Data repeats a task whose worker has died.
+    """Whether this task runs again because the worker died that ran it before."""
+    # Ray Data repeats a task whose worker has died; Ray's counter of attempts is not public.
     worker: Any = ray._private.worker.global_worker  # noqa: SLF001
     return bool(worker.core_worker.get_current_task_attempt_number())
 
@@ -252,7 +253,7 @@ def summary_graph(
 
 
 class _SummarizerActor:
-    """Holds one replica of the model; tells several days at once."""
+    """Holds one replica of the model; summarizes several days at once."""
 
     def __init__(
         self, config: Config, level: SummaryLevel, open_engine: Callable[[Config], TextEngine]
@@ -274,10 +275,10 @@ class _SummarizerActor:
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         for day in _records(batch):
-            told = await summarize_day(
+            summaries = await summarize_day(
                 day, self._config.summaries, self._summarizer, level=self._level
             )
-            yield _table([pack(((day.camera, day.date), told))])
+            yield _table([pack(((day.camera, day.date), summaries))])
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:
@@ -294,7 +295,7 @@ def _records(table: pa.Table) -> Iterator[Any]:
 
 def _dataset(packed: Sequence[bytes]) -> ray.data.Dataset:
     # One block per record: a block is what one task works on.
-    return ray.data.from_arrow([_table([one]) for one in packed])
+    return ray.data.from_arrow([_table([record]) for record in packed])
 
 
 def _results(ds: ray.data.Dataset) -> Iterator[Any]:

@@ -1,14 +1,13 @@
 """summarize: captions and events become chapters, then a video's and a day's summary.
 
-    captions.py   window captions as timestamped segments
-    chapters.py   where one chapter ends and the next begins (pure)
-    prompt.py     numbered lines -> messages; an answer -> sentences that cite them (pure, strict)
-    extract.py    a summary that only counts and quotes, for where no model writes (pure)
-    tell.py       one text about some lines, by a model that is handed in or without one
-    levels.py     chapter -> video -> day
+    captions.py    window captions as timestamped segments
+    chapters.py    where one chapter ends and the next begins (pure)
+    prompt.py      numbered lines -> messages; an answer -> sentences that cite lines (pure, strict)
+    extract.py     a summary without a model: counts events, quotes captions (pure)
+    summarizer.py  the text of one summary, by a model or without one
+    levels.py      chapter -> video -> day
 
-A sentence never carries a time of the model's: it names the lines that it rests on, and their
-times are its time.
+The model writes no times. Each sentence names the lines that it summarizes, and gets their times.
 """
 
 from pipeline.summarize.captions import Caption, segments_of_video

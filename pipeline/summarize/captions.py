@@ -1,4 +1,4 @@
-"""Window captions become timestamped segments of a window and of the whole video."""
+"""Makes timestamped segments from window captions: one per window, and one for the whole video."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,21 +11,23 @@ Caption = tuple[str, TimeRange, str]
 
 
 def segments_of_video(video: Video, captions: Sequence[Caption], *, task: str) -> list[Segment]:
-    """One segment per captioned window, and one that joins them, each line with its time."""
-    told = [caption for caption in captions if caption[2]]
-    if not told:
+    """One segment for the whole video, with one timed line per caption, and one per caption."""
+    captions = [caption for caption in captions if caption[2]]
+    if not captions:
         return []
     windows = [
         _segment(video, level="window", media=media, text=text, window_ids=(window_id,), task=task)
-        for window_id, media, text in told
+        for window_id, media, text in captions
     ]
-    lines = [f"[{clock(media.start_ns)} - {clock(media.end_ns)}] {text}" for _, media, text in told]
+    lines = [
+        f"[{clock(media.start_ns)} - {clock(media.end_ns)}] {text}" for _, media, text in captions
+    ]
     whole = _segment(
         video,
         level="video",
         media=TimeRange(video.owned[0].start_ns, video.owned[-1].end_ns),
         text="\n".join(lines),
-        window_ids=tuple(window_id for window_id, _, _ in told),
+        window_ids=tuple(window_id for window_id, _, _ in captions),
         task=task,
     )
     return [whole, *windows]

@@ -1,10 +1,10 @@
-"""Where one chapter ends and the next begins. Pure; the same lines give the same chapters.
+"""Cuts the lines of a video into chapters. Pure; the same lines give the same chapters.
 
-A pause always ends a chapter. Within a run without pauses words decide, after TextTiling (Hearst,
+A pause always ends a chapter. Between pauses the words decide, after TextTiling (Hearst,
 "TextTiling: Segmenting Text into Multi-paragraph Subtopic Passages", Computational Linguistics
-23(1), 1997): the cosine of the words before and after each border has valleys where the subject
-changes, and the depth of a valley says how clearly. A run is cut at its deepest valley while that
-is deeper than usual, or while the run is too long or too dear.
+23(1), 1997): the cosine similarity of the words before and after each border has valleys where the
+subject changes; a deeper valley is a clearer change. A run of lines is cut at its deepest valley as
+long as that is deeper than usual, or as long as the run is too long or costs too many tokens.
 """
 
 import math
@@ -17,14 +17,14 @@ from statistics import fmean, pstdev
 from pipeline.records import Line
 
 _BLOCK_LINES = 3
-"""Lines that are compared on either side of a border."""
-# A word of letters or digits; where a script has no spaces (Chinese, Japanese), each character.
+"""Lines on each side of a border whose words are compared."""
+# A word of letters or digits; in scripts without spaces (Chinese, Japanese) each character.
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long chapters may be; ``max_cost`` bounds the sum of the lines' costs."""
+    """How long chapters may be. ``max_cost`` limits the sum of the costs of a chapter's lines."""
 
     min_ns: int
     max_ns: int
@@ -35,17 +35,17 @@ class Limits:
 def cut_chapters(
     lines: Sequence[Line], costs: Sequence[int], limits: Limits
 ) -> list[tuple[Line, ...]]:
-    """Lines that are ordered by start, as chapters: each line in one, none of them empty.
+    """The chapters of a video: each line is in one chapter, and no chapter is empty.
 
     Args:
         lines: of one video, ordered by start.
         costs: of each line, in the unit of ``limits.max_cost`` (tokens).
-        limits: a line that costs more than ``max_cost`` is a chapter of its own; chapters shorter
-            than ``min_ns`` only come from pauses, or where nothing else would fit.
+        limits: a line that costs more than ``max_cost`` is a chapter of its own. A chapter is
+            shorter than ``min_ns`` only between pauses, or if it would cost too much otherwise.
     """
     depths = _depths(lines)
-    usual = fmean(depths) + pstdev(depths) if depths else 0.0
-    cutter = _Cutter(lines, costs, depths, usual, limits)
+    usual_depth = fmean(depths) + pstdev(depths) if depths else 0.0
+    cutter = _Cutter(lines, costs, depths, usual_depth, limits)
     return [tuple(lines[low:high]) for low, high in cutter.runs()]
 
 
@@ -57,18 +57,18 @@ class _Cutter:
         lines: Sequence[Line],
         costs: Sequence[int],
         depths: Sequence[float],
-        usual: float,
+        usual_depth: float,
         limits: Limits,
     ) -> None:
         self.lines = lines
         self.costs = costs
         self.depths = depths
-        self.usual = usual
+        self.usual_depth = usual_depth
         self.limits = limits
 
     def runs(self) -> list[tuple[int, int]]:
-        """Parted at pauses first, then at changes of subject."""
-        # The latest end so far: of two lines that overlap the earlier may end later.
+        """The chapters: cut at pauses first, then at changes of subject."""
+        # end_ns is the latest end so far: of two lines that overlap the first may end later.
         runs, low, end_ns = [], 0, 0
         for i, line in enumerate(self.lines):
             if i > low and line.span.start_ns - end_ns >= self.limits.gap_ns:
@@ -77,12 +77,12 @@ class _Cutter:
             end_ns = max(end_ns, line.span.end_ns) if i > low else line.span.end_ns
         if self.lines:
             runs.append((low, len(self.lines)))
-        return [part for run in runs for part in self._parted(*run)]
+        return [part for run in runs for part in self._cut_run(*run)]
 
-    def _parted(self, low: int, high: int) -> list[tuple[int, int]]:
+    def _cut_run(self, low: int, high: int) -> list[tuple[int, int]]:
         done: list[tuple[int, int]] = []
         todo = [(low, high)]
-        # A stack and not recursion: a run can be cut once per line.
+        # A stack instead of recursion, because a run can be cut once per line.
         while todo:
             low, high = todo.pop()
             border = self._border(low, high)
@@ -93,13 +93,16 @@ class _Cutter:
         return done
 
     def _border(self, low: int, high: int) -> int | None:
-        """Where to cut ``[low, high)``, if at all; of equal depths the one nearest the middle."""
+        """The position at which to cut ``[low, high)``, or None to leave it whole.
+
+        Of borders with equal depth it is the one nearest to the middle.
+        """
         if high - low < 2:  # noqa: PLR2004 - one line cannot be cut
             return None
         start_ns = self.lines[low].span.start_ns
         end_ns = max(line.span.end_ns for line in self.lines[low:high])
         borders = range(low + 1, high)
-        roomy = [
+        allowed = [
             i
             for i in borders
             if self.lines[i].span.start_ns - start_ns >= self.limits.min_ns
@@ -107,42 +110,43 @@ class _Cutter:
         ]
         middle_ns = (start_ns + end_ns) // 2
 
-        def off_middle_ns(i: int) -> int:
+        def from_middle_ns(i: int) -> int:
             return abs(self.lines[i].span.start_ns - middle_ns)
 
-        is_too_dear = sum(self.costs[low:high]) > self.limits.max_cost
-        if is_too_dear and not roomy:
-            # Near an end words differ most, since there are fewest of them.
-            return min(borders, key=off_middle_ns)
-        if not is_too_dear and end_ns - start_ns <= self.limits.max_ns:
-            roomy = [i for i in roomy if self.depths[i - 1] > self.usual]
-        return max(roomy, key=lambda i: (self.depths[i - 1], -off_middle_ns(i)), default=None)
+        is_too_expensive = sum(self.costs[low:high]) > self.limits.max_cost
+        if is_too_expensive and not allowed:
+            # Not at the deepest valley: near an end few words are compared, so they differ most.
+            return min(borders, key=from_middle_ns)
+        if not is_too_expensive and end_ns - start_ns <= self.limits.max_ns:
+            allowed = [i for i in allowed if self.depths[i - 1] > self.usual_depth]
+        return max(allowed, key=lambda i: (self.depths[i - 1], -from_middle_ns(i)), default=None)
 
 
 def _depths(lines: Sequence[Line]) -> list[float]:
-    """Of each border between two lines: how far the likeness rises to its peaks on both sides."""
+    """For each border between two lines, how far similarity rises to the peaks on both sides."""
     words = [Counter(_WORD.findall(line.text.casefold())) for line in lines]
-    likeness = [
+    similarity = [
         _cosine(
             sum(words[max(0, i - _BLOCK_LINES) : i], Counter()),
             sum(words[i : i + _BLOCK_LINES], Counter()),
         )
         for i in range(1, len(lines))
     ]
-    before, after = _peaks(likeness), _peaks(likeness[::-1])[::-1]
+    before, after = _peaks(similarity), _peaks(similarity[::-1])[::-1]
     return [
-        left + right - 2 * here for left, right, here in zip(before, after, likeness, strict=True)
+        peak_before + peak_after - 2 * here
+        for peak_before, peak_after, here in zip(before, after, similarity, strict=True)
     ]
 
 
 def _peaks(heights: Sequence[float]) -> list[float]:
-    """Of each position: how high one gets walking back from it, never downhill."""
+    """For each position, the height reached by walking backwards as long as it never falls."""
     peaks: list[float] = []
     for i, height in enumerate(heights):
         peaks.append(peaks[-1] if i and heights[i - 1] >= height else height)
     return peaks
 
 
-def _cosine(first: Counter[str], then: Counter[str]) -> float:
-    norm = math.sqrt(sum(n * n for n in first.values()) * sum(n * n for n in then.values()))
-    return sum(n * then[word] for word, n in first.items()) / norm if norm else 0.0
+def _cosine(first: Counter[str], second: Counter[str]) -> float:
+    norm = math.sqrt(sum(n * n for n in first.values()) * sum(n * n for n in second.values()))
+    return sum(n * second[word] for word, n in first.items()) / norm if norm else 0.0

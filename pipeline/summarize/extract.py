@@ -1,4 +1,4 @@
-"""A summary without a model: events are counted, captions are quoted. Nothing is put in words."""
+"""A summary without a model: it counts events and quotes captions."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -7,35 +7,35 @@ from pipeline.records import Line
 from pipeline.timebase import NS_PER_S, TimeRange
 
 Clock = Callable[[int], str]
-"""A UTC instant in nanoseconds as people shall read it."""
+"""Formats a UTC instant in nanoseconds for a reader."""
 
-_TOLD_TIMES = 6
+_MAX_LISTED_TIMES = 6
 _TITLE_LABELS = 3
 _TITLE_CHARS = 80
 
 
 def extractive(lines: Sequence[Line], clock: Clock, *, max_sentences: int) -> tuple[Line, ...]:
-    """One sentence per label, how often and when; without any event, captions word by word.
+    """One sentence per label that says how often and when; without events, quoted captions.
 
-    Of more labels than ``max_sentences`` the most frequent are told; of more captions those that
-    begin equal shares of them. Sentences come in the order of their start.
+    If there are more labels than ``max_sentences``, the most frequent labels are taken. If there
+    are more captions, every n-th is quoted. Sentences are in the order of their start.
     """
     by_label: dict[str, list[Line]] = {}
     for line in lines:
         if line.label:
             by_label.setdefault(line.label, []).append(line)
     if by_label:
-        most = sorted(by_label, key=lambda label: -len(by_label[label]))[:max_sentences]
-        sentences = [_counted(label, by_label[label], clock) for label in most]
+        labels = sorted(by_label, key=lambda label: -len(by_label[label]))[:max_sentences]
+        sentences = [_counted(label, by_label[label], clock) for label in labels]
     else:
-        told = [line for line in lines if line.text]
-        step = max(1, -(-len(told) // max_sentences))
-        sentences = told[::step]
-    return tuple(sorted(sentences, key=lambda one: (one.span, one.text)))
+        captions = [line for line in lines if line.text]
+        step = max(1, -(-len(captions) // max_sentences))
+        sentences = captions[::step]
+    return tuple(sorted(sentences, key=lambda line: (line.span, line.text)))
 
 
 def extractive_title(lines: Sequence[Line]) -> str:
-    """The most frequent labels with their counts, or the first caption's beginning."""
+    """The most frequent labels with their counts, or the beginning of the first caption."""
     counts = Counter(line.label for line in lines if line.label)
     if counts:
         return ", ".join(f"{label} ({n})" for label, n in counts.most_common(_TITLE_LABELS))
@@ -44,7 +44,7 @@ def extractive_title(lines: Sequence[Line]) -> str:
 
 
 def hull(lines: Sequence[Line]) -> TimeRange:
-    """From the first start to the last end."""
+    """The range from the earliest start to the latest end."""
     return TimeRange(
         min(line.span.start_ns for line in lines), max(line.span.end_ns for line in lines)
     )
@@ -56,8 +56,8 @@ def _counted(label: str, lines: Sequence[Line], clock: Clock) -> Line:
         text = f"{label}: once, {clock(span.start_ns)} to {clock(span.end_ns)}."
     else:
         total_s = sum(line.span.duration_ns for line in lines) / NS_PER_S
-        times = ", ".join(clock(line.span.start_ns) for line in lines[:_TOLD_TIMES])
-        more = len(lines) - _TOLD_TIMES
+        times = ", ".join(clock(line.span.start_ns) for line in lines[:_MAX_LISTED_TIMES])
+        more = len(lines) - _MAX_LISTED_TIMES
         text = (
             f"{label}: {len(lines)} times, {total_s:.1f} s in all, from {times}"
             f"{f' and {more} more times' if more > 0 else ''}."

@@ -1,6 +1,7 @@
-"""Chapters of a video, then the video, then the camera's day; each from what lies below it.
+"""Summarizes the chapters of a video, then the video, then the camera's day.
 
-A level of one part takes that part's text over: nothing is asked twice about the same.
+Each level is made from the summaries below it. If there is only one of them, the level takes over
+its text, so that the model is not asked twice about the same lines.
 """
 
 import asyncio
@@ -21,17 +22,17 @@ _NS_PER_DAY = 86_400 * NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryVideo:
-    """One video's lines (UTC, ordered by start), and what the index holds of it already."""
+    """One video's lines (UTC, ordered by start), and its summaries in the index."""
 
     video_id: str
     uri: str
     span: TimeRange
-    """UTC, first frame to end of the last."""
+    """UTC, from the start of the first frame to the end of the last."""
     start_ns: int
     """UTC of media time 0."""
     lines: tuple[Line, ...]
-    held: tuple[Summary, ...] = ()
-    """Its chapters and its own summary, if they were made from these lines."""
+    indexed: tuple[Summary, ...] = ()
+    """Its chapters and its own summary in the index, if they were made from these lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,23 +46,23 @@ class SummaryDay:
 
 
 def inputs_of(lines: Sequence[Line]) -> str:
-    """Names the lines: equal lines, equal name."""
-    return make_id(*((one.span, one.label, one.text, one.sources) for one in lines))
+    """Hash of the lines: equal lines have equal hashes."""
+    return make_id(*((line.span, line.label, line.text, line.sources) for line in lines))
 
 
 def day_inputs_of(inputs_ids: Iterable[str]) -> str:
-    """Names what a day's videos rest on, in the order of the videos."""
+    """Hash of the inputs of a day's videos, in the order of the videos."""
     return make_id(*inputs_ids)
 
 
 async def summarize_day(
     day: SummaryDay, config: SummariesConfig, summarizer: Summarizer | None, *, level: SummaryLevel
 ) -> list[Summary]:
-    """The summaries up to ``level``; what a video holds already is given back, not made again."""
-    told = await asyncio.gather(
+    """The summaries up to ``level``; those of a video that are up to date are not made again."""
+    by_video = await asyncio.gather(
         *(_of_video(video, day, config, summarizer, level) for video in day.videos if video.lines)
     )
-    summaries = [summary for of_video in told for summary in of_video]
+    summaries = [summary for of_video in by_video for summary in of_video]
     videos = [summary for summary in summaries if summary.level == "video"]
     if level != "day" or not videos:
         return summaries
@@ -91,10 +92,10 @@ async def _of_video(
     write = SummaryWriter(config, summarizer, lambda ns: clock(ns - video.start_ns))
     about: dict[str, Any] = {"camera": day.camera, "video_id": video.video_id, "uri": video.uri}
     inputs_id = inputs_of(video.lines)
-    chapters = [held for held in video.held if held.level == "chapter"]
+    chapters = [summary for summary in video.indexed if summary.level == "chapter"]
     if not chapters:
         cut = write.cut(video.lines)
-        told = await asyncio.gather(*(write(lines, lines) for lines in cut))
+        texts = await asyncio.gather(*(write(lines, lines) for lines in cut))
         chapters = [
             Summary(
                 summary_id=make_id(video.video_id, day.task, "chapter", i),
@@ -104,11 +105,11 @@ async def _of_video(
                 **about,
                 **text.columns(),
             )
-            for i, (lines, text) in enumerate(zip(cut, told, strict=True))
+            for i, (lines, text) in enumerate(zip(cut, texts, strict=True))
         ]
     if level == "chapter":
         return chapters
-    whole = [held for held in video.held if held.level == "video"] or [
+    whole = [summary for summary in video.indexed if summary.level == "video"] or [
         Summary(
             summary_id=make_id(video.video_id, day.task, "video"),
             level="video",
@@ -127,10 +128,10 @@ async def _summarized_together(
     if len(parts) == 1:
         [part] = parts
         if part.method == "extractive":
-            # Counted anew: a day's clock is another than a video's.
+            # Count again, because a day shows times of day and a video shows media times.
             return replace(write.extracted(base), error=part.error)
         return SummaryText(
             title=part.title, sentences=part.sentences, method=part.method, error=part.error
         )
-    sentences = [replace(one, label="") for part in parts for one in part.sentences]
+    sentences = [replace(sentence, label="") for part in parts for sentence in part.sentences]
     return await write(sentences, base)

@@ -1,8 +1,8 @@
-"""Numbered lines become a conversation, and an answer becomes sentences that cite them. Pure.
+"""Makes a prompt from numbered lines, and sentences that cite lines from an answer. Pure.
 
-The model writes no times and no ids: it names line numbers, and a sentence's time and sources are
-those of its lines. What it writes is checked: the lines exist, a number of two digits or more
-stands in a cited line, nothing is told twice.
+The model writes no times and no ids. It names line numbers, and a sentence gets the time and the
+sources of its lines. The answer is checked: the lines exist, each number of two digits or more
+occurs in a cited line, and no sentence occurs twice.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from pipeline.summarize.extract import Clock, hull
 MAX_TITLE_CHARS = 80
 MAX_SENTENCE_CHARS = 400
 MAX_CITED = 12
-"""Lines that one sentence may name; more would be a sentence about everything."""
+"""Lines that one sentence may name; a sentence with more would be about everything."""
 
 _SYSTEM = (
     "You summarise the log of a recorded video for people who look things up in it. Use only what "
@@ -41,22 +41,22 @@ _FIGURE = re.compile(r"\d(?:[\d.,:]*\d)+")
 MAX_COMPLAINT_CHARS = 300
 
 PROMPT_ID = hashlib.blake2b((_SYSTEM + _QUESTION).encode(), digest_size=8).hexdigest()
-"""Names the wording; the lines are named by a summary's ``inputs_id``."""
+"""Hash of the wording. The lines are not in it, since a summary's ``inputs_id`` is their hash."""
 
 
-def shown(number: int, line: Line, clock: Clock) -> str:
-    """One line as the model reads it; what it quotes cannot leave its line or end the turn."""
+def numbered_line(number: int, line: Line, clock: Clock) -> str:
+    """One line as the model reads it; its text can neither start a new line nor end the turn."""
     text = " ".join(line.text.split()).replace("<|", "< |")
     label = f"{line.label}: " if line.label else ""
     return f"[{number}] {clock(line.span.start_ns)}-{clock(line.span.end_ns)} {label}{text}"
 
 
 def messages(
-    told: Sequence[str], *, max_sentences: int, instructions: str, complaint: str = ""
+    numbered: Sequence[str], *, max_sentences: int, instructions: str, complaint: str = ""
 ) -> list[dict[str, Any]]:
-    """The conversation in plain text, which every chat template takes; ``told`` as ``shown``."""
+    """The prompt as text messages, which every chat template takes; lines as ``numbered_line``."""
     question = _QUESTION.format(
-        lines="\n".join(told),
+        lines="\n".join(numbered),
         max_sentences=max_sentences,
         max_cited=MAX_CITED,
         instructions=instructions,
@@ -75,7 +75,7 @@ def answer_schema(num_lines: int, *, max_sentences: int) -> str:
     sentence = {
         "type": "object",
         "properties": {
-            # Before the text: what is written next is then conditioned on what it rests on.
+            # Before the text, so that the model writes the text with its lines in view.
             "lines": {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1, "maximum": num_lines},
@@ -108,14 +108,14 @@ def read_answer(
     text: str,
     finish_reason: str,
     lines: Sequence[Line],
-    told: Sequence[str],
+    numbered: Sequence[str],
     *,
     max_sentences: int,
 ) -> tuple[str, tuple[Line, ...]]:
     """Title and sentences, ordered by start; each has the time and the sources of its lines.
 
     Raises:
-        SummaryError: says which rule the answer breaks, with the value.
+        SummaryError: the answer breaks a rule; the message names the rule and the value.
     """
     if finish_reason == "length":
         raise SummaryError("the answer was cut off: raise summaries.max_output_tokens")
@@ -132,15 +132,23 @@ def read_answer(
         raise SummaryError(f"the title must have 1 to {MAX_TITLE_CHARS} characters")
     if len(written) > max_sentences:
         raise SummaryError(f"{len(written)} sentences, but at most {max_sentences} are allowed")
-    sentences = [_sentence(one, f"sentence {i}", lines, told) for i, one in enumerate(written, 1)]
+    sentences = [
+        _sentence(sentence, f"sentence {i}", lines, numbered)
+        for i, sentence in enumerate(written, 1)
+    ]
     if len({sentence.text for sentence in sentences}) < len(sentences):
         raise SummaryError("the same sentence comes twice")
-    # Stable: of sentences that begin together the model's order stays.
-    return title.strip(), tuple(sorted(sentences, key=lambda one: one.span.start_ns))
+    # The sort is stable: sentences that begin together keep the order of the model.
+    return title.strip(), tuple(sorted(sentences, key=lambda line: line.span.start_ns))
 
 
-def _sentence(written: Any, where: str, lines: Sequence[Line], told: Sequence[str]) -> Line:  # noqa: ANN401 - any JSON
-    match written:
+def _sentence(
+    sentence: Any,  # noqa: ANN401 - any JSON
+    where: str,
+    lines: Sequence[Line],
+    numbered: Sequence[str],
+) -> Line:
+    match sentence:
         case {"lines": [_, *_] as numbers, "text": str(text), **others} if not others:
             pass
         case _:
@@ -157,12 +165,12 @@ def _sentence(written: Any, where: str, lines: Sequence[Line], told: Sequence[st
     if unknown := [n for n in numbers if type(n) is not int or not 1 <= n <= len(lines)]:
         raise SummaryError(f"{where} names line {unknown[0]!r}: there are 1 to {len(lines)}")
     cited = sorted(set(numbers))
-    known = {figure for n in cited for figure in _FIGURE.findall(told[n - 1])}
-    if invented := [figure for figure in _FIGURE.findall(text) if figure not in known]:
+    figures = {figure for n in cited for figure in _FIGURE.findall(numbered[n - 1])}
+    if invented := [figure for figure in _FIGURE.findall(text) if figure not in figures]:
         raise SummaryError(f"{where} says {invented[0]!r}, which no line that it names says")
-    rests_on = [lines[n - 1] for n in cited]
+    cited_lines = [lines[n - 1] for n in cited]
     return Line(
-        span=hull(rests_on),
+        span=hull(cited_lines),
         text=text,
-        sources=tuple(dict.fromkeys(source for line in rests_on for source in line.sources)),
+        sources=tuple(dict.fromkeys(source for line in cited_lines for source in line.sources)),
     )

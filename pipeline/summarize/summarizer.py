@@ -1,8 +1,9 @@
-"""One text about some lines, by a model or without one.
+"""Writes the text of one summary, by a model or without one.
 
-A call never exceeds the scribe's budget: what does not fit is told in parts first, and the parts
-are told together. An answer that breaks the rules is asked for once more, with the reason; after
-that the text is extractive and says why.
+No call exceeds the token budget of the summarizer. If the lines of a summary do not fit into one
+call, groups of them are summarized first, and then the sentences of all groups. If an answer breaks
+a rule, the model is asked a second time and is given the reason. If the second answer breaks a rule
+too, the summary is extractive, and its ``error`` says why.
 """
 
 import asyncio
@@ -21,25 +22,25 @@ from pipeline.summarize.prompt import (
     MAX_COMPLAINT_CHARS,
     answer_schema,
     messages,
+    numbered_line,
     read_answer,
-    shown,
 )
 from pipeline.timebase import seconds_to_ns
 
 log = structlog.get_logger()
 
 Ask = Callable[[list[dict[str, Any]], str], Awaitable[Completion]]
-"""Messages and a JSON schema to an answer; raises SummaryError where there is none."""
+"""From messages and a JSON schema to an answer; raises SummaryError if the model gives none."""
 
 _MIN_BUDGET = 256
-# For the chat template's own tokens, and for lines that tokenise otherwise side by side.
+# For the tokens of the chat template, and because lines tokenise differently when concatenated.
 _SPARE_TOKENS = 128
 _CUT_MARK = "..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summarizer:
-    """A model that writes. It is handed in, since this stage knows no engine."""
+    """A model that writes summaries. It comes in as a function: this stage knows no engine."""
 
     ask: Ask
     num_tokens: Callable[[str], int]
@@ -50,20 +51,20 @@ class Summarizer:
     def within(
         cls, context: int, config: SummariesConfig, ask: Ask, num_tokens: Callable[[str], int]
     ) -> "Summarizer":
-        """A scribe whose calls fit into ``context`` tokens, answer included.
+        """A summarizer whose calls fit into ``context`` tokens, answers included.
 
         Raises:
             ConfigError: the context has no room for lines.
         """
-        asked = messages(
+        without_lines = messages(
             [],
             max_sentences=config.max_sentences,
             instructions=config.instructions,
             complaint="x" * MAX_COMPLAINT_CHARS,
         )
-        overhead = sum(num_tokens(one["content"]) for one in asked)
-        most = min(config.max_prompt_tokens, context - config.max_output_tokens)
-        budget = most - overhead - _SPARE_TOKENS
+        overhead = sum(num_tokens(message["content"]) for message in without_lines)
+        max_prompt = min(config.max_prompt_tokens, context - config.max_output_tokens)
+        budget = max_prompt - overhead - _SPARE_TOKENS
         if budget < _MIN_BUDGET:
             raise ConfigError(
                 f"summaries: {budget} tokens are left for the log in a context of {context}; "
@@ -75,7 +76,7 @@ class Summarizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryText:
-    """A text about some lines, and how it came about."""
+    """The text of a summary, and how it was made."""
 
     title: str
     sentences: tuple[Line, ...]
@@ -85,12 +86,12 @@ class SummaryText:
     num_output_tokens: int = 0
 
     def columns(self) -> dict[str, Any]:
-        """The fields of ``Summary`` that it fills."""
+        """All fields, for a ``Summary``, which has fields of the same names."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class SummaryWriter:
-    """Tells lines of one camera under one clock."""
+    """Writes summaries of one camera's lines, with times as ``clock`` formats them."""
 
     def __init__(
         self, config: SummariesConfig, summarizer: Summarizer | None, clock: Clock
@@ -110,18 +111,22 @@ class SummaryWriter:
         return cut_chapters(lines, [cost for _, cost in self._shown(lines)], limits)
 
     async def __call__(self, lines: Sequence[Line], base: Sequence[Line]) -> SummaryText:
-        """Tell ``lines``; ``base`` are what they rest on, to count and quote where no model can."""
+        """Summarize ``lines``.
+
+        ``base`` are the captions and events that ``lines`` were made from; they are counted and
+        quoted if no model writes.
+        """
         if self._summarizer is None:
             return self.extracted(base)
-        spent = [0, 0]
+        spent = [0, 0]  # prompt tokens, output tokens
         try:
             title, sentences = await self._write(lines, self._summarizer, spent)
         except SummaryError as exc:
             log.warning("a summary is counted and quoted, not written", error=str(exc))
-            told = replace(self.extracted(base), error=str(exc))
+            summary = replace(self.extracted(base), error=str(exc))
         else:
-            told = SummaryText(title=title, sentences=sentences, method="model")
-        return replace(told, num_prompt_tokens=spent[0], num_output_tokens=spent[1])
+            summary = SummaryText(title=title, sentences=sentences, method="model")
+        return replace(summary, num_prompt_tokens=spent[0], num_output_tokens=spent[1])
 
     def extracted(self, base: Sequence[Line]) -> SummaryText:
         """Count and quote the lines."""
@@ -136,69 +141,75 @@ class SummaryWriter:
     ) -> tuple[str, tuple[Line, ...]]:
         groups = self._groups(lines, summarizer.budget)
         while len(groups) > 1:
-            # At most half as many sentences as lines come back, so that this ends.
-            parts = await asyncio.gather(
+            # Each group becomes at most half as many sentences, so the loop ends.
+            answers = await asyncio.gather(
                 *(
-                    self._ask_twice(group, summarizer, spent, most=len(group) // 2)
+                    self._ask_twice(group, summarizer, spent, max_sentences=len(group) // 2)
                     for group in groups
                     if len(group) > 1
                 )
             )
-            alone = [tuple(group) for group in groups if len(group) == 1]
-            told = [*(sentences for _, sentences in parts), *alone]
-            lines = sorted((one for part in told for one in part), key=lambda one: one.span)
+            single_lines = [line for group in groups if len(group) == 1 for line in group]
+            sentences = [line for _, in_group in answers for line in in_group]
+            lines = sorted([*sentences, *single_lines], key=lambda line: line.span)
             groups = self._groups(lines, summarizer.budget)
-        return await self._ask_twice(groups[0], summarizer, spent, most=self._config.max_sentences)
+        return await self._ask_twice(
+            groups[0], summarizer, spent, max_sentences=self._config.max_sentences
+        )
 
     async def _ask_twice(
-        self, lines: Sequence[Line], summarizer: Summarizer, spent: list[int], *, most: int
+        self, lines: Sequence[Line], summarizer: Summarizer, spent: list[int], *, max_sentences: int
     ) -> tuple[str, tuple[Line, ...]]:
-        most = min(most, self._config.max_sentences)
-        told = [text for text, _ in self._shown(lines)]
-        schema = answer_schema(len(lines), max_sentences=most)
+        max_sentences = min(max_sentences, self._config.max_sentences)
+        numbered = [text for text, _ in self._shown(lines)]
+        schema = answer_schema(len(lines), max_sentences=max_sentences)
         complaint = ""
         for _ in range(2):
-            asked = messages(
-                told,
-                max_sentences=most,
+            conversation = messages(
+                numbered,
+                max_sentences=max_sentences,
                 instructions=self._config.instructions,
                 complaint=complaint,
             )
-            answer = await summarizer.ask(asked, schema)
+            answer = await summarizer.ask(conversation, schema)
             spent[0] += answer.num_prompt_tokens
             spent[1] += answer.num_output_tokens
             try:
                 return read_answer(
-                    answer.text, answer.finish_reason, lines, told, max_sentences=most
+                    answer.text,
+                    answer.finish_reason,
+                    lines,
+                    numbered,
+                    max_sentences=max_sentences,
                 )
             except SummaryError as exc:
                 complaint = str(exc)
         raise SummaryError(complaint)
 
     def _groups(self, lines: Sequence[Line], budget: int) -> list[list[Line]]:
-        """Consecutive lines that fit into one call; any two do."""
+        """Groups of consecutive lines, each of which fits into one call; any two lines fit."""
         groups: list[list[Line]] = []
-        left = 0
+        remaining = 0
         for line, (_, cost) in zip(lines, self._shown(lines), strict=True):
-            if not groups or cost > left:
+            if not groups or cost > remaining:
                 groups.append([])
-                left = budget
+                remaining = budget
             groups[-1].append(line)
-            left -= cost
+            remaining -= cost
         return groups
 
     def _shown(self, lines: Sequence[Line]) -> list[tuple[str, int]]:
-        """Each line as the model reads it and its tokens, no more than half of the budget."""
-        texts = [shown(i, line, self._clock) for i, line in enumerate(lines, 1)]
+        """Each line as the model reads it, and its tokens: at most half of the budget."""
+        texts = [numbered_line(i, line, self._clock) for i, line in enumerate(lines, 1)]
         if self._summarizer is None:
             return [(text, 1) for text in texts]
         return [_fitting(text, self._summarizer) for text in texts]
 
 
 def _fitting(text: str, summarizer: Summarizer) -> tuple[str, int]:
-    most = summarizer.budget // 2
+    max_cost = summarizer.budget // 2
     cost = summarizer.num_tokens(text + "\n")
-    while cost > most:
-        text = text[: len(text) * most // cost - len(_CUT_MARK) - 1] + _CUT_MARK
+    while cost > max_cost:
+        text = text[: len(text) * max_cost // cost - len(_CUT_MARK) - 1] + _CUT_MARK
         cost = summarizer.num_tokens(text + "\n")
     return text, cost

@@ -15,7 +15,7 @@ from pipeline.config import SummariesConfig, VllmEngineConfig
 from pipeline.errors import SummaryError
 from pipeline.records import Line
 from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
-from pipeline.summarize.prompt import answer_schema, messages, shown
+from pipeline.summarize.prompt import answer_schema, messages, numbered_line
 from pipeline.timebase import NS_PER_S, TimeRange
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
@@ -62,7 +62,7 @@ def engine(tmp_path_factory):
 
 def test_an_answer_has_the_shape_of_the_schema_and_cites_lines_that_exist(engine):
     engine, run = engine
-    told = [shown(i, line, str) for i, line in enumerate(LINES[:5], 1)]
+    told = [numbered_line(i, line, str) for i, line in enumerate(LINES[:5], 1)]
     asked = messages(told, max_sentences=2, instructions="Write in German.")
     answer = run(engine.ask(asked, answer_schema(5, max_sentences=2)))
     text = "".join(one["content"] for one in asked)

@@ -1,4 +1,4 @@
-"""What the index holds of a camera's day, and whether it has been told. No Ray here."""
+"""Finds the days whose summaries are missing or out of date. No Ray here."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,7 +14,7 @@ from pipeline.summarize import SummaryDay, SummaryVideo, day_inputs_of, inputs_o
 from pipeline.tables.summaries import lines_of_tables, summaries_of_table
 from pipeline.timebase import TimeRange, datetime_to_ns
 
-_LOOKED_AT = ("done", "partial")
+_ANALYSED = ("done", "partial")
 
 DayKey: TypeAlias = tuple[str, date]
 """Camera, and the UTC date on which its videos begin."""
@@ -27,30 +27,33 @@ def days_with_videos(
     end: str | None,
     camera: Sequence[str] | None,
 ) -> list[DayKey]:
-    """Days of the task's videos that share an instant with ``[start, end)``, each once."""
+    """The days of the task's videos that overlap ``[start, end)``, each once."""
     days = index.distinct(
         "videos", ("camera", "date", "status"), start, end, camera=camera, task=config.task.name
     )
-    return sorted(_day_keys(days.filter(pc.field("status").isin(_LOOKED_AT))))
+    return sorted(_day_keys(days.filter(pc.field("status").isin(_ANALYSED))))
 
 
 def pending_days(
     index: Index, config: Config, level: SummaryLevel, uris: Collection[str]
 ) -> list[DayKey]:
-    """Days of these files that lack a summary of ``level``: finishing a video removes them."""
-    about = ["camera", "date", "video_id"]
-    videos = index.videos(task=config.task.name, columns=[*about, "status", "uri"])
-    held = index.summaries(task=config.task.name, columns=[*about, "level", "fingerprint"])
-    told = held.filter(
+    """The days of these files that lack a summary of ``level``.
+
+    A video that is indexed again has lost its summaries, so its day is among them.
+    """
+    columns = ["camera", "date", "video_id"]
+    videos = index.videos(task=config.task.name, columns=[*columns, "status", "uri"])
+    summaries = index.summaries(task=config.task.name, columns=[*columns, "level", "fingerprint"])
+    current = summaries.filter(
         (pc.field("level") == level) & (pc.field("fingerprint") == config.summaries_fingerprint)
     )
-    # In Arrow, as these may be all videos of an archive.
-    left = videos.filter(
-        pc.field("status").isin(_LOOKED_AT)
+    # In Arrow and not in Python, because these may be all videos of an archive.
+    pending = videos.filter(
+        pc.field("status").isin(_ANALYSED)
         & pc.field("uri").isin(pa.array(uris, pa.string()))
-        & ~pc.field("video_id").isin(told["video_id"].combine_chunks())
+        & ~pc.field("video_id").isin(current["video_id"].combine_chunks())
     )
-    return sorted(_day_keys(left) - (_day_keys(told) if level == "day" else set()))
+    return sorted(_day_keys(pending) - (_day_keys(current) if level == "day" else set()))
 
 
 def _day_keys(rows: pa.Table) -> set[DayKey]:
@@ -61,29 +64,34 @@ def _day_keys(rows: pa.Table) -> set[DayKey]:
 def pending_day(
     index: Index, config: Config, key: DayKey, level: SummaryLevel
 ) -> SummaryDay | None:
-    """The day, with what of it is told already; None if all of it is, or nothing can be."""
+    """The day with its lines and its current summaries.
+
+    None if all summaries up to ``level`` are current, or if the day has no analysed video.
+    """
     camera, day = key
     task = config.task.name
     midnight = datetime.combine(day, time(), UTC)
-    near = rows_near(index, "videos", camera, midnight, midnight + timedelta(days=1), task=task)
-    begun = near.filter((pc.field("date") == pa.scalar(day)) & pc.field("status").isin(_LOOKED_AT))
-    if not begun.num_rows:
+    rows = rows_near(index, "videos", camera, midnight, midnight + timedelta(days=1), task=task)
+    of_day = rows.filter((pc.field("date") == pa.scalar(day)) & pc.field("status").isin(_ANALYSED))
+    if not of_day.num_rows:
         return None
-    last = max(begun["end"].to_pylist())
-    segments, events, held = (
-        rows_near(index, table, camera, midnight, last, task=task)
+    end = max(of_day["end"].to_pylist())
+    segments, events, all_summaries = (
+        rows_near(index, table, camera, midnight, end, task=task)
         for table in ("segments", "events", "summaries")
     )
-    told = summaries_of_table(held.filter(pc.field("fingerprint") == config.summaries_fingerprint))
+    summaries = summaries_of_table(
+        all_summaries.filter(pc.field("fingerprint") == config.summaries_fingerprint)
+    )
     captions = segments.filter(pc.field("level") == "window")
-    videos = tuple(_video(row, captions, events, told) for row in begun.to_pylist())
-    if _is_up_to_date(key, videos, told, level):
+    videos = tuple(_video(row, captions, events, summaries) for row in of_day.to_pylist())
+    if _is_up_to_date(key, videos, summaries, level):
         return None
     return SummaryDay(camera=camera, task=task, date=day, videos=videos)
 
 
 def _video(
-    row: Mapping[str, Any], captions: pa.Table, events: pa.Table, told: Sequence[Summary]
+    row: Mapping[str, Any], captions: pa.Table, events: pa.Table, summaries: Sequence[Summary]
 ) -> SummaryVideo:
     video_id = row["video_id"]
     span = TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"]))
@@ -102,25 +110,25 @@ def _video(
         span=span,
         start_ns=datetime_to_ns(row["clock_start"]),
         lines=lines,
-        held=tuple(
+        indexed=tuple(
             summary
-            for summary in told
+            for summary in summaries
             if summary.video_id == video_id and summary.inputs_id == inputs_id
         ),
     )
 
 
 def _is_up_to_date(
-    key: DayKey, videos: Sequence[SummaryVideo], told: Sequence[Summary], level: SummaryLevel
+    key: DayKey, videos: Sequence[SummaryVideo], summaries: Sequence[Summary], level: SummaryLevel
 ) -> bool:
     needed = {"chapter"} if level == "chapter" else {"chapter", "video"}
     with_lines = [video for video in videos if video.lines]
-    if any(needed - {summary.level for summary in video.held} for video in with_lines):
+    if any(needed - {summary.level for summary in video.indexed} for video in with_lines):
         return False
     if level != "day" or not with_lines:
         return True
     inputs_id = day_inputs_of(inputs_of(video.lines) for video in with_lines)
     return any(
         summary.level == "day" and summary.camera == key[0] and summary.inputs_id == inputs_id
-        for summary in told
+        for summary in summaries
     )

@@ -1,8 +1,8 @@
-"""summarize, for whole cameras' days: read the index, tell what is new, commit. Nothing is decoded.
+"""summarize, for days of cameras: read the index, write new summaries, commit. Decodes nothing.
 
-A day is told again if anything it rests on has changed, or what tells it has; of its videos only
-those that changed. Killed at any point, or stopped since the budget is spent, the same call does
-what is missing.
+A day is summarized again if its videos, the settings or the model have changed; of its videos only
+those that changed are. If the process is killed at any point, or stops because the budget is spent,
+the same call does what is missing.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from pipeline.tables.summaries import summaries_table
 from pipeline.timebase import days_between, ns_to_datetime
 
 DAYS_PER_BATCH = 256
-"""Read and told together; the driver holds their texts."""
+"""Days that are read and summarized together; the driver holds their texts in memory."""
 
 
 @dataclass(slots=True)
@@ -38,18 +38,18 @@ class SummaryReport:
         default_factory=lambda: dict.fromkeys(SUMMARY_LEVELS, 0)
     )
     extractive: int = 0
-    """Of those written."""
+    """How many of those written are extractive."""
     errors: dict[str, int] = field(default_factory=dict)
-    """Why a model that was asked did not write one, and how often."""
+    """Why the model failed to write a summary, and how often."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     stopped: str = ""
-    """Why the call ended before all was told."""
+    """Why the call ended before all days were summarized; "" if it did not."""
 
-    def book(self, written: Sequence[Summary]) -> None:
-        """Count what is new."""
+    def book(self, summaries: Sequence[Summary]) -> None:
+        """Count one day and its new summaries."""
         self.days += 1
-        for summary in written:
+        for summary in summaries:
             self.written[summary.level] += 1
             self.extractive += summary.method == "extractive"
             self.num_prompt_tokens += summary.num_prompt_tokens
@@ -80,17 +80,17 @@ def summarize_index(
     address: str | None = None,
     spent: Spent | None = None,
 ) -> SummaryReport:
-    """Tell every day of every camera that has a video of the task in ``[start, end)``.
+    """Summarize every day of every camera that has a video of the task in ``[start, end)``.
 
-    ``spent`` is what the run has taken of its budget before; a budget that is spent ends the call,
-    and the report says so in ``stopped``.
+    ``spent`` is what the run has spent of its budget before. When the budget is spent, the call
+    ends, and ``stopped`` in the report says so.
 
     Raises:
-        ConfigError: a wrong time, or no room for a log in the model's context.
+        ConfigError: a time is invalid, or the model's context has no room for lines.
         EngineStartError: the engine cannot be started.
         IndexFormatError: there is no index.
     """
-    # Reading refuses what is no index; a writer would make one.
+    # Open for reading first: that fails if there is no index, while a writer would create one.
     keys = days_with_videos(open_index(index_uri), config, start, end, camera)
     return summarize_days(
         index_uri, config, keys, level=level, address=address, spent=spent or Spent()
@@ -106,7 +106,7 @@ def summarize_days(
     spent: Spent,
     address: str | None = None,
 ) -> SummaryReport:
-    """Tell these days, where they are not told as they are now; raises as ``summarize_index``."""
+    """Summarize those of the days that are not up to date; raises as ``summarize_index``."""
     writer = Writer(index_uri)
     run = _Run(config, writer, level, spent)
     for first in range(0, len(keys), DAYS_PER_BATCH):
@@ -127,20 +127,20 @@ def summarize_days(
 def stored_configs(
     index_uri: str, overrides: Sequence[str] = (), task: str | None = None
 ) -> list[Config]:
-    """Per task, the configuration with which its latest video was indexed.
+    """For each task, the configuration with which its latest video was indexed.
 
     Raises:
         ConfigError: nothing is indexed for the task.
     """
     configs = latest_configs(open_index(index_uri), task)
     if not configs:
-        asked = f" for the task {task!r}" if task else ""
-        raise ConfigError(f"{index_uri}: nothing is indexed{asked}; run timereel index first")
+        of_task = f" for the task {task!r}" if task else ""
+        raise ConfigError(f"{index_uri}: nothing is indexed{of_task}; run timereel index first")
     return [stored_config(text, tuple(overrides)) for text in configs]
 
 
 class _Run:
-    """What the driver holds."""
+    """One call: its settings, its report, and the summaries that are not committed yet."""
 
     def __init__(self, config: Config, writer: Writer, level: SummaryLevel, spent: Spent) -> None:
         self.config = config
@@ -157,7 +157,7 @@ class _Run:
         return bool(self.report.stopped)
 
     def summarize(self, days: Sequence[SummaryDay], address: str | None) -> None:
-        """Tell the days, and commit them as they come."""
+        """Summarize the days, and commit their summaries as they come."""
         by_key = {(day.camera, day.date): day for day in days}
         interruption = Interruption()
         try:
@@ -168,26 +168,27 @@ class _Run:
             else:
                 with running_ray(self.config, address), interruption:
                     self.spent.reserve_gpus(engine.num_gpus * min(engine.replicas, len(days)))
-                    told = summary_graph(days, self.config, self.level)
-                    self._book(by_key, interruption.each(told))
+                    summarized = summary_graph(days, self.config, self.level)
+                    self._book(by_key, interruption.each(summarized))
         finally:
             self.spent.reserve_gpus(0)
             self._commit()
 
     def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[SummarizedDay]:
         for day in days:
-            told = summarize_day(day, self.config.summaries, None, level=self.level)
-            yield (day.camera, day.date), asyncio.run(told)
+            summaries = summarize_day(day, self.config.summaries, None, level=self.level)
+            yield (day.camera, day.date), asyncio.run(summaries)
 
-    def _book(self, days: Mapping[DayKey, SummaryDay], told: Iterator[SummarizedDay]) -> None:
-        for num_told, (key, summaries) in enumerate(told, 1):
-            held = {summary.summary_id for video in days[key].videos for summary in video.held}
-            fresh = [summary for summary in summaries if summary.summary_id not in held]
-            self.report.book(fresh)
-            for summary in fresh:
+    def _book(self, days: Mapping[DayKey, SummaryDay], summarized: Iterator[SummarizedDay]) -> None:
+        for num_done, (key, summaries) in enumerate(summarized, 1):
+            day = days[key]
+            indexed = {summary.summary_id for video in day.videos for summary in video.indexed}
+            new = [summary for summary in summaries if summary.summary_id not in indexed]
+            self.report.book(new)
+            for summary in new:
                 self.spent.book(summary)
-            self.uncommitted.append((days[key], fresh))
-            if num_told < len(days) and self.is_budget_spent():
+            self.uncommitted.append((day, new))
+            if num_done < len(days) and self.is_budget_spent():
                 return
             if time.monotonic() - self.committed_at_s >= self.config.commit.seconds:
                 self._commit()
@@ -196,7 +197,7 @@ class _Run:
         if self.uncommitted:
             videos = [video for day, _ in self.uncommitted for video in day.videos]
             table = summaries_table(
-                (summary for _, fresh in self.uncommitted for summary in fresh),
+                (summary for _, summaries in self.uncommitted for summary in summaries),
                 {video.video_id: video.start_ns for video in videos},
                 Provenance(
                     task=self.config.task.name,

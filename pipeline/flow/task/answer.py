@@ -1,4 +1,4 @@
-"""engine -> parse for windows that a model answers: cut-off answers, second looks. No Ray here."""
+"""engine -> parse for windows that a model answers, with verification. No Ray here."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,16 +18,16 @@ from pipeline.records import Completion, Verification, Window, WindowPlan, Windo
 from pipeline.timebase import TimeRange
 
 DecodeAgain = Callable[[Window, WindowPlan], Awaitable[Window | None]]
-"""Decodes other frames of a window's surroundings; None if they cannot be had."""
+"""Decodes other frames in and around a window; gives None if they cannot be decoded."""
 
 
 async def answer_window(
     window: Window, engine: ModelEngine, config: Config, decode_again: DecodeAgain | None = None
 ) -> list[WindowResult]:
-    """engine -> parse: one result, or those of the parts whose answers fit.
+    """engine -> parse: the result of the window, or the results of its parts.
 
-    A window whose answer was cut off is halved until it fits; the parts tile it. With
-    ``decode_again`` and ``engine.verify`` each event is verified here, by the same engine.
+    If the answer is cut off, the window is halved until the answers fit; the parts tile the window.
+    With ``decode_again`` and ``engine.verify`` the same engine then verifies each event.
     """
     try:
         completion = await engine.answer(window)
@@ -39,10 +39,10 @@ async def answer_window(
         if decode_again is None or result.status != "analysed":
             return [result]
         return [await _with_verification(result, window, engine, config, decode_again)]
-    answered = await asyncio.gather(
+    results_by_part = await asyncio.gather(
         *(answer_window(part, engine, config, decode_again) for part in parts)
     )
-    first, *others = [result for results in answered for result in results]
+    first, *others = [result for results in results_by_part for result in results]
     return [_with_tokens_of(completion, first), *others]
 
 
@@ -60,7 +60,7 @@ async def _with_verification(
     frame_ns = window.frame_ns.tolist()
 
     async def verification(span: TimeRange) -> Verification | None:
-        assert window.packets is not None  # noqa: S101 - see above
+        assert window.packets is not None  # noqa: S101 - checked above
         plan = plan_verification(
             span,
             window.plan,
@@ -81,19 +81,20 @@ async def _with_verification(
         )
 
     spans = spans_to_check(observations, window.plan, frame_ns, verify)
-    verifications = [held for held in await asyncio.gather(*map(verification, spans)) if held]
-    for held in verifications:
-        result = _with_tokens_of(held.completion, result)
-    return replace(result, verifications=tuple(verifications))
+    answers = await asyncio.gather(*map(verification, spans))
+    verifications = tuple(answer for answer in answers if answer is not None)
+    for answer in verifications:
+        result = _with_tokens_of(answer.completion, result)
+    return replace(result, verifications=verifications)
 
 
 def decode_verification(window: Window, plan: WindowPlan, config: Config) -> Window | None:
-    """The frames of ``plan`` as a window of its own; None if not all of them can be had whole.
+    """The frames of ``plan`` as a window; None if one of them is missing or may be damaged.
 
-    ``window`` is the one they are around; its pixels are not needed.
+    ``window`` is the window that is verified; its pixels are not needed.
 
     Raises:
-        UnreachableError: where the file lies does not answer.
+        UnreachableError: the store of the file does not answer.
     """
     if window.packets is None:
         raise ValueError(f"window {window.plan.window_id} has no packets to decode from")
@@ -114,12 +115,12 @@ def decode_verification(window: Window, plan: WindowPlan, config: Config) -> Win
         return None
     if len(frames) < len(plan.frame_pts) or any(frame.suspect for frame in frames):
         return None
-    seen = as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
-    return with_colour(seen, frames)
+    decoded = as_window(plan, window.shard_id, window.video, frames, decode_cpu_s=0.0)
+    return with_colour(decoded, frames)
 
 
 def _with_tokens_of(completion: Completion, result: WindowResult) -> WindowResult:
-    """Every answer was paid for, also one that was thrown away."""
+    """Add the tokens of another answer, which were spent even if that answer is not used."""
     return replace(
         result,
         num_prompt_tokens=result.num_prompt_tokens + completion.num_prompt_tokens,

@@ -1,8 +1,9 @@
-"""The stages that decode, for input that has already ended a worker.
+"""Crash isolation: probing and decoding in a child process, for input that has killed a worker.
 
-At first every shard is decoded right in its Ray worker, which costs nothing. If that worker dies,
-Ray gives the task to another one, and there it runs in a child. What kills the child too is a
-failed row; the worker lives on. Where there is no Ray, children do all the probing.
+At first a shard is decoded in the process of its Ray worker, which costs nothing. If the worker
+dies, Ray starts the task again in another worker, which decodes in a child process. If the child
+dies too, its windows become failed rows, and the worker lives on. Without Ray all probing runs in
+child processes. No Ray here.
 """
 
 import os
@@ -24,37 +25,37 @@ from pipeline.records import Shard, Source, Window, WindowPlan, make_id
 from pipeline.timebase import TimeRange
 
 FILES_PER_CHILD = 16
-"""The start of a child costs as much as the probing of many files."""
+"""Many, because the start of a child process costs as much as the probing of many files."""
 
 Decode = Callable[[Shard, Config], Iterable[Window | ShardOutcome]]
 
 
 def probe_isolated(source: Source, config: Config) -> Probed:
-    """``probe_and_plan`` in a process of its own; a ``Failure`` if that dies."""
+    """``probe_and_plan`` in a child process; a ``Failure`` if the child dies."""
+    probed: Probed
     try:
-        [planned] = in_child_process(_probe, [source], config)
+        [probed] = in_child_process(_probe, [source], config)
     except ProcessDiedError as exc:
         return Failure(source=source, error=f"{source.uri}: {exc}")
-    answer: Probed = planned
-    return answer
+    return probed
 
 
 def probe_all_isolated(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
-    """``probe_and_plan`` of each, in their order, in one child per core at a time."""
+    """``probe_and_plan`` of each source, in their order, in one child process per core."""
     cores = len(os.sched_getaffinity(0))
     num = min(FILES_PER_CHILD, -(-len(sources) // cores))
-    runs = [sources[first : first + num] for first in range(0, len(sources), num or 1)]
+    groups = [sources[first : first + num] for first in range(0, len(sources), num or 1)]
     with ThreadPoolExecutor(cores) as threads:
-        for probed in threads.map(partial(_probe_in_turn, config=config), runs):
+        for probed in threads.map(partial(_probe_group, config=config), groups):
             yield from probed
 
 
-def _probe_in_turn(sources: Sequence[Source], config: Config) -> list[Probed]:
+def _probe_group(sources: Sequence[Source], config: Config) -> list[Probed]:
     probed: list[Probed] = []
-    while left := sources[len(probed) :]:
+    while remaining := sources[len(probed) :]:
         try:
-            for planned in in_child_process(_probe, left, config):
-                probed.append(planned)  # noqa: PERF402 - what came before a death is kept
+            for item in in_child_process(_probe, remaining, config):
+                probed.append(item)  # noqa: PERF402 - keeps the items from before a death
         except ProcessDiedError:
             probed += [probe_isolated(source, config) for source in sources[len(probed) :][:1]]
     return probed
@@ -67,7 +68,10 @@ def _probe(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
 def decode_isolated(
     decode: Decode, shard: Shard, config: Config
 ) -> Iterator[Window | ShardOutcome]:
-    """``decode(shard, config)`` in a child process; windows that it leaves undone have failed."""
+    """``decode(shard, config)`` in a child process.
+
+    If the child dies, the windows that it has not returned become failed windows.
+    """
     done_ns = shard.windows[0].span.start_ns
     try:
         for item in in_child_process(decode, shard, config):
@@ -78,10 +82,11 @@ def decode_isolated(
     except ProcessDiedError as exc:
         for plan in shard.windows:
             if plan.span.end_ns > done_ns:
-                yield failed_window(_rest(plan, done_ns), shard, str(exc))
+                yield failed_window(_from(plan, done_ns), shard, str(exc))
 
 
-def _rest(plan: WindowPlan, done_ns: int) -> WindowPlan:
+def _from(plan: WindowPlan, done_ns: int) -> WindowPlan:
+    """The part of the window from ``done_ns`` on."""
     if done_ns <= plan.span.start_ns:
         return plan
     span = TimeRange(done_ns, plan.span.end_ns)

@@ -1,4 +1,7 @@
-"""What a row of ``windows`` says: its answer, or both looks together. No model, no pixels."""
+"""Reads the observations of a row of ``windows``, with or without its verifications.
+
+Needs neither a model nor pixels. No Ray here.
+"""
 
 from pipeline.config import Config, ModelEngineConfig, VerifyConfig
 from pipeline.config.task import Task
@@ -11,7 +14,7 @@ from pipeline.records import Observation, Verification, Video, WindowPlan, Windo
 def read_answer(
     result: WindowResult, task: Task, video: Video
 ) -> tuple[tuple[Observation, ...], str]:
-    """What the first look claims (media time), and its caption."""
+    """The observations (media time) and the caption of the first answer."""
     return parse_completion(
         result.text,
         result.finish_reason,
@@ -26,7 +29,7 @@ def read_answer(
 def read_verified_answer(
     result: WindowResult, config: Config, video: Video
 ) -> tuple[tuple[Observation, ...], str]:
-    """What is left of the first look after the second, and the caption."""
+    """The observations of the first answer as the verifications revise them, and the caption."""
     observations, caption = read_answer(result, config.task, video)
     verify = verify_of(config)
     if verify is None or not result.verifications:
@@ -35,32 +38,35 @@ def read_verified_answer(
     revised = revise(
         observations,
         [
-            seen
+            verified
             for verification in result.verifications
-            if (seen := _seen(verification, result, config.task, video))
+            if (verified := _verified(verification, result, config.task, video))
         ],
         _plan_of(result),
         [video.media_ns(pts) for pts in result.frame_pts],
         verify,
-        identity=lambda one: (one.label, *(field for field in one.fields if field[0] in fields)),
+        identity=lambda observation: (
+            observation.label,
+            *(field for field in observation.fields if field[0] in fields),
+        ),
     )
     return tuple(revised), caption
 
 
 def verify_of(config: Config) -> VerifyConfig | None:
-    """How second looks are made; None if there are none."""
+    """The settings of verification; None if events are not verified."""
     return config.engine.verify if isinstance(config.engine, ModelEngineConfig) else None
 
 
 def identity_fields(task: Task) -> frozenset[str]:
-    """The task's fields that tell one thing from another: those with fixed values."""
+    """The task's fields that tell one object from another: those with a fixed set of values."""
     return frozenset(name for name, field in task.fields.items() if field.values is not None)
 
 
-def _seen(
+def _verified(
     verification: Verification, result: WindowResult, task: Task, video: Video
 ) -> Seen | None:
-    """None if the look has no valid answer: then it speaks neither for an event nor against it."""
+    """None if the verification has no valid answer: it then neither confirms nor rejects events."""
     completion = verification.completion
     plan = WindowPlan(
         window_id=result.window_id, span=verification.span, frame_pts=verification.frame_pts
@@ -68,7 +74,7 @@ def _seen(
     if completion.error:
         return None
     try:
-        found, _ = parse_completion(
+        observations, _ = parse_completion(
             completion.text,
             completion.finish_reason,
             plan,
@@ -81,7 +87,7 @@ def _seen(
     num_markers = max(1, len(completion.markers))
     return Seen(
         span=verification.span,
-        found=found,
+        found=observations,
         step_ns=verification.span.duration_ns // num_markers,
     )
 

@@ -1,4 +1,4 @@
-"""The stages in their order, on plain records: what one Ray task does, without Ray."""
+"""The stages of one Ray task in their order, as functions on records. No Ray here."""
 
 import time
 from collections import deque
@@ -44,7 +44,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outstanding:
-    """A source of which nothing is known yet, since where it lies did not answer."""
+    """A source about which nothing is known yet, because its store did not answer."""
 
     source: Source
     error: str
@@ -52,9 +52,9 @@ class Outstanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenShard:
-    """A shard that could not be read to its end: what it gave does not count, a later run does it.
+    """A shard that could not be read to its end. Its results do not count; a later run answers it.
 
-    The last that comes of its shard where it is decoded; results may overtake it on their way.
+    The decoding task yields it last for its shard, but results of the shard may arrive after it.
     """
 
     shard_id: str
@@ -64,7 +64,7 @@ class OpenShard:
 
 
 ShardOutcome: TypeAlias = WindowResult | OpenShard
-"""What a shard comes down to: results that tile it, or that it stays open."""
+"""One outcome of a shard: a result (all of them tile the shard), or that the shard stays open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +76,11 @@ class Planned:
 
 
 Probed: TypeAlias = Planned | Failure | Outstanding
-"""The three ways in which a probe ends."""
+"""The outcome of a probe."""
 
 
 def probe_and_plan(source: Source, config: Config) -> Probed:
-    """list -> probe -> plan; a source that cannot be used is a ``Failure``."""
+    """list -> probe -> plan of one source."""
     if source.unreachable:
         return Outstanding(source=source, error=source.unreachable)
     if source.problem:
@@ -108,34 +108,34 @@ def probe_and_plan(source: Source, config: Config) -> Probed:
 
 
 def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[WindowResult]]:
-    """The shard without the frames that are on screen in erased media time, and results for them.
+    """The shard without the frames that are on screen in erased media time, and results for those.
 
-    Both together tile what was planned.
+    The remaining windows and the results together tile the planned windows.
     """
-    kept: list[WindowPlan] = []
+    remaining: list[WindowPlan] = []
     results: list[WindowResult] = []
     for plan in shard.windows:
         borders = [shard.video.media_ns(pts) for pts in plan.frame_pts[1:]]
         starts, ends = [plan.span.start_ns, *borders], [*borders, plan.span.end_ns]
-        gone = {
+        erased_pts = {
             pts
             for start_ns, end_ns, pts in zip(starts, ends, plan.frame_pts, strict=True)
             if any(TimeRange(start_ns, end_ns).overlaps(span) for span in erased)
         }
-        for part in _split(plan, [pts in gone for pts in plan.frame_pts], shard.video):
-            if part.frame_pts[0] in gone:
+        for part in _split(plan, [pts in erased_pts for pts in plan.frame_pts], shard.video):
+            if part.frame_pts[0] in erased_pts:
                 results.append(_erased(part, shard))
             else:
-                kept.append(part)
-    return replace(shard, windows=tuple(kept)), results
+                remaining.append(part)
+    return replace(shard, windows=tuple(remaining)), results
 
 
 def decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
-    """decode -> gate: windows for the engine; what is quiet or failed is a result already.
+    """decode -> gate: windows for the engine, and the results of quiet and of failed windows.
 
-    The yielded windows and results tile the planned windows exactly. A window of which some
-    frames cannot be had is parted: what was seen stays, the rest is a failed range. Where the
-    file lies does not answer, the shard stays open.
+    The yielded windows and results tile the planned windows exactly. If some frames of a window
+    cannot be decoded, the window is split: the decoded frames are shown to the engine, the others
+    become a failed range. If the store of the file does not answer, the shard stays open.
     """
     try:
         yield from _decode_and_gate(shard, config)
@@ -153,8 +153,7 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
     verify = verify_of(config)
     frames = _Frames(shard, config)
     for plan in shard.windows:
-        got = frames.take(plan)
-        for part, part_frames in _runs(plan, got, shard.video):
+        for part, part_frames in _runs(plan, frames.take(plan), shard.video):
             decode_cpu_s = frames.take_cpu_s()
             if not part_frames:
                 yield failed_window(part, shard, frames.error, decode_cpu_s)
@@ -171,27 +170,27 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
 def answer_shard(
     decoded: Iterable[Window | ShardOutcome], config: Config, engine: ShardEngine
 ) -> Iterator[ShardOutcome]:
-    """Embedded engine -> parse, on what ``decode_and_gate`` gives: no pixels leave the process."""
-    asked: deque[Window] = deque()
+    """Embedded engine -> parse, on ``decode_and_gate``. No pixel leaves the process."""
+    pending: deque[Window] = deque()
     outcomes: deque[ShardOutcome] = deque()
 
     def windows() -> Iterator[Window]:
         for item in decoded:
             if isinstance(item, Window):
-                asked.append(item)
+                pending.append(item)
                 yield item
             else:
                 outcomes.append(item)
 
     for completion in engine.answer(windows()):
-        yield result_of(asked.popleft(), completion, config)
+        yield result_of(pending.popleft(), completion, config)
         while outcomes:
             yield outcomes.popleft()
     yield from outcomes
 
 
 def result_of(window: Window, completion: Completion, config: Config) -> WindowResult:
-    """engine -> parse: an answer that does not parse is a failed window with its text kept."""
+    """engine -> parse: if an answer does not parse, the window has failed, and its text is kept."""
     if completion.error:
         return _result(window, completion, status="failed", error=completion.error)
     result = _result(window, completion, status="analysed")
@@ -203,7 +202,7 @@ def result_of(window: Window, completion: Completion, config: Config) -> WindowR
 
 
 class _Frames:
-    """The decoded frames of one shard, window by window, and the CPU seconds they took."""
+    """The decoded frames of one shard, window by window, and the CPU seconds of decoding."""
 
     def __init__(self, shard: Shard, config: Config) -> None:
         want_pts = [pts for plan in shard.windows for pts in plan.frame_pts]
@@ -218,22 +217,22 @@ class _Frames:
         self._next: Frame | None = None
         self._ended = False
         self._cpu_s = 0.0
-        self._left_s = config.decode.max_shard_s
+        self._remaining_s = config.decode.max_shard_s
         self._max_stall_s = config.decode.max_stall_s
         self.error = "these frames could not be decoded; the file is damaged here"
 
     def take(self, plan: WindowPlan) -> list[Frame]:
-        """The frames of ``plan`` that could be had, in order."""
-        taken: list[Frame] = []
+        """The frames of ``plan`` that could be decoded, in order."""
+        frames: list[Frame] = []
         while (frame := self._peek()) is not None and frame.pts <= plan.frame_pts[-1]:
-            taken.append(frame)
+            frames.append(frame)
             self._next = None
-        return taken
+        return frames
 
     def take_cpu_s(self) -> float:
-        """CPU seconds of decoding since last asked."""
-        taken, self._cpu_s = self._cpu_s, 0.0
-        return taken
+        """CPU seconds of decoding since the last call."""
+        cpu_s, self._cpu_s = self._cpu_s, 0.0
+        return cpu_s
 
     def _peek(self) -> Frame | None:
         if self._next is None and not self._ended:
@@ -244,8 +243,8 @@ class _Frames:
             except SourceError as exc:
                 self.error = str(exc)
             self._cpu_s += time.process_time() - cpu_s
-            self._left_s -= time.monotonic() - started_s
-            if self._left_s < 0 and self._next is not None:
+            self._remaining_s -= time.monotonic() - started_s
+            if self._remaining_s < 0 and self._next is not None:
                 self._next = None
                 self.error = "the shard has used up decode.max_shard_s; raise it or check the file"
             self._ended = self._next is None
@@ -255,18 +254,18 @@ class _Frames:
 def _runs(
     plan: WindowPlan, frames: list[Frame], video: Video
 ) -> Iterator[tuple[WindowPlan, list[Frame]]]:
-    """Part ``plan`` into runs of frames that are all missing, or all there.
+    """Split ``plan`` into runs of frames that are all decoded, or all missing.
 
-    Pictures of one video are all of one size, whatever the stream changes to.
+    All pictures of a video have the same size, even if the stream changes its size.
     """
     by_pts = {frame.pts: frame for frame in frames}
-    there = [pts in by_pts for pts in plan.frame_pts]
-    for part in _split(plan, there, video):
+    is_decoded = [pts in by_pts for pts in plan.frame_pts]
+    for part in _split(plan, is_decoded, video):
         yield part, [by_pts[pts] for pts in part.frame_pts if pts in by_pts]
 
 
 def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[WindowPlan]:
-    """Part ``plan`` where one frame is of another kind than the one before it."""
+    """Split ``plan`` at each frame whose kind differs from the kind of the frame before it."""
     starts = [0, *(i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]), len(kinds)]
     if len(starts) == 2:  # noqa: PLR2004 - one run: the plan stays as it is
         yield plan
@@ -285,7 +284,7 @@ def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[
 
 
 def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> PacketIndex:
-    """The packets of the window and of what a second look reaches beyond it, within the shard."""
+    """The packets of the window and of the time around it that verification may show."""
     reach_ns = seconds_to_ns(verify.reach_s)
     span = window.plan.span
     around = [
@@ -314,24 +313,24 @@ def as_window(
 
 
 def with_colour(window: Window, frames: list[Frame]) -> Window:
-    """The window with pixels for a model, if one asks for them; only now do they become RGB."""
-    started = time.process_time()
+    """The window with RGB pixels, if the engine needs them; they are converted only now."""
+    started_s = time.process_time()
     rgb: npt.NDArray[np.uint8] | None = None
-    for number, frame in enumerate(frames):
+    for i, frame in enumerate(frames):
         picture = frame.rgb
         if picture is None:
             return window
         if rgb is None:
             rgb = np.empty((len(frames), *picture.shape), np.uint8)
-        rgb[number] = picture
-    cpu_s = window.decode_cpu_s + time.process_time() - started
+        rgb[i] = picture
+    cpu_s = window.decode_cpu_s + time.process_time() - started_s
     return replace(window, rgb=rgb, decode_cpu_s=cpu_s)
 
 
 def failed_window(
     plan: WindowPlan, shard: Shard, error: str, decode_cpu_s: float = 0.0
 ) -> WindowResult:
-    """A window that could not be looked at, and why."""
+    """The result of a window that could not be decoded, with the reason."""
     start_s, end_s = plan.span.start_ns / NS_PER_S, plan.span.end_ns / NS_PER_S
     return WindowResult(
         window_id=plan.window_id,

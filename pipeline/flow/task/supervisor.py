@@ -1,4 +1,4 @@
-"""One replica of a model: what an actor does with its engine, without Ray."""
+"""One replica of a model: what an actor does with its engine. No Ray here."""
 
 import asyncio
 import os
@@ -23,10 +23,10 @@ OpenEngine = Callable[[Config], ModelEngine]
 
 
 class EngineSupervisor(Generic[Engine]):
-    """An engine, and the next one when its process dies.
+    """Runs an engine, and opens another when its process dies.
 
-    All that was in the dead one is then asked again, one request at a time. What is in an engine
-    that dies for the second time is what kills them.
+    All requests that were in the dead engine are then sent again, one at a time. If an engine dies
+    again, the request that it had at that time is the cause.
     """
 
     def __init__(self, config: Config, open_engine: Callable[[Config], Engine]) -> None:
@@ -34,12 +34,12 @@ class EngineSupervisor(Generic[Engine]):
         self._open_engine = open_engine
         self._suspects = asyncio.Lock()
         self.engine = open_engine(config)
-        """The one that lives."""
+        """The engine that runs now."""
 
     async def ask(
         self, request: Callable[[Engine], Awaitable[Completion]], fatal: type[Exception]
     ) -> Completion:
-        """The answer to ``request``; ``fatal`` is raised if two engines die of it."""
+        """The answer to ``request``. Raises ``fatal`` if two engines die while they answer it."""
         engine = self.engine
         try:
             return await request(engine)
@@ -51,10 +51,10 @@ class EngineSupervisor(Generic[Engine]):
                 return await request(engine)
             except EngineDiedError as exc:
                 self._replace(engine, exc)
-                raise fatal(f"the engine died of this request, twice: {exc}") from exc
+                raise fatal(f"this request killed the engine twice: {exc}") from exc
 
     def _replace(self, dead: Engine, exc: EngineDiedError) -> None:
-        """Open another engine, unless that has been done; nothing else could go on meanwhile."""
+        """Open another engine, unless another request has done so. Blocks all other requests."""
         if self.engine is not dead:
             return
         log.error("the engine died, another is opened", error=str(exc))
@@ -62,14 +62,14 @@ class EngineSupervisor(Generic[Engine]):
         try:
             self.engine = self._open_engine(self._config)
         except EngineStartError:
-            # Not in this process, perhaps not on this GPU: Ray starts an actor that exits anew,
+            # It may start in another process or on another GPU. Ray restarts an actor that exits,
             # gives it the same windows, and gives up after a few deaths in a row.
             log.critical("no other engine can be opened here", exc_info=True)
             os._exit(1)
 
 
 class Replica:
-    """Settles windows, many at once; a bad one fails alone, whatever it does to the engine."""
+    """Answers many windows at once. A bad window fails alone, even if it kills the engine."""
 
     def __init__(
         self, config: Config, open_engine: OpenEngine, decode_again: DecodeAgain | None = None
@@ -80,22 +80,22 @@ class Replica:
         self._busy = _Busy()
 
     async def answer_item(self, item: Window | ShardOutcome) -> list[ShardOutcome]:
-        """The results of a window, or of its parts; what is settled already stays as it is."""
+        """The results of a window or of its parts; an outcome is returned as it is."""
         if not isinstance(item, Window):
             return [item]
         began_s = self._busy.enter()
         try:
             first, *others = await answer_window(item, self, self._config, self._decode_again)
-        except UnreachableError as exc:  # by a second look, without which the answer is another
+        except UnreachableError as exc:  # verification could not decode, which changes the answer
             self._busy.leave(began_s)
             return [left_open(item.shard_id, item.video, exc)]
         return [replace(first, engine_s=self._busy.leave(began_s)), *others]
 
     async def answer(self, window: Window) -> Completion:
-        """Answer one window, by another engine if the first dies of it or of another.
+        """Answer one window. If the engine dies, because of any window, another engine answers.
 
         Raises:
-            WindowError: the engine refused the window, or two died of it.
+            WindowError: the engine refused the window, or the window killed two engines.
         """
         return await self._engines.ask(lambda engine: engine.answer(window), WindowError)
 
@@ -105,9 +105,9 @@ class Replica:
 
 
 class _Busy:
-    """Shares the seconds in which the engine has work among the windows it then has.
+    """Divides the seconds in which the engine has work among the windows that it has then.
 
-    The shares of all windows add up to the time in which there was at least one.
+    The shares of all windows add up to the time in which there was at least one window.
     """
 
     def __init__(self) -> None:
@@ -116,13 +116,13 @@ class _Busy:
         self._at_s = 0.0
 
     def enter(self) -> float:
-        """Count a window in; returns what ``leave`` needs."""
+        """Note that a window arrives; returns the argument for ``leave``."""
         self._advance()
         self._num_windows += 1
         return self._share_s
 
     def leave(self, began_s: float) -> float:
-        """Count it out; returns its share in seconds."""
+        """Note that the window is answered; returns its share in seconds."""
         self._advance()
         self._num_windows -= 1
         return self._share_s - began_s
