@@ -1,4 +1,4 @@
-"""gate: which windows are quiet, so that no model is asked about them."""
+"""gate: finds quiet windows, which are not sent to the model."""
 
 from pipeline.gate.motion import MotionGate
 

@@ -1,4 +1,4 @@
-"""What decoding costs, in CPU seconds: read from the packet index alone."""
+"""Predicts the CPU seconds of decoding from the packet index alone."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,19 +14,19 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Codec:
-    """Entropy decoding goes by bytes, prediction and filtering by pixels."""
+    """Entropy decoding costs time per byte, prediction and filtering per pixel."""
 
     byte_s: float
     pixel_s: float
 
 
-# CPU seconds of one core of an EPYC VM with FFmpeg 8.1, by tests/bench/calibrate_cost.py: run that
-# on other machines. Only their ratios matter to how a job is balanced.
+# CPU seconds of one core of an EPYC VM with FFmpeg 8.1, measured by tests/bench/calibrate_cost.py,
+# which also runs on other machines. Only the ratios matter for balancing a job.
 CODECS = {
     "h264": _Codec(byte_s=8.7e-8, pixel_s=1.25e-9),
     "hevc": _Codec(byte_s=7.3e-8, pixel_s=2.0e-9),
 }
-# Not measured: taken to be like H.264.
+# Not measured: assumed to cost as much as H.264.
 OTHER_CODECS = CODECS["h264"]
 PACKET_S = 1.4e-5
 GOP_S = 3.1e-4
@@ -38,14 +38,15 @@ RGB_PIXEL_S = 1.9e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What decoding has to do; each array holds one number per GOP [N]."""
+    """The work of decoding; each array has one number per GOP [N]."""
 
     packets: FloatArray
-    """Read, whether decoded or not."""
+    """Packets read, whether decoded or not."""
     decoded: FloatArray
-    """Packets decoded: as far as the last wanted one, without those nobody refers to."""
+    """Packets decoded: up to the last wanted one, without unwanted ones that none refers to."""
     decoded_bytes: FloatArray
     samples: FloatArray
+    """Wanted frames."""
 
 
 def work_of(packets: PacketIndex, gop_rows: Int64Array, targets: Int64Array) -> Work:
@@ -53,8 +54,9 @@ def work_of(packets: PacketIndex, gop_rows: Int64Array, targets: Int64Array) -> 
 
     Args:
         packets: of the whole video.
-        gop_rows: rows of the packets at which GOPs begin, from 0; the last ends with the file.
-        targets: ticks of the wanted frames.
+        gop_rows: rows of the packets at which GOPs begin, the first 0; the last GOP ends with the
+            file.
+        targets: PTS of the wanted frames.
     """
     wanted = np.isin(packets.pts, targets) & (packets.pts != NO_PTS)
     rows = np.arange(len(packets))
@@ -78,14 +80,14 @@ def gop_costs_s(
     *,
     rgb_pixels: int,
 ) -> FloatArray:
-    """CPU seconds of decoding each GOP [N]; for the arguments see ``work_of``.
+    """CPU seconds of decoding each GOP [N].
 
     Args:
-        video: as probed.
-        packets: likewise.
-        gop_rows: likewise.
-        targets: likewise.
-        rgb_pixels: of one colour picture; 0 where nobody asks for one.
+        video: the video as probed.
+        packets: as in ``work_of``.
+        gop_rows: as in ``work_of``.
+        targets: as in ``work_of``.
+        rgb_pixels: pixels of one RGB picture; 0 if the engine needs none.
     """
     work = work_of(packets, gop_rows, targets)
     codec = CODECS.get(video.codec, OTHER_CODECS)
@@ -103,9 +105,10 @@ def gop_costs_s(
 
 
 def _is_leaf(packets: PacketIndex) -> BoolArray:
-    """Which packets look like B-frames to which no other refers [N].
+    """Which packets look like B-frames to which no other frame refers [N].
 
-    They are shown before one that was decoded earlier, and what is decoded next is shown later.
+    Such a frame is shown before a frame that was decoded earlier, and the frame that is decoded
+    next is shown later.
     """
     highest = np.maximum.accumulate(packets.pts)
     is_followed = np.append(packets.pts[1:] > packets.pts[:-1], [True])

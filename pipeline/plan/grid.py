@@ -1,4 +1,4 @@
-"""Which frames are looked at: those on screen at the points of the sample grid, or near them."""
+"""Chooses the sampled frames: those on screen at the points of the sample grid, or near them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,31 +20,31 @@ from pipeline.timebase import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stretch:
-    """The frames of one stretch of footage; each starts a grid of its own at its first frame.
+    """The frames of one range of footage without a gap.
 
-    So none, however short, goes unseen.
+    The grid starts anew at its first frame, so that every range has a sampled frame.
     """
 
     pts: Int64Array
-    """Ascending ticks, at least one."""
+    """Ascending PTS, at least one."""
     end_pts: int
-    """Exclusive end of the last frame."""
+    """End of the last frame, exclusive."""
 
 
 def grid_pts(video: Video, shown_pts: Int64Array, fps: float) -> Int64Array:
-    """Ticks of the frames on screen at the points of the sample grid, ascending, each once."""
+    """PTS of the frames on screen at the points of the sample grid, ascending, each once."""
     step = _step(video, fps)
     return np.concatenate([_on_screen(part, step) for part in _stretches(video, shown_pts)])
 
 
 def sampled_pts(video: Video, packets: PacketIndex, sample: SampleConfig) -> Int64Array:
-    """Ticks of the frames that a run takes, ascending, each once; always the first of a stretch.
+    """PTS of the sampled frames, ascending, each once; with the first frame of each stretch.
 
     * ``exact``: the frame on screen at each grid point.
-    * ``within``: in place of each of these, unless it is a keyframe, the cheapest frame that begins
-      in ``[point - tolerance, point + tolerance)``: a keyframe, else the first one to be decoded.
-      Where none begins there, the frame on screen.
-    * ``keyframe``: the keyframe that came last at each grid point.
+    * ``within``: the cheapest frame that begins in ``[point - tolerance, point + tolerance)``: a
+      keyframe, or else the frame that is decoded first. The frame on screen at the point is taken
+      if it is a keyframe, or if no frame begins in that range.
+    * ``keyframe``: the last keyframe at or before each grid point.
     """
     shown_pts = packets.shown_pts
     if sample.mode == "exact":
@@ -59,13 +59,13 @@ def sampled_pts(video: Video, packets: PacketIndex, sample: SampleConfig) -> Int
         rank = _cheapest_first(packets, shown_pts, is_key)
         taken = []
         for part in _stretches(video, shown_pts):
-            at = np.searchsorted(shown_pts, part.pts)
-            taken.append(_near_grid(part, rank[at], is_key[at], step, tolerance))
+            rows = np.searchsorted(shown_pts, part.pts)
+            taken.append(_near_grid(part, rank[rows], is_key[rows], step, tolerance))
     return np.concatenate(taken)
 
 
 def _step(video: Video, fps: float) -> Fraction:
-    """Grid step in ticks."""
+    """The grid step in ticks of the video's time base."""
     return Fraction(1) / fps_fraction(fps) / video.time_base
 
 
@@ -99,7 +99,7 @@ def _keys_on_grid(part: _Stretch, keys: Int64Array, step: Fraction) -> Int64Arra
 
 
 def _cheapest_first(packets: PacketIndex, shown_pts: Int64Array, is_key: BoolArray) -> Int64Array:
-    """A number for each shown frame, each once; the smaller the less has to be decoded for it."""
+    """The rank of each shown frame, all different; a lower rank means less to decode for it."""
     by_pts = np.argsort(packets.pts, kind="stable")
     last = np.searchsorted(packets.pts, shown_pts, side="right", sorter=by_pts) - 1
     rank = np.empty(len(shown_pts), dtype=np.int64)
@@ -112,18 +112,18 @@ def _near_grid(
 ) -> Int64Array:
     origin = int(part.pts[0])
     exact = np.flatnonzero(on_grid(part.pts, part.end_pts, step=step, origin_pts=origin))
-    # The first grid point at which each of these frames is on screen.
+    # For each of these frames the first grid point at which it is on screen.
     points = np.array(
         [origin + int(-((origin - pts) // step) * step) for pts in part.pts[exact].tolist()],
         dtype=np.int64,
     )
     low = np.searchsorted(part.pts, points - tolerance)
     high = np.searchsorted(part.pts, points + tolerance)
-    # One more at the end, so that a range may end there.
+    # One more at the end, because reduceat needs an element where the last range ends.
     ranks = np.append(rank, np.iinfo(np.int64).max)
     best = np.minimum.reduceat(ranks, np.stack([low, high], axis=1).ravel())[::2]
     by_rank = np.argsort(ranks)
-    near = by_rank[np.searchsorted(ranks, best, sorter=by_rank)]
-    taken = np.where((low < high) & ~is_key[exact], near, exact)
+    cheapest = by_rank[np.searchsorted(ranks, best, sorter=by_rank)]
+    taken = np.where((low < high) & ~is_key[exact], cheapest, exact)
     taken[0] = 0
     return np.asarray(part.pts[np.unique(taken)], dtype=np.int64)

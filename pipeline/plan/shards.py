@@ -1,8 +1,8 @@
-"""Shards and windows that tile a video's footage exactly.
+"""Cuts a video into shards and windows that tile its footage exactly.
 
-A shard owns the grid points in its ``[start, end)``; cuts fall on keyframes that are shown, so
-the frame on screen at a shard's first point is never older than the shard. A window owns the
-time from its first frame to the next window's.
+A shard owns the grid points in ``[start, end)``. It begins at a keyframe that is shown, so that the
+frame on screen at its first point is never from before the shard. A window owns the time from its
+first frame to the first frame of the next window.
 """
 
 from bisect import bisect_left, bisect_right
@@ -34,9 +34,9 @@ def plan_shards(
     plan: PlanConfig,
     rgb_pixels: int = 0,
 ) -> tuple[Shard, ...]:
-    """Cut one video into shards of about ``plan.shard_cost_s`` and those into windows.
+    """Cut one video into shards of about ``plan.shard_cost_s``, and the shards into windows.
 
-    ``rgb_pixels`` are those of one colour picture, 0 where the engine asks for none.
+    ``rgb_pixels`` is the number of pixels of one RGB picture, 0 if the engine needs none.
     """
     targets = sampled_pts(video, packets, sample)
     gop_rows = _gop_rows(packets)
@@ -72,10 +72,10 @@ def plan_shards(
 
 
 def packets_for(packets: PacketIndex, want_pts: Sequence[int] | Int64Array) -> PacketIndex:
-    """The packets in decode order that decoding ``want_pts`` may need, lead-in included.
+    """The packets in decode order that decoding ``want_pts`` may need, with the lead-in.
 
-    Leading pictures of an open GOP stand behind the keyframe they are shown before, so the last
-    packet is found by its pts, not by the shard's end.
+    The leading pictures of an open GOP are shown before the keyframe that they follow in decode
+    order. So the last packet is found by its PTS, and not by the end of the shard.
     """
     wanted = np.flatnonzero(np.isin(packets.pts, np.asarray(want_pts, dtype=np.int64)))
     keyframes = np.flatnonzero(packets.keyframe)
@@ -86,19 +86,22 @@ def packets_for(packets: PacketIndex, want_pts: Sequence[int] | Int64Array) -> P
 
 
 class _Contents:
-    """How much of a stream decides what frames show: all of it up to the end of their last GOP."""
+    """Content ids of frames: the hash of the stream up to the end of the GOP of the last frame.
+
+    Nothing after that end can change what the frames show.
+    """
 
     def __init__(self, video: Video, packets: PacketIndex, targets: Int64Array) -> None:
         self._video = video
         self._digests = packets.digests
         self._targets = targets
         by_pts = np.argsort(packets.pts, kind="stable")
-        at = np.searchsorted(packets.pts, targets, side="right", sorter=by_pts) - 1
+        position = np.searchsorted(packets.pts, targets, side="right", sorter=by_pts) - 1
         keyframes = np.flatnonzero(packets.keyframe)
-        self._next_keyframe = np.searchsorted(keyframes, by_pts[at], side="right")
+        self._next_keyframe = np.searchsorted(keyframes, by_pts[position], side="right")
 
     def of(self, frame_pts: Sequence[int]) -> str:
-        """The content id of that much, for consecutive targets."""
+        """The content id of consecutive targets."""
         first, last = np.searchsorted(self._targets, [frame_pts[0], frame_pts[-1]])
         end = int(self._next_keyframe[first : last + 1].max())
         if end < len(self._digests):
@@ -107,10 +110,10 @@ class _Contents:
 
 
 def _gop_rows(packets: PacketIndex) -> Int64Array:
-    """Row 0, and those of the keyframes that a shard may start with."""
+    """Row 0 and the rows of keyframes with which a shard may start."""
     usable = packets.keyframe & ~packets.discard & (packets.pts != NO_PTS)
     rows = np.flatnonzero(usable)
-    # A keyframe shown before an earlier keyframe is no place to cut.
+    # A shard cannot start with a keyframe that is shown before an earlier keyframe.
     rows = rows[packets.pts[rows] >= np.maximum.accumulate(packets.pts[rows])]
     return np.union1d([0], rows)
 
@@ -122,10 +125,11 @@ def _cuts(
     targets: Int64Array,
     shard_cost_s: float,
 ) -> list[int]:
-    """Keyframe ticks, one after each ``shard_cost_s``; the last shard is half to one and a half.
+    """PTS of the keyframes to cut at: the first after each ``shard_cost_s`` of decoding.
 
-    Only what lies before a cut decides it, so that a file that grows keeps its cuts. Each is
-    followed by a target in its own stretch of footage, so that no footage is left without a window.
+    The last shard costs between half and one and a half times that. Only packets before a cut
+    decide where it is, so that a file that grows keeps its cuts. After each cut there is a target
+    in the same stretch of footage, so that no footage is left without a window.
     """
     footage_starts_ns = [footage.start_ns for footage in video.footage]
 
@@ -153,7 +157,7 @@ def _cuts(
 def _windows(
     video: Video, span: TimeRange, targets: Int64Array, max_frames: int, contents: _Contents
 ) -> Iterator[WindowPlan]:
-    """Windows that tile the shard's footage; none reaches over a gap."""
+    """Windows that tile the shard's footage; no window contains a gap."""
     for footage in video.footage:
         if not footage.overlaps(span):
             continue
@@ -171,11 +175,12 @@ def _windows(
 
 
 def _window_starts(num_frames: int, max_frames: int) -> list[int]:
-    """Offsets at which to start windows: full ones, and at most two that are shorter.
+    """Offsets at which windows start: all windows are full, except for at most the last two.
 
-    So a shard of a file that grows keeps all but its last two. What is left for the last window is
-    shared with the one before it where that is less than half of one; in whole pairs where
-    possible, since a video model's temporal patch is two frames and it sees an odd last one twice.
+    So a shard of a file that grows keeps all windows but its last two. If the last window would be
+    less than half full, it shares its frames evenly with the window before it. They are shared in
+    pairs if possible: a temporal patch of a video model is two frames, and the model sees an odd
+    last frame twice.
     """
     starts = list(range(0, num_frames, max_frames))
     if len(starts) > 1 and 2 * (num_frames - starts[-1]) < max_frames:

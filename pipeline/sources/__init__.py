@@ -1,13 +1,13 @@
-"""list: which files there are, whose camera each belongs to, and when it began.
+"""list: which video files there are, which camera recorded each, and when it began.
 
     list_sources      files, folders, globs, URLs and list files become ``Source`` records
-    from_path         camera and start that a path itself names
-    is_being_written  whether a file is to be left to a later run; ``still_written`` says so
-    CameraShard       one part of an archive that is cut among several drivers
-    modified_since    those that are new enough; ``parse_since`` reads what a user means by that
+    from_path         the camera and start that a path contains
+    is_being_written  whether a file must wait for a later run; ``still_written`` is the message
+    CameraShard       one part of an archive that several drivers index together
+    modified_since    the files that are new enough; ``parse_since`` parses the option
 
-listing     what is found, and what cannot be opened    sidecar     JSON notes and telemetry
-remote      what a store lists                          suffixes    how videos are named
+listing     local files, and what cannot be opened      sidecar     JSON sidecars and telemetry
+remote      files of a store                            suffixes    file name suffixes of videos
 names       templates and regexes for paths             local_time  zones, summer time, UTC
 modified    when files were last written
 """

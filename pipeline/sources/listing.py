@@ -1,8 +1,8 @@
 """list: files, folders, globs, list files and URLs become ``Source`` records.
 
-What cannot be opened (a dangling link, a FIFO, a folder named ``x.mp4``) is listed as well, with
-its ``problem``: it ends as a failed row instead of vanishing. Where a store or a mount does not
-answer, that is ``unreachable``: the rest is listed, and a later run asks again.
+A path that cannot be opened (a dangling link, a FIFO, a folder named ``x.mp4``) is listed with its
+``problem``, so that it becomes a failed row and does not disappear. If a store or a mount does not
+answer, the source is ``unreachable``: the other files are listed, and a later run tries again.
 """
 
 import glob
@@ -37,56 +37,56 @@ def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source
         ConfigError: a location does not exist.
         NoSourcesError: nothing matched.
     """
-    found: dict[str, Source] = {}
-    notes = Sidecars(config)
+    by_uri: dict[str, Source] = {}
+    sidecars = Sidecars(config)
     for location in locations:
-        for source in _expand(location, notes):
-            found.setdefault(source.uri, source)
-    if not found:
+        for source in _expand(location, sidecars):
+            by_uri.setdefault(source.uri, source)
+    if not by_uri:
         raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
-    return sorted(found.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
+    return sorted(by_uri.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
 
 
-def _expand(location: str, notes: Sidecars) -> Iterator[Source]:
+def _expand(location: str, sidecars: Sidecars) -> Iterator[Source]:
     if location.startswith("@") and not os.path.lexists(location):
-        yield from _read_list(location[1:], notes)
+        yield from _read_list(location[1:], sidecars)
     elif "://" in location:
-        yield from _remote(location, notes)
+        yield from _remote(location, sidecars)
     elif os.path.isdir(location):
         unlisted: list[OSError] = []
         for path in _walk(location, unlisted):
-            yield _local(path, notes, root=location)
-        yield from (_unlisted(exc, notes) for exc in unlisted)
+            yield _local(path, sidecars, root=location)
+        yield from (_unlisted(exc, sidecars) for exc in unlisted)
     elif os.path.lexists(location):
         if PurePosixPath(location).suffix.lower() in LIST_SUFFIXES:
-            yield from _read_list(location, notes)
+            yield from _read_list(location, sidecars)
         else:
-            yield _local(location, notes)
+            yield _local(location, sidecars)
     elif glob.has_magic(location):
         for path in glob.iglob(location, recursive=True, include_hidden=True):
             if not os.path.isdir(path):
-                yield _local(path, notes)
+                yield _local(path, sidecars)
     else:
-        yield from _again(location, notes)
+        yield from _retry_missing(location, sidecars)
 
 
-def _again(location: str, notes: Sidecars) -> Iterator[Source]:
-    """A path that seems not to exist, which a mount that fails looks like too."""
+def _retry_missing(location: str, sidecars: Sidecars) -> Iterator[Source]:
+    """A path that does not seem to exist. A mount that fails looks the same, so it is retried."""
     try:
         retry.retried(partial(os.lstat, location), f"{location}: cannot be opened")
     except UnreachableError as exc:
-        yield _source(location, notes, unreachable=str(exc))
+        yield _source(location, sidecars, unreachable=str(exc))
     except OSError as exc:
         raise ConfigError(f"{location}: does not exist; name a file, folder, glob or URL") from exc
     else:
-        yield from _expand(location, notes)
+        yield from _expand(location, sidecars)
 
 
-def _read_list(path: str, notes: Sidecars) -> Iterator[Source]:
+def _read_list(path: str, sidecars: Sidecars) -> Iterator[Source]:
     try:
         text = retry.read_bytes(path).decode()
     except UnreachableError as exc:
-        yield _source(path, notes, unreachable=str(exc))
+        yield _source(path, sidecars, unreachable=str(exc))
         return
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: the list cannot be read ({exc})") from exc
@@ -95,89 +95,91 @@ def _read_list(path: str, notes: Sidecars) -> Iterator[Source]:
         if not entry.strip() or entry.startswith("#"):
             continue
         try:
-            yield from _expand(entry, notes)
+            yield from _expand(entry, sidecars)
         except ConfigError:
-            # One stale line must not stop an archive's job: it becomes a failed row.
-            yield _source(entry, notes, problem="listed, but does not exist; update the list")
+            # One outdated line must not stop a job: it becomes a failed row.
+            yield _source(entry, sidecars, problem="listed, but does not exist; update the list")
 
 
 def _walk(root: str, unlisted: list[OSError]) -> Iterator[str]:
-    """Every path under ``root`` that looks like a video; links to folders are not entered.
+    """Every path under ``root`` with the name of a video; links to folders are not followed.
 
-    Folders that cannot be listed are added to ``unlisted``.
+    The errors of folders that cannot be listed are added to ``unlisted``.
     """
     for folder, subfolders, names in os.walk(root, onerror=unlisted.append):
-        linked = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        outside = [name for name in linked if not _inside(os.path.join(folder, name), root)]
-        like_files = [name for name in subfolders if is_video_name(name)]
-        for name in sorted({*outside, *like_files, *filter(is_video_name, names)}):
+        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
+        outside = [name for name in links if not _is_inside(os.path.join(folder, name), root)]
+        named_as_videos = [name for name in subfolders if is_video_name(name)]
+        for name in sorted({*outside, *named_as_videos, *filter(is_video_name, names)}):
             path = os.path.join(folder, name)
-            if not _listed_as_its_target(path, root):
+            if not _is_listed_as_its_target(path, root):
                 yield path
 
 
-def _unlisted(exc: OSError, notes: Sidecars) -> Source:
-    told = f"this folder cannot be listed ({exc.strerror})"
+def _unlisted(exc: OSError, sidecars: Sidecars) -> Source:
+    folder, message = str(exc.filename), f"this folder cannot be listed ({exc.strerror})"
     if retry.is_transient(exc):
-        told = f"{exc.filename}: {told}; check what it is mounted from, then run again"
-        return _source(str(exc.filename), notes, unreachable=told)
-    return _source(str(exc.filename), notes, problem=f"{told}; allow it, or name others")
+        message = f"{folder}: {message}; check what it is mounted from, then run again"
+        return _source(folder, sidecars, unreachable=message)
+    problem = f"{message}; give permission to list it, or name other sources"
+    return _source(folder, sidecars, problem=problem)
 
 
-def _inside(path: str, root: str) -> bool:
+def _is_inside(path: str, root: str) -> bool:
     tree = os.path.realpath(root)
     return os.path.commonpath([os.path.realpath(path), tree]) == tree
 
 
-def _listed_as_its_target(path: str, root: str) -> bool:
-    """A link to a video of the same tree: the walk meets the video itself."""
+def _is_listed_as_its_target(path: str, root: str) -> bool:
+    """Whether it is a link to a video under ``root``, which the walk lists itself."""
     return (
         os.path.islink(path)
         and os.path.isfile(path)
-        and _inside(path, root)
+        and _is_inside(path, root)
         and is_video_name(os.path.realpath(path))
     )
 
 
-def _local(path: str, notes: Sidecars, root: str | None = None) -> Source:
+def _local(path: str, sidecars: Sidecars, root: str | None = None) -> Source:
     uri = os.path.abspath(path)
     try:
         uri.encode()
     except UnicodeEncodeError:
-        shown = os.fsencode(uri).decode("utf-8", "backslashreplace")
-        return _source(shown, notes, problem="the file name is not UTF-8; rename the file")
-    if root is not None and os.path.islink(path) and not _inside(path, root):
+        escaped = os.fsencode(uri).decode("utf-8", "backslashreplace")
+        return _source(escaped, sidecars, problem="the file name is not UTF-8; rename the file")
+    if root is not None and os.path.islink(path) and not _is_inside(path, root):
         target = os.path.realpath(path)
         problem = "a link that leads nowhere; remove or repair it"
         if os.path.exists(path):
             problem = f"a link out of the folder; name {target} as a source to index it"
-        return _source(uri, notes, problem=problem)
+        return _source(uri, sidecars, problem=problem)
     try:
-        facts = retry.retried(partial(os.stat, path), f"{uri}: cannot be opened")
+        status = retry.retried(partial(os.stat, path), f"{uri}: cannot be opened")
     except UnreachableError as exc:
-        return _source(uri, notes, unreachable=str(exc))
+        return _source(uri, sidecars, unreachable=str(exc))
     except OSError as exc:
-        return _source(uri, notes, problem=f"cannot be opened: {exc.strerror}; repair or remove it")
-    if not stat.S_ISREG(facts.st_mode):
-        kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
-        return _source(uri, notes, problem=f"{kind}; rename or remove it")
+        problem = f"cannot be opened: {exc.strerror}; repair or remove it"
+        return _source(uri, sidecars, problem=problem)
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        return _source(uri, sidecars, problem=f"{kind}; rename or remove it")
     return _source(
         uri,
-        notes,
-        num_bytes=facts.st_size,
-        etag=str(facts.st_mtime_ns),
-        mtime_ns=facts.st_mtime_ns,
+        sidecars,
+        num_bytes=status.st_size,
+        etag=str(status.st_mtime_ns),
+        mtime_ns=status.st_mtime_ns,
     )
 
 
-def _remote(location: str, notes: Sidecars) -> Iterator[Source]:
-    for listed in remote_files(location):
-        yield _source(notes=notes, **asdict(listed))
+def _remote(location: str, sidecars: Sidecars) -> Iterator[Source]:
+    for file in remote_files(location):
+        yield _source(sidecars=sidecars, **asdict(file))
 
 
 def _source(
     uri: str,
-    notes: Sidecars,
+    sidecars: Sidecars,
     *,
     num_bytes: int = 0,
     etag: str = "",
@@ -185,26 +187,27 @@ def _source(
     problem: str = "",
     unreachable: str = "",
 ) -> Source:
-    named, noted = RecordingHints(), RecordingHints()
+    in_path, in_sidecar = RecordingHints(), RecordingHints()
     try:
-        named = from_path(uri, notes.config)
-        if not (problem or unreachable) and (named.camera is None or named.start_ns is None):
-            noted = notes.read(uri)
+        in_path = from_path(uri, sidecars.config)
+        if not (problem or unreachable) and (in_path.camera is None or in_path.start_ns is None):
+            in_sidecar = sidecars.read(uri)
     except SourceError as exc:
         problem = problem or str(exc)
     except UnreachableError as exc:
         unreachable = str(exc)
-    told = named if named.start_ns is not None else noted
-    clock: Clock = "none" if told.start_ns is None else "path" if told is named else "sidecar"
+    timed = in_path if in_path.start_ns is not None else in_sidecar
+    clock: Clock = "none" if timed.start_ns is None else "path" if timed is in_path else "sidecar"
+    camera = in_path.camera or in_sidecar.camera or sidecars.config.camera
     return Source(
         uri=uri,
         num_bytes=num_bytes,
         etag=etag,
-        camera=named.camera or noted.camera or notes.config.camera or PurePosixPath(uri).stem,
-        start_ns=told.start_ns,
+        camera=camera or PurePosixPath(uri).stem,
+        start_ns=timed.start_ns,
         clock=clock,
         mtime_ns=mtime_ns,
-        warnings=told.warnings,
+        warnings=timed.warnings,
         problem=problem,
         unreachable=unreachable,
     )

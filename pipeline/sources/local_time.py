@@ -1,4 +1,4 @@
-"""Wall-clock times as people and recorders write them become UTC, or a clear refusal."""
+"""Turns local times, as people and recorders write them, into UTC; refuses those with no answer."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,23 +11,23 @@ from pipeline.timebase import datetime_to_ns
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingHints:
-    """What a name or a note says of a recording; None for what it does not say."""
+    """Camera and start of a recording, from its name or a sidecar; None if unknown."""
 
     camera: str | None = None
     start_ns: int | None = None
-    """UTC by the camera's own clock."""
+    """UTC by the camera's uncorrected clock."""
     warnings: tuple[str, ...] = ()
 
 
-# Beyond these, calendars and tables come to their ends.
+# Calendars and table formats cannot hold all years beyond these.
 _CREDIBLE_YEARS = range(1900, 2200)
 
 
 def credible(at: datetime) -> datetime:
-    """``at`` itself.
+    """``at``, checked.
 
     Raises:
-        ValueError: no recording began in such a year.
+        ValueError: no recording can have begun in that year.
     """
     if at.year not in _CREDIBLE_YEARS:
         raise ValueError(f"a recording does not begin in the year {at.year}")
@@ -35,14 +35,14 @@ def credible(at: datetime) -> datetime:
 
 
 def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -> RecordingHints:
-    """A recording that began ``at``; without a zone that is a local time of ``config.timezone``.
+    """Hints for a recording that began ``at``; without a zone it is in ``config.timezone``.
 
-    The hour that comes twice when summer time ends is read as ``config.ambiguous`` says, with a
-    warning. The hour that is left out when it begins is refused: a clock that shows it does not
-    follow the zone's summer time, so that every other time it tells would be wrong as well.
+    When summer time ends, one hour comes twice; ``config.ambiguous`` chooses, with a warning. When
+    summer time begins, one hour is skipped; times in it are refused. A clock that shows such a time
+    does not follow the zone's summer time, so that its other times would be wrong as well.
 
     Raises:
-        SourceError: the local time does not exist, or comes twice and that is to be refused.
+        SourceError: the local time does not exist, or it comes twice and ``ambiguous`` is refuse.
     """
     if at.tzinfo is not None:
         return RecordingHints(camera=camera, start_ns=datetime_to_ns(at))
@@ -70,5 +70,5 @@ def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) 
 
 
 def _utc_ns(local: datetime) -> int:
-    # Two times of one zone are subtracted without their offsets, so UTC comes first.
+    # Convert to UTC first: Python subtracts two times of one zone without their offsets.
     return datetime_to_ns(local.astimezone(UTC))

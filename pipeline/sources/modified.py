@@ -1,4 +1,4 @@
-"""When files were last written: which are still being written, and which are new enough. Pure."""
+"""Decides by modification time which files are still being written, and which are new. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -15,8 +15,8 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 def is_being_written(source: Source, settle_s: float, now: datetime) -> bool:
     """Whether the file was modified less than ``settle_s`` ago.
 
-    A time that lies as far in the future is a wrong clock and no sign of writing; a file without
-    any time is taken as it is.
+    A time at least that far in the future comes from a wrong clock and does not count. A file
+    without a time counts as complete.
     """
     if source.mtime_ns is None:
         return False
@@ -24,18 +24,18 @@ def is_being_written(source: Source, settle_s: float, now: datetime) -> bool:
 
 
 def still_written(num_files: int) -> str:
-    """How many files wait, in words."""
+    """The message that says how many files are still being written."""
     return f"{'1 file is' if num_files == 1 else f'{num_files} files are'} still being written"
 
 
 def modified_since(sources: Iterable[Source], since: datetime) -> list[Source]:
-    """Those that were modified at ``since`` or later, or nobody knows when."""
+    """The sources that were modified at ``since`` or later, and those without a known time."""
     since_ns = datetime_to_ns(since)
-    return [one for one in sources if one.mtime_ns is None or one.mtime_ns >= since_ns]
+    return [file for file in sources if file.mtime_ns is None or file.mtime_ns >= since_ns]
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """A time (ISO 8601, UTC where it names no zone) or an age before ``now`` such as ``2h``.
+    """Parse a time (ISO 8601, UTC if it has no zone) or an age before ``now`` such as ``2h``.
 
     Raises:
         ConfigError: it is neither.

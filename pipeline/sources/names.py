@@ -1,4 +1,4 @@
-"""What a path itself says: whose camera, and when the recording began."""
+"""Reads the camera and the start of a recording from its path."""
 
 import re
 from collections.abc import Iterable
@@ -13,34 +13,34 @@ from pipeline.timebase import NS_PER_MS, NS_PER_S, NS_PER_US, ns_to_datetime
 
 
 def from_path(uri: str, config: SourcesConfig) -> RecordingHints:
-    """Camera and UTC start that the path names; None for what it does not.
+    """The camera and UTC start in the path; None for what the path does not contain.
 
     Raises:
-        SourceError: it names a local time that is not one moment.
+        SourceError: the path contains a local time that does not exist, or that is ambiguous.
     """
     stem = uri.removesuffix(PurePosixPath(uri).suffix)
     for pattern, form in _patterns(config.templates, config.regexes):
         if not (match := pattern.search(stem)):
             continue
-        named = match.groupdict()
-        if not named.get("start"):
-            return RecordingHints(camera=named.get("camera"))
+        groups = match.groupdict()
+        if not groups.get("start"):
+            return RecordingHints(camera=groups.get("camera"))
         try:
-            at = _parse_start(named["start"], form)
+            start = _parse_start(groups["start"], form)
         except ValueError:
-            continue  # digits that are no date: the template does not mean this file
-        if isinstance(at, int):
-            return RecordingHints(camera=named.get("camera"), start_ns=at)
-        return hints_at(at, config, camera=named.get("camera"))
+            continue  # the digits are not a date, so the template is not for this file
+        if isinstance(start, int):
+            return RecordingHints(camera=groups.get("camera"), start_ns=start)
+        return hints_at(start, config, camera=groups.get("camera"))
     return RecordingHints()
 
 
 def _parse_start(text: str, form: str | None) -> int | datetime:
     """UTC in nanoseconds, or a datetime that may lack a zone."""
     if form in _EPOCHS:
-        since_ns = int(text) * _EPOCHS[form][1]
-        credible(ns_to_datetime(since_ns))
-        return since_ns
+        utc_ns = int(text) * _EPOCHS[form][1]
+        credible(ns_to_datetime(utc_ns))
+        return utc_ns
     if form is None:
         return credible(datetime.fromisoformat(text))
     return credible(datetime.strptime(text, form))  # noqa: DTZ007 - the zone comes later
@@ -61,14 +61,14 @@ _DIRECTIVES = {
     "%z": r"(?:Z|[+-]\d{2}:?\d{2})",
     "%%": "%",
 }
-# Digits that a time of this century has, and nanoseconds in one unit.
+# For each unit the pattern of a time of this century, and the nanoseconds in the unit.
 _EPOCHS: dict[str | None, tuple[str, int]] = {
     "epoch_s": (r"\d{9,11}", NS_PER_S),
     "epoch_ms": (r"\d{12,14}", NS_PER_MS),
     "epoch_us": (r"\d{15,17}", NS_PER_US),
     "epoch_ns": (r"\d{18,20}", 1),
 }
-# Copies made by file managers, "clip (1).mp4", keep the original's time.
+# File managers name copies "clip (1).mp4"; a copy has the time of the original.
 _COPY_MARK = r"(?: \(\d+\))?$"
 
 

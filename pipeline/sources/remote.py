@@ -1,6 +1,6 @@
-"""Files that fsspec lists, by their facts alone: a listing reads no video.
+"""Lists files of a store through fsspec, from metadata alone: no video is read.
 
-A store that fails for one of them, or for a whole location, costs one line that says so.
+If the store fails for one file or for a whole location, one ``RemoteFile`` says so.
 """
 
 import glob
@@ -19,8 +19,8 @@ _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """What a store says of a file, or why it says nothing."""
+class RemoteFile:
+    """The metadata of a file in a store, or why the store gives none."""
 
     uri: str
     num_bytes: int = 0
@@ -30,31 +30,32 @@ class Listed:
     unreachable: str = ""
 
 
-def remote_files(location: str) -> Iterator[Listed]:
-    """The videos at a URL: the file that it names, or those of a folder, or of a glob.
+def remote_files(location: str) -> Iterator[RemoteFile]:
+    """The videos at a URL: the file that it names, or the videos of a folder or of a glob.
 
     Raises:
-        ConfigError: there is nothing, or it may not be listed.
+        ConfigError: there is nothing at the URL, or listing is not allowed.
     """
-    told = f"{location}: cannot be listed"
+    message = f"{location}: cannot be listed"
     try:
         filesystem, path = retry.filesystem(location)
-        found = retry.retried(partial(_find, filesystem, path), told)
+        infos = retry.retried(partial(_find, filesystem, path), message)
     except UnreachableError as exc:
-        yield Listed(uri=location, unreachable=str(exc))
+        yield RemoteFile(uri=location, unreachable=str(exc))
         return
     except FileNotFoundError as exc:
         raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
     except (OSError, ImportError, ValueError) as exc:
-        raise ConfigError(f"{told}: {exc}") from exc
-    for name, info in sorted(found.items()):
-        yield _listed(filesystem, name, info)
+        raise ConfigError(f"{message}: {exc}") from exc
+    for name, info in sorted(infos.items()):
+        yield _remote_file(filesystem, name, info)
 
 
 def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - any of fsspec's
-    """Facts by path. Not by ``exists`` and ``isdir``, which call missing what they fail to ask.
+    """Metadata by path.
 
-    The ``isdir`` of HTTP reads the whole body as well.
+    Does not use ``exists`` and ``isdir``: they return False if the store fails to answer, and the
+    ``isdir`` of HTTP reads the whole body.
     """
     if _is_http(filesystem):
         return _find_links(filesystem, path)
@@ -70,7 +71,7 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
 
 
 def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
-    """The same over HTTP, where folders are pages of links, and files are told of one by one."""
+    """As ``_find`` over HTTP, where a folder is a page of links to files."""
     if "*" in url or "[" in url:  # but "?" begins a query
         return _files(filesystem.glob(url, detail=True, on_error=_raise_transient))
     info = {} if url.endswith("/") else filesystem.info(url)
@@ -81,35 +82,35 @@ def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa
 
 
 def _raise_transient(exc: Exception) -> None:
-    """A link that leads nowhere hides no others."""
+    """Ignore permanent errors, so that one broken link does not hide the other files."""
     if retry.is_transient(exc):
         raise exc
 
 
-def _files(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: info for name, info in found.items() if info.get("type") != "directory"}
+def _files(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: info for name, info in infos.items() if info.get("type") != "directory"}
 
 
-def _videos(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: info for name, info in _files(found).items() if is_video_name(name)}
+def _videos(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: info for name, info in _files(infos).items() if is_video_name(name)}
 
 
 def _is_http(filesystem: Any) -> bool:  # noqa: ANN401
     return bool({"http", "https"} & {*filesystem.protocol})
 
 
-def _listed(filesystem: Any, name: str, info: dict[str, Any]) -> Listed:  # noqa: ANN401
+def _remote_file(filesystem: Any, name: str, info: dict[str, Any]) -> RemoteFile:  # noqa: ANN401
     uri = filesystem.unstrip_protocol(name)
     if _is_http(filesystem) and info.get("size") is None:
         try:
             info = retry.retried(partial(filesystem.info, name), f"{uri}: cannot be opened")
         except UnreachableError as exc:
-            return Listed(uri=uri, unreachable=str(exc))
+            return RemoteFile(uri=uri, unreachable=str(exc))
         except FileNotFoundError:
-            return Listed(uri=uri, problem="a link that leads nowhere; remove or repair it")
+            return RemoteFile(uri=uri, problem="a link that leads nowhere; remove or repair it")
     mtime_ns = _modified_ns(next((info[key] for key in _MODIFIED if info.get(key)), None))
     etag = info.get("ETag") or info.get("etag") or mtime_ns or info.get("Last-Modified")
-    return Listed(
+    return RemoteFile(
         uri=uri, num_bytes=int(info.get("size") or 0), etag=str(etag or ""), mtime_ns=mtime_ns
     )
 

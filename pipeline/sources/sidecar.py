@@ -1,4 +1,4 @@
-"""Notes beside a video: a JSON file, or the telemetry that drones write as subtitles."""
+"""Reads sidecars: a JSON file beside a video, or the telemetry that drones write as subtitles."""
 
 import json
 import os
@@ -20,19 +20,19 @@ log = structlog.get_logger()
 
 _TELEMETRY_BYTES = 65_536
 _CUE = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})\s*-->")
-# 2023-09-07 10:11:12.345, 2019-09-25 01:22:35,118,697 and 2017.08.05 14:11:51 are all in use.
+# Drones write 2023-09-07 10:11:12.345, 2019-09-25 01:22:35,118,697 and 2017.08.05 14:11:51.
 _STAMP = re.compile(
     r"(\d{4})[-./](\d\d)[-./](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,:](\d{3}))?(?:[.,:](\d{3}))?(?!\d)"
 )
 
 
 class Sidecars:
-    """Finds and reads the notes beside videos; every folder is listed once.
+    """Finds and reads the sidecars of videos; every folder is listed once.
 
-    * ``clip.mp4.json`` or ``clip.json``: ``{"camera": .., "start": ISO 8601}``, either may be left
-      out;
-    * ``clip.srt`` or ``clip.mp4.srt``: the first time that stands in a subtitle, less the
-      subtitle's own. Subtitles without any time are somebody's words, not telemetry.
+    * ``clip.mp4.json`` or ``clip.json``: ``{"camera": "gate", "start": "2026-03-14T09:00:00Z"}``;
+      both keys are optional;
+    * ``clip.srt`` or ``clip.mp4.srt``: the start is the first time that a subtitle shows, minus the
+      media time of that subtitle. Subtitles that show no time are speech and not telemetry.
     """
 
     def __init__(self, config: SourcesConfig) -> None:
@@ -40,36 +40,39 @@ class Sidecars:
         self._names: dict[str, dict[str, str] | UnreachableError] = {}
 
     def read(self, uri: str) -> RecordingHints:
-        """What stands beside the video ``uri``.
+        """The hints in the sidecars of the video ``uri``.
 
         Raises:
-            SourceError: a note cannot be read, or names a time that is not one moment.
-            UnreachableError: nobody can say now whether there is one, or what it says.
+            SourceError: a sidecar cannot be read, or has a local time that does not exist or that
+                is ambiguous.
+            UnreachableError: the store does not answer whether there is a sidecar, or fails to give
+                its content.
         """
         folder, slash, name = uri.rpartition("/")
-        beside = self._beside(folder + slash)
+        names = self._names_in(folder + slash)
         stem = name.removesuffix(PurePosixPath(name).suffix)
-        told = RecordingHints()
+        hints = RecordingHints()
         for suffix, parse in ((".json", self._json), (".srt", self._telemetry)):
-            for wanted in (f"{name}{suffix}", f"{stem}{suffix}"):
-                found = beside.get(wanted.lower())
-                if found and found != name:
-                    told = _filled(told, parse(folder + slash + found))
-        return told
+            for candidate in (f"{name}{suffix}", f"{stem}{suffix}"):
+                sidecar = names.get(candidate.lower())
+                if sidecar and sidecar != name:
+                    hints = _completed(hints, parse(folder + slash + sidecar))
+        return hints
 
-    def _beside(self, folder: str) -> dict[str, str]:
-        """File names of a folder by their lower-case form: cameras write ``.SRT``."""
+    def _names_in(self, folder: str) -> dict[str, str]:
+        """The file names of a folder, by their lower-case form, since cameras write ``.SRT``."""
         if folder not in self._names:
             names: list[str] = []
             try:
                 names = retry.retried(partial(_names, folder), f"{folder}: cannot be listed")
-            except UnreachableError as exc:  # kept, so that one folder is waited for once
+            except UnreachableError as exc:  # remembered, so that the run waits only once
                 self._names[folder] = exc
                 raise
             except FileNotFoundError:
                 pass
-            except Exception as exc:  # noqa: BLE001 - each store has its own
-                if not folder.startswith(("http://", "https://")):  # web servers list nothing
+            except Exception as exc:  # noqa: BLE001 - each store has its own exceptions
+                # Web servers do not list folders, so that needs no warning.
+                if not folder.startswith(("http://", "https://")):
                     log.warning(
                         "cannot be listed: .json and .srt beside its videos are not read; if they"
                         " give times or cameras, allow listing",
@@ -77,16 +80,18 @@ class Sidecars:
                         error=str(exc),
                     )
             self._names[folder] = {name.lower(): name for name in names}
-        found = self._names[folder]
-        if isinstance(found, UnreachableError):
-            raise found
-        return found
+        listed = self._names[folder]
+        if isinstance(listed, UnreachableError):
+            raise listed
+        return listed
 
     def _json(self, sidecar: str) -> RecordingHints:
         try:
-            noted = json.loads(retry.read_bytes(sidecar))
-            camera = str(noted["camera"]) if "camera" in noted else None
-            start = credible(datetime.fromisoformat(noted["start"])) if "start" in noted else None
+            content = json.loads(retry.read_bytes(sidecar))
+            camera = str(content["camera"]) if "camera" in content else None
+            start = None
+            if "start" in content:
+                start = credible(datetime.fromisoformat(content["start"]))
         except (OSError, ValueError, TypeError) as exc:
             raise SourceError(
                 f'{sidecar} must hold {{"camera": "...", "start": "2026-03-14T09:00:00Z"}}: {exc}'
@@ -104,14 +109,14 @@ class Sidecars:
         cues = list(_CUE.finditer(text, 0, stamp.start())) if stamp else []
         if stamp is None or not cues:
             return RecordingHints()
-        written = "{}-{}-{}T{}:{}:{}.{}{}".format(*(part or "000" for part in stamp.groups()))
+        text = "{}-{}-{}T{}:{}:{}.{}{}".format(*(part or "000" for part in stamp.groups()))
         try:
-            told = hints_at(credible(datetime.fromisoformat(written)), self.config)
+            hints = hints_at(credible(datetime.fromisoformat(text)), self.config)
         except ValueError:
-            return RecordingHints()  # digits that are no date
+            return RecordingHints()  # the digits are not a date
         hours, minutes, seconds, millis = map(int, cues[-1].groups())
-        shown_ns = ((hours * 60 + minutes) * 60 + seconds) * NS_PER_S + millis * NS_PER_MS
-        return replace(told, start_ns=told.start_ns - shown_ns) if told.start_ns else told
+        cue_ns = ((hours * 60 + minutes) * 60 + seconds) * NS_PER_S + millis * NS_PER_MS
+        return replace(hints, start_ns=hints.start_ns - cue_ns) if hints.start_ns else hints
 
 
 def _names(folder: str) -> list[str]:
@@ -121,7 +126,7 @@ def _names(folder: str) -> list[str]:
     return [entry.rpartition("/")[2] for entry in filesystem.ls(path, detail=False)]
 
 
-def _filled(told: RecordingHints, more: RecordingHints) -> RecordingHints:
-    """``told``, and of ``more`` what it does not say."""
-    timed = more if told.start_ns is None else told
-    return replace(timed, camera=told.camera or more.camera)
+def _completed(hints: RecordingHints, other: RecordingHints) -> RecordingHints:
+    """``hints``, completed from ``other`` where they have no camera or no start."""
+    timed = other if hints.start_ns is None else hints
+    return replace(timed, camera=hints.camera or other.camera)

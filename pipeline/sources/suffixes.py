@@ -1,4 +1,4 @@
-"""How the names of videos end."""
+"""The file name suffixes of videos."""
 
 import os
 
@@ -11,9 +11,9 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 # fmt: on
-"""What a folder is searched for; files that are named themselves may end as they like."""
+"""Folders are searched for these; a file that the user names may have any suffix."""
 
 
 def is_video_name(name: str) -> bool:
-    """Whether a folder's file of this name is one of its videos."""
+    """Whether a file of this name in a folder is a video."""
     return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES

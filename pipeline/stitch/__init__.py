@@ -1,4 +1,4 @@
-"""stitch: events over the borders of windows, shards and files. Pure."""
+"""stitch: joins events over the borders of windows, shards and files. Pure."""
 
 from pipeline.stitch.events import events_of_video, join_files
 
