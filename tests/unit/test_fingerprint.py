@@ -71,10 +71,9 @@ GOLDEN = [
     (
         "meeting.yaml",
         (
-            (
-                "engine={kind: openai, model: m, base_url: 'http://here/v1', server: vllm,"
-                " jpeg_quality: 80, args: {top_p: 0.5}}"
-            ),
+            "engine={kind: openai, model: m, base_url: 'http://here/v1', server: vllm}",
+            "engine.jpeg_quality=80",
+            "engine.args={top_p: 0.5}",
         ),
         "d1a8f817f0d598e3",
         "274f818646f58b86",
