@@ -14,7 +14,8 @@ CameraOption = Annotated[
     list[str] | None, typer.Option("--camera", help="Camera, or a glob; may be repeated.")
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML run configuration; without it: signals.")
+    Path | None,
+    typer.Option("--config", help="YAML run configuration; without it the engine needs no model."),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")

@@ -3,7 +3,8 @@
 A YAML file is whole: no inheritance. Unknown keys are refused, ``None`` means off.
 
 footage   sources, clocks, sampling, decoding, cutting, the gate
-engines   signals, vllm, openai; second looks, rates; embeddings
+engines   what the sections of all engines share; second looks, rates; embeddings
+registry  which engines there are, each with a section of its own (engine_kind)
 run       stitching, summaries, commits, budgets, the cluster
 tree      all of it, and which of it decides what a row says (fingerprints)
 read      YAML, overrides, and errors that name every wrong key
@@ -13,11 +14,8 @@ from pipeline.config.engines import (
     EmbeddingConfig,
     EngineConfig,
     ModelEngineConfig,
-    OpenAIEngineConfig,
     RatesConfig,
-    SignalsEngineConfig,
     VerifyConfig,
-    VllmEngineConfig,
 )
 from pipeline.config.footage import (
     CameraClock,
@@ -52,16 +50,13 @@ __all__ = [
     "FrameConfig",
     "GateConfig",
     "ModelEngineConfig",
-    "OpenAIEngineConfig",
     "PlanConfig",
     "RatesConfig",
     "SampleConfig",
-    "SignalsEngineConfig",
     "SourcesConfig",
     "StitchConfig",
     "SummariesConfig",
     "VerifyConfig",
-    "VllmEngineConfig",
     "load_config",
     "stored_config",
 ]

@@ -44,7 +44,7 @@ def resolved(tree: Tree) -> Tree:
     engine = tree.get("engine")
     if not isinstance(engine, dict) or not isinstance(name := engine.get("model"), str):
         return tree
-    if engine.get("kind") != "vllm" or "/" in name or Path(name).is_dir():
+    if "/" in name or Path(name).is_dir():
         return tree
     entry = catalogue().get(name)
     if entry is None:

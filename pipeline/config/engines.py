@@ -1,23 +1,18 @@
-"""What looks at the windows, and what makes vectors of texts."""
+"""What the sections of all engines share, and what makes vectors of texts.
 
-from typing import Annotated, Any, ClassVar, Literal
+Each engine has its own section beside its code: ``pipeline.config.registry`` finds it by its kind.
+"""
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from pipeline.config.section import ByContent, Operational, Seconds, Section
+from pipeline.config.section import Operational, Seconds, Section
 
 
-class SignalsEngineConfig(Section):
-    """The embedded engine: no model, any video."""
+class EngineConfig(Section):
+    """What every engine's section has."""
 
-    kind: Literal["signals"] = "signals"
-    min_event_s: Seconds = Field(default=0.3, ge=0)
-    """Shorter motion is noise."""
-    merge_gap_s: Seconds = Field(default=1.5, ge=0)
-    """Motion that pauses for less goes on."""
-    standing_s: Seconds = Field(default=90.0, gt=0)
-    """What has stood perfectly still for so long has become part of the scene."""
-    frozen_s: Seconds = Field(default=20.0, gt=0)
+    kind: str
+    """The name under which the engine is registered."""
 
 
 class RatesConfig(Section):
@@ -43,7 +38,7 @@ class VerifyConfig(Section):
     """Per window: what a second look may cost at most."""
 
 
-class ModelEngineConfig(Section):
+class ModelEngineConfig(EngineConfig):
     """What every engine that asks a model has."""
 
     model: str
@@ -55,74 +50,20 @@ class ModelEngineConfig(Section):
     verify: VerifyConfig | None = None
     """Check each event once more, at its borders; None takes the first answer."""
 
+    @property
+    def gpus_per_replica(self) -> float:
+        """GPUs that Ray keeps for one replica, all on one node."""
+        return 0.0
 
-class VllmEngineConfig(ModelEngineConfig):
-    """Qwen3-VL, or any other vision model of vLLM's, inside Ray actors.
+    @property
+    def answers_as(self) -> str:
+        """The name of the model in the rows."""
+        return self.model
 
-    ``model`` is a name of the catalogue (``pipeline/config/models``), a hub id, a local folder, or
-    an s3://, gs:// or az:// URL.
-    """
-
-    kind: Literal["vllm"]
-    model: ByContent[str]
-    frames: Literal["video", "images"] = "video"
-    """``video``: Qwen3-VL's way, exact times before each pair of frames. ``images``: for any other
-    vision model; each frame goes as an image after its own time."""
-    weights: ByContent[str | None] = None
-    """Where the weights of ``model`` are, if not there: local folder or URL."""
-    revision: str | None = None
-    thinking: bool = False
-    """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
-    max_thinking_tokens: int = Field(default=4096, gt=0)
-    """A Thinking checkpoint that reasons for longer is made to answer."""
-    num_gpus: float = Field(default=1.0, ge=0)
-    """GPUs of one replica (its tensor-parallel size), all on one node; 0 runs on CPU."""
-    args: dict[str, Any] = Field(default_factory=dict)
-    """Further vLLM engine arguments, by vLLM's own names."""
-    rates: Operational[RatesConfig | None] = None
-
-
-class OpenAIEngineConfig(ModelEngineConfig):
-    """Any OpenAI-compatible endpoint. ``model`` is the name it serves the model under."""
-
-    kind: Literal["openai"]
-    num_gpus: ClassVar[float] = 0.0
-    base_url: Operational[str] = Field(pattern=r"^https?://")
-    """Up to and including ``/v1``."""
-    api_key_env: Operational[str | None] = None
-    """Name of the environment variable that holds the key; it must be set on every node."""
-    server: Literal["any", "vllm"] = "any"
-    """``any``: frames go as images, each after its own time as text. ``vllm``: they go as one video
-    with exact times, for half the tokens, and the server's own tokens show what the model saw."""
-    max_requests_per_minute: Operational[float | None] = Field(default=None, gt=0)
-    """Of the whole run, repeated requests included."""
-    max_retries: Operational[int] = Field(default=6, ge=0)
-    """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
-    timeout_s: Operational[Seconds] = Field(default=300.0, gt=0)
-    """For one request, its answer included."""
-    jpeg_quality: int = Field(default=92, ge=1, le=100)
-    args: dict[str, Any] = Field(default_factory=dict)
-    """Further request fields, by the API's own names; null leaves one of ours out."""
-
-
-def _engine_kind(section: object) -> object:
-    """Of a mapping from YAML, or of a section; None for anything else."""
-    if isinstance(section, dict):
-        return section.get("kind", "signals")
-    return getattr(section, "kind", None)
-
-
-EngineConfig = Annotated[
-    Annotated[SignalsEngineConfig, Tag("signals")]
-    | Annotated[VllmEngineConfig, Tag("vllm")]
-    | Annotated[OpenAIEngineConfig, Tag("openai")],
-    Discriminator(
-        _engine_kind,
-        custom_error_type="engine_kind",
-        custom_error_message="must be a section whose kind is signals, vllm or openai, such as "
-        "engine: {kind: vllm, model: NAME}",
-    ),
-]
+    @property
+    def reads_markers(self) -> bool:
+        """Whether an answer's markers are read from what the model was given, not from the plan."""
+        return False
 
 
 class EmbeddingConfig(Section):

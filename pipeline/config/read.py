@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config.catalogue import resolved
-from pipeline.config.task import SIGNALS_TASK
-from pipeline.config.tree import Config
+from pipeline.config.registry import DEFAULT_KIND, find_kind, is_kind
+from pipeline.config.tree import Config, default_task
 from pipeline.errors import ConfigError
 
 
@@ -17,21 +16,21 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
     """Read a YAML file, apply ``key.path=value`` overrides, validate once.
 
     ``task`` may be the path of a task file, relative to the config file; an override reaches what
-    is in it. ``engine.model`` may be a name of the model catalogue. Without ``path`` the defaults
-    run: the signals engine.
+    is in it. The engine fills in what names in its section stand for, such as a model of the
+    catalogue. Without ``path`` the default engine runs, which needs no model.
 
     Raises:
         ConfigError: names the file and each wrong key with its value.
     """
     tree = _read_yaml(path) if path else {}
     folder = path.parent if path else Path()
-    tree.setdefault("task", SIGNALS_TASK.model_dump(mode="json"))
+    tree.setdefault("task", default_task().model_dump(mode="json"))
     _read_task(tree, folder)
     for override in overrides:
         _apply(tree, override)
         _read_task(tree, folder)
     try:
-        return Config.model_validate(resolved(tree))
+        return Config.model_validate(_resolved(tree))
     except ValidationError as exc:
         raise ConfigError(_explain(path, exc)) from exc
 
@@ -66,6 +65,15 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _read_task(tree: dict[str, Any], folder: Path) -> None:
     if isinstance(tree["task"], str):
         tree["task"] = _read_yaml(folder / tree["task"])
+
+
+def _resolved(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree as its engine fills it in; as it is where it names no engine that there is."""
+    engine = tree.get("engine")
+    kind = engine.get("kind", DEFAULT_KIND) if isinstance(engine, dict) else None
+    if not is_kind(kind) or (resolve := find_kind(kind).resolve) is None:
+        return tree
+    return resolve(tree)
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

@@ -157,17 +157,3 @@ def _box(time: dict[str, Any]) -> dict[str, Any]:
         "required": ["time", "bbox_2d"],
         "additionalProperties": False,
     }
-
-
-SIGNALS_TASK = Task(
-    name="signals",
-    labels={
-        "motion": "something moves against the learned background",
-        "scene_cut": "the picture changes to another one from one frame to the next",
-        "black": "the picture is black",
-        "frozen": "a live picture stops changing at all",
-        "blocked": "the view is covered or has lost its detail",
-    },
-    prompt="",
-)
-"""What the embedded signals engine can see; it needs no prompt."""

@@ -8,13 +8,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from pipeline.config.camera_names import for_known, of_camera
-from pipeline.config.engines import (
-    EmbeddingConfig,
-    EngineConfig,
-    OpenAIEngineConfig,
-    SignalsEngineConfig,
-    VllmEngineConfig,
-)
+from pipeline.config.engine_kind import EngineKind
+from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig
 from pipeline.config.footage import (
     ClockConfig,
     DecodeConfig,
@@ -24,6 +19,12 @@ from pipeline.config.footage import (
     SampleConfig,
     SourcesConfig,
 )
+from pipeline.config.registry import (
+    DEFAULT_KIND,
+    AnyEngineConfig,
+    default_engine,
+    find_kind,
+)
 from pipeline.config.run import (
     BudgetConfig,
     ClusterConfig,
@@ -32,7 +33,7 @@ from pipeline.config.run import (
     SummariesConfig,
 )
 from pipeline.config.section import Operational, Section
-from pipeline.config.task import SIGNALS_TASK, Task
+from pipeline.config.task import Task
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
@@ -44,12 +45,19 @@ Days = Annotated[float, Field(ge=0, le=36_525)]
 """At most a century."""
 
 
+def default_task() -> Task:
+    """What the default engine can see."""
+    task = find_kind(DEFAULT_KIND).task
+    assert task is not None  # noqa: S101 - it asks no model
+    return task
+
+
 class Config(Section):
     """Everything a run may be told."""
 
     index: Operational[str | None] = None
     """Folder or URL of the index, where the command line names none."""
-    task: Task = SIGNALS_TASK
+    task: Task = Field(default_factory=default_task)
     sources: Operational[SourcesConfig] = SourcesConfig()
     clock: Operational[ClockConfig] = ClockConfig()
     sample: SampleConfig = SampleConfig()
@@ -57,7 +65,7 @@ class Config(Section):
     decode: DecodeConfig = DecodeConfig()
     plan: PlanConfig = PlanConfig()
     gate: GateConfig = GateConfig()
-    engine: EngineConfig = SignalsEngineConfig()
+    engine: AnyEngineConfig = Field(default_factory=default_engine)
     stitch: StitchConfig = StitchConfig()
     summaries: Operational[SummariesConfig] = SummariesConfig()
     commit: Operational[CommitConfig] = CommitConfig()
@@ -83,31 +91,49 @@ class Config(Section):
         return self.model_copy(update={"clock": clock, "retention_days": days})
 
     @property
+    def engine_kind(self) -> EngineKind[Any]:
+        """What the engine is and how it opens."""
+        return find_kind(self.engine.kind)
+
+    @property
+    def asks_a_model(self) -> bool:
+        """Whether windows are answered by a model, each for itself, outside of decode tasks."""
+        return isinstance(self.engine, ModelEngineConfig)
+
+    @property
     def wants_rgb(self) -> bool:
         """Whether the engine looks at colour pictures."""
-        return self.engine.kind != "signals"
+        return self.engine_kind.wants_rgb
+
+    @property
+    def writes_summaries(self) -> bool:
+        """Whether the engine's model can write them; else they count events and quote captions."""
+        return self.engine_kind.open_text is not None
 
     @property
     def batch_videos(self) -> int:
         """Sources in a batch: many where GPUs would idle while the next one is probed."""
-        return self.commit.batch_videos or (4096 if self.wants_rgb else 256)
+        return self.commit.batch_videos or (4096 if self.asks_a_model else 256)
 
     @property
     def num_gpus(self) -> float:
         """GPUs that all replicas hold together."""
         engine = self.engine
-        return engine.num_gpus * engine.replicas if isinstance(engine, VllmEngineConfig) else 0.0
+        return (
+            engine.gpus_per_replica * engine.replicas
+            if isinstance(engine, ModelEngineConfig)
+            else 0.0
+        )
 
     @property
     def model(self) -> str:
         """What answers, as the rows name it."""
-        match self.engine:
-            case SignalsEngineConfig():
-                return f"signals-{ALGORITHM_VERSION}"
-            case VllmEngineConfig(model=model, revision=revision):
-                return f"{model}@{revision}" if revision else model
-            case OpenAIEngineConfig(model=model):
-                return model
+        engine = self.engine
+        return (
+            engine.answers_as
+            if isinstance(engine, ModelEngineConfig)
+            else f"{engine.kind}-{ALGORITHM_VERSION}"
+        )
 
     @property
     def prompt_id(self) -> str:
@@ -131,7 +157,7 @@ class Config(Section):
     def summaries_fingerprint(self) -> str:
         """Names everything but the inputs that decides what a summary says."""
         # Without a model nothing of the engine matters: events are counted, captions quoted.
-        engine = None if self.engine.kind == "signals" else self.engine.answering()
+        engine = self.engine.answering() if self.writes_summaries else None
         return _digest([SUMMARIES_VERSION, self.summaries.answering(), engine])
 
     def to_json(self) -> str:

@@ -16,9 +16,8 @@ import pyarrow as pa
 import ray
 import ray.data
 
-from pipeline.config import Config, OpenAIEngineConfig, SignalsEngineConfig, VllmEngineConfig
-from pipeline.engine import TextEngine, open_model, open_text_model
-from pipeline.engine.signals import SignalsEngine
+from pipeline.config import Config, ModelEngineConfig
+from pipeline.engine import TextEngine, open_model, open_shards, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.isolated import decode_isolated, probe_isolated
@@ -136,42 +135,39 @@ def answer_graph(
         "compute": ray.data.TaskPoolStrategy(size=config.cluster.max_decode_tasks),
     }
     planned = _dataset([shard.packed for shard in shards])
-    match config.engine:
-        case SignalsEngineConfig() as signals:
+    engine = config.engine
+    if not isinstance(engine, ModelEngineConfig):
 
-            def embedded(batch: pa.Table) -> Iterator[pa.Table]:
-                for packed in _packed(batch):
-                    decoded = _decode_and_gate(unpack_shard(packed), config)
-                    engine = SignalsEngine(signals, config.task)
-                    for result in answer_shard(decoded, config, engine):
-                        yield _table([pack(result)])
+        def embedded(batch: pa.Table) -> Iterator[pa.Table]:
+            for packed in _packed(batch):
+                decoded = _decode_and_gate(unpack_shard(packed), config)
+                for result in answer_shard(decoded, config, open_shards(config)):
+                    yield _table([pack(result)])
 
-            ds = planned.map_batches(embedded, **decoding)
+        return _results(planned.map_batches(embedded, **decoding))
 
-        case VllmEngineConfig() | OpenAIEngineConfig() as engine:
+    def decode(batch: pa.Table) -> Iterator[pa.Table]:
+        for packed in _packed(batch):
+            for item in _decode_and_gate(unpack_shard(packed), config):
+                yield _table([pack(item)])
 
-            def decode(batch: pa.Table) -> Iterator[pa.Table]:
-                for packed in _packed(batch):
-                    for item in _decode_and_gate(unpack_shard(packed), config):
-                        yield _table([pack(item)])
-
-            # For twice as many windows as the engine takes at once: a call lasts as long as its
-            # slowest window, and meanwhile windows of other calls must take the free places.
-            calls = -(-2 * engine.max_concurrency // WINDOWS_PER_CALL)
-            ds = planned.map_batches(decode, **decoding).map_batches(
-                _ModelActor,
-                fn_constructor_args=(config, open_engine),
-                batch_size=WINDOWS_PER_CALL,
-                batch_format="pyarrow",
-                # Must differ from decoding's: Ray fuses stages with equal CPUs into one actor.
-                num_cpus=config.cluster.decode_cpus / 2,
-                num_gpus=engine.num_gpus or None,
-                compute=ray.data.ActorPoolStrategy(
-                    size=engine.replicas,
-                    max_tasks_in_flight_per_actor=calls + calls // 2 + 1,
-                    max_concurrent_calls_per_actor=calls,
-                ),
-            )
+    # For twice as many windows as the engine takes at once: a call lasts as long as its
+    # slowest window, and meanwhile windows of other calls must take the free places.
+    calls = -(-2 * engine.max_concurrency // WINDOWS_PER_CALL)
+    ds = planned.map_batches(decode, **decoding).map_batches(
+        _ModelActor,
+        fn_constructor_args=(config, open_engine),
+        batch_size=WINDOWS_PER_CALL,
+        batch_format="pyarrow",
+        # Must differ from decoding's: Ray fuses stages with equal CPUs into one actor.
+        num_cpus=config.cluster.decode_cpus / 2,
+        num_gpus=engine.gpus_per_replica or None,
+        compute=ray.data.ActorPoolStrategy(
+            size=engine.replicas,
+            max_tasks_in_flight_per_actor=calls + calls // 2 + 1,
+            max_concurrent_calls_per_actor=calls,
+        ),
+    )
     return _results(ds)
 
 
@@ -235,14 +231,14 @@ def summary_graph(
 ) -> Iterator[SummarizedDay]:
     """Summaries of each day of a camera, as they come, in any order."""
     engine = config.engine
-    assert not isinstance(engine, SignalsEngineConfig)  # noqa: S101 - without a model nothing needs Ray
+    assert isinstance(engine, ModelEngineConfig)  # noqa: S101 - without a model nothing needs Ray
     ds = _dataset([pack(day) for day in days]).map_batches(
         _SummarizerActor,
         fn_constructor_args=(config, level, open_engine),
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=config.cluster.decode_cpus / 2,
-        num_gpus=engine.num_gpus or None,
+        num_gpus=engine.gpus_per_replica or None,
         compute=ray.data.ActorPoolStrategy(
             size=min(engine.replicas, len(days)),
             max_tasks_in_flight_per_actor=2 * DAYS_AT_ONCE,

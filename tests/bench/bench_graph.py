@@ -95,7 +95,7 @@ async def direct(config: Config, windows: list[Window]) -> float:
     Not with all of them: vLLM would make tokens of the last before the clock starts.
     """
     from pipeline.engine.prompt import messages, video_metadata
-    from pipeline.engine.vllm import VllmEngine, video_of
+    from pipeline.engine.vllm.windows import VllmEngine, video_of
 
     engine = VllmEngine(config.engine, task=config.task, frame=config.frame, plan=config.plan)
     prompt = engine._vllm.rendered(messages(config.task))

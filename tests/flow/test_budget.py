@@ -7,7 +7,7 @@ import pytest
 from deltalake import DeltaTable
 
 from pipeline.config import Config
-from pipeline.config.task import SIGNALS_TASK
+from pipeline.engine.signals import SIGNALS_TASK
 from pipeline.errors import EXIT_BUDGET
 from pipeline.flow.driver import archive as driver
 from pipeline.flow.graph import answer_graph

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from pipeline.config import GateConfig, SignalsEngineConfig
-from pipeline.config.task import SIGNALS_TASK
-from pipeline.engine.signals import SignalsEngine
+from pipeline.config import GateConfig
+from pipeline.engine.signals import SIGNALS_TASK, SignalsEngineConfig
+from pipeline.engine.signals.engine import SignalsEngine
 from pipeline.gate import MotionGate
 from pipeline.records import Window, WindowPlan
 from pipeline.timebase import TimeRange

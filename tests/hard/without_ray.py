@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 from pipeline.config import Config
-from pipeline.engine.signals import SignalsEngine
+from pipeline.engine import open_shards
 from pipeline.flow.driver import archive as driver
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import (
@@ -44,4 +44,4 @@ def probe_here(
 def _answer(shards: Sequence[PackedShard], config: Config) -> Iterator[ShardOutcome]:
     for shard in shards:
         decoded = decode_and_gate(unpack_shard(shard.packed), config)
-        yield from answer_shard(decoded, config, SignalsEngine(config.engine, config.task))
+        yield from answer_shard(decoded, config, open_shards(config))

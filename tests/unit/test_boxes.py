@@ -15,8 +15,9 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import FrameConfig
-from pipeline.config.task import SIGNALS_TASK, Task
+from pipeline.config.task import Task
 from pipeline.engine.parse import parse_completion
+from pipeline.engine.signals import SIGNALS_TASK
 from pipeline.errors import WindowError
 from pipeline.media.pixels import Converter
 from pipeline.records import Box, Observation, WindowPlan

@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from pipeline.config import VllmEngineConfig, load_config
+from pipeline.config import load_config
 from pipeline.config.catalogue import FOLDER, catalogue
 from pipeline.engine.prompt import num_video_tokens
+from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import ConfigError
 
 SIZES = ("2b", "4b", "8b", "32b", "30b-a3b", "235b-a22b")

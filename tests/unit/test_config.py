@@ -6,7 +6,8 @@ import yaml
 
 from pipeline.config import Config, load_config, stored_config
 from pipeline.config.section import Section
-from pipeline.config.task import SIGNALS_TASK, Task
+from pipeline.config.task import Task
+from pipeline.engine.signals import SIGNALS_TASK
 from pipeline.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -63,7 +64,7 @@ def test_an_engine_that_is_none_is_refused_with_its_value_and_the_way_out(tmp_pa
     with pytest.raises(ConfigError) as told:
         load_config(write(tmp_path, f"engine: {engine}"))
     assert f"engine = {yaml.safe_load(engine)!r}: must be a section" in str(told.value)
-    assert "engine: {kind: vllm, model: NAME}" in str(told.value)
+    assert "one of openai, signals, vllm, such as engine: {kind: signals}" in str(told.value)
 
 
 @pytest.mark.parametrize("value", ["words", "3", "[1]", "true"])

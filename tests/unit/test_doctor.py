@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig, SampleConfig
+from pipeline.config import Config, FrameConfig, PlanConfig, SampleConfig
 from pipeline.doctor.examine import examine
+from pipeline.engine.openai import OpenAIEngineConfig
 
 pytest.importorskip("openai")
 

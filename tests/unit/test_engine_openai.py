@@ -8,10 +8,11 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.config import Config, OpenAIEngineConfig
+from pipeline.config import Config
 from pipeline.config.task import Task
 from pipeline.engine import open_model
-from pipeline.engine.openai import OpenAIEngine
+from pipeline.engine.openai import OpenAIEngineConfig
+from pipeline.engine.openai.windows import OpenAIEngine
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Window, WindowPlan
 from pipeline.timebase import NS_PER_MS, TimeRange

@@ -6,9 +6,10 @@ from datetime import date
 
 import pytest
 
-from pipeline.config import Config, OpenAIEngineConfig, SummariesConfig
+from pipeline.config import Config, SummariesConfig
 from pipeline.engine import open_text_model
-from pipeline.engine.openai_text import estimated_tokens
+from pipeline.engine.openai import OpenAIEngineConfig
+from pipeline.engine.openai.text import estimated_tokens
 from pipeline.records import Line
 from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
 from pipeline.timebase import NS_PER_S, TimeRange

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.config.task import SIGNALS_TASK, Task, TaskField
+from pipeline.config.task import Task, TaskField
 from pipeline.engine.parse import MAX_COPIES, MAX_REPEATS, parse_completion
+from pipeline.engine.signals import SIGNALS_TASK
 from pipeline.errors import WindowError
 from pipeline.records import Box, WindowPlan
 from pipeline.timebase import NS_PER_S, TimeRange

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.config import SignalsEngineConfig, load_config
-from pipeline.config.task import SIGNALS_TASK, Task
-from pipeline.engine.signals import SignalsEngine
+from pipeline.config import load_config
+from pipeline.config.task import Task
+from pipeline.engine.signals import SIGNALS_TASK, SignalsEngineConfig
 from pipeline.engine.signals.blocks import block_counts, block_means, components, pad_to_blocks
+from pipeline.engine.signals.engine import SignalsEngine
 from pipeline.records import Video, Window, WindowPlan
 from pipeline.timebase import TimeRange
 from tests.made import a_video

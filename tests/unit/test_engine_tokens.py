@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import VllmEngineConfig
 from pipeline.config.task import Task
-from pipeline.engine.tokens import PromptTokens
+from pipeline.engine.vllm import VllmEngineConfig
+from pipeline.engine.vllm.tokens import PromptTokens
 from pipeline.timebase import NS_PER_MS
 
 TASK = Task(name="t", labels={"fall": "someone falls"}, prompt="x" * 400)

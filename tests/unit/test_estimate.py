@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import BudgetConfig, load_config
-from pipeline.engine.tokens import PromptTokens
+from pipeline.engine.vllm.tokens import PromptTokens
 from pipeline.flow.driver.estimate import Estimate, plan_once
 from pipeline.flow.driver.spent import Spent
 from pipeline.flow.task.stages import Planned, decode_and_gate, probe_and_plan

@@ -7,8 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from pipeline.config import Config, OpenAIEngineConfig, VllmEngineConfig, load_config
+from pipeline.config import Config, load_config
 from pipeline.config.section import ByContent, Mark, Operational, Section
+from pipeline.engine.openai import OpenAIEngineConfig
+from pipeline.engine.vllm import VllmEngineConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"

@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.config import Config, OpenAIEngineConfig
+from pipeline.config import Config
 from pipeline.config.task import Task, TaskField
 from pipeline.engine import open_model
+from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.export.formats import write_rows
 from pipeline.flow.task.answer import answer_window
 from pipeline.flow.task.read_answer import read_answer

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.config import Config, OpenAIEngineConfig, VerifyConfig
+from pipeline.config import Config, VerifyConfig
 from pipeline.config.task import Task
+from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.engine.prompt import expected_markers
 from pipeline.errors import UnreachableError
 from pipeline.flow.task.answer import answer_window, decode_verification

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from jobs.training.serve import CHECKPOINT
-from pipeline.config import Config, VllmEngineConfig
+from pipeline.config import Config
 from pipeline.config.weights import weights_id
+from pipeline.engine.vllm import VllmEngineConfig
 
 
 @pytest.fixture

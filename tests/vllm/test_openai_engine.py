@@ -15,8 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from jobs.training.serve import CHECKPOINT
-from pipeline.config import Config, FrameConfig, OpenAIEngineConfig, PlanConfig, SampleConfig
+from pipeline.config import Config, FrameConfig, PlanConfig, SampleConfig
 from pipeline.doctor.examine import examine
+from pipeline.engine.openai import OpenAIEngineConfig
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 pytest.importorskip("vllm")

@@ -10,7 +10,7 @@ pytest.importorskip("vllm")
 
 from pipeline.config import load_config
 from pipeline.config.catalogue import FOLDER, catalogue
-from pipeline.engine.vllm import engine_args
+from pipeline.engine.vllm.windows import engine_args
 
 pytestmark = pytest.mark.vllm
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
+from pipeline.config import FrameConfig, PlanConfig
 from pipeline.config.task import Task, TaskField
 from pipeline.engine.prompt import expected_markers, found_markers, messages, video_metadata
+from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Window, WindowPlan
 from pipeline.timebase import NS_PER_MS, TimeRange
@@ -76,7 +77,7 @@ def model_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine(model_folder):
-    from pipeline.engine.vllm import VllmEngine
+    from pipeline.engine.vllm.windows import VllmEngine
 
     engine = VllmEngine(make_config(model_folder), task=TASK, frame=FRAME, plan=PLAN)
     yield engine
@@ -202,7 +203,7 @@ def test_a_window_without_a_decoded_frame_is_refused(ask):
 
 
 def test_a_missing_or_empty_model_folder_is_told_before_anything_starts(tmp_path):
-    from pipeline.engine.vllm import VllmEngine
+    from pipeline.engine.vllm.windows import VllmEngine
 
     for folder, reason in [(tmp_path / "absent", "no such folder"), (tmp_path, "cannot start")]:
         with pytest.raises(EngineStartError, match=reason):
@@ -222,7 +223,7 @@ def test_a_missing_or_empty_model_folder_is_told_before_anything_starts(tmp_path
 def test_vllm_builds_its_whole_configuration_from_our_arguments(model_folder, changes):
     from vllm.engine.arg_utils import AsyncEngineArgs
 
-    from pipeline.engine.vllm import engine_args
+    from pipeline.engine.vllm.windows import engine_args
 
     config = make_config(model_folder, **changes)
     built = AsyncEngineArgs(**engine_args(config, FRAME, PLAN)).create_engine_config()
@@ -236,7 +237,7 @@ def test_vllm_builds_its_whole_configuration_from_our_arguments(model_folder, ch
 
 
 def test_one_step_takes_the_pictures_of_a_whole_window(model_folder):
-    from pipeline.engine.vllm import engine_args
+    from pipeline.engine.vllm.windows import engine_args
 
     plan = PlanConfig(max_window_frames=63)
     args = engine_args(make_config(model_folder), FrameConfig(rgb_max_pixels=1024 * 576), plan)
@@ -248,7 +249,7 @@ def test_vllm_profiles_its_memory_with_a_whole_window(model_folder):
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.multimodal import MULTIMODAL_REGISTRY
 
-    from pipeline.engine.vllm import engine_args
+    from pipeline.engine.vllm.windows import engine_args
 
     args = engine_args(make_config(model_folder), FRAME, PLAN)
     model_config = AsyncEngineArgs(**args).create_model_config()

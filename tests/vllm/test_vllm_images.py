@@ -44,7 +44,7 @@ def folder(tmp_path_factory):
 
 
 def answers(folder, windows):
-    from pipeline.engine.vllm import VllmEngine
+    from pipeline.engine.vllm.windows import VllmEngine
 
     config = make_config(folder, frames="images", max_output_tokens=192)
     engine = VllmEngine(config, task=TASK, frame=FRAME, plan=PLAN)
@@ -86,7 +86,7 @@ def test_a_chat_template_that_moves_the_images_is_found_out(folder, tmp_path):
 
 
 def test_as_a_video_such_a_model_is_refused_before_anything_is_asked(folder):
-    from pipeline.engine.vllm import VllmEngine
+    from pipeline.engine.vllm.windows import VllmEngine
 
     with pytest.raises(EngineStartError, match=r"set engine\.frames: images"):
         VllmEngine(make_config(folder), task=TASK, frame=FRAME, plan=PLAN)

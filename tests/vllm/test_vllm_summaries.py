@@ -11,7 +11,8 @@ from datetime import date
 
 import pytest
 
-from pipeline.config import SummariesConfig, VllmEngineConfig
+from pipeline.config import SummariesConfig
+from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import SummaryError
 from pipeline.records import Line
 from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
@@ -37,7 +38,7 @@ LINES = [a_line(i) for i in range(40)]
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
-    from pipeline.engine.vllm_text import VllmTextEngine
+    from pipeline.engine.vllm.text import VllmTextEngine
     from tests.vllm.tiny_model import save_tiny_model
 
     config = VllmEngineConfig.model_validate(

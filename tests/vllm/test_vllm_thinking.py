@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.config import FrameConfig, PlanConfig
 from pipeline.config.task import Task
-from pipeline.engine.tokens import PromptTokens
+from pipeline.engine.vllm.tokens import PromptTokens
 from tests.vllm.test_vllm_engine import HEIGHT, WIDTH, make_config, make_window
 
 pytestmark = pytest.mark.vllm
@@ -38,7 +38,7 @@ def thinker(tmp_path_factory):
 
 
 def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(thinker):
-    from pipeline.engine.vllm import VllmEngine
+    from pipeline.engine.vllm.windows import VllmEngine
 
     frame = FrameConfig(rgb_max_pixels=HEIGHT * WIDTH)
     engine = VllmEngine(thinker, task=TASK, frame=frame, plan=PlanConfig(max_window_frames=16))
@@ -66,7 +66,7 @@ def test_a_thought_that_will_not_end_is_ended_and_the_answer_after_it_is_json(th
 
 
 def test_a_summary_has_its_whole_room_after_the_thought(thinker):
-    from pipeline.engine.vllm_text import VllmTextEngine
+    from pipeline.engine.vllm.text import VllmTextEngine
 
     wanted = {"a": "x"}
     schema = {

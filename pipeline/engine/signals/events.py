@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.config import SignalsEngineConfig
+from pipeline.engine.signals import SignalsEngineConfig
 from pipeline.engine.signals.background import MIN_PIXELS
 from pipeline.engine.signals.blocks import BLOCK, ByteArray, around, components, runs
 from pipeline.timebase import (

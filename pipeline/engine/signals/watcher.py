@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.config import SignalsEngineConfig
+from pipeline.engine.signals import SignalsEngineConfig
 from pipeline.engine.signals.background import MAX_SAMPLES, Background
 from pipeline.engine.signals.blocks import (
     ByteArray,

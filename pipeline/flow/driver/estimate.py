@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
-from pipeline.config import Config, VllmEngineConfig
-from pipeline.engine.tokens import PromptTokens
+from pipeline.config import Config, RatesConfig
+from pipeline.engine import Forecast
 from pipeline.flow.driver.batches import batches
 from pipeline.flow.task.isolated import probe_all_isolated
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
+from pipeline.flow.task.read_answer import verify_of
 from pipeline.flow.task.stages import Planned, Probed
 from pipeline.media.pixels import source_size, target_size, upright_sar
 from pipeline.plan.overlap import ownerships_of, resolve_overlaps, yield_to_others
@@ -88,15 +89,12 @@ class Estimate:
     """Which file yields which time to which other file of its camera."""
     decode_cpu_s: float = 0.0
     prompt_tokens: int = 0
-    _model: VllmEngineConfig | None = field(init=False, default=None)
-    _counter: PromptTokens | None = field(init=False, default=None)
+    _forecast: Forecast | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Count the tokens of a model's prompts; the embedded engine has no prompts."""
-        engine = self.config.engine
-        # With frames as single images, each model has its own number of tokens per image.
-        if isinstance(engine, VllmEngineConfig) and engine.frames == "video":
-            self._model, self._counter = engine, PromptTokens(engine, self.config.task)
+        if forecast := self.config.engine_kind.forecast:
+            self._forecast = forecast(self.config.engine, self.config.task)
 
     def add(self, planned: Planned) -> None:
         """Count one video."""
@@ -120,9 +118,9 @@ class Estimate:
             self.decode_cpu_s += shard.cost_s
             self.num_windows += len(shard.windows)
             self.num_frames += sum(len(window.frame_pts) for window in shard.windows)
-            if self._counter is not None:
+            if self._forecast is not None:
                 self.prompt_tokens += sum(
-                    self._counter.of(
+                    self._forecast.prompt_tokens.of(
                         [video.media_ns(pts) for pts in window.frame_pts],
                         window.span.start_ns,
                         num_pixels=width * height,
@@ -133,23 +131,20 @@ class Estimate:
     @property
     def output_tokens(self) -> int:
         """Expected output tokens: the engine's rates have a number per window; 0 without rates."""
-        rates = self._model.rates if self._model else None
+        rates = self._rates
         return round(rates.output_tokens_per_window * self.num_windows) if rates else 0
 
     @property
     def max_output_tokens(self) -> int:
         """Output tokens if every answer, with its thinking, were as long as the settings allow."""
-        if self._model is None:
-            return 0
-        thinking_tokens = self._model.max_thinking_tokens if self._model.thinking else 0
-        return (self._model.max_output_tokens + thinking_tokens) * self.num_windows
+        return self._forecast.max_output_tokens * self.num_windows if self._forecast else 0
 
     @property
     def gpu_hours(self) -> Range | None:
         """GPU-hours from tokens and assumed rates; None without a GPU or without rates."""
-        if self._model is None or self._model.rates is None or not self._model.num_gpus:
+        rates = self._rates
+        if rates is None or not self.config.num_gpus:
             return None
-        rates = self._model.rates
         gpu_s = (
             self.prompt_tokens / rates.prompt_tokens_per_gpu_s
             + self.output_tokens / rates.output_tokens_per_gpu_s
@@ -160,8 +155,12 @@ class Estimate:
     @property
     def usd(self) -> Range | None:
         """US dollars for the GPU-hours at the assumed price; decoding is not in it."""
-        hours, rates = self.gpu_hours, self._model.rates if self._model else None
+        hours, rates = self.gpu_hours, self._rates
         return hours.times(rates.usd_per_gpu_hour) if hours and rates else None
+
+    @property
+    def _rates(self) -> RatesConfig | None:
+        return self._forecast.rates if self._forecast else None
 
     def to_json(self) -> dict[str, Any]:
         """The figures for ``--json``: a range is [low, expected, high], or null if unknown."""
@@ -193,15 +192,16 @@ class Estimate:
         yield "windows", f"{self.num_windows:,} in {self.num_shards:,} shards"
         yield "frames", f"{self.num_frames:,}"
         yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
-        if self._model is None or self._counter is None:
-            if self.config.wants_rgb:
-                yield "tokens", "only predicted for engine.kind=vllm with engine.frames=video"
+        if self._forecast is None:
+            if self.config.asks_a_model:
+                yield "tokens", f"not known before, with engine.kind={self.config.engine.kind}"
             return
         gate = "" if self.config.gate.kind == "none" else "; less for windows that are quiet"
-        verifications = "; verification comes on top" if self._model.verify else ""
-        method = "" if self._counter.is_exact else "; text counted without the model's tokenizer"
+        verifications = "; verification comes on top" if verify_of(self.config) else ""
+        is_exact = self._forecast.prompt_tokens.is_exact
+        method = "" if is_exact else "; text counted without the model's tokenizer"
         yield "prompt tokens", f"{self.prompt_tokens:,}{gate}{verifications}{method}"
-        rates = self._model.rates
+        rates = self._rates
         if rates is None:
             yield "output tokens", f"at most {self.max_output_tokens:,}"
             yield (

@@ -52,7 +52,7 @@ class Earlier:
 
 def are_windows_independent(config: Config) -> bool:
     """Whether each answer depends on its window alone, and on nothing remembered from others."""
-    return config.wants_rgb and config.gate.kind == "none" and verify_of(config) is None
+    return config.asks_a_model and config.gate.kind == "none" and verify_of(config) is None
 
 
 def carry_over(

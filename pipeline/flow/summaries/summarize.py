@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.config import Config, SignalsEngineConfig, stored_config
+from pipeline.config import Config, ModelEngineConfig, stored_config
 from pipeline.errors import ConfigError
 from pipeline.flow.driver.interrupt import Interruption
 from pipeline.flow.driver.spent import Spent
@@ -162,14 +162,16 @@ class _Run:
         interruption = Interruption()
         try:
             engine = self.config.engine
-            if isinstance(engine, SignalsEngineConfig):
-                with interruption:
-                    self._book(by_key, interruption.each(self._without_a_model(days)))
-            else:
+            if isinstance(engine, ModelEngineConfig) and self.config.writes_summaries:
                 with running_ray(self.config, address), interruption:
-                    self.spent.reserve_gpus(engine.num_gpus * min(engine.replicas, len(days)))
+                    self.spent.reserve_gpus(
+                        engine.gpus_per_replica * min(engine.replicas, len(days))
+                    )
                     summarized = summary_graph(days, self.config, self.level)
                     self._book(by_key, interruption.each(summarized))
+            else:
+                with interruption:
+                    self._book(by_key, interruption.each(self._without_a_model(days)))
         finally:
             self.spent.reserve_gpus(0)
             self._commit()

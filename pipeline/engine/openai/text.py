@@ -4,14 +4,17 @@ import json
 import re
 from typing import Any
 
-from pipeline.config import OpenAIEngineConfig, SummariesConfig
-from pipeline.config.task import SIGNALS_TASK
-from pipeline.engine.openai import OpenAIEngine, response_format
+from pipeline.config import SummariesConfig
+from pipeline.config.task import Task
+from pipeline.engine.openai import OpenAIEngineConfig
+from pipeline.engine.openai.windows import OpenAIEngine, response_format
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
 
 _PIECE = re.compile(r"[A-Za-z]+|\s+|.", re.DOTALL)
 _LETTERS_PER_TOKEN = 3
+# Of windows nothing is asked here: the task only shapes requests about those.
+_NO_WINDOWS = Task(name="summaries", labels={"none": "nothing is looked for"})
 _BYTES_PER_TOKEN = 2
 
 
@@ -23,8 +26,7 @@ class OpenAITextEngine(OpenAIEngine):
     """
 
     def __init__(self, config: OpenAIEngineConfig, summaries: SummariesConfig) -> None:
-        # Of windows nothing is asked here: the task only shapes requests about those.
-        super().__init__(config, task=SIGNALS_TASK)
+        super().__init__(config, task=_NO_WINDOWS)
         self._max_output_tokens = summaries.max_output_tokens
         self.context = summaries.max_prompt_tokens + summaries.max_output_tokens
         """Endpoints do not say theirs: what the configuration asks for is taken to fit."""

@@ -4,7 +4,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import VllmEngineConfig
+from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import EngineDiedError, EngineStartError, WindowError
 
 _END_OF_THOUGHT = "</think>"

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
+from pipeline.config import FrameConfig, PlanConfig
 from pipeline.engine.prompt import FRAMES_PER_PATCH
-from pipeline.engine.vllm import engine_args
-from pipeline.engine.vllm_process import VllmProcess, sampling_params
+from pipeline.engine.vllm import VllmEngineConfig
+from pipeline.engine.vllm.process import VllmProcess, sampling_params
+from pipeline.engine.vllm.windows import engine_args
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.config import OpenAIEngineConfig
 from pipeline.config.task import Task
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences, tokens_of_bytes
+from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.engine.prompt import (
     checked_markers,
     image_markers,

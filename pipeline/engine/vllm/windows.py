@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipeline.config import FrameConfig, PlanConfig, VllmEngineConfig
+from pipeline.config import FrameConfig, PlanConfig
 from pipeline.config.task import Task
 from pipeline.engine.ask import ask_twice
 from pipeline.engine.confidence import Token, label_confidences
@@ -26,7 +26,8 @@ from pipeline.engine.prompt import (
     shown_ms,
     video_metadata,
 )
-from pipeline.engine.vllm_process import VllmProcess, sampling_params
+from pipeline.engine.vllm import VllmEngineConfig
+from pipeline.engine.vllm.process import VllmProcess, sampling_params
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion, Window
 

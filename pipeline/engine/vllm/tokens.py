@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import VllmEngineConfig
 from pipeline.config.task import Task
 from pipeline.engine.prompt import expected_markers, num_video_tokens, shown_ms
+from pipeline.engine.vllm import VllmEngineConfig
 
 CHARS_PER_TOKEN = 4.2
 """The shipped tasks have 4.2 and 4.3 in Qwen's vocabulary."""
