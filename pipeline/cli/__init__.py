@@ -1,4 +1,4 @@
-"""``timereel ...``: commands that run jobs, look before a run, ask an index, or keep it."""
+"""``timereel ...``: the commands that index, inspect, query and maintain."""
 
 from pipeline.cli.app import main
 

@@ -1,6 +1,7 @@
-"""``timereel ...``: thin. Rows go to stdout; progress, logs and errors to stderr.
+"""``timereel ...``: the command-line application.
 
-Each command imports what it needs itself: ``timereel query`` must not pay for Ray.
+Rows go to stdout; progress, logs and errors go to stderr. Each command imports what it needs
+itself, so that ``timereel query`` does not import Ray.
 """
 
 import logging
@@ -23,8 +24,8 @@ for commands in (index, inspect, query, maintain):
     app.add_typer(commands.app)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - Typer's form of a flag
-    if asked:
+def _print_version(is_set: bool) -> None:  # noqa: FBT001 - Typer's form of a flag
+    if is_set:
         from importlib.metadata import version  # noqa: PLC0415
 
         typer.echo(f"timereel {version('timereel')}")
@@ -36,18 +37,18 @@ def _options(
     *,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Which this is."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print version."),
     ] = False,
 ) -> None:
-    """Turn archives of long video into a time index, and ask it."""
+    """Turn archives of long video into a time index, and query it."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; end with the exit codes of ``errors.py``."""
+    """Run a command, and exit with one of the codes in ``errors.py``."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     try:
         app(args=argv)
     except TimereelError as exc:
         typer.echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
-    sys.exit(EXIT_USAGE)  # the app always ends by itself
+    sys.exit(EXIT_USAGE)  # not reached: the app itself exits

@@ -1,4 +1,4 @@
-"""The commands that run jobs; Ctrl-C leaves a state from which the same command goes on."""
+"""The commands that run jobs. After Ctrl-C the same command continues where the job stopped."""
 
 import json
 from contextlib import AbstractContextManager, redirect_stdout
@@ -30,20 +30,20 @@ from pipeline.records.sanitize import sanitized
 
 app = typer.Typer()
 
-_NAMED_CAMERAS = 5
+_MAX_NAMED_CAMERAS = 5
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
 ]
 KeepOption = Annotated[
-    bool, typer.Option("--keep", help="Keep what other settings answered; queries get the newest.")
+    bool, typer.Option("--keep", help="Keep answers of other settings; queries get the newest.")
 ]
 RetryFailedOption = Annotated[
-    bool, typer.Option("--retry-failed", help="Also ask again what the engine failed to answer.")
+    bool, typer.Option("--retry-failed", help="Ask again where the engine failed to answer.")
 ]
 FailOnOption = Annotated[
     FailOn,
-    typer.Option("--fail-on", help="Which failed files end the run with exit code 4."),
+    typer.Option("--fail-on", help="Which failed files make the exit code 4."),
 ]
 ShardOption = Annotated[
     str | None,
@@ -51,10 +51,10 @@ ShardOption = Annotated[
 ]
 WaitOption = Annotated[
     bool,
-    typer.Option("--wait", help="Wait for cameras that another run is at, then do what is left."),
+    typer.Option("--wait", help="Wait until no other run is indexing the cameras."),
 ]
 IncludeErasedOption = Annotated[
-    bool, typer.Option("--include-erased", help="Also what was erased from the index.")
+    bool, typer.Option("--include-erased", help="Index footage again that was erased.")
 ]
 
 
@@ -78,7 +78,7 @@ def index(
     fail_on: FailOnOption = "new",
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Index videos; run it again and only what is missing is done."""
+    """Index videos; a second run indexes only what is missing."""
     from pipeline.cli.progress import shown_progress  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.archive import index_archive  # noqa: PLC0415
@@ -93,70 +93,71 @@ def index(
     configure_logs()
     settings = load_config(config, tuple(overrides or ()))
     locations = src or settings.sources.locations
-    where = index_uri or settings.index
+    index_uri = index_uri or settings.index
     if not locations:
         raise ConfigError("no sources: name them, or set sources.locations in the config")
-    if not where:
+    if not index_uri:
         raise ConfigError("no index: give --index DIR, or set index in the config")
-    part = CameraShard.parse(shard) if shard else None
+    camera_shard = CameraShard.parse(shard) if shard else None
     oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
     sources = list_sources(locations, settings.sources)
     if oldest:
         sources = modified_since(sources, oldest)
     try:
-        with shown_progress() as on_progress, _answers_alone_on_stdout():
+        with shown_progress() as on_progress, _stdout_of_ray_to_log():
             report = index_archive(
                 sources,
                 settings,
-                where,
+                index_uri,
                 address=address,
                 include_erased=include_erased,
                 keep=keep,
                 retry_failed=retry_failed,
-                shard=part,
+                shard=camera_shard,
                 wait=wait,
                 fail_on=fail_on,
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
-        typer.echo("interrupted: run the same command again to go on", err=True)
+        typer.echo("interrupted: run the same command again to continue", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     for failed in report.failures:
-        told = "failed as before" if failed.known else "failed"
-        typer.echo(sanitized(f"{told}: {_why(failed)}"), err=True)
-    for left in report.outstanding:
-        typer.echo(sanitized(f"outstanding: {_why(left)}"), err=True)
-    for other in report.others:
-        typer.echo(sanitized(_at_work(other)), err=True)
+        status = "failed as before" if failed.known else "failed"
+        typer.echo(sanitized(f"{status}: {_error_with_uri(failed)}"), err=True)
+    for outstanding in report.outstanding:
+        typer.echo(sanitized(f"outstanding: {_error_with_uri(outstanding)}"), err=True)
+    for run in report.others:
+        typer.echo(sanitized(_skipped_cameras(run)), err=True)
     if as_json:
         typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
     else:
         typer.echo(_summary(report))
     if report.stopped:
-        _say_stopped(report.stopped)
+        _print_stopped(report.stopped)
     raise typer.Exit(report.exit_code(fail_on))
 
 
-def _why(file: Any) -> str:  # noqa: ANN401 - of the report, as below
+def _error_with_uri(file: Any) -> str:  # noqa: ANN401 - FailedFile or OutstandingFile
     error: str = file.error
     return error if file.uri in error else f"{file.uri}: {error}"
 
 
-def _say_stopped(why: str) -> None:
-    typer.echo(f"stopped: {why}; what is whole is kept, the same command goes on", err=True)
+def _print_stopped(reason: str) -> None:
+    typer.echo(f"stopped: {reason}; run the same command again to continue", err=True)
 
 
-def _at_work(run: Run) -> str:
+def _skipped_cameras(run: Run) -> str:
     silent_s = (datetime.now(tz=UTC) - run.heartbeat_at).total_seconds()
-    more = len(run.cameras) - _NAMED_CAMERAS
-    cameras = ", ".join(run.cameras[:_NAMED_CAMERAS]) + (f" and {more} more" if more > 0 else "")
+    more = len(run.cameras) - _MAX_NAMED_CAMERAS
+    cameras = ", ".join(run.cameras[:_MAX_NAMED_CAMERAS])
+    cameras += f" and {more} more" if more > 0 else ""
     return (
-        f"left to run {run.run_id} (host {run.host}, pid {run.pid}), which has been at work on "
+        f"skipped: run {run.run_id} (host {run.host}, pid {run.pid}) has been indexing "
         f"{cameras} since {run.start:%Y-%m-%dT%H:%M:%SZ}; heartbeat {silent_s:.0f} s ago"
     )
 
 
-def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would import Ray here
+def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it here
     from pipeline.sources import still_written  # noqa: PLC0415
 
     later = f"; {still_written(len(report.waiting))}" if report.waiting else ""
@@ -165,11 +166,11 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - the report's class would imp
     if report.videos_skipped + len(report.waiting) + report.num_left == report.num_sources:
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
-    yielded = f", {report.yielded_ns / 1e9:.1f} s left to others" if report.yielded_ns else ""
+    yielded = f", {report.yielded_ns / 1e9:.1f} s yielded" if report.yielded_ns else ""
     outstanding = f", {len(report.outstanding)} outstanding" if report.outstanding else ""
-    given_up = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
+    superseded = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
-        f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {given_up}"
+        f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {superseded}"
         f"{len(report.failures)} failed{outstanding}{yielded}{later}; "
         f"{report.analysed_ns / 3.6e12:.3f} video-hours, {windows['analysed']} windows analysed, "
         f"{windows['quiet']} quiet, {windows['failed']} failed; {report.num_events} events; "
@@ -183,7 +184,7 @@ def summarize(
     start: FromOption = None,
     end: ToOption = None,
     camera: CameraOption = None,
-    level: Annotated[SummaryLevel, typer.Option("--level", help="Up to which level.")] = "day",
+    level: Annotated[SummaryLevel, typer.Option("--level", help="The highest level.")] = "day",
     task: Annotated[str | None, typer.Option("--task", help="Only this task.")] = None,
     config: Annotated[
         Path | None,
@@ -193,55 +194,55 @@ def summarize(
     address: AddressOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Tell chapters, videos and days from what is indexed; nothing is decoded again."""
+    """Summarize chapters, videos and days from the index; nothing is decoded."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.spent import Spent  # noqa: PLC0415
     from pipeline.flow.summaries.summarize import stored_configs, summarize_index  # noqa: PLC0415
 
-    given = tuple(overrides or ())
-    runs = [load_config(config, given)] if config else stored_configs(index_uri, given, task)
+    keys = tuple(overrides or ())
+    configs = [load_config(config, keys)] if config else stored_configs(index_uri, keys, task)
     spent = Spent()
-    for settings in runs:
+    for settings in configs:
         try:
-            with _answers_alone_on_stdout():
+            with _stdout_of_ray_to_log():
                 report = summarize_index(
                     index_uri, settings, level=level, start=start, end=end, camera=camera,
                     address=address, spent=spent,
                 )  # fmt: skip
         except KeyboardInterrupt:
-            typer.echo("interrupted: run the same command again to go on", err=True)
+            typer.echo("interrupted: run the same command again to continue", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         for reason, times in report.errors.items():
-            typer.echo(f"{times} counted and quoted instead: {reason}", err=True)
+            typer.echo(f"{times} not written by the model: {reason}", err=True)
         figures = {"task": settings.task.name, **report.to_json()}
-        typer.echo(json.dumps(figures) if as_json else _told(figures))
+        typer.echo(json.dumps(figures) if as_json else _summary_counts(figures))
         if report.stopped:
-            _say_stopped(report.stopped)
+            _print_stopped(report.stopped)
             raise typer.Exit(EXIT_BUDGET)
 
 
-def _told(figures: dict[str, Any]) -> str:
+def _summary_counts(figures: dict[str, Any]) -> str:
     counts = ", ".join(f"{n} {level}s" for level, n in figures["summaries"].items())
     return (
-        f"{figures['task']}: {counts}; {figures['extractive']} of them counted and quoted, not "
-        f"written by a model; {figures['days']['skipped']} days had nothing new"
+        f"{figures['task']}: {counts}; {figures['extractive']} of them extractive, without a "
+        f"model; {figures['days']['skipped']} days were up to date"
     )
 
 
-def _answers_alone_on_stdout() -> AbstractContextManager[object]:
-    """What a raylet warns of, Ray prints to stdout, whatever it was told of logs."""
-    return redirect_stdout(_RaySays())
+def _stdout_of_ray_to_log() -> AbstractContextManager[object]:
+    """Keep stdout for rows: Ray prints warnings of a raylet there, whatever its log settings."""
+    return redirect_stdout(_RayOutput())
 
 
-class _RaySays(StringIO):
-    """Each message as one line on stderr; a failed task's traceback is in Ray's own logs."""
+class _RayOutput(StringIO):
+    """Logs the first line of each message. Tracebacks of failed tasks are in Ray's own logs."""
 
     def write(self, text: str) -> int:
         import structlog  # noqa: PLC0415 - a fifth of the time that a query takes
-        from rich.text import Text  # noqa: PLC0415 - for this alone
+        from rich.text import Text  # noqa: PLC0415 - only needed here
 
-        first, _, _ = Text.from_ansi(text).plain.strip().partition("\n")
-        said, _, _ = first.partition("Error: Traceback")
-        if said:
-            structlog.get_logger().warning(sanitized(said))
+        first_line, _, _ = Text.from_ansi(text).plain.strip().partition("\n")
+        message, _, _ = first_line.partition("Error: Traceback")
+        if message:
+            structlog.get_logger().warning(sanitized(message))
         return len(text)

@@ -1,4 +1,4 @@
-"""The commands that look before a run: at a video, a plan, a configuration, this machine."""
+"""The commands that inspect before a run: a video, a plan, a configuration, this machine."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from pipeline.export.formats import to_json
 from pipeline.records.sanitize import sanitized
 
 app = typer.Typer()
-config_app = typer.Typer(help="Look at run configurations.", no_args_is_help=True)
+config_app = typer.Typer(help="Show and check run configurations.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 
 
@@ -25,7 +25,7 @@ def frames(
     as_json: JsonOption = False,  # noqa: FBT002
     out: Annotated[Path | None, typer.Option("--out", help="Save JPEGs into this folder.")] = None,
 ) -> None:
-    """List the frames exactly as an engine gets them."""
+    """List the sampled frames of a video, as an engine gets them."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.export.parquet_folder import make_folder  # noqa: PLC0415
     from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
@@ -42,7 +42,7 @@ def frames(
         video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True
     ):
         rgb = frame.rgb
-        assert rgb is not None  # noqa: S101 - asked for above
+        assert rgb is not None  # noqa: S101 - rgb=True above
         height, width = rgb.shape[:2]
         rows.append(
             {
@@ -77,7 +77,7 @@ def probe(
     overrides: SetOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Show what is known of a video without decoding it."""
+    """Show what is known about a video without decoding it."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.media import probe as probe_video  # noqa: PLC0415
     from pipeline.sources import is_being_written, still_written  # noqa: PLC0415
@@ -87,9 +87,7 @@ def probe(
     source = _one_source(file, settings.sources)
     waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
     if waiting:
-        typer.echo(
-            sanitized(f"{file}: {still_written(1)}, a run would leave it to a later one"), err=True
-        )
+        typer.echo(sanitized(f"{file}: {still_written(1)}; a later run would index it"), err=True)
     video, packets = probe_video(
         source,
         sample=settings.sample,
@@ -131,7 +129,7 @@ def plan(
     since: SinceOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Say what a run would take, and how videos would be cut: frames, tokens, hours, money."""
+    """Estimate a run and show its shards: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
     from pipeline.flow.task.stages import Failure, Planned  # noqa: PLC0415
@@ -153,13 +151,13 @@ def plan(
     if oldest:
         listed = modified_since(listed, oldest)
     settle_s = settings.sources.settle_s
-    sources = [one for one in listed if not is_being_written(one, settle_s, now)]
+    sources = [source for source in listed if not is_being_written(source, settle_s, now)]
     num_waiting = len(listed) - len(sources)
     for planned in plan_once(sources, settings):
         if not isinstance(planned, Planned):
             failures.append({"uri": planned.source.uri, "error": planned.error})
-            told = "failed" if isinstance(planned, Failure) else "outstanding"
-            typer.echo(sanitized(f"{told}: {planned.error}"), err=True)
+            status = "failed" if isinstance(planned, Failure) else "outstanding"
+            typer.echo(sanitized(f"{status}: {planned.error}"), err=True)
             continue
         estimate.add(planned)
         shards.extend(shard_figures(planned))
@@ -170,7 +168,7 @@ def plan(
     num_copies = len(sources) - estimate.num_videos - len(failures)
     typer.echo(
         f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
-        f"{num_copies} are copies of others"
+        f"{num_copies} are copies of other files"
     )
     if num_waiting:
         typer.echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
@@ -184,7 +182,7 @@ def doctor(
     overrides: SetOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Check this machine and whether the configured engine tells the time; exit code 3 if not."""
+    """Check this machine, and the times of the configured engine; exit code 3 on a failure."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.doctor.examine import examine  # noqa: PLC0415
 
@@ -206,7 +204,7 @@ def config_show(
     file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
     overrides: SetOption = None,
 ) -> None:
-    """Print the resolved settings, defaults included."""
+    """Print all settings, with their defaults."""
     import yaml  # noqa: PLC0415
 
     from pipeline.config import load_config  # noqa: PLC0415
@@ -221,7 +219,7 @@ def config_validate(
     file: Annotated[Path, typer.Argument(help="A YAML run configuration.")],
     overrides: SetOption = None,
 ) -> None:
-    """Check a configuration; exit code 2 and every wrong key if it is not valid."""
+    """Check a configuration; exit code 2 and a list of invalid keys if it is not valid."""
     from pipeline.config import load_config  # noqa: PLC0415
 
     settings = load_config(file, tuple(overrides or ()))

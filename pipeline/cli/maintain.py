@@ -1,6 +1,6 @@
-"""``timereel compact | vacuum | erase | check | maintain``: an index is kept small, lawful, whole.
+"""The commands that maintain an index: ``compact``, ``vacuum``, ``erase``, ``check``, ``maintain``.
 
-Each but ``check`` prints one JSON object that says what was done.
+Each of them except ``check`` prints one JSON object that says what it did.
 """
 
 import json
@@ -21,7 +21,7 @@ _MAX_HOURS = 1_000_000
 SettledOption = Annotated[
     float,
     typer.Option(
-        "--settled-hours", min=0, max=_MAX_HOURS, help="Leave dates alone that changed since."
+        "--settled-hours", min=0, max=_MAX_HOURS, help="Skip dates that changed since then."
     ),
 ]
 RetentionOption = Annotated[
@@ -30,14 +30,14 @@ RetentionOption = Annotated[
         "--retention-hours",
         min=0,
         max=_MAX_HOURS,
-        help="Keep what jobs and readers that began since may need; 0 only when there are none.",
+        help="Keep files that jobs and readers may need which began since; 0 if none are running.",
     ),
 ]
 
 
 @app.command()
 def compact(index_uri: IndexOption, settled_hours: SettledOption = 1.0) -> None:
-    """Rewrite dates that lie in several files, sorted; safe while others read and write."""
+    """Merge and sort the files of each date; safe while others read and write."""
     from pipeline.index import maintain  # noqa: PLC0415
 
     done = maintain.compact(_store(index_uri), settled=timedelta(hours=settled_hours))
@@ -46,7 +46,7 @@ def compact(index_uri: IndexOption, settled_hours: SettledOption = 1.0) -> None:
 
 @app.command()
 def vacuum(index_uri: IndexOption, retention_hours: RetentionOption = 168) -> None:
-    """Remove files that have been replaced; by default those that were a week ago."""
+    """Remove files that were replaced; by default those replaced more than a week ago."""
     from pipeline.index import maintain  # noqa: PLC0415
 
     done = maintain.vacuum(_store(index_uri), retention=timedelta(hours=retention_hours))
@@ -64,70 +64,71 @@ def erase(
         str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,  # noqa: FBT002 - Typer's form of a flag
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,  # noqa: FBT002 - Typer's form of a flag
 ) -> None:
-    """Erase rows of these videos, of these cameras, in this range; what is given must all hold.
+    """Erase the rows that match all of the given videos, cameras and range.
 
-    Jobs do not index it again unless told to (index --include-erased). The replaced files go with
-    the next vacuum that reaches them: at once with --retention-hours 0.
+    Jobs do not index that footage again, unless with index --include-erased. The next vacuum
+    removes the replaced files when they are old enough, or at once with --retention-hours 0.
     """
     from pipeline.index.erase import erase as erase_rows  # noqa: PLC0415
     from pipeline.index.erase import would_erase  # noqa: PLC0415
     from pipeline.index.scope import Scope  # noqa: PLC0415
 
     if not (video or camera or start or end):
-        raise ConfigError("erase what? give --video, --camera, --from or --to")
+        raise ConfigError("erase needs a selection: give --video, --camera, --from or --to")
     scope = Scope.parse(video, camera, start, end)
-    asked = {"video": video, "camera": camera, "from": start, "to": end}
+    options = {"video": video, "camera": camera, "from": start, "to": end}
     receipt = (would_erase if dry_run else erase_rows)(_store(index_uri), scope)
     if not (receipt["videos"] or any(receipt["rows"].values())):
         typer.echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
     if waits_for := receipt.get("waits_for"):
         typer.echo(
-            f"what runs at work bring back is erased as they commit it: {', '.join(waits_for)}",
+            "these runs are indexing now; what they commit of it is erased at each commit:"
+            f" {', '.join(waits_for)}",
             err=True,
         )
-    given = {name: value for name, value in asked.items() if value}
-    _print({"asked": given, "dry_run": dry_run} | receipt)
+    asked = {name: value for name, value in options.items() if value}
+    _print({"asked": asked, "dry_run": dry_run} | receipt)
 
 
 @app.command()
 def check(
     index_uri: IndexOption,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what is wrong.")] = False,  # noqa: FBT002
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is wrong.")] = False,  # noqa: FBT002
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
-    """Look whether all of an index is there, can be read, and agrees; exit code 8 if not.
+    """Check that an index is complete, readable and consistent; exit code 8 if not.
 
-    Repair while nobody writes. What cannot be read is set aside; the next index asks again what was
-    lost with it.
+    Repair only while no job writes. Files that cannot be read are moved aside; the next run of
+    index analyses again what was lost with them.
     """
-    from pipeline.index.check import check as look  # noqa: PLC0415
+    from pipeline.index.check import check as check_index  # noqa: PLC0415
     from pipeline.index.store import Store  # noqa: PLC0415
 
     store = Store.at(index_uri)
     if repair:
-        from pipeline.flow.driver.rederive import derive  # noqa: PLC0415 - with all that reads answers
-        from pipeline.index.repair import repair as mend  # noqa: PLC0415
+        from pipeline.flow.driver.rederive import derive  # noqa: PLC0415 - imports the parsers
+        from pipeline.index.repair import repair as repair_index  # noqa: PLC0415
 
-        found = mend(store, derive)
+        findings = repair_index(store, derive)
     else:
-        found = look(store)
+        findings = check_index(store)
     if as_json:
-        _print({"repaired": repair, "found": [finding.to_json() for finding in found]})
+        _print({"repaired": repair, "found": [finding.to_json() for finding in findings]})
     else:
-        for finding in found:
+        for finding in findings:
             typer.echo(sanitized(str(finding)))
-        typer.echo(_told_of_check(len(found), is_repaired=repair))
-    raise typer.Exit(EXIT_DAMAGED if found and not repair else EXIT_OK)
+        typer.echo(_check_result(len(findings), is_repaired=repair))
+    raise typer.Exit(EXIT_DAMAGED if findings and not repair else EXIT_OK)
 
 
-def _told_of_check(num_found: int, *, is_repaired: bool) -> str:
-    if not num_found:
-        return "sound: all of it is there, can be read, and agrees"
+def _check_result(num_findings: int, *, is_repaired: bool) -> str:
+    if not num_findings:
+        return "sound: the index is complete, readable and consistent"
     if is_repaired:
-        return f"{num_found} repaired; run timereel index again for what was lost"
-    return f"{num_found} found; --repair mends them"
+        return f"{num_findings} repaired; run timereel index again for what was lost"
+    return f"{num_findings} found; --repair repairs them"
 
 
 @app.command()
@@ -141,22 +142,23 @@ def maintain(
     settled_hours: SettledOption = 1.0,
     retention_hours: RetentionOption = 168,
 ) -> None:
-    """Erase what is past its retention_days, compact, vacuum: what should run every night."""
+    """Erase what is older than retention_days, compact and vacuum: for every night."""
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.index import maintain as upkeep  # noqa: PLC0415
+    from pipeline.index import maintain as maintenance  # noqa: PLC0415
     from pipeline.index.erase import erase_older  # noqa: PLC0415
     from pipeline.index.query import Index  # noqa: PLC0415
 
     settings = load_config(config)
-    if not (where := index_uri or settings.index):
+    index_uri = index_uri or settings.index
+    if not index_uri:
         raise ConfigError("no index: give --index DIR, or set index in the config")
-    store = _store(where)
+    store = _store(index_uri)
     cameras = Index(store).known_cameras()
     _print(
         {
             "erased": erase_older(store, settings.knowing(cameras).keep_days),
-            "compacted_dates": upkeep.compact(store, settled=timedelta(hours=settled_hours)),
-            "removed_files": upkeep.vacuum(store, retention=timedelta(hours=retention_hours)),
+            "compacted_dates": maintenance.compact(store, settled=timedelta(hours=settled_hours)),
+            "removed_files": maintenance.vacuum(store, retention=timedelta(hours=retention_hours)),
         }
     )
 
@@ -165,7 +167,7 @@ def _store(index_uri: str) -> Any:  # noqa: ANN401 - Store, without importing it
     from pipeline.index.store import Store  # noqa: PLC0415
 
     store = Store.at(index_uri)
-    store.handle("videos")  # refuses what is no index
+    store.handle("videos")  # fails if there is no index
     return store
 
 

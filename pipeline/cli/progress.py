@@ -1,4 +1,4 @@
-"""Progress on stderr: one live bar on a terminal, a line now and then in a log."""
+"""Progress on stderr: a live bar on a terminal, or else a log line every 15 seconds."""
 
 import sys
 import time
@@ -11,14 +11,14 @@ import structlog
 from pipeline.flow.driver.report import OnProgress, Report
 from pipeline.timebase import NS_PER_S
 
-LOG_EVERY_S = 15.0
+LOG_INTERVAL_S = 15.0
 
 log = structlog.get_logger()
 
 
 @contextmanager
 def shown_progress() -> Iterator[OnProgress]:
-    """A callback that shows the report it is given."""
+    """A callback that shows the progress of a report."""
     if sys.stderr.isatty():
         with _bar() as show:
             yield show
@@ -27,25 +27,25 @@ def shown_progress() -> Iterator[OnProgress]:
 
 
 class _Lines:
-    """Plain lines for logs: at most one per ``LOG_EVERY_S``."""
+    """Logs progress, at most once per ``LOG_INTERVAL_S``."""
 
     def __init__(self) -> None:
         self._last_s = time.monotonic()
 
     def __call__(self, report: Report) -> None:
         now_s = time.monotonic()
-        if now_s - self._last_s < LOG_EVERY_S:
+        if now_s - self._last_s < LOG_INTERVAL_S:
             return
         self._last_s = now_s
         log.info("progress", **_figures(report))
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    settled = report.videos_done + report.videos_skipped + report.videos_superseded
-    settled += len(report.failures) + len(report.outstanding) + len(report.waiting)
+    num_finished = report.videos_done + report.videos_skipped + report.videos_superseded
+    num_finished += len(report.failures) + len(report.outstanding) + len(report.waiting)
     eta_s = report.eta_s
     return {
-        "videos": f"{settled}/{report.num_sources}",
+        "videos": f"{num_finished}/{report.num_sources}",
         "hours": round(report.analysed_ns / NS_PER_S / 3600, 3),
         "windows": sum(report.windows.values()),
         "events": report.num_events,

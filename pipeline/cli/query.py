@@ -1,4 +1,4 @@
-"""The commands that ask an index: thin, and without what asking does not need."""
+"""The commands that query an index. They import only what a query needs."""
 
 import sys
 from pathlib import Path
@@ -25,13 +25,13 @@ VideoOption = Annotated[
     str | None, typer.Option("--video", help="Id, uri or file name of one video.")
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=0, max=MAX_LIMIT, help="At most so many rows.")
+    int | None, typer.Option("--limit", min=0, max=MAX_LIMIT, help="Maximum number of rows.")
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML run configuration; its section embedding.")
 ]
 SemanticOption = Annotated[
-    bool, typer.Option("--semantic", help="By meaning: the nearest 20, or --limit.")
+    bool, typer.Option("--semantic", help="Search by meaning: the nearest 20, or --limit.")
 ]
 Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
 
@@ -61,7 +61,7 @@ def query(
     limit: LimitOption = None,
     fingerprint: Annotated[
         str | None,
-        typer.Option("--fingerprint", help="Of these settings, or all; else each video's newest."),
+        typer.Option("--fingerprint", help="A fingerprint, or all; default: newest per video."),
     ] = None,
     sql: Annotated[
         str | None,
@@ -69,7 +69,7 @@ def query(
     ] = None,
     form: FormatOption = "table",
 ) -> None:
-    """List what happened in a wall-clock range; a row counts if it overlaps the range."""
+    """List what happened in a wall-clock range: all rows that overlap the range."""
     index = open_index(index_uri)
     asked: Asked = {
         "camera": camera,
@@ -87,7 +87,9 @@ def query(
         asked |= {"order_by": order_by, "descending": descending}
         rows = index.rows(table, start, end, **asked)
     elif any(value is not None for value in (start, end, *asked.values())):
-        raise ConfigError("--sql asks alone; put range, camera and limit into the SELECT")
+        raise ConfigError(
+            "--sql cannot be combined with filters; put range, camera and limit into the SELECT"
+        )
     else:
         rows = index.sql(sql)
     write_rows(rows, form, sys.stdout.buffer)
@@ -101,20 +103,20 @@ def coverage(
     camera: CameraOption = None,
     form: FormatOption = "table",
 ) -> None:
-    """Say which time was looked at: analysed, quiet, failed, not analysed, no footage."""
+    """Show what is known about each time: analysed, quiet, failed, no footage and so on."""
     write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
 
 
 @app.command()
 def runs(index_uri: IndexOption, limit: LimitOption = None, form: FormatOption = "table") -> None:
-    """List who indexed, newest first: running, done, incomplete, budget, interrupted or lost."""
+    """List runs, newest first: running, done, incomplete, budget, interrupted or lost."""
     rows = list_runs(open_index(index_uri))
     write_rows(rows if limit is None else rows.slice(0, limit), form, sys.stdout.buffer)
 
 
 @app.command()
 def search(
-    words: Annotated[str, typer.Argument(help='Words; "several" in quotes belong together.')],
+    words: Annotated[str, typer.Argument(help='Words, or a "phrase in quotes".')],
     index_uri: IndexOption,
     start: FromOption = None,
     end: ToOption = None,
@@ -124,7 +126,7 @@ def search(
         Searched | None, typer.Option("--table", help="Only events, or only segments.")
     ] = None,
     order_by: Annotated[
-        MomentOrder, typer.Option("--order-by", help="How the best are listed.")
+        MomentOrder, typer.Option("--order-by", help="Order of the best hits.")
     ] = "score",
     limit: LimitOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
@@ -134,10 +136,10 @@ def search(
     form: FormatOption = "table",
 ) -> None:
     """Find every moment at which the words occur: wall clock, file, time in the file, text."""
-    from pipeline.index import search as find  # noqa: PLC0415
+    from pipeline.index import search as search_index  # noqa: PLC0415
 
     index = open_index(index_uri)
-    wanted: find.Wanted = {
+    filters: search_index.Wanted = {
         "camera": camera,
         "video": video,
         "table": table,
@@ -146,23 +148,23 @@ def search(
     }
     if semantic:
         embedder = _embedder(config, overrides)
-        question = embedder.question(words)
-        rows = find.by_meaning(index, question, embedder.name, start, end, **wanted)
+        vector = embedder.question(words)
+        rows = search_index.by_meaning(index, vector, embedder.name, start, end, **filters)
     else:
         if rebuild:
-            find.forget(index)
-        rows = find.by_words(index, words, start, end, **wanted)
+            search_index.forget(index)
+        rows = search_index.by_words(index, words, start, end, **filters)
     write_rows(rows, form, sys.stdout.buffer)
 
 
 @app.command()
 def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
-    """Make the vectors that search --semantic needs; only of what has none yet."""
+    """Make the vectors for search --semantic, for all texts that have none yet."""
     from pipeline.index.vectors import embed_missing  # noqa: PLC0415
 
     embedder = _embedder(config, overrides)
-    num_made = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
-    typer.echo(f"{num_made} vectors made", err=True)
+    num_vectors = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
+    typer.echo(f"{num_vectors} vectors made", err=True)
 
 
 def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
@@ -188,7 +190,7 @@ def export(
         Literal["parquet"], typer.Option("--format", help="One file per table and UTC date.")
     ] = "parquet",
 ) -> None:
-    """Write the current rows as plain files that any reader may glob; may be repeated."""
+    """Write the current rows as Parquet files that any reader can use; may be repeated."""
     index = open_index(index_uri)
     parts = (
         (f"{table}/{name}.{form}", rows)

@@ -305,7 +305,7 @@ def test_the_command_ends_with_its_own_exit_code_and_tells_in_words_and_json(ind
             cli.main(["check", "--index", str(index), *more])
         return ended.value.code, capsys.readouterr().out
 
-    assert run() == (0, "sound: all of it is there, can be read, and agrees\n")
+    assert run() == (0, "sound: the index is complete, readable and consistent\n")
     DAMAGE["newest entry empty"](index, "segments")
     code, out = run()
     assert code == EXIT_DAMAGED

@@ -141,7 +141,7 @@ def test_who_finds_every_camera_taken_says_by_whom_and_ends_well(cli, index, arc
     take_lease(Writer(index.uri).store, other, set(CAMERAS))
     said = cli.run("index", archive, "--index", index.uri)
     assert said == "nothing to do: 0 videos are indexed already; 2 left to other runs\n"
-    assert "left to run other (host here, pid 7), which has been at work on gate, yard" in cli.err
+    assert "skipped: run other (host here, pid 7) has been indexing gate, yard" in cli.err
     listed = cli.rows("runs", "--index", index.uri)
     assert [(row["state"], row["exit_code"]) for row in listed] == [("done", 0), ("running", None)]
     assert cli.rows("runs", "--index", index.uri, "--limit", "1") == listed[:1]

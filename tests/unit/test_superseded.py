@@ -112,7 +112,7 @@ def test_the_report_and_the_terminal_count_what_was_superseded(index):
     report = index()
     counts = {"done": 1, "skipped": 0, "superseded": 1, "waiting": 0, "failed": 0}
     assert report.to_json()["videos"] == counts
-    told = "videos: 1 done, 0 skipped, 1 superseded, 0 failed, 20.0 s left to others; "
+    told = "videos: 1 done, 0 skipped, 1 superseded, 0 failed, 20.0 s yielded; "
     assert _summary(report).startswith(told)
 
 
