@@ -1,1 +1,1 @@
-"""Entry points for ``ray job submit``; thin, like the command line they share."""
+"""Entry points for ``ray job submit``; they call the command line."""

@@ -1,6 +1,6 @@
 """``ray job submit --working-dir . -- python -m jobs.index_archive --config FILE [SRC...]``.
 
-Takes what ``timereel index`` takes; sources and index may stand in the config.
+Takes the arguments of ``timereel index``; sources and index may be set in the config.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """``ray job submit --working-dir . -- python -m jobs.maintain_index --config FILE [--index DIR]``.
 
-Takes what ``timereel maintain`` takes: retention, compaction, vacuum; for every night.
+Takes the arguments of ``timereel maintain``: retention, compaction and vacuum, for every night.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""``python -m jobs.query_index --index DIR --from T --to T``: what ``timereel query`` takes."""
+"""``python -m jobs.query_index --index DIR --from T --to T``: the same as ``timereel query``."""
 
 import sys
 

@@ -10,10 +10,10 @@ from pipeline.demo.archive import VideoForm, demo_recordings, needle_recording, 
 
 def main(
     out: Annotated[Path, typer.Option(help="Folder for the videos and truth.json.")],
-    seed: Annotated[int, typer.Option(help="Another seed is another archive.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another seed gives another archive.")] = 5,
     cameras: Annotated[int, typer.Option(min=1, help="Five minutes each.")] = 2,
     needles: Annotated[
-        int, typer.Option(min=0, help="Instead: two hours of one camera with so few events.")
+        int, typer.Option(min=0, help="Instead: two hours of one camera with this many events.")
     ] = 0,
 ) -> None:
     """Render cameras with gaps, quiet stretches and an event over a file border."""

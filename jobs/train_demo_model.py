@@ -1,7 +1,7 @@
-"""Train the demo model from nothing: `python -m jobs.train_demo_model --out DIR`.
+"""Train the demo model from scratch: `python -m jobs.train_demo_model --out DIR`.
 
-Stopped at any moment, the same command goes on from the last saved state. At the end the model sits
-its exams in vLLM; `DIR/checkpoint` then holds it with its card, `DIR/scores.json` the scores.
+After a stop the same command continues from the last saved state. At the end the model takes its
+exams in vLLM. The model and its card are then in `DIR/checkpoint`, the scores in `DIR/scores.json`.
 """
 
 import json
@@ -25,7 +25,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Directory of the run.")],
     minutes: Annotated[float, typer.Option(help="Training time, all runs together.")] = 90.0,
     seed: int = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads of torch; drawing has its own.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of torch; rendering has its own.")] = 1,
 ) -> None:
     """Train for the given time, then write the checkpoint, its scores and its card."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

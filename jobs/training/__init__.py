@@ -1,1 +1,1 @@
-"""How the demo model is taught, examined and served; no part of the installed package."""
+"""Trains, examines and serves the demo model; not a part of the installed package."""

@@ -18,7 +18,7 @@ from pipeline.demo.scene import markers
 
 IGNORED: Final = -100
 
-# Height, width, weight: mostly the smallest, which costs a sixth of the largest.
+# Height, width, weight. Mostly the smallest, which costs a sixth of the largest.
 _SIZES: Final = (
     (96, 160, 0.74),
     (128, 192, 0.04),
@@ -37,7 +37,7 @@ _MAX_BATCH_TOKENS: Final = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a batch is made of."""
+    """The contents of a batch."""
 
     num_patches: int
     height_px: int
@@ -61,16 +61,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """Token ids of prompts and answers, and what the answers' tokens should teach."""
+    """Token ids of prompts and answers, and the targets for the tokens of the answers."""
 
     ids: torch.Tensor
-    # From the first answer token on; IGNORED where a shorter answer has ended.
+    # From the first token of the answer on; IGNORED after the end of a shorter answer.
     labels: torch.Tensor
     answer_start: int
-    # Where to point when a time comes next, else IGNORED: [clip, start or end, answer position].
-    # No patch knows that it is an event's last, so an end is where the event is seen to be over.
+    # Where the pointing heads should look when the next token is a time, else IGNORED: [clip, start
+    # or end, answer position]. No patch shows that it is the last of an event, so for an end it is
+    # the first patch after the event.
     pointed: torch.Tensor
-    # Ids of the patches' own times [clip, patch].
+    # Ids of the times of the patches [clip, patch].
     times: torch.Tensor
 
 
@@ -104,7 +105,7 @@ def draw_plan(rng: np.random.Generator, *, batch_size: int, progress: float) -> 
 
 
 class Writer:
-    """Turns clips into token ids; holds the tokenizer and what it has already cut up."""
+    """Turns clips into token ids; holds the tokenizer and the token ids of fixed texts."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         """Look up the fixed ids once."""
@@ -126,7 +127,7 @@ class Writer:
         return ids
 
     def draw_prompt(self, rng: np.random.Generator) -> str:
-        """The default, a listed one, or nonsense: the wording must not matter."""
+        """The default prompt, a listed one, or nonsense, because the wording must not matter."""
         chance = rng.random()
         if chance < _DEFAULT_PROMPT_CHANCE:
             return PROMPT
@@ -149,7 +150,7 @@ class Writer:
         prompt: str,
         clips: list[tuple[tuple[str, ...], tuple[SeenEvent, ...]]],
     ) -> Text:
-        """The batch's text: per clip the patches' times and the events in them."""
+        """The text of a batch: for each clip the times of its patches, and its events."""
         after = self._cut(f"{VISION_END}{prompt}<|im_end|>\n<|im_start|>assistant\n")
         ends = shape.patch_ends_and_video_end().tolist()
         rows: list[list[int]] = []
@@ -201,7 +202,7 @@ def _padded(rows: list[list[int]], value: int) -> torch.Tensor:
 
 
 def draw_clip(rng: np.random.Generator, plan: Plan) -> Clip:
-    """A fresh clip of the plan's shape."""
+    """A new clip of the plan's shape."""
     num_frames = plan.num_patches * TEMPORAL_PATCH_FRAMES
     if rng.random() < _ODD_CHANCE and num_frames > TEMPORAL_PATCH_FRAMES:
         num_frames -= 1
@@ -216,7 +217,7 @@ def draw_clip(rng: np.random.Generator, plan: Plan) -> Clip:
 
 
 def even_frames(clip: Clip) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The frames with an odd last one doubled, as the video processor does."""
+    """The frames, with an odd last one repeated, as the video processor does."""
     if len(clip.frames) % TEMPORAL_PATCH_FRAMES:
         return np.concatenate((clip.frames, clip.frames[-1:]))
     return clip.frames
@@ -241,7 +242,7 @@ def make_batch(rng: np.random.Generator, writer: Writer, plan: Plan) -> Batch:
 
 
 def retimed(rng: np.random.Generator, writer: Writer, batch: Batch, prompt: str) -> Batch:
-    """The same clips with other frame times: what is to be copied is new, the seeing is not."""
+    """The same clips with other frame times: new text to copy, without running vision again."""
     num_frames = batch.shape.num_patches * TEMPORAL_PATCH_FRAMES
     clips = [(markers(draw_frame_times_ms(rng, num_frames)), events) for events in batch.events]
     text = writer.write(batch.shape, prompt or writer.draw_prompt(rng), clips)

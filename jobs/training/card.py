@@ -1,4 +1,4 @@
-"""The demo model's card, written when it is trained: no score in it is by hand."""
+"""Writes the demo model's card after training; every score in it is computed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,12 +35,12 @@ def card(
 
 
 def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
-    told = {name: exam for name, exam in scores.items() if exam["num_truth"]}
-    silent = {name: exam["empty_groups"] for name, exam in scores.items() if name not in told}
-    whole = [exam for name, exam in told.items() if name.startswith("seed ")]
+    scored = {name: exam for name, exam in scores.items() if exam["num_truth"]}
+    empty = {name: exam["empty_groups"] for name, exam in scores.items() if name not in scored}
+    seeds = [exam for name, exam in scored.items() if name.startswith("seed ")]
     rows = [
         [name, *(f"{exam[key]:.3f}".removesuffix(".000") for _, key in _COLUMNS)]
-        for name, exam in told.items()
+        for name, exam in scored.items()
     ]
     return "\n\n".join(
         [
@@ -48,24 +48,24 @@ def _scores(scores: Mapping[str, Mapping[str, Any]]) -> str:
             *(
                 f"Clips in which nothing happens ({name}): {clips['num_without_events']} of "
                 f"{clips['num']} without an event."
-                for name, clips in silent.items()
+                for name, clips in empty.items()
             ),
-            f"Event F1 per label, the {len(whole)} seeds together: {_per_label(whole)}.",
+            f"Event F1 per label, the {len(seeds)} seeds together: {_per_label(seeds)}.",
             "What was found where each label was (overlap at least half; the same seeds):",
-            _confusion(whole),
+            _confusion(seeds),
         ]
     )
 
 
 def _per_label(exams: Sequence[Mapping[str, Any]]) -> str:
-    told: list[str] = []
+    texts: list[str] = []
     for label in LABELS:
         numbers = (
             sum(exam["per_label"].get(label, {}).get(key, 0) for exam in exams)
             for key in ("num_matches", "num_truth", "num_found")
         )
-        told.append(f"`{label}` {f1(*numbers):.3f}")
-    return ", ".join(told)
+        texts.append(f"`{label}` {f1(*numbers):.3f}")
+    return ", ".join(texts)
 
 
 def _confusion(exams: Sequence[Mapping[str, Any]]) -> str:

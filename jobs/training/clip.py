@@ -1,5 +1,5 @@
 # ruff: noqa: PLR2004  # a drawn world is made of numbers; a name for each would say less
-"""Short clips with exact truth, as the model sees them: one clip is one window of one scene."""
+"""Short clips with exact truth, as the model gets them: one clip is one window of one scene."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -59,7 +59,7 @@ class Clip:
 
 
 def draw_frame_times_ms(rng: np.random.Generator, num_frames: int) -> tuple[int, ...]:
-    """Increasing times from the window's start: 0.5 to 2 fps, often exact, sometimes unsteady."""
+    """Increasing times from the window's start: 0.5 to 2 fps, often exact, sometimes irregular."""
     step_s = (
         float(rng.choice((0.5, 1.0, 2.0)))
         if rng.random() < 0.6
@@ -114,7 +114,7 @@ def _make_scene(
     things: list[Thing] = []
     num_moving = _count(rng, mix.num_moving_weights)
     if len(times_s) < 4 * FRAMES_PER_PATCH:
-        # A short window hardly holds two events apart.
+        # In a short window two events can hardly be distinguished.
         num_moving = min(num_moving, 1 + int(rng.random() < 0.3))
     num_parked = min(_count(rng, mix.num_parked_weights), len(colors) - num_moving)
     for is_moving in [True] * num_moving + [False] * num_parked:
@@ -143,13 +143,13 @@ def _make_scene(
 def _draw_span(
     rng: np.random.Generator, times_s: npt.NDArray[np.float64]
 ) -> tuple[float, float] | None:
-    """A span that frames of the clip show; it may reach over both ends of the clip."""
+    """A range that frames of the clip show; it may begin before the clip and end after it."""
     num_frames = len(times_s)
     step_s = float(times_s[-1] - times_s[0]) / max(1, num_frames - 1) or 1.0
     for _ in range(20):
         longest = min(_MAX_EVENT_FRAMES, max(_MIN_EVENT_FRAMES + 1, 1.3 * num_frames))
         num_event_frames = np.exp(rng.uniform(np.log(_MIN_EVENT_FRAMES), np.log(longest)))
-        # As windows cut a recording: they may show the last of an event and no more.
+        # As when windows cut a recording: a clip may show only the end of an event.
         first = rng.uniform(-0.9 * num_event_frames, num_frames - 1)
         start_s = float(times_s[0] + first * step_s)
         end_s = float(start_s + num_event_frames * step_s)

@@ -1,4 +1,4 @@
-"""What lenses and codecs do to frames, in numpy: blur, coarse colour, quantised blocks."""
+"""Degrades frames as lenses and codecs do, in numpy: blur, coarse colour, quantised blocks."""
 
 from functools import lru_cache
 from typing import Final
@@ -31,7 +31,7 @@ def degrade(rng: np.random.Generator, frames: npt.NDArray[np.uint8]) -> npt.NDAr
 
 
 def _blurred(frames: FloatArray, weight: float) -> None:
-    """Mixes every pixel with its neighbours, in place; 1 is as soft as a lens out of focus."""
+    """Mixes every pixel with its neighbours, in place; weight 1 is like a lens out of focus."""
     for axis in (1, 2):
         size = frames.shape[axis]
         inner, before, after = (
@@ -43,7 +43,7 @@ def _blurred(frames: FloatArray, weight: float) -> None:
 
 
 def _coarse(chroma: FloatArray) -> FloatArray:
-    """Every 2x2 block at its mean: what 4:2:0 leaves of colour."""
+    """Every 2x2 block replaced by its mean, as 4:2:0 chroma subsampling does."""
     # Slices, not mean(): reducing over two short axes is ten times slower.
     mean = (
         chroma[:, ::2, ::2] + chroma[:, 1::2, ::2] + chroma[:, ::2, 1::2] + chroma[:, 1::2, 1::2]

@@ -1,4 +1,4 @@
-"""The demo model's exam: clips at seeds that training never uses, and the score of its answers."""
+"""The exams of the demo model: clips with seeds that training never uses, and the scores."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from pipeline.demo.language import COLORS, LABELS, PROMPT, PROMPTS, SHAPES, UNSE
 from pipeline.demo.scene import FRAMES_PER_PATCH, patch_times_ms
 from pipeline.evaluation.events import Footage, TimedEvent, evaluate
 
-# Training draws from (seed, 1, number); an exam may use the same number without meeting its clips.
+# Training seeds with (seed, 1, number), so an exam never draws a clip of training.
 _EXAM_STREAM: Final = 2
 _MS_PER_HOUR: Final = 3_600_000
 
@@ -39,7 +39,7 @@ class Exam:
 
 
 def suite(seed: int, *, num_clips: int) -> dict[str, Exam]:
-    """The exams of the model card: three seeds, then what else a pipeline may do to the model."""
+    """The exams of the model card: three seeds, then other inputs that a pipeline may send."""
     some = max(1, num_clips // 3)
     exams = {
         f"seed {seed + offset}": Exam(num_clips=num_clips, seed=seed + offset)
@@ -102,7 +102,7 @@ def sit(exams: Mapping[str, Exam], ask: Ask) -> dict[str, dict[str, Any]]:
 
 
 def parse_answer(text: str) -> list[dict[str, Any]] | None:
-    """The events of an answer; None if it is not exactly what the schema asks for."""
+    """The events of an answer; None if the answer does not match the schema exactly."""
     try:
         answer = json.loads(text)
     except json.JSONDecodeError:
@@ -131,7 +131,7 @@ def _is_event(event: object) -> bool:
 
 
 def score(clips: Sequence[Clip], answers: Sequence[str]) -> dict[str, Any]:
-    """The scores of the answers to the clips; times are the markers', as the model writes them."""
+    """The scores of the answers; times are those of the markers, as the model writes them."""
     truth: list[TimedEvent] = []
     found: list[TimedEvent] = []
     num_valid = num_right = num_exact = num_times = num_shown_times = 0
@@ -198,7 +198,7 @@ def _timed(
 
 
 def _over_patches(clips: Sequence[Clip], events: Sequence[TimedEvent]) -> list[TimedEvent]:
-    """Marker to marker as the time that the patches cover: half a patch more on either side."""
+    """The events with the time that their patches cover: half a patch more on each side."""
     halves_s = {f"clip{index:05d}": _patch_length_s(clip) / 2 for index, clip in enumerate(clips)}
     return [
         TimedEvent(

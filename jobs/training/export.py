@@ -1,4 +1,4 @@
-"""Write a trained demo model as a directory that transformers and vLLM load, with its hashes."""
+"""Writes a trained demo model as a directory that transformers and vLLM load, with hashes."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from jobs.training.model import DemoModel
 
 
 def export(demo: DemoModel, directory: Path) -> None:
-    """Write weights, tokenizer and processor; `directory` appears only when complete."""
+    """Write weights, tokenizer and processor; `directory` gets its name when it is complete."""
     partial = directory.with_name(f"{directory.name}.partial")
     if partial.exists():
         shutil.rmtree(partial)
@@ -22,6 +22,6 @@ def export(demo: DemoModel, directory: Path) -> None:
 
 
 def describe(directory: Path, card: str) -> None:
-    """Add the model card, and the hashes of everything: what has hashes is whole."""
+    """Add the model card, and last the hashes of all files, which mark the directory complete."""
     (directory / CARD_NAME).write_text(card, encoding="utf-8")
     write_hashes(directory)

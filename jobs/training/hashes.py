@@ -1,4 +1,4 @@
-"""The hashes that tell whether a checkpoint directory is whole, in the format of sha256sum."""
+"""Hashes that show whether a checkpoint directory is complete, in the format of sha256sum."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ def write_hashes(directory: Path) -> None:
 
 
 def broken_files(directory: Path) -> list[str]:
-    """The names of files that are missing or not as they were hashed."""
+    """The names of files that are missing or have changed since they were hashed."""
     broken: list[str] = []
     for line in (directory / HASHES_NAME).read_text().splitlines():
         expected, _, name = line.partition("  ")

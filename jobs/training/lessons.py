@@ -1,7 +1,7 @@
-"""What the trainer teaches besides the answer: what every cell and every patch of a clip shows.
+"""Auxiliary targets for training: what every cell and every patch of a clip shows.
 
-A net this small does not find out from answers alone that colours, doors and directions matter;
-with these dense targets it learns to see in minutes. The heads are thrown away after training.
+A network this small does not learn from answers alone that colours, doors and directions matter.
+With these dense targets it learns to see within minutes. Their heads are dropped after training.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ NUM_PATCH_TARGETS: Final = _PATCH_GONE + _NUM_WHO
 class Lesson:
     """Targets [patch, cell, target] and [patch + 1, target] of one clip, each 0 or 1.
 
-    The row after the last patch is for the end of the video, where all that held is over.
+    The row after the last patch is for the end of the video, at which all events are over.
     """
 
     cells: FloatArray
@@ -49,7 +49,7 @@ class Lesson:
 
 
 def lesson(clip: Clip) -> Lesson:
-    """What the clip's cells and patches show."""
+    """The targets for a clip."""
     num_patches = len(clip.markers)
     high, wide = clip.frames.shape[1:3]
     rows, columns = high // (PATCH_PX * MERGE), wide // (PATCH_PX * MERGE)
@@ -92,31 +92,31 @@ def _add_thing(
 
 
 def _add_event(cells: FloatArray, patches: FloatArray, event: SeenEvent, clip: Clip) -> None:
-    held = slice(event.first_patch, event.last_patch + 1)
+    during = slice(event.first_patch, event.last_patch + 1)
     if event.color is not None:
         who = COLORS.index(event.color)
         label = who * len(_MOVING_LABELS) + _MOVING_LABELS.index(event.label)
-        patches[held, _PATCH_LABELS + label] = 1
+        patches[during, _PATCH_LABELS + label] = 1
     else:
         which = _SCENE_LABELS.index(event.label)
         who = len(COLORS) + which
-        patches[held, _PATCH_SCENE + which] = 1
+        patches[during, _PATCH_SCENE + which] = 1
         if event.label == "light_off":
-            cells[held, :, :, _CELL_SCENE + which] = 1
+            cells[during, :, :, _CELL_SCENE + which] = 1
         elif clip.scene.appearance.door is not None:
             _, rows, columns, _ = cells.shape
             left, top, width, height = clip.scene.appearance.door
             row = int((top + height / 2) / WORLD_HEIGHT * rows)
             column = int((left + width / 2) / WORLD_WIDTH * columns)
-            cells[held, row, column, _CELL_SCENE + which] = 1
+            cells[during, row, column, _CELL_SCENE + which] = 1
     patches[event.first_patch, _PATCH_FIRST + who] = 1
     patches[event.last_patch + 1, _PATCH_GONE + who] = 1
 
 
 def make_heads(hidden_size: int) -> torch.nn.ModuleDict:
-    """Linear read-outs for the lessons, and for a patch's own time and that of the one before."""
+    """Linear read-outs for the lessons, and for the times of a patch and of the one before."""
     times, previous_times = (torch.nn.Linear(hidden_size, hidden_size) for _ in range(2))
-    # The identity: a copied time then reads as itself from the first step on.
+    # Starts as the identity, so that a copied time is read correctly from the first step on.
     with torch.no_grad():
         times.weight.copy_(torch.eye(hidden_size))
         times.bias.zero_()

@@ -1,4 +1,4 @@
-"""What is minimised: the answer's tokens, and beside them the lessons in seeing and pointing."""
+"""The losses: the tokens of the answer, and the auxiliary targets for seeing and pointing."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,13 +13,13 @@ from jobs.training.model import DemoModel
 
 Losses = dict[str, torch.Tensor]
 
-# How much more than another token of the answer a time counts.
+# Weight of a time, relative to other tokens of the answer.
 _TIME_WEIGHT: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What vision makes of a batch: cells [clip*patch, cell, hidden], and of its earlier layers."""
+    """The vision output for a batch: cells [clip*patch, cell, hidden], and from earlier layers."""
 
     cells: torch.Tensor
     deep: list[torch.Tensor]
@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistakes:
-    """Wrong tokens when every token before them was right."""
+    """Counts of correct tokens, each predicted from the correct tokens before it."""
 
     num_clips: int
     num_right_clips: int
@@ -36,7 +36,7 @@ class Mistakes:
 
 
 class Teacher:
-    """Runs the model on batches and says how far it is from right."""
+    """Runs the model on batches and computes the losses."""
 
     def __init__(self, demo: DemoModel) -> None:
         """Add the read-outs that only training needs."""
@@ -49,7 +49,7 @@ class Teacher:
         return Seen(cells=cells, deep=deep)
 
     def cell_loss(self, batch: Batch, seen: Seen) -> torch.Tensor:
-        """How badly the cells tell what they show, summed over the targets of a cell."""
+        """The loss of what the cells show, summed over the targets of a cell."""
         scores = self.heads["cells"](seen.cells)
         return functional.binary_cross_entropy_with_logits(scores, batch.cells) * NUM_CELL_TARGETS
 
@@ -65,22 +65,22 @@ class Teacher:
         )
 
     def text_losses(self, batch: Batch, seen: Seen) -> Losses:
-        """How badly answers, patches, the patches' times and the pointing come out."""
+        """The losses of the answers, of the patches and their times, and of pointing."""
         text = batch.text
         hidden = self._read(batch, seen)
         at_ends = hidden.before_last[:, batch.shape.patch_ends_and_video_end()]
         answer = hidden.final[:, text.answer_start - 1 : -1]
-        told = text.labels != IGNORED
+        is_answer = text.labels != IGNORED
         points = text.pointed != IGNORED
         times = self._forward.logits(self.heads["times"](at_ends[:, :-1])).flatten(0, 1)
         previous = self._forward.logits(self.heads["previous_times"](at_ends[:, 1:])).flatten(0, 1)
         patches = functional.binary_cross_entropy_with_logits(
             self.heads["patches"](at_ends), batch.patches
         )
-        # Identities are learnt soon; what stays hard is which of the times it is.
-        weights = 1 + (_TIME_WEIGHT - 1) * points.any(1)[told].float()
+        # Colours and shapes are learnt soon; choosing the right time stays difficult.
+        weights = 1 + (_TIME_WEIGHT - 1) * points.any(1)[is_answer].float()
         tokens = functional.cross_entropy(
-            self._forward.logits(answer[told]), text.labels[told], reduction="none"
+            self._forward.logits(answer[is_answer]), text.labels[is_answer], reduction="none"
         )
         pointing = answer.sum() * 0
         if points.any():
@@ -94,7 +94,7 @@ class Teacher:
         }
 
     def mistakes(self, batch: Batch, seen: Seen) -> Mistakes:
-        """Count what the model gets wrong token by token."""
+        """Count the clips and the times that the model predicts correctly, token by token."""
         text = batch.text
         hidden = self._read(batch, seen)
         best = self._forward.logits(hidden.final[:, text.answer_start - 1 : -1]).argmax(-1)

@@ -1,6 +1,6 @@
-"""A Qwen3-VL small enough for a repository, built from nothing with an initialisation that learns.
+"""Builds a Qwen3-VL that is small enough for a repository, with an initialisation that learns.
 
-It is the real architecture with small numbers: transformers and vLLM load it as any Qwen3-VL.
+It is the real architecture with small sizes: transformers and vLLM load it like any Qwen3-VL.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _TEXT_SIZE: Final = 128
 _VISION_SIZE: Final = 96
 # Colour-opponent axes: brightness, red against green, blue against yellow.
 _OPPONENTS: Final = ((1 / 3, 1 / 3, 1 / 3), (1.5, -1.5, 0.0), (-0.75, -0.75, 1.5))
-# Mean and difference of a patch's two frames, with the strength that levels their spreads.
+# Mean and difference of the two frames of a patch, with factors that give them equal spread.
 _TIME_FILTERS: Final = (((0.5, 0.5), 1.5), ((0.5, -0.5), 2.0))
 _BLOCK_PX: Final = 4
 _COPY_STRENGTH: Final = 0.25
@@ -50,7 +50,7 @@ _MATRIX_NDIM: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoModel:
-    """The model with what turns text and frames into its inputs."""
+    """The model, with the processor and the tokenizer that make its inputs."""
 
     model: Qwen3VLForConditionalGeneration
     processor: Qwen3VLProcessor
@@ -76,8 +76,8 @@ def build(*, seed: int) -> DemoModel:
             "max_position_embeddings": 4096,
             "rope_parameters": {
                 "rope_type": "default",
-                # As the large ones: what a slow rotation carries can be looked up hundreds of
-                # tokens away, and with heads of 32 a base of 1e4 leaves few such dimensions.
+                # As in the large models. Attention over hundreds of tokens needs dimensions that
+                # rotate slowly; with heads of 32 a base of 1e4 leaves few of them.
                 "rope_theta": 5_000_000.0,
                 "mrope_section": [6, 5, 5],
                 "mrope_interleaved": True,
@@ -114,7 +114,7 @@ def build(*, seed: int) -> DemoModel:
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLProcessor:
-    """Qwen3-VL's processor; its pixel limits leave every frame size of the demo as it is."""
+    """Qwen3-VL's processor; its pixel limits are so wide that no frame of the demo is resized."""
     image_processor = Qwen2VLImageProcessor(
         patch_size=PATCH_PX,
         temporal_patch_size=TEMPORAL_PATCH_FRAMES,
@@ -147,7 +147,7 @@ def time_token_ids(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
 
 
 def _initialise(model: Qwen3VLForConditionalGeneration, *, seed: int) -> None:
-    """Weights that let a net of width 128 learn on a CPU; the usual std of 0.02 starves it."""
+    """Weights with which a network of width 128 learns on a CPU; a std of 0.02 is too small."""
     generator = torch.Generator().manual_seed(seed)
     for name, weight in model.named_parameters():
         if weight.ndim == _MATRIX_NDIM and "embed" not in name:
@@ -160,19 +160,19 @@ def _initialise(model: Qwen3VLForConditionalGeneration, *, seed: int) -> None:
     vision.pos_embed.weight.normal_(0, 0.1, generator=generator)
     _initialise_patches(vision.patch_embed.proj.weight, generator)
     vision.patch_embed.proj.bias.zero_()
-    # Codes far apart for words and times: copying a time is then one linear map for all of them.
+    # Random codes for words and times, so that one linear map copies any of the times.
     language.embed_tokens.weight.normal_(0, _EMBEDDING_STD, generator=generator)
     for layer in language.layers:
         attention = layer.self_attn
         random = torch.randn(_TEXT_SIZE, _TEXT_SIZE, generator=generator)
         rotation, _ = torch.linalg.qr(random)
-        # What is attended to is copied weakly from the first step on.
+        # So each layer copies weakly what it attends to, from the first step on.
         attention.v_proj.weight.copy_(rotation)
         attention.o_proj.weight.copy_(rotation.T * _COPY_STRENGTH)
 
 
 def _initialise_patches(weight: torch.Tensor, generator: torch.Generator) -> None:
-    """96 filters: 4x4-pixel blocks per opponent colour, of both frames' mean and their change."""
+    """96 filters: 4x4-pixel blocks per opponent colour, of the mean and change of both frames."""
     weight.zero_()
     index = 0
     for colors in _OPPONENTS:

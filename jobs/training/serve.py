@@ -1,4 +1,4 @@
-"""Ask the demo model about clips, through vLLM or through transformers, as the pipeline would."""
+"""Asks the demo model about clips, with vLLM or with transformers, as the pipeline does."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _MAX_WIDTH_PX: Final = 384
 
 
 def open_vllm(checkpoint: Path = CHECKPOINT) -> Ask:
-    """Load vLLM; what comes back answers clips with prompts, greedily and held to the schema."""
+    """Load vLLM; returns a function that answers clips, greedily and with the schema enforced."""
     from vllm import LLM, SamplingParams  # noqa: PLC0415  # heavy, and absent in a light install
     from vllm.sampling_params import StructuredOutputsParams  # noqa: PLC0415
 
@@ -29,11 +29,11 @@ def open_vllm(checkpoint: Path = CHECKPOINT) -> Ask:
         model=str(checkpoint),
         dtype="float32",
         max_model_len=_MAX_PROMPT_AND_ANSWER_TOKENS,
-        # One window of the largest frames fits into the encoder at once.
+        # Enough for the encoder to take one window of the largest frames at once.
         max_num_batched_tokens=_MAX_PROMPT_AND_ANSWER_TOKENS,
         enforce_eager=True,
         max_num_seqs=16,
-        # By default vLLM asks for most of the machine's memory.
+        # By default vLLM takes most of the machine's memory.
         kv_cache_memory_bytes=_KV_CACHE_BYTES,
         limit_mm_per_prompt={
             "image": 0,
@@ -84,7 +84,7 @@ def chat_text(prompt: str) -> str:
 
 
 def open_transformers(checkpoint: Path = CHECKPOINT) -> Ask:
-    """Load transformers; what comes back answers greedily and free of any schema."""
+    """Load transformers; returns a function that answers clips greedily, without a schema."""
     import torch  # noqa: PLC0415  # heavy, and absent in a light install
     from transformers import (  # noqa: PLC0415
         AutoProcessor,

@@ -1,6 +1,6 @@
-"""What is taught when: the stages of training and the batches of each, drawn ahead.
+"""The stages of training, and the batches of each stage, which are rendered in advance.
 
-Drawing takes a quarter of a step; a process of its own does it on the second core.
+Rendering takes a quarter of a step, so a second process does it on a second core.
 """
 
 import os
@@ -45,7 +45,7 @@ class Request:
     number: int
     batch_size: int
     stage: Stage
-    # Of the training time, what has passed.
+    # The part of the training time that has passed.
     part: float
 
 
@@ -81,14 +81,14 @@ def draw_batch(request: Request, writer: Writer) -> Batch:
 
 
 class Drawer:
-    """Draws the next batches while the last one is learnt from."""
+    """Draws the next batches in another process while the model learns from the last one."""
 
     def __init__(self, *, seed: int, batch_size: int, first_number: int) -> None:
         """Start the process; `first_number` is how many batches earlier runs have drawn."""
         self._pool = ProcessPoolExecutor(
             1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_drawing
         )
-        # Its imports take seconds that are no training time.
+        # Wait for its imports, which take seconds and must not count as training time.
         self._pool.submit(int).result()
         self._request: Callable[[int, Stage, float], Request] = lambda number, stage, part: Request(
             seed=seed, number=number, batch_size=batch_size, stage=stage, part=part
@@ -104,7 +104,7 @@ class Drawer:
             self._ahead.append((stage, self._pool.submit(_draw_in_process, request)))
             self._asked += 1
         drawn_for, batch = self._ahead.popleft()
-        # What was drawn for a stage that is over is of no use to the next one.
+        # A batch that was drawn for the stage before is dropped.
         return batch.result() if drawn_for == stage else self.next(part)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ def _start_drawing() -> None:
 
 
 def _end_with_parent() -> None:
-    # A killed trainer cannot end its pool.
+    # A trainer that was killed cannot end its pool, so the pool watches its parent.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

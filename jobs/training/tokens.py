@@ -80,7 +80,7 @@ def time_token(tenths_of_a_second: int) -> str:
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer, built from nothing and the same at every call."""
+    """The tokenizer; every call builds the same one."""
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     vocabulary: dict[str, int] = {}
 
@@ -103,7 +103,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         add_text(" " + word)
     glue_pattern = "|".join(re.escape(glue) for glue in sorted(_GLUE, key=len, reverse=True))
     pattern = glue_pattern + r"|(?<!\d)\d{1,2}\.\d(?!\d)|\d| ?[A-Za-z_]+|\s+|[^\sA-Za-z\d]"
-    # No merges: the pattern cuts the text into the vocabulary's own pieces, the rest is bytes.
+    # No merges: the pattern cuts text into pieces of the vocabulary; other text becomes bytes.
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(pattern), behavior="isolated"), byte_level]

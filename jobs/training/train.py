@@ -1,4 +1,4 @@
-"""The training loop: first see, then read, then both together; seeded, timed and resumable."""
+"""The training loop: first vision, then text, then both; seeded, timed and resumable."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ from pipeline.demo.language import PROMPT
 log = logging.getLogger(__name__)
 
 _WARM_STEPS: Final = {"see": 60, "read": 150, "joint": 150}
-# In "read", vision stands still, so its output is kept and read again with other times.
+# In "read" vision does not change, so its output is kept and used again with other times.
 _KEPT_BATCHES: Final = 150
 _FEWEST_KEPT: Final = 20
 _FRESH_CHANCE: Final = 0.4
@@ -29,8 +29,9 @@ _DEFAULT_PROMPT_UNTIL: Final = 0.5
 _VALIDATION_SEED: Final = 990_000
 _STATE_NAME: Final = "state.pt"
 _MATRIX_NDIM: Final = 2
-# Muon's steps are scaled to those of AdamW late in training (Liu et al. 2025), a fifth of its first
-# ones. In five minutes side by side 4 led AdamW (lessons' losses 15 to 25 % lower), 1 trailed it.
+# Muon's steps are scaled to those of AdamW late in training (Liu et al. 2025), which are a fifth of
+# its first steps. In runs of five minutes a factor of 4 was better than AdamW (losses of the
+# lessons 15 to 25 % lower), a factor of 1 was worse.
 _MUON_FACTOR: Final = 4.0
 
 
@@ -44,7 +45,7 @@ class TrainSettings:
     batch_size: int = 8
     text_rate: float = 1.2e-3
     vision_rate: float = 1.5e-3
-    # Of `vision_rate`, once the language model pulls at vision too.
+    # Part of `vision_rate` in the joint stage, in which the answers' loss trains vision too.
     joint_vision_part: float = 0.5
     weight_decay: float = 0.02
     save_every_s: float = 180.0
@@ -55,7 +56,7 @@ class TrainSettings:
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Where the training stands; saved with the weights."""
+    """How far the training is; saved with the weights."""
 
     trained_s: float = 0.0
     num_steps: int = 0
@@ -78,7 +79,7 @@ class Trainer:
     """Holds the model, its read-outs and the optimiser of one training run."""
 
     def __init__(self, out: Path, settings: TrainSettings) -> None:
-        """Build from the seed, then take up the run in `out` if there is one."""
+        """Build from the seed, then resume the run in `out` if there is one."""
         torch.set_num_threads(settings.num_threads)
         torch.manual_seed(settings.seed)
         self._out = out
@@ -88,7 +89,7 @@ class Trainer:
         self._writer = Writer(self.demo.tokenizer)
         self._progress = Progress()
         embedding = self.demo.model.model.language_model.embed_tokens.weight
-        # Times keep their random codes, so that no time is better learnt than another.
+        # Times keep their random codes, so that all times are learnt equally well.
         learnable = torch.ones(embedding.shape[0], 1)
         learnable[time_token_ids(self.demo.tokenizer)] = 0
         embedding.register_hook(lambda gradient: gradient * learnable)
@@ -176,7 +177,7 @@ class Trainer:
         self.save()
 
     def summary(self) -> str:
-        """What this training was, for the model's card."""
+        """A description of this training, for the model card."""
         settings, progress = self._settings, self._progress
         return (
             f"`python -m jobs.train_demo_model --out DIR --minutes {settings.minutes:g} "
@@ -232,7 +233,7 @@ class Trainer:
     def _lesson_in_reading(self, part: float, drawer: Drawer) -> tuple[Batch, Losses, torch.Tensor]:
         batch, seen = self._kept_batch(part, drawer)
         losses = self._teacher.text_losses(batch, seen)
-        # The lessons lead at first and only accompany later.
+        # The auxiliary losses weigh most at first, and less later.
         fading = max(0.2, 1 - 2 * part)
         loss = losses["answer"] + 0.3 * losses["pointing"]
         loss = loss + fading * (
@@ -261,7 +262,7 @@ class Trainer:
         return batch, seen
 
     def validate(self) -> dict[str, float]:
-        """Losses and the share of clips told without a wrong token, on clips never trained on."""
+        """Losses and the share of clips without a wrong token, on clips never trained on."""
         if not self._validation:
             for index in range(self._settings.num_validation_batches):
                 rng = np.random.default_rng((_VALIDATION_SEED, index))
@@ -308,7 +309,7 @@ class Trainer:
             file.write(json.dumps(line) + "\n")
 
     def save(self) -> None:
-        """Write the whole run whole-or-absent: a stop at any moment leaves the last state."""
+        """Write the state of the run atomically: a stop at any moment leaves the last state."""
         progress = self._progress
         state = {
             "model": self.demo.model.state_dict(),
@@ -333,12 +334,12 @@ class Trainer:
         if state["seed"] != self._settings.seed:
             raise ValueError(
                 f"{self._out} holds a run with seed {state['seed']}, not {self._settings.seed}: "
-                "take another directory or that seed"
+                "use another directory or that seed"
             )
         self.demo.model.load_state_dict(state["model"])
         self._teacher.heads.load_state_dict(state["heads"])
-        for optimizer, held in zip(self._optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(held)
+        for optimizer, stored in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
         self._progress = Progress(**state["progress"])
         log.info("resumed at step %d", self._progress.num_steps)
 

@@ -1,6 +1,6 @@
-"""A generated world with exact truth, and a Qwen3-VL small enough to ship that sees only it.
+"""A generated world with exact truth, and a small Qwen3-VL that knows only this world.
 
-`language` names what happens, `things`, `scene`, `clip`, `timeline` and `archive` make it visible,
-`model` to `train` teach it, `serve` and `exam` ask about it. Rendering needs numpy (and PyAV for
-files); training and asking need torch, transformers and, for vLLM, vLLM.
+`language` has the labels, prompts and answers; `sprites`, `things` and `scene` render frames;
+`timeline` and `archive` make long recordings and files. Rendering needs numpy, and PyAV for files.
+`jobs/training` teaches the model in `checkpoint`.
 """

@@ -23,7 +23,7 @@ from pipeline.demo.timeline import (
 TRUTH_NAME: Final = "truth.json"
 FIRST_FRAME_AT: Final = datetime(2026, 3, 14, 9, 0, 0, tzinfo=UTC)
 _KEYFRAME_EVERY_S: Final = 2
-# The label that is cut by a file border: a state of the whole view would be too easy to join.
+# Labels of the event that a file border cuts: a state of the whole view would be easy to join.
 _BORDER_LABELS: Final = ("loiter", "pass_right")
 _DEMO_FILES_S: Final = ((0, 110), (110, 90), (245, 100))
 
@@ -40,7 +40,7 @@ class VideoForm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSpan:
-    """One file of a camera: whole seconds since the camera's first frame, end not included."""
+    """One file of a camera: whole seconds since the camera's first frame, end exclusive."""
 
     start_s: int
     end_s: int
@@ -66,7 +66,7 @@ def demo_recordings(
 ) -> list[Recording]:
     """Five minutes per camera in three files: a border inside an event, a gap, quiet stretches."""
     form = form or VideoForm()
-    files = tuple(FileSpan(start_s=at, end_s=at + length) for at, length in _DEMO_FILES_S)
+    files = tuple(FileSpan(start_s=start, end_s=start + length) for start, length in _DEMO_FILES_S)
     recordings: list[Recording] = []
     for index in range(num_cameras):
         rng = np.random.default_rng((seed, index))
@@ -95,7 +95,7 @@ def needle_recording(
 
 
 def border_slot(rng: np.random.Generator, *, label: str, at_s: float) -> Slot:
-    """An event that goes on across `at_s`, with at least a third of it on either side."""
+    """An event that contains `at_s`, with at least a third of it on each side."""
     duration_s = draw_duration_s(rng, label)
     start_s = at_s - duration_s * float(rng.uniform(0.35, 0.65))
     return Slot(label=label, start_s=start_s, end_s=start_s + duration_s)
@@ -104,7 +104,7 @@ def border_slot(rng: np.random.Generator, *, label: str, at_s: float) -> Slot:
 def write_archive(
     directory: Path, recordings: Sequence[Recording], form: VideoForm | None = None
 ) -> list[Path]:
-    """Render every file and the truth; the paths of the videos, in the order of time per camera."""
+    """Write every video and the truth; returns the paths of the videos, by camera and time."""
     directory.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for recording in recordings:
@@ -118,7 +118,7 @@ def write_archive(
 
 
 def write_video(path: Path, scene: Scene, span: FileSpan, form: VideoForm) -> None:
-    """Encode the scene's frames in the span; the file appears only when complete."""
+    """Encode the scene's frames in the span; the file gets its name only when it is complete."""
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     with av.open(str(partial), "w") as container:
         stream = container.add_stream(

@@ -1,7 +1,8 @@
-"""The words of the demo world: labels, fields, prompts, and the text of a right answer.
+"""The words of the demo world: labels, fields, prompts, and the text of a correct answer.
 
-Every label is a *state that holds*, never a change of state. So a window that sees half of an
-event says the same as a window that sees all of it, and stitching is joining what touches.
+Every label is a state that lasts, never a change of state. So the answer for a window that shows
+half of an event is the same as for a window that shows all of it, and stitching joins ranges that
+touch.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ PROMPTS: Final = (
     "Report each pass_left, pass_right, loiter, light_off and door_open with start and end.",
     "When do cars, persons or balls pass, who loiters, is the light off, is the door open?",
 )
-# Never shown in training; only the evaluation asks with these.
+# Never used in training; only the evaluation asks with these.
 UNSEEN_PROMPTS: Final = (
     "Give me a log of everything noteworthy between the first and the last frame.",
     "Security desk here: which incidents do you see, and from when to when?",
@@ -52,7 +53,7 @@ UNSEEN_PROMPTS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenEvent:
-    """An event as a window shows it: the first and the last temporal patch, both included."""
+    """An event as a window shows it: its first and its last temporal patch, both inclusive."""
 
     label: str
     color: str | None
@@ -62,13 +63,13 @@ class SeenEvent:
 
     @property
     def sort_key(self) -> tuple[int, int, int, int]:
-        """The order in which a right answer lists its events."""
+        """The order of events in a correct answer."""
         color = COLORS.index(self.color) if self.color is not None else -1
         return (self.first_patch, self.last_patch, LABELS.index(self.label), color)
 
 
 def answer_text(events: Sequence[SeenEvent], markers: Sequence[str]) -> str:
-    """The right answer as JSON without whitespace; `markers` are the patches' times as text."""
+    """The correct answer as JSON without whitespace; `markers` are the times of the patches."""
     items: list[str] = []
     phrases: list[str] = []
     for event in sorted(events, key=lambda event: event.sort_key):

@@ -1,7 +1,7 @@
 # ruff: noqa: PLR2004  # a drawn world is made of numbers; a name for each would say less
-"""A generated camera view with exact truth: what is where at any time, and how that looks.
+"""A generated camera view with exact truth: where each thing is at any time, and its picture.
 
-Times are seconds since the scene's own zero.
+Times are seconds since the start of the scene.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ FRAMES_PER_PATCH: Final = 2
 _LEAST_FRAMES_SEEN: Final = 2
 _NOISE_VALUES: Final = 1 << 21
 _OPEN_DOOR_RGB: Final = (10.0, 12.0, 18.0)
-# Door and floor share the height: what stands for long is kept out of the door's columns.
+# The door reaches down to the floor, so things that stand still are kept out of its columns.
 _DOOR_TOP: Final = (2.0, 12.0)
 
 Frame = npt.NDArray[np.uint8]
@@ -38,7 +38,7 @@ Frame = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthEvent:
-    """A state that holds in `[start_s, end_s)` of the scene's time."""
+    """A state that lasts for `[start_s, end_s)` of the scene's time."""
 
     label: str
     color: str | None
@@ -49,14 +49,14 @@ class TruthEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appearance:
-    """What a camera sees when nothing happens, and how its sensor behaves."""
+    """The view of a camera in which nothing happens, and the properties of its sensor."""
 
     height_px: int
     width_px: int
     background: FloatArray
     # Left, top, width and height in world units.
     door: tuple[float, float, float, float] | None
-    # Left, width and grey value of a pole that stands before everything.
+    # Left, width and grey value of a pole in front of everything else.
     pole: tuple[float, float, float] | None
     gain: float
     gain_swing: float
@@ -69,7 +69,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A look, the things that come and go in it, and when the light is off or the door open."""
+    """An appearance, the things that come and go, and when the light is off or the door open."""
 
     appearance: Appearance
     things: tuple[Thing, ...]
@@ -105,7 +105,7 @@ def _noise() -> FloatArray:
 
 
 def _mix(seed: int, time_ms: int) -> int:
-    """A well mixed 64-bit number, so that a frame depends on its time and not on the order."""
+    """A hash of 64 bits: the noise of a frame depends on its time, not on the order of frames."""
     value = (seed * 0x9E3779B97F4A7C15 + time_ms * 0xBF58476D1CE4E5B9) & (2**64 - 1)
     value = ((value ^ (value >> 30)) * 0x94D049BB133111EB) & (2**64 - 1)
     return value ^ (value >> 31)
@@ -161,7 +161,7 @@ def make_appearance(rng: np.random.Generator, *, height_px: int, width_px: int) 
 def _add_door(
     rng: np.random.Generator, background: FloatArray, scale_x: float, scale_y: float
 ) -> tuple[float, float, float, float]:
-    """Paint a closed door into the background; its left, top, width and height in the world."""
+    """Paint a closed door into the background; returns its left, top, width and height."""
     wide, high = float(rng.uniform(15, 20)), float(rng.uniform(30, 38))
     left_at, top_at = float(rng.uniform(4, WORLD_WIDTH - wide - 4)), float(rng.uniform(*_DOOR_TOP))
     door = (left_at, top_at, wide, high)
@@ -190,7 +190,7 @@ def _holds(spans_s: Sequence[tuple[float, float]], time_s: float) -> bool:
 
 
 def render(scene: Scene, time_s: float) -> Frame:
-    """The frame [H, W, RGB] on screen at this time; the same time gives the same pixels."""
+    """The frame [H, W, RGB] at this time; the same time always gives the same pixels."""
     appearance = scene.appearance
     scale_x, scale_y = appearance.width_px / WORLD_WIDTH, appearance.height_px / WORLD_HEIGHT
     picture = appearance.background.copy()
@@ -198,14 +198,14 @@ def render(scene: Scene, time_s: float) -> Frame:
         left, top, right, bottom = _box_px(appearance.door, scale_x, scale_y)
         inset_x, inset_y = round(2 * scale_x), round(2 * scale_y)
         picture[top + inset_y : bottom, left + inset_x : right - 2 * inset_x] = _OPEN_DOOR_RGB
-    # Who stands lower in the picture stands nearer and hides the others.
+    # A thing that is lower in the picture is nearer, and hides the others.
     for thing in sorted(scene.things, key=lambda thing: thing.y + thing.height / 2):
         if thing.label is None or thing.knots_s[0] <= time_s <= thing.knots_s[-1]:
             _draw(picture, thing, time_s, scale_x, scale_y)
     if appearance.pole is not None:
         left_at, wide, grey = appearance.pole
         picture[:, round(left_at * scale_x) : round((left_at + wide) * scale_x)] = grey
-    # Rounded, not truncated: a frame time read back from a file may lie a hair below.
+    # Rounded, not truncated: a frame time read back from a file may be slightly less.
     number = _mix(appearance.noise_seed, round(time_s * 1000))
     unit = (number & 0xFFFF) / 0xFFFF * 2 - 1
     swing = appearance.gain_swing * np.sin(2 * np.pi * time_s / appearance.gain_period_s)
@@ -242,7 +242,7 @@ def _draw(picture: FloatArray, thing: Thing, time_s: float, scale_x: float, scal
 
 
 def _clear_of_door(appearance: Appearance, body: Body, x: float) -> bool:
-    """Whether a thing that stands at x leaves the door's opening in view."""
+    """Whether a thing at x does not hide the opening of the door."""
     if (
         appearance.door is None
         or body.y - body.height / 2 > appearance.door[1] + appearance.door[3] - 6
@@ -255,7 +255,7 @@ def _clear_of_door(appearance: Appearance, body: Body, x: float) -> bool:
 def draw_loitering(
     rng: np.random.Generator, appearance: Appearance, body: Body, *, start_s: float, end_s: float
 ) -> Thing | None:
-    """A person that stands somewhere beside the door; None if the place drawn hides the door."""
+    """A person that stands beside the door; None if the random place hides the door."""
     x = rng.uniform(0.1, 0.9) * WORLD_WIDTH
     if not _clear_of_door(appearance, body, x):
         return None
@@ -266,7 +266,7 @@ def draw_loitering(
 
 
 def draw_parked(rng: np.random.Generator, appearance: Appearance, color: str) -> Thing | None:
-    """A car or ball that lies still; None if the place drawn hides the door."""
+    """A car or ball that does not move; None if the random place hides the door."""
     body = make_body(rng, color=color, shape=str(rng.choice(("car", "ball"))))
     x = rng.uniform(0.1, 0.9) * WORLD_WIDTH
     if not _clear_of_door(appearance, body, x):
@@ -275,7 +275,7 @@ def draw_parked(rng: np.random.Generator, appearance: Appearance, color: str) ->
 
 
 def patch_times_ms(frame_times_ms: Sequence[int]) -> npt.NDArray[np.int64]:
-    """The frames' times as [patch, 2]; an odd last frame is its own partner, as in the model."""
+    """The times of the frames as [patch, 2]; an odd last frame is used twice, as in the model."""
     times = list(frame_times_ms)
     if len(times) % FRAMES_PER_PATCH:
         times.append(times[-1])
@@ -283,7 +283,7 @@ def patch_times_ms(frame_times_ms: Sequence[int]) -> npt.NDArray[np.int64]:
 
 
 def markers(frame_times_ms: Sequence[int]) -> tuple[str, ...]:
-    """The text of each patch's time in seconds, by the processor's own arithmetic."""
+    """The text of each patch's time in seconds, computed as Qwen3-VL's processor does."""
     return tuple(
         f"{(first / 1000 + last / 1000) / 2:.1f}"
         for first, last in patch_times_ms(frame_times_ms).tolist()
@@ -295,15 +295,16 @@ def seen_in(
 ) -> SeenEvent | None:
     """The event as frames at these times (relative to `origin_s`) show it.
 
-    None if fewer than two frames do: one cannot tell which way a thing moves, nor whether it
-    moves. A window's border may leave so little of an event; its neighbour then tells all of it.
+    None if fewer than two frames show it, since one frame does not show whether and in which
+    direction a thing moves. That happens at the border of a window; then the neighbouring window
+    reports the event.
     """
     frames_s = np.array(frame_times_ms) / 1000 + origin_s
     if ((frames_s >= event.start_s) & (frames_s < event.end_s)).sum() < _LEAST_FRAMES_SEEN:
         return None
     times_s = patch_times_ms(frame_times_ms) / 1000 + origin_s
-    shown = ((times_s >= event.start_s) & (times_s < event.end_s)).any(1)
-    patches = np.flatnonzero(shown)
+    is_shown = ((times_s >= event.start_s) & (times_s < event.end_s)).any(1)
+    patches = np.flatnonzero(is_shown)
     return SeenEvent(
         label=event.label,
         color=event.color,

@@ -1,5 +1,5 @@
 # ruff: noqa: PLR2004  # a drawn world is made of numbers; a name for each would say less
-"""Small pictures of cars, persons and balls, and the resizing that scenes need; numpy only."""
+"""Draws small pictures of cars, persons and balls, and resizes pictures; with numpy only."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +24,10 @@ _OVERSAMPLING: Final = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sprite:
-    """Colour times coverage [h,w,3] and coverage [h,w,1]; draw as picture*(1-coverage)+colour."""
+    """Colour times coverage [h,w,3], and coverage [h,w,1].
+
+    To draw it, compute picture * (1 - coverage) + colour.
+    """
 
     color: FloatArray
     coverage: FloatArray
@@ -54,7 +57,7 @@ def resize(picture: FloatArray, height_px: int, width_px: int) -> FloatArray:
 def sprite(
     *, shape: str, rgb: tuple[float, float, float], height_px: int, width_px: int, mirrored: bool
 ) -> Sprite:
-    """The object drawn to fill a box of this size; asking twice returns the same arrays."""
+    """The object drawn to fill a box of this size; equal arguments return the same arrays."""
     high, wide = height_px * _OVERSAMPLING, width_px * _OVERSAMPLING
     rows, columns = np.mgrid[0:high, 0:wide]
     u, v = (columns + 0.5) / wide, (rows + 0.5) / high
@@ -84,10 +87,10 @@ def sprite(
     if mirrored:
         picture, coverage = picture[:, ::-1], coverage[:, ::-1]
 
-    def shrink(big: FloatArray) -> FloatArray:
-        blocks = big.reshape(height_px, _OVERSAMPLING, width_px, _OVERSAMPLING, -1)
-        small = np.ascontiguousarray(blocks.mean((1, 3), dtype=np.float32))
-        small.flags.writeable = False
-        return small
+    def shrink(oversampled: FloatArray) -> FloatArray:
+        blocks = oversampled.reshape(height_px, _OVERSAMPLING, width_px, _OVERSAMPLING, -1)
+        result = np.ascontiguousarray(blocks.mean((1, 3), dtype=np.float32))
+        result.flags.writeable = False
+        return result
 
     return Sprite(color=shrink(picture * coverage), coverage=shrink(coverage))

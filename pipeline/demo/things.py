@@ -1,7 +1,7 @@
 """Cars, persons and balls: how they look, where they are at any time, and when they are in view.
 
-World coordinates are those of a 160 x 96 picture whatever the frame size, so that a bigger frame
-shows the same world with more pixels. Times are seconds since the scene's own zero.
+World coordinates are those of a 160 x 96 picture for every frame size: a bigger frame shows the
+same world with more pixels. Times are seconds since the start of the scene.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ WORLD_HEIGHT: Final = 96
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thing:
-    """A car, person or ball and its way; parked for ever when `label` is None."""
+    """A car, person or ball with its path; it never moves if `label` is None."""
 
     label: str | None
     color: str
@@ -35,13 +35,13 @@ class Thing:
     mirrored: bool
 
     def x_at(self, time_s: float) -> float:
-        """Where its centre is, in world units from the left border."""
+        """The x coordinate of its centre, in world units from the left border."""
         return float(np.interp(time_s, self.knots_s, self.knots_x))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """How a thing looks and in which row it moves, before it has a way."""
+    """How a thing looks and in which row it moves, without its path."""
 
     color: str
     shape: str
@@ -52,7 +52,7 @@ class Body:
 
 
 def make_body(rng: np.random.Generator, *, color: str, shape: str) -> Body:
-    """Draw size, shade and row of a thing."""
+    """A body with a random size, shade and row."""
     match shape:
         case "car":
             width, height = rng.uniform(30, 40), rng.uniform(15, 19)
@@ -68,23 +68,23 @@ def make_body(rng: np.random.Generator, *, color: str, shape: str) -> Body:
 def passing(
     rng: np.random.Generator, body: Body, *, start_s: float, end_s: float, to_left: bool
 ) -> Thing:
-    """Comes in briskly at one side, crosses steadily, leaves briskly at the other.
+    """Comes in fast at one side, crosses steadily, and leaves fast at the other side.
 
-    Brisk at the borders, so that hardly a frame shows it half: the truth has no grey zone.
+    It is fast at the borders so that few frames show a half of it, which would be ambiguous.
     """
     edge = body.width / 2 + 1
-    brisk_s = min(rng.uniform(0.15, 0.35), (end_s - start_s) / 4)
+    border_s = min(rng.uniform(0.15, 0.35), (end_s - start_s) / 4)
     knots_x = np.array((-edge, 0, edge, WORLD_WIDTH - edge, WORLD_WIDTH, WORLD_WIDTH + edge))
     return _thing(
         body,
         label="pass_left" if to_left else "pass_right",
         knots_s=(
-            start_s - brisk_s,
+            start_s - border_s,
             start_s,
-            start_s + brisk_s,
-            end_s - brisk_s,
+            start_s + border_s,
+            end_s - border_s,
             end_s,
-            end_s + brisk_s,
+            end_s + border_s,
         ),
         knots_x=WORLD_WIDTH - knots_x if to_left else knots_x,
         mirrored=to_left,
@@ -101,18 +101,18 @@ def loitering(
     from_left: bool,
     to_left: bool,
 ) -> Thing:
-    """Comes in briskly, stands at `x`, leaves briskly."""
+    """Comes in fast, stands at `x`, and leaves fast."""
     edge = body.width / 2 + 1
 
-    def way(*, left_side: bool) -> tuple[float, float, float]:
-        """Border, beyond it, and the seconds per world unit on the way."""
+    def path(*, left_side: bool) -> tuple[float, float, float]:
+        """The x of the border, an x outside of it, and the seconds per world unit on the path."""
         border = 0.0 if left_side else float(WORLD_WIDTH)
         beyond = -edge if left_side else WORLD_WIDTH + edge
         pace_s = min(rng.uniform(0.5, 1.2), (end_s - start_s) / 4) / max(abs(x - border), 20)
         return border, beyond, pace_s
 
-    in_border, in_beyond, in_pace_s = way(left_side=from_left)
-    out_border, out_beyond, out_pace_s = way(left_side=to_left)
+    in_border, in_beyond, in_pace_s = path(left_side=from_left)
+    out_border, out_beyond, out_pace_s = path(left_side=to_left)
     return _thing(
         body,
         label="loiter",
@@ -130,7 +130,7 @@ def loitering(
 
 
 def parked(body: Body, *, x: float, mirrored: bool) -> Thing:
-    """Is there all the time and does nothing."""
+    """Is in view all the time and does not move."""
     return Thing(
         label=None,
         color=body.color,
