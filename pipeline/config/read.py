@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from pipeline.config.engine_kind import EngineKind
 from pipeline.config.registry import DEFAULT_KIND, find_kind, is_kind
 from pipeline.config.tree import Config, default_task
 from pipeline.errors import ConfigError
@@ -24,11 +25,12 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
     """
     tree = _read_yaml(path) if path else {}
     folder = path.parent if path else Path()
-    tree.setdefault("task", default_task().model_dump(mode="json"))
-    _read_task(tree, folder)
-    for override in overrides:
+    # The engine first: it may bring the task that other overrides reach into.
+    for override in sorted(overrides, key=lambda one: not one.startswith("engine")):
+        if not override.startswith("engine"):
+            _set_task(tree, folder)
         _apply(tree, override)
-        _read_task(tree, folder)
+    _set_task(tree, folder)
     try:
         return Config.model_validate(_resolved(tree))
     except ValidationError as exc:
@@ -62,18 +64,26 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree or {}
 
 
-def _read_task(tree: dict[str, Any], folder: Path) -> None:
+def _set_task(tree: dict[str, Any], folder: Path) -> None:
+    """The task from its file; without one all that the engine can see."""
+    if "task" not in tree:
+        kind = _kind_of(tree)
+        tree["task"] = ((kind and kind.task) or default_task()).model_dump(mode="json")
     if isinstance(tree["task"], str):
         tree["task"] = _read_yaml(folder / tree["task"])
 
 
+def _kind_of(tree: dict[str, Any]) -> EngineKind[Any] | None:
+    """The engine that the tree names; None if there is none such."""
+    engine = tree.get("engine", {})
+    name = engine.get("kind", DEFAULT_KIND) if isinstance(engine, dict) else None
+    return find_kind(name) if is_kind(name) else None
+
+
 def _resolved(tree: dict[str, Any]) -> dict[str, Any]:
     """The tree as its engine fills it in; as it is where it names no engine that there is."""
-    engine = tree.get("engine")
-    kind = engine.get("kind", DEFAULT_KIND) if isinstance(engine, dict) else None
-    if not is_kind(kind) or (resolve := find_kind(kind).resolve) is None:
-        return tree
-    return resolve(tree)
+    kind = _kind_of(tree)
+    return kind.resolve(tree) if kind and kind.resolve else tree
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:

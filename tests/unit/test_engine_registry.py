@@ -13,6 +13,7 @@ from pipeline.config.engines import EngineConfig, ModelEngineConfig
 from pipeline.config.registry import find_kind
 from pipeline.config.task import Task
 from pipeline.errors import ConfigError
+from tests.plugins import install
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 
@@ -29,15 +30,6 @@ KIND = EngineKind(settings=Settings, wants_rgb=False, open_shards=lambda setting
 """
 
 
-def install(folder: Path, name: str, module: str) -> None:
-    """A package with one engine, as an installer would leave it."""
-    info = folder / f"{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[timereel.engines]\n{name} = {name}_engine:KIND\n")
-    (folder / f"{name}_engine.py").write_text(module)
-
-
 @pytest.fixture
 def plugins(tmp_path, monkeypatch):
     install(tmp_path, "level", PLUGIN)
@@ -46,7 +38,7 @@ def plugins(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     yield
     find_kind.cache_clear()
-    for name in ("level_engine", "wrong_engine"):
+    for name in ("level", "wrong"):
         sys.modules.pop(name, None)
 
 
@@ -73,8 +65,8 @@ def test_what_of_its_settings_decides_an_answer_is_marked_at_the_field():
 @pytest.mark.usefixtures("plugins")
 def test_only_the_engine_that_is_named_is_imported():
     load_config(None, ("engine.kind=level",))
-    assert "wrong_engine" not in sys.modules
-    with pytest.raises(ConfigError, match=r"kind=broken.*broken_engine:KIND.*a_package_nobody_has"):
+    assert "wrong" not in sys.modules
+    with pytest.raises(ConfigError, match=r"kind=broken.*broken:KIND.*a_package_nobody_has"):
         load_config(None, ("engine.kind=broken",))
     with pytest.raises(ConfigError, match=r"kind=wrong.*names int, where an EngineKind is needed"):
         load_config(None, ("engine.kind=wrong",))
