@@ -7,13 +7,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 DROPPED = 0
+RAW = -1
 
 
 class Endpoint:
     """Answers chat requests by a script of (status, answer); the last one goes on.
 
     An answer is a text, or a function of the request's body that returns one, or another status
-    with its text. The status ``DROPPED`` ends the connection without an answer.
+    with its text. The status ``DROPPED`` ends the connection without an answer; ``RAW`` sends bytes
+    as they are, or the bytes that a function yields, one after the other, until nobody reads them.
+    ``models`` are names, or the bytes of the whole list.
     """
 
     def __init__(self, *script, models=("m",), delay_s=0.0):
@@ -32,8 +35,7 @@ class Endpoint:
                 pass
 
             def do_GET(self):
-                data = [{"id": name, "object": "model"} for name in models]
-                self.reply(200, {"object": "list", "data": data})
+                send_raw(self, models if isinstance(models, bytes) else response(listed(models)))
 
             def do_POST(self):
                 length = int(self.headers["Content-Length"])
@@ -45,7 +47,7 @@ class Endpoint:
                     endpoint.at_s.append(time.monotonic())
                     script = endpoint.script
                     status, text = script.pop(0) if len(script) > 1 else script[0]
-                if callable(text):
+                if callable(text) and status != RAW:
                     text = text(body)
                     if isinstance(text, tuple):
                         status, text = text
@@ -54,6 +56,8 @@ class Endpoint:
                     endpoint._active -= 1
                 if status == DROPPED:
                     self.close_connection = True
+                elif status == RAW:
+                    send_raw(self, text)
                 elif status == 200:
                     self.reply(200, completion(text))
                 else:
@@ -71,7 +75,7 @@ class Endpoint:
                     self.wfile.write(raw)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property
     def url(self) -> str:
@@ -80,6 +84,28 @@ class Endpoint:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def send_raw(handler, raw):
+    """Bytes, or those that a function yields one after the other, and the end of the connection."""
+    handler.close_connection = True
+    with contextlib.suppress(OSError):
+        for piece in raw() if callable(raw) else [raw]:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+
+
+def listed(names):
+    return {"object": "list", "data": [{"id": name, "object": "model"} for name in names]}
+
+
+def response(body, *, status=200, kind="application/json", headers=(), length=None):
+    """A whole answer of HTTP as bytes; ``length`` is told in place of the true one."""
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    told = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status} X", f"Content-Type: {kind}", f"Content-Length: {told}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + body
 
 
 def completion(text):

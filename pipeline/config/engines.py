@@ -3,9 +3,26 @@
 Each engine has its own section beside its code: ``pipeline.config.registry`` finds it by its kind.
 """
 
-from pydantic import Field
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
 
 from pipeline.config.section import Operational, Seconds, Section
+
+
+def _without_secrets(url: str) -> str:
+    """The address is stored with each video, shown and logged, so that no secret may be in it."""
+    parts = urlsplit(url)
+    if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "must be http(s)://HOST/v1 without a user, a password, a query or a fragment; put the "
+            "key into an environment variable and name that in api_key_env"
+        )
+    return url
+
+
+EndpointUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_secrets)]
 
 
 class EngineConfig(Section):
@@ -69,7 +86,7 @@ class ModelEngineConfig(EngineConfig):
 class EmbeddingConfig(Section):
     """An OpenAI-compatible endpoint that makes vectors of texts, for search by meaning."""
 
-    base_url: str = Field(pattern=r"^https?://")
+    base_url: EndpointUrl
     """Up to and including ``/v1``."""
     model: str
     api_key_env: str | None = None

@@ -1,6 +1,7 @@
 """From YAML files and overrides to a tree that is valid as a whole."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,13 @@ _NO_SUCH_KEY = "there is no such setting; `timereel config show FILE` lists all"
 
 def _explain(path: Path | None, exc: ValidationError) -> str:
     lines = [
-        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {error['input']!r}: "
+        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {_shown(error['input'])}: "
         + (_NO_SUCH_KEY if error["type"] == "extra_forbidden" else error["msg"])
         for error in exc.errors()
     ]
     return "\n".join([f"{path or 'config'} is not valid:", *lines])
+
+
+def _shown(value: object) -> str:
+    """A wrong value; a user and a password in an address are not shown again."""
+    return re.sub(r"//[^/@\s]*@", "//***@", repr(value))

@@ -20,13 +20,18 @@ MIN_FRAMES = 4
 """Fewer a half may not have; so a window of 32 frames becomes eight at most."""
 
 
+class WindowTooLargeError(WindowError):
+    """The model takes no request of this size; it may take one about fewer frames."""
+
+
 async def ask_twice(
     ask: Callable[[str], Awaitable[Completion]], window: Window, task: Task
 ) -> Completion:
     """The first answer if it obeys the rules, else the second with its ``error``, if it has one.
 
     One that was cut off is not asked for again while its window can be parted: two halves have
-    twice the room, and the same question would fill the same room.
+    twice the room, and the same question would fill the same room. A request that is too large
+    for the model ends like an answer that was cut off.
 
     Args:
         ask: takes the complaint about the answer before, "" the first time.
@@ -36,6 +41,17 @@ async def ask_twice(
     Raises:
         WindowError: whatever ``ask`` raises.
     """
+    try:
+        return await _ask_twice(ask, window, task)
+    except WindowTooLargeError as exc:
+        if halves(window) is None:
+            raise
+        return Completion(text="", finish_reason=CUT_OFF, error=str(exc))
+
+
+async def _ask_twice(
+    ask: Callable[[str], Awaitable[Completion]], window: Window, task: Task
+) -> Completion:
     first = await ask("")
     complaint = problem(first, window, task)
     if not complaint:

@@ -7,7 +7,9 @@ says of its own sureness does not count. Under a grammar, tokens it could not wr
 import codecs
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 Token = tuple[str, float]
 """The text of one token of the answer, and its log-probability."""
@@ -26,19 +28,13 @@ def label_confidences(text: str, tokens: Sequence[Token]) -> tuple[float, ...]:
     offset = "".join(token for token, _ in tokens).rfind(text)
     if not text or offset < 0:
         return ()
-    ends = []
-    end = 0
-    for token, _ in tokens:
-        end += len(token)
-        ends.append(end)
+    ends = list(accumulate(len(token) for token, _ in tokens))
     confidences = []
     for match in _LABEL.finditer(text):
         low, high = (offset + at for at in match.span(1))
-        chosen = sum(
-            logprob
-            for (token, logprob), end in zip(tokens, ends, strict=True)
-            if end - len(token) < high and end > low and token
-        )
+        # From the token in which the label begins to the one in which its quote ends.
+        overlapping = tokens[bisect_right(ends, low) : bisect_left(ends, high) + 1]
+        chosen = sum(logprob for token, logprob in overlapping if token)
         confidences.append(min(1.0, math.exp(chosen)))
     return tuple(confidences)
 

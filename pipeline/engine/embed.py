@@ -1,40 +1,33 @@
 """Texts as vectors, from any OpenAI-compatible ``/v1/embeddings``."""
 
-import os
+import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import EmbeddingConfig
+from pipeline.engine.api_key import ApiKey
+from pipeline.engine.endpoint import MAX_ANSWER_BYTES, Endpoint
+from pipeline.engine.endpoint_answers import EndpointError, read_vectors
 from pipeline.errors import EngineStartError
 
-_NO_KEY = "none"
+MAX_VECTOR_BYTES = 512 * 2**10
+"""Of one vector as text: 16,000 numbers, several times what models have."""
 
 Vectors = npt.NDArray[np.float32]
 
 
 class Embedder:
-    """One client of one endpoint."""
+    """One client of one endpoint; for programs without an event loop of their own."""
 
     def __init__(self, config: EmbeddingConfig) -> None:
-        try:
-            import openai  # noqa: PLC0415 - optional dependency
-        except ImportError as exc:
-            raise EngineStartError(
-                f"the openai client cannot be imported ({exc}); install timereel[openai]"
-            ) from exc
-        key = os.environ.get(config.api_key_env, "") if config.api_key_env else _NO_KEY
-        if not key:
-            raise EngineStartError(
-                f"embedding.api_key_env={config.api_key_env}: this variable is not set"
-            )
         self._config = config
-        self._error = openai.OpenAIError
-        self._client = openai.OpenAI(
-            base_url=config.base_url,
-            api_key=key,
-            timeout=config.timeout_s,
+        self._endpoint = Endpoint(
+            config.base_url,
+            ApiKey.from_env(config.api_key_env, setting="embedding.api_key_env"),
+            timeout_s=config.timeout_s,
             max_retries=config.max_retries,
         )
 
@@ -51,6 +44,9 @@ class Embedder:
         """
         size = self._config.batch_texts
         parts = [self._ask(texts[i : i + size]) for i in range(0, len(texts), size)]
+        sizes = {part.shape[1] for part in parts}
+        if len(sizes) > 1:
+            raise self._failed(f"the vectors have {min(sizes)} to {max(sizes)} numbers")
         return np.concatenate(parts)
 
     def question(self, text: str) -> Vectors:
@@ -58,23 +54,19 @@ class Embedder:
         return self._ask([self._config.question_prefix + text]).ravel()
 
     def _ask(self, texts: Sequence[str]) -> Vectors:
+        asked = self._endpoint.post(
+            f"{self._endpoint.base_url}/embeddings",
+            {"model": self._config.model, "input": list(texts), "encoding_format": "float"},
+            partial(read_vectors, num_texts=len(texts)),
+            max_bytes=MAX_ANSWER_BYTES + len(texts) * MAX_VECTOR_BYTES,
+        )
         try:
-            answer = self._client.embeddings.create(
-                model=self._config.model, input=list(texts), encoding_format="float"
-            )
-        except self._error as exc:
-            raise self._failed(str(exc)) from exc
-        ordered = sorted(answer.data, key=lambda one: one.index)
-        if [one.index for one in ordered] != list(range(len(texts))):
-            raise self._failed(f"{len(ordered)} vectors came for {len(texts)} texts")
-        vectors = np.array([one.embedding for one in ordered], dtype=np.float32)
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        if not np.isfinite(vectors).all() or not lengths.all():
-            raise self._failed("a vector is zero or not finite")
-        return np.asarray(vectors / lengths, dtype=np.float32)
+            return asyncio.run(asked)
+        except EndpointError as exc:
+            raise self._failed(str(exc)) from None
 
     def _failed(self, cause: str) -> EngineStartError:
         return EngineStartError(
-            f"embedding.base_url={self._config.base_url}: {cause[:400]}; check the address, the "
-            f"model {self._config.model} and the key"
+            f"embedding.base_url={self._config.base_url}: {cause}; check the address, the model "
+            f"{self._config.model} and the key (embedding.api_key_env={self._config.api_key_env})"
         )

@@ -13,3 +13,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 def sanitized(text: str) -> str:
     """The text on one line, each run of unsafe characters replaced by a space."""
     return _UNSAFE.sub(" ", text).strip()
+
+
+def storable(text: str) -> str:
+    """The same text; surrogates without their other half, which no table can hold, replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

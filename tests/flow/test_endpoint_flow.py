@@ -7,7 +7,6 @@ import pytest
 from tests.conftest import LOBBY
 
 pytestmark = pytest.mark.ray
-pytest.importorskip("openai")
 
 CONFIG = """
 task:

@@ -13,8 +13,6 @@ from pipeline.config import Config, FrameConfig, PlanConfig, SampleConfig
 from pipeline.doctor.examine import examine
 from pipeline.engine.openai import OpenAIEngineConfig
 
-pytest.importorskip("openai")
-
 
 def shown(body) -> list[tuple[float | None, np.ndarray]]:
     """The request's pictures, each with the time that was written before it."""

@@ -14,8 +14,6 @@ from pipeline.records import Line
 from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
 from pipeline.timebase import NS_PER_S, TimeRange
 
-pytest.importorskip("openai")
-
 GOOD = '{"title": "The gate", "sentences": [{"lines": [1, 2], "text": "It opens and shuts."}]}'
 BAD = '{"title": "The gate", "sentences": [{"lines": [3], "text": "It opens."}]}'
 SUMMARIES = SummariesConfig(max_output_tokens=300, max_prompt_tokens=2000)

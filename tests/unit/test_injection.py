@@ -21,8 +21,6 @@ from pipeline.tables.rows import Provenance
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 
-pytest.importorskip("openai")
-
 TASK = Task(
     name="gate",
     labels={"enter": "comes in"},

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from pipeline.config.engine_kind import EngineKind, ModelEngine, TextEngine
-from pipeline.config.engines import ModelEngineConfig
+from pipeline.config.engines import EndpointUrl, ModelEngineConfig
 from pipeline.config.footage import FrameConfig, PlanConfig
 from pipeline.config.run import SummariesConfig
 from pipeline.config.section import Operational, Seconds
@@ -16,7 +16,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     """Any OpenAI-compatible endpoint. ``model`` is the name it serves the model under."""
 
     kind: Literal["openai"]
-    base_url: Operational[str] = Field(pattern=r"^https?://")
+    base_url: Operational[EndpointUrl]
     """Up to and including ``/v1``."""
     api_key_env: Operational[str | None] = None
     """Name of the environment variable that holds the key; it must be set on every node."""
@@ -28,7 +28,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     max_retries: Operational[int] = Field(default=6, ge=0)
     """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
     timeout_s: Operational[Seconds] = Field(default=300.0, gt=0)
-    """For one request, its answer included."""
+    """For one request, from connecting to the last byte of its answer."""
     jpeg_quality: int = Field(default=92, ge=1, le=100)
     args: dict[str, Any] = Field(default_factory=dict)
     """Further request fields, by the API's own names; null leaves one of ours out."""
@@ -56,7 +56,6 @@ def _open_text(settings: OpenAIEngineConfig, summaries: SummariesConfig) -> Text
 KIND = EngineKind(
     settings=OpenAIEngineConfig,
     wants_rgb=True,
-    packages=("openai",),
     open_model=_open_model,
     open_text=_open_text,
 )

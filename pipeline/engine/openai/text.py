@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config import SummariesConfig
 from pipeline.config.task import Task
 from pipeline.engine.openai import OpenAIEngineConfig
-from pipeline.engine.openai.windows import OpenAIEngine, response_format
+from pipeline.engine.openai.windows import OpenAIEngine, completion, response_format
 from pipeline.errors import SummaryError, WindowError
 from pipeline.records import Completion
 
@@ -54,15 +54,7 @@ class OpenAITextEngine(OpenAIEngine):
                 answer = await self._create(messages, wanted)
         except WindowError as exc:
             raise SummaryError(str(exc)) from exc
-        if not answer.choices:
-            raise SummaryError("the endpoint gave no answer")
-        choice, usage = answer.choices[0], answer.usage
-        return Completion(
-            text=choice.message.content or getattr(choice.message, "refusal", None) or "",
-            finish_reason=choice.finish_reason or "",
-            num_prompt_tokens=usage.prompt_tokens if usage else 0,
-            num_output_tokens=usage.completion_tokens if usage else 0,
-        )
+        return completion(answer)
 
 
 def estimated_tokens(text: str) -> int:

@@ -7,9 +7,8 @@ whose frames carry exact times, and tells the tokens of the prompt it made of it
 import asyncio
 import base64
 import io
-import os
-import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -17,8 +16,18 @@ import numpy as np
 from PIL import Image
 
 from pipeline.config.task import Task
-from pipeline.engine.ask import ask_twice
-from pipeline.engine.confidence import Token, label_confidences, tokens_of_bytes
+from pipeline.engine.api_key import ApiKey
+from pipeline.engine.ask import CUT_OFF, WindowTooLargeError, ask_twice
+from pipeline.engine.confidence import label_confidences
+from pipeline.engine.endpoint import Endpoint
+from pipeline.engine.endpoint_answers import (
+    Answer,
+    EndpointError,
+    read_answer,
+    read_model_names,
+    read_prompt,
+    unwrapped,
+)
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.engine.prompt import (
     checked_markers,
@@ -32,8 +41,10 @@ from pipeline.records import Completion, Window
 
 _VIDEO_TOKEN = "<|video_pad|>"  # noqa: S105 - a token of text
 _LENGTHS = ("minLength", "maxLength")
-_NO_KEY = "none"
-_MAX_CAUSE_CHARS = 400
+_CHECK_S = 30.0
+_NO_SUCH_PAGE = 404
+_REFUSES_ALL = frozenset({401, 403, 404})
+"""Of the key or the model, as long as nothing was ever answered; later, of one request."""
 
 
 class OpenAIEngine:
@@ -46,30 +57,20 @@ class OpenAIEngine:
     """
 
     def __init__(self, config: OpenAIEngineConfig, *, task: Task) -> None:
-        try:
-            import openai  # noqa: PLC0415 - optional dependency
-        except ImportError as exc:
-            raise EngineStartError(
-                f"the openai client cannot be imported ({exc}); install timereel[openai]"
-            ) from exc
-        self._openai = openai
         self._config = config
         self._task = task
-        self._key = _key(config)
+        self._key = ApiKey.from_env(config.api_key_env, setting="engine.api_key_env")
         self._slots = asyncio.Semaphore(config.max_concurrency)
         rate = config.max_requests_per_minute
-        self._pace = _Pace(60.0 * config.replicas / rate if rate else 0.0)
-        self._client = openai.AsyncOpenAI(
-            base_url=config.base_url,
-            api_key=self._key,
-            timeout=config.timeout_s,
+        self._endpoint = Endpoint(
+            config.base_url,
+            self._key,
+            timeout_s=config.timeout_s,
             max_retries=config.max_retries,
-            # A hook sees the client's own retries as well.
-            http_client=openai.DefaultAsyncHttpxClient(
-                timeout=config.timeout_s, event_hooks={"request": [self._pace.wait]}
-            ),
+            interval_s=60.0 * config.replicas / rate if rate else 0.0,
         )
         self._fields = _request_fields(config, task)
+        self._has_answered = False
         self._check_endpoint()
 
     def shutdown(self) -> None:
@@ -90,20 +91,21 @@ class OpenAIEngine:
 
     def _check_endpoint(self) -> None:
         """Ask which models there are, so that a wrong address is not told once per window."""
-        client = self._openai.OpenAI(
-            base_url=self._config.base_url,
-            api_key=self._key,
-            timeout=min(30.0, self._config.timeout_s),
+        endpoint = Endpoint(
+            self._config.base_url,
+            self._key,
+            timeout_s=min(_CHECK_S, self._config.timeout_s),
             max_retries=self._config.max_retries,
         )
+        asked = endpoint.get(f"{endpoint.base_url}/models", read_model_names)
         try:
-            served = [model.id for model in client.models.list()]
-        except self._openai.NotFoundError:
-            return  # an endpoint without a list of models
-        except self._openai.OpenAIError as exc:
-            raise self._start_error(exc) from exc
-        finally:
-            client.close()
+            # In a thread of its own, since an actor's has an event loop that runs.
+            with ThreadPoolExecutor(1) as thread:
+                served = thread.submit(asyncio.run, asked).result()
+        except EndpointError as exc:
+            if exc.status == _NO_SUCH_PAGE:
+                return  # an endpoint without a list of models
+            raise self._start_error(exc) from None
         if served and self._config.model not in served:
             raise EngineStartError(
                 f"engine.model={self._config.model}: {self._config.base_url} serves "
@@ -137,77 +139,41 @@ class OpenAIEngine:
         conversation = messages(self._task, shown=shown, complaint=complaint)
         return await self._completion(window, await self._create(conversation, fields))
 
-    async def _create(self, conversation: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - the client's types
+    async def _create(self, conversation: Any, fields: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - any JSON
         """One answer of the endpoint; raises as ``answer``."""
-        openai = self._openai
+        asked = {"model": self._config.model, "messages": conversation, **fields}
+        url = f"{self._endpoint.base_url}/chat/completions"
         try:
-            # All of it as extra_body: the names are the API's, some of them a server's own.
-            return await self._client.chat.completions.create(
-                model=self._config.model,
-                messages=conversation,
-                extra_body=fields,
-            )
-        except (
-            openai.AuthenticationError,
-            openai.PermissionDeniedError,
-            openai.NotFoundError,
-        ) as e:
-            raise self._start_error(e) from e
-        except openai.APITimeoutError as exc:
-            raise WindowError(
-                f"no answer in {self._config.timeout_s:g} s, {self._tries}; raise "
-                "engine.timeout_s, or lower engine.max_concurrency"
-            ) from exc
-        except openai.APIConnectionError as exc:
-            from httpx import ConnectError  # noqa: PLC0415 - of the openai client
+            answer = await self._endpoint.post(url, asked, read_answer)
+        except EndpointError as exc:
+            if not exc.is_reached or (exc.status in _REFUSES_ALL and not self._has_answered):
+                raise self._start_error(exc) from None
+            if exc.is_too_large:
+                raise WindowTooLargeError(str(exc)) from None
+            raise WindowError(str(exc)) from None
+        self._has_answered = True
+        return answer
 
-            if isinstance(exc.__cause__, ConnectError):
-                raise self._start_error(exc) from exc
-            # It was there, and left without a word: perhaps over this very window.
-            raise WindowError(f"the endpoint broke off, {self._tries}: {self._cause(exc)}") from exc
-        except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
-            raise WindowError(f"the endpoint refused the window: {self._cause(exc)}") from exc
-        except openai.OpenAIError as exc:
-            raise WindowError(f"the endpoint failed, {self._tries}: {self._cause(exc)}") from exc
-
-    async def _completion(self, window: Window, answer: Any) -> Completion:  # noqa: ANN401 - the client's type
-        if not answer.choices:
-            raise WindowError("the endpoint gave no answer")
-        choice = answer.choices[0]
-        usage = answer.usage
+    async def _completion(self, window: Window, answer: Answer) -> Completion:
         if self._config.server == "vllm":
             markers = await self._checked_markers(window, answer)
         else:
             markers = image_markers(window.frame_ns.tolist(), window.plan.span.start_ns)
-        # A refusal is text that is no JSON: it fails, and says why.
-        text = choice.message.content or getattr(choice.message, "refusal", None) or ""
-        return Completion(
-            text=text,
-            finish_reason=choice.finish_reason or "",
-            markers=markers,
-            confidences=label_confidences(text, _tokens(choice)),
-            num_prompt_tokens=usage.prompt_tokens if usage else 0,
-            num_output_tokens=usage.completion_tokens if usage else 0,
-        )
+        return completion(answer, markers)
 
-    async def _checked_markers(self, window: Window, answer: Any) -> tuple[str, ...]:  # noqa: ANN401 - the client's type
+    async def _checked_markers(self, window: Window, answer: Answer) -> tuple[str, ...]:
         """The times in the tokens that the server says the model was given."""
-        token_ids = getattr(answer, "prompt_token_ids", None)
-        if not token_ids:
+        if not answer.prompt_token_ids:
             raise WindowError(
                 "markers: the server returned no prompt tokens, so that it cannot be told what "
                 "the model saw; is it vLLM 0.32 or later? Else set engine.server: any"
             )
-        root = self._config.base_url.rstrip("/").removesuffix("/v1")
+        url = f"{self._endpoint.base_url.removesuffix('/v1')}/detokenize"
+        asked = {"model": self._config.model, "tokens": answer.prompt_token_ids}
         try:
-            prompt = await self._client.post(
-                f"{root}/detokenize",
-                cast_to=dict[str, Any],
-                body={"model": self._config.model, "tokens": token_ids},
-            )
-        except self._openai.OpenAIError as exc:
-            raise WindowError(f"markers: {root}/detokenize: {self._cause(exc)}") from exc
-        text = str(prompt["prompt"])
+            text = await self._endpoint.post(url, asked, read_prompt)
+        except EndpointError as exc:
+            raise WindowError(f"markers: {url}: {exc}") from None
         assert window.rgb is not None  # noqa: S101 - else nothing was sent
         return checked_markers(
             text.replace(_VIDEO_TOKEN, ""),
@@ -217,63 +183,26 @@ class OpenAIEngine:
             num_pixels=window.rgb.shape[1] * window.rgb.shape[2],
         )
 
-    @property
-    def _tries(self) -> str:
-        return f"tried {self._config.max_retries + 1} times"
-
-    def _start_error(self, exc: Exception) -> EngineStartError:
+    def _start_error(self, exc: EndpointError) -> EngineStartError:
         return EngineStartError(
-            f"engine.base_url={self._config.base_url}: {self._cause(exc)}; check the address, the "
-            f"model {self._config.model} and the key "
-            f"(engine.api_key_env={self._config.api_key_env})"
+            f"engine.base_url={self._config.base_url}: {exc}; check the address, the model "
+            f"{self._config.model} and the key (engine.api_key_env={self._config.api_key_env})"
         )
 
-    def _cause(self, exc: BaseException) -> str:
-        """One short line; some servers quote the key they were given."""
-        text = str(exc)
-        if exc.__cause__ is not None:
-            text = f"{text} ({type(exc.__cause__).__name__}: {exc.__cause__})"
-        if self._key != _NO_KEY:
-            text = text.replace(self._key, "***")
-        return " ".join(f"{type(exc).__name__}: {text}"[:_MAX_CAUSE_CHARS].split())
 
-
-def _tokens(choice: Any) -> list[Token]:  # noqa: ANN401 - the client's type
-    """The tokens of an answer as text, each with its log-probability; none if it has none."""
-    chosen = (choice.logprobs.content if choice.logprobs else None) or ()
-    return tokens_of_bytes(
-        (one.token.encode() if one.bytes is None else bytes(one.bytes), one.logprob)
-        for one in chosen
+def completion(answer: Answer, markers: tuple[str, ...] = ()) -> Completion:
+    """An answer as the receipt of a window; ``finish_reason`` says what was taken off its text."""
+    # One that was cut off is no whole value, whatever is taken off.
+    is_whole = answer.finish_reason != CUT_OFF
+    text, taken_off = unwrapped(answer.text) if is_whole else (answer.text, "")
+    return Completion(
+        text=text,
+        finish_reason=", ".join(filter(None, (answer.finish_reason, taken_off))),
+        markers=markers,
+        confidences=label_confidences(text, answer.tokens),
+        num_prompt_tokens=answer.num_prompt_tokens,
+        num_output_tokens=answer.num_output_tokens,
     )
-
-
-class _Pace:
-    """Lets requests begin no closer together than ``interval_s``; 0 lets all through."""
-
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._next_s = 0.0
-
-    async def wait(self, _request: object) -> None:
-        """Return when the next request may begin."""
-        if not self._interval_s:
-            return
-        now_s = time.monotonic()
-        at_s = max(now_s, self._next_s)
-        self._next_s = at_s + self._interval_s
-        await asyncio.sleep(at_s - now_s)
-
-
-def _key(config: OpenAIEngineConfig) -> str:
-    if config.api_key_env is None:
-        return _NO_KEY
-    key = os.environ.get(config.api_key_env, "")
-    if not key:
-        raise EngineStartError(
-            f"engine.api_key_env={config.api_key_env}: this variable is not set where the engine "
-            "runs; export it before Ray starts, or pass it in the job's runtime_env"
-        )
-    return key
 
 
 def _request_fields(config: OpenAIEngineConfig, task: Task) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from pipeline.media import decode_frames
 from pipeline.plan import packets_for
 from pipeline.processes.watchdog import watchdog
 from pipeline.records import Completion, Verification, Window, WindowPlan, WindowResult
+from pipeline.records.sanitize import storable
 from pipeline.timebase import TimeRange
 
 DecodeAgain = Callable[[Window, WindowPlan], Awaitable[Window | None]]
@@ -29,10 +30,7 @@ async def answer_window(
     If the answer is cut off, the window is halved until the answers fit; the parts tile the window.
     With ``decode_again`` and ``engine.verify`` the same engine then verifies each event.
     """
-    try:
-        completion = await engine.answer(window)
-    except WindowError as exc:
-        completion = Completion(text="", finish_reason="error", error=str(exc))
+    completion = await _completion_of(window, engine)
     parts = halves(window) if completion.finish_reason == CUT_OFF else None
     if parts is None:
         result = result_of(window, completion, config)
@@ -44,6 +42,15 @@ async def answer_window(
     )
     first, *others = [result for results in results_by_part for result in results]
     return [_with_tokens_of(completion, first), *others]
+
+
+async def _completion_of(window: Window, engine: ModelEngine) -> Completion:
+    """What the engine says, as text that every table holds."""
+    try:
+        completion = await engine.answer(window)
+    except WindowError as exc:
+        completion = Completion(text="", finish_reason="error", error=str(exc))
+    return replace(completion, text=storable(completion.text), error=storable(completion.error))
 
 
 async def _with_verification(
@@ -72,12 +79,10 @@ async def _with_verification(
         shown = await decode_again(window, plan) if plan else None
         if shown is None:
             return None
-        try:
-            completion = await engine.answer(shown)
-        except WindowError as exc:
-            completion = Completion(text="", finish_reason="error", error=str(exc))
         return Verification(
-            span=shown.plan.span, frame_pts=shown.plan.frame_pts, completion=completion
+            span=shown.plan.span,
+            frame_pts=shown.plan.frame_pts,
+            completion=await _completion_of(shown, engine),
         )
 
     spans = spans_to_check(observations, window.plan, frame_ns, verify)
