@@ -109,3 +109,17 @@ def serve():
     yield start
     for endpoint in endpoints:
         endpoint.stop()
+
+
+@pytest.fixture
+def asked(serve, monkeypatch):
+    """Asks one window of a scripted endpoint, with a key; its results, and the endpoint."""
+    from tests.asked_endpoint import KEY, results_of
+
+    monkeypatch.setenv("THE_KEY", KEY)
+
+    def ask(*script, **changes):
+        endpoint = serve(*script)
+        return results_of(endpoint, **changes), endpoint
+
+    return ask

@@ -118,5 +118,7 @@ def _explain(path: Path | None, exc: ValidationError) -> str:
 
 
 def _shown(value: object) -> str:
-    """A wrong value; a user and a password in an address are not shown again."""
-    return re.sub(r"//[^/@\s]*@", "//***@", repr(value))
+    """A wrong value; of an address without what may be a secret."""
+    if isinstance(value, str) and "://" in value:
+        value = re.sub(r"[?#].*", "?***", re.sub(r"//[^/]*@", "//***@", value), flags=re.DOTALL)
+    return repr(value)

@@ -17,11 +17,11 @@ from pipeline.flow.task.answer import answer_window
 from pipeline.index.filters import Where
 from pipeline.records.sanitize import sanitized
 from pipeline.tables.rows import window_results, windows_table
+from tests.asked_endpoint import GOOD, KEY, PROVENANCE, config_of
 from tests.endpoint import DROPPED, RAW, completion, response
 from tests.made import a_video
 from tests.state import examples
 from tests.unit.test_engine_ask import a_window
-from tests.unit.test_hostile_endpoint import GOOD, KEY, PROVENANCE, config_of
 
 LIMIT_S = 0.3
 NUMBERS = st.sampled_from([10**30, -1, 1.5, float("nan"), float("inf"), -1e308, 503])
