@@ -9,7 +9,6 @@ import typer
 from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
-from pipeline.export.parquet_folder import write_parquet_folder
 from pipeline.index import Asked, Order, list_runs, open_index
 from pipeline.index.hits import MomentOrder, Searched
 from pipeline.index.query_filters import MAX_LIMIT
@@ -191,6 +190,8 @@ def export(
     ] = "parquet",
 ) -> None:
     """Write the current rows as Parquet files that any reader can use; may be repeated."""
+    from pipeline.export.parquet_folder import write_parquet_folder  # noqa: PLC0415
+
     index = open_index(index_uri)
     parts = (
         (f"{table}/{name}.{form}", rows)

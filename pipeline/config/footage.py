@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.camera_names import of_camera
 from pipeline.config.section import Operational, Seconds, Section
+from pipeline.records.camera_names import of_camera
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
 

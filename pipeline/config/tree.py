@@ -7,7 +7,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from pipeline.config.camera_names import for_known, of_camera
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig
 from pipeline.config.footage import (
@@ -34,6 +33,7 @@ from pipeline.config.run import (
 )
 from pipeline.config.section import Operational, Section
 from pipeline.config.task import Task
+from pipeline.records.camera_names import for_known, of_camera
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, BinaryIO, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import ConfigError
 from pipeline.export import webvtt
@@ -60,6 +59,8 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
     """
     match form:
         case "parquet":
+            import pyarrow.parquet as pq  # noqa: PLC0415 - a table for people needs none of it
+
             buffer = io.BytesIO()
             pq.write_table(table, buffer, compression="zstd")
             out.write(buffer.getvalue())

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pipeline.config.camera_names import is_glob, literal_prefix
 from pipeline.errors import ConfigError
+from pipeline.records.camera_names import is_glob, literal_prefix
 from pipeline.timebase import NS_PER_US, datetime_to_ns
 
 When: TypeAlias = datetime | date | np.datetime64 | str | None
