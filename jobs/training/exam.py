@@ -11,7 +11,8 @@ import numpy as np
 from jobs.training.clip import EMPTY, Clip, ClipMix, make_clip
 from pipeline.demo.language import COLORS, LABELS, PROMPT, PROMPTS, SHAPES, UNSEEN_PROMPTS
 from pipeline.demo.scene import FRAMES_PER_PATCH, patch_times_ms
-from pipeline.evaluation.events import Footage, TimedEvent, evaluate
+from pipeline.evaluation.matching import TimedEvent
+from pipeline.evaluation.scores import Footage, evaluate
 
 # Training seeds with (seed, 1, number), so an exam never draws a clip of training.
 _EXAM_STREAM: Final = 2

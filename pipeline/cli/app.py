@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import index, inspect, maintain, query
+from pipeline.cli import evaluate, index, inspect, maintain, query
 from pipeline.errors import EXIT_USAGE, TimereelError
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (index, inspect, query, maintain):
+for commands in (index, inspect, query, evaluate, maintain):
     app.add_typer(commands.app)
 
 

@@ -1,20 +1,17 @@
 """The scores, on cases small enough to be counted by hand; borders get a value on them."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from pipeline.evaluation.events import (
-    NOTHING,
-    Footage,
-    TimedEvent,
-    evaluate,
-    events_from_json,
-    f1,
-    side_by_side,
-    tiou,
-    utc_seconds,
-)
+from pipeline.errors import ConfigError
+from pipeline.evaluation.matching import TimedEvent, side_by_side, tiou
+from pipeline.evaluation.scores import NOTHING, Footage, evaluate, f1
+from pipeline.evaluation.truth import read_found, read_truth
+from pipeline.index import Writer
+from tests import index_rows
+from tests.index_rows import at
 
 
 def event(label="loiter", start_s=0.0, end_s=10.0, *, group="a", **fields):
@@ -138,23 +135,6 @@ def test_per_label_counts():
     }
 
 
-def test_events_come_from_json_with_their_zone():
-    (found,) = events_from_json(
-        [
-            {
-                "camera": "cam01",
-                "label": "loiter",
-                "fields": {"shape": "person", "color": "red"},
-                "start": "1970-01-01T00:00:01.500Z",
-                "end": "1970-01-01T01:00:02+01:00",
-            }
-        ]
-    )
-    assert found == event("loiter", 1.5, 2.0, group="cam01", color="red", shape="person")
-    with pytest.raises(ValueError, match="has no zone"):
-        utc_seconds("2026-03-14T09:00:00")
-
-
 def sure(start_s, confidence, label="loiter"):
     return replace(event(label, start_s, start_s + 10), confidence=confidence)
 
@@ -189,3 +169,119 @@ def test_side_by_side_shows_every_event_once_matched_missed_or_invented():
         (None, found[1]),
         (truth[2], None),
     ]
+
+
+def as_json(camera="cam01", label="loiter", start="1970-01-01T00:00:01.500Z", **more):
+    return {
+        "camera": camera,
+        "label": label,
+        "start": start,
+        "end": "1970-01-01T01:00:02+01:00",
+        **more,
+    }
+
+
+def written(folder, events, files=()):
+    path = folder / "truth.json"
+    path.write_text(json.dumps({"events": events, "files": list(files)}))
+    return path
+
+
+def test_events_come_from_json_with_their_zone(tmp_path):
+    fields = {"shape": "person", "color": "red", "number": 3}
+    path = written(tmp_path, [as_json(fields=fields)])
+    wanted = event("loiter", 1.5, 2.0, group="cam01", color="red", shape="person", number="3")
+    assert read_found(path) == [wanted]
+
+
+def test_the_truth_says_what_was_recorded_also_where_nothing_happens(tmp_path):
+    files = [
+        {"camera": camera, "start": "2026-03-14T09:00:00Z", "end": f"2026-03-14T{end}Z"}
+        for camera, end in (("cam02", "09:30:00"), ("cam01", "10:00:00"), ("cam01", "09:30:00"))
+    ]
+    true, footage = read_truth(written(tmp_path, [as_json()], files), sample_step_s=0.5)
+    assert true == [event("loiter", 1.5, 2.0, group="cam01")]
+    assert footage == Footage(
+        groups=("cam01", "cam02"), hours=2.0, sample_step_s={"cam01": 0.5, "cam02": 0.5}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"events": [], "files": 3}', r"truth.json is not valid:\n  files: .*array"),
+        ('{"events": []}', "files: Field required"),
+        ("events", "is not valid"),
+        (json.dumps({"events": [as_json(start="2026-03-14T09:00:00")], "files": []}), "timezone"),
+        (json.dumps({"events": [as_json()], "files": []}), "events of cam01 but no files"),
+    ],
+)
+def test_a_truth_that_cannot_be_used_is_refused_with_its_name_and_the_place(tmp_path, text, said):
+    path = tmp_path / "truth.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_truth(path, sample_step_s=1.0)
+
+
+def test_a_truth_that_is_not_there_is_refused_with_its_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.json: cannot be read: No such file"):
+        read_truth(tmp_path / "gone.json", sample_step_s=1.0)
+
+
+@pytest.fixture
+def world(tmp_path):
+    """An index of three events, and the truth, of which it missed one and invented one."""
+    writer = Writer(tmp_path / "index")
+    found = [
+        index_rows.event("near", at(1), at(10), label="loiter", fields=[("color", "red")]),
+        index_rows.event("invented", at(100), at(110), label="loiter", camera="[red]"),
+    ]
+    writer.finish_videos(
+        index_rows.rows("videos", index_rows.video()), index_rows.rows("events", *found)
+    )
+    times = {name: at(seconds).isoformat() for name, seconds in (("a", 0), ("b", 10), ("c", 600))}
+    near = {"camera": "cam1", "label": "loiter", "start": times["a"], "end": times["b"]}
+    truth = written(
+        tmp_path,
+        [{**near, "fields": {"color": "red"}}, {**near, "label": "door_open"}],
+        [
+            {"camera": camera, "start": times["a"], "end": times["c"]}
+            for camera in ("cam1", "[red]")
+        ],
+    )
+    return tmp_path / "index", truth
+
+
+def test_the_command_scores_an_index(cli, world):
+    index, truth = world
+    told = cli.json("evaluate", "--truth", truth, "--index", index)
+    assert (told["num_truth"], told["num_found"], told["event_f1"]) == (2, 2, 0.5)
+    assert told["event_f1_with_fields"] == 0.5
+    assert told["start_error_s"] == 1.0
+
+
+def test_an_index_and_a_file_of_its_events_have_the_same_scores(cli, world, tmp_path):
+    index, truth = world
+    events = cli.rows("query", "--index", index)
+    (tmp_path / "found.json").write_text(json.dumps({"events": events}))
+    assert cli.json("evaluate", "--truth", truth, "--found", tmp_path / "found.json") == cli.json(
+        "evaluate", "--truth", truth, "--index", index
+    )
+
+
+def test_the_table_shows_truth_and_found_side_by_side(cli, world):
+    index, truth = world
+    lines = cli.run("evaluate", "--truth", truth, "--index", index, "--table").splitlines()
+    cells = [line.split() for line in lines]
+    assert ["cam1", "red", "loiter", "08:00:00.0", "08:00:10.0", "+1.0", "+0.0", "s"] in cells
+    assert ["cam1", "door_open", "08:00:00.0", "08:00:10.0", "missed"] in cells
+    assert ["[red]", "loiter", "08:01:40.0", "08:01:50.0", "invented"] in cells
+    assert "2 true events, 2 found: event F1 0.50" in " ".join(lines)
+
+
+def test_found_events_come_from_one_place(cli, world):
+    index, truth = world
+    cli.run("evaluate", "--truth", truth, code=2)
+    assert "either --index or --found" in cli.err
+    cli.run("evaluate", "--truth", truth, "--index", index, "--found", truth, code=2)
+    assert "either --index or --found" in cli.err

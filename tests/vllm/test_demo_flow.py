@@ -1,10 +1,7 @@
 """The demo model's whole road: video files, Ray, real vLLM, stitching, index, against the truth."""
 
-import json
-
 import pytest
 
-from jobs.evaluate import main as evaluate
 from pipeline.demo.archive import demo_recordings, write_archive
 from tests.conftest import ROOT
 
@@ -29,9 +26,7 @@ def test_a_model_that_sees_finds_the_events_of_an_archive_by_the_wall_clock(cli,
     plan = cli.json("plan", world, "--config", ROOT / "configs" / "demo.yaml", "--json")
     assert plan["windows"] == sum(report["windows"].values())
     assert plan["prompt_tokens"] == pytest.approx(report["tokens"]["prompt"], rel=0.02)
-    scores = tmp_path / "scores.json"
-    evaluate(["--truth", str(world / "truth.json"), "--index", str(index), "--out", str(scores)])
-    found = json.loads(scores.read_text())
+    found = cli.json("evaluate", "--truth", world / "truth.json", "--index", index)
     # Two missed and three invented, of nine. A wrong clock would give next to nothing.
     assert found["event_recall"] >= 0.77
     assert found["event_precision"] >= 0.7

@@ -1,0 +1,95 @@
+"""``timereel evaluate``: how good an index is, against a file that holds the truth."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigError
+from pipeline.index import open_index
+from pipeline.records.sanitize import sanitized
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.matching import TimedEvent
+
+app = typer.Typer()
+
+TableOption = Annotated[
+    bool, typer.Option("--table", help="Truth and found side by side, instead of JSON.")
+]
+
+
+@app.command()
+def evaluate(
+    truth_file: Annotated[
+        Path, typer.Option("--truth", help="JSON with the true events and the recorded files.")
+    ],
+    index_uri: Annotated[
+        str | None, typer.Option("--index", help="Folder or URL of the index.")
+    ] = None,
+    found_file: Annotated[
+        Path | None, typer.Option("--found", help="JSON with found events, instead of --index.")
+    ] = None,
+    sample_step_s: Annotated[
+        float, typer.Option("--sample-step", metavar="S", min=0, help="Seconds between frames.")
+    ] = 1.0,
+    as_table: TableOption = False,  # noqa: FBT002 - Typer's form of a flag
+) -> None:
+    """Score events against the truth; exit code 0 whatever the scores are."""
+    from pipeline.evaluation import scores, truth  # noqa: PLC0415 - a query needs none of it
+    from pipeline.evaluation.matching import side_by_side  # noqa: PLC0415
+
+    true_events, footage = truth.read_truth(truth_file, sample_step_s=sample_step_s)
+    match index_uri, found_file:
+        case str(), None:
+            found = truth.events_of_rows(open_index(index_uri).events().to_pylist())
+        case None, Path():
+            found = truth.read_found(found_file)
+        case _:
+            raise ConfigError("name the found events with either --index or --found")
+    figures = scores.evaluate(true_events, found, footage)
+    if as_table:
+        _print_table(side_by_side(true_events, found), figures)
+    else:
+        typer.echo(json.dumps(figures, indent=1))
+
+
+def _print_table(
+    pairs: "list[tuple[TimedEvent | None, TimedEvent | None]]", figures: dict[str, Any]
+) -> None:
+    from rich.box import SIMPLE  # noqa: PLC0415 - only people need it
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table("camera", "event", "from", "to", "found", box=SIMPLE)
+    for true, found in pairs:
+        event = true or found
+        if event is None:
+            raise AssertionError("a pair has at least one side")
+        off = "missed" if found is None else "invented"
+        if true and found:
+            off = f"{found.start_s - true.start_s:+.1f} {found.end_s - true.end_s:+.1f} s"
+        what = " ".join([*(value for _, value in event.fields), event.label])
+        cells = (event.group, what, _clock(event.start_s), _clock(event.end_s), off)
+        table.add_row(*(Text(sanitized(cell)) for cell in cells))
+    console = Console()
+    console.print(table)
+    console.print(
+        "from, to: the truth's (of an invented event its own); found: how far off it begins and "
+        f"ends.\n{figures['num_truth']} true events, {figures['num_found']} found: "
+        f"event F1 {figures['event_f1']:.2f} (label right, overlap at least half), "
+        f"recall {_figure(figures['event_recall'], '.2f')}, "
+        f"mean start error {_figure(figures['identified_start_error_s'], '.1f')} s",
+        highlight=False,
+    )
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _clock(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%H:%M:%S.%f")[:-5]
