@@ -9,8 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from pipeline.config.engine_kind import EngineKind
-from pipeline.config.registry import DEFAULT_KIND, find_kind, is_kind
-from pipeline.config.tree import Config, default_task
+from pipeline.config.registry import DEFAULT_KIND, default_task, find_kind, is_kind
+from pipeline.config.tree import Config
 from pipeline.errors import ConfigError
 
 

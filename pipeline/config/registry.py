@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.engines import EngineConfig
+from pipeline.config.task import Task
 from pipeline.errors import ConfigError
 
 GROUP = "timereel.engines"
@@ -63,6 +64,13 @@ def default_engine() -> EngineConfig:
     """The engine of a run that names none."""
     settings: EngineConfig = find_kind(DEFAULT_KIND).settings.model_validate({})
     return settings
+
+
+def default_task() -> Task:
+    """The task of a run that names none, and whose engine has none of its own."""
+    task = find_kind(DEFAULT_KIND).task
+    assert task is not None  # noqa: S101 - the default engine is no model
+    return task
 
 
 def _expected() -> str:

@@ -18,12 +18,7 @@ from pipeline.config.footage import (
     SampleConfig,
     SourcesConfig,
 )
-from pipeline.config.registry import (
-    DEFAULT_KIND,
-    AnyEngineConfig,
-    default_engine,
-    find_kind,
-)
+from pipeline.config.registry import AnyEngineConfig, default_engine, default_task, find_kind
 from pipeline.config.run import (
     BudgetConfig,
     ClusterConfig,
@@ -40,16 +35,8 @@ ALGORITHM_VERSION = 1
 # Raise when chapters or the checks of a summary change.
 SUMMARIES_VERSION = 2
 
-
 Days = Annotated[float, Field(ge=0, le=36_525)]
 """At most a century."""
-
-
-def default_task() -> Task:
-    """What the default engine can see."""
-    task = find_kind(DEFAULT_KIND).task
-    assert task is not None  # noqa: S101 - it asks no model
-    return task
 
 
 class Config(Section):
