@@ -40,7 +40,7 @@ def compact(index_uri: IndexOption, settled_hours: SettledOption = 1.0) -> None:
     """Merge and sort the files of each date; safe while others read and write."""
     from pipeline.index import maintain  # noqa: PLC0415
 
-    done = maintain.compact(_store(index_uri), settled=timedelta(hours=settled_hours))
+    done = maintain.compact(_store(index_uri), min_age=timedelta(hours=settled_hours))
     _print({"compacted_dates": done})
 
 
@@ -157,7 +157,7 @@ def maintain(
     _print(
         {
             "erased": erase_older(store, settings.knowing(cameras).keep_days),
-            "compacted_dates": maintenance.compact(store, settled=timedelta(hours=settled_hours)),
+            "compacted_dates": maintenance.compact(store, min_age=timedelta(hours=settled_hours)),
             "removed_files": maintenance.vacuum(store, retention=timedelta(hours=retention_hours)),
         }
     )

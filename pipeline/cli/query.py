@@ -151,7 +151,7 @@ def search(
         rows = search_index.by_meaning(index, vector, embedder.name, start, end, **filters)
     else:
         if rebuild:
-            search_index.forget(index)
+            search_index.remove_sidecar(index)
         rows = search_index.by_words(index, words, start, end, **filters)
     write_rows(rows, form, sys.stdout.buffer)
 

@@ -1,6 +1,6 @@
-"""The time index: Delta tables that are written whole, and asked by wall-clock time.
+"""The time index: Delta tables with atomic commits, which are queried by wall-clock time.
 
-The only place that knows Delta and DuckDB.
+The only package that uses deltalake and DuckDB.
 """
 
 from pipeline.index.commit import Writer

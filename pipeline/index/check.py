@@ -1,7 +1,7 @@
-"""``timereel check``: is everything there, can it be read, and do the rows agree with each other.
+"""``timereel check``: whether all files exist, can be read, and hold rows that agree.
 
-Every value of the index is read once. A byte that was changed and still reads as a value is not
-seen: the files hold no checksums.
+It reads every value of the index once. It cannot detect a changed byte that still reads as a valid
+value, because the files hold no checksums.
 """
 
 from contextlib import suppress
@@ -13,29 +13,29 @@ from pipeline.index.check_rows import disagreements
 from pipeline.index.findings import Finding
 from pipeline.index.store import Store
 
-_HALF_MENDED = Finding(
+_UNFINISHED_REPAIR = Finding(
     kind="half mended",
     table="videos",
     what="a repair was not finished",
-    what_is_lost="nothing is lost by that; readers are refused until it is",
-    repair="it goes on",
+    what_is_lost="nothing is lost by that; readers are refused until it is finished",
+    repair="it continues",
 )
 
 
 def check(store: Store) -> list[Finding]:
-    """All that is wrong with an index; empty if it is sound.
+    """All faults of an index; an empty list if it has none.
 
     Raises:
-        IndexFormatError: there is no index, or it is of a newer version.
+        IndexFormatError: there is no index, or it has a newer version.
     """
-    mending = replace(store, is_mending=True)
-    stored = stored_files(mending)
-    found = [*stored.findings, *disagreements(mending, stored.paths)]
-    return [*found, _HALF_MENDED] if store.is_half_mended else found
+    repair_store = replace(store, is_for_repair=True)
+    stored = stored_files(repair_store)
+    findings = [*stored.findings, *disagreements(repair_store, stored.paths)]
+    return [*findings, _UNFINISHED_REPAIR] if store.has_unfinished_repair else findings
 
 
 def stored_files(store: Store) -> Stored:
-    """See ``check_files``; refuses what is no index, and not what is damaged."""
+    """The result of ``check_files``; raises if there is no index, but not if it is damaged."""
     with suppress(IndexDamagedError):
         store.handle("videos")
     return check_files(store)

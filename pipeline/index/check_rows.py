@@ -1,7 +1,7 @@
-"""Whether the rows of an index agree with each other: what was looked at, and what came of it.
+"""Checks that the rows of an index agree: windows with their video, events with their windows.
 
-A video counts where its row says that it is whole. What a run that was killed has left of others is
-no contradiction: the next run goes on from there.
+Only videos count whose row says that they are complete. The rows that a killed run left of other
+videos are no contradiction, because the next run continues from them.
 """
 
 # ruff: noqa: S608 - names and paths are quoted
@@ -19,25 +19,25 @@ from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TableName
 
 _KEY = "video_id, task, fingerprint"
-# Both ends of a range are rounded down to it, and a range never to nothing.
+# Both ends of a range are rounded down to microseconds, and an empty range is made 1 us long.
 _ROUNDING_US = 2
-_ASKED_AGAIN = "it becomes pending: the next index asks what is missing, and only that"
-# Of which each id may stand there once; of doubled windows see ``_OVERLAPPING``.
-_COUNTED: tuple[TableName, ...] = ("videos", "events", "segments", "summaries")
+_PENDING_AGAIN = "it becomes pending: the next run asks the engine about the missing part alone"
+# Tables in which an id must be unique; for duplicate windows see ``_OVERLAPPING``.
+_UNIQUE_IDS: tuple[TableName, ...] = ("videos", "events", "segments", "summaries")
 
 _VIEWS = f"""
-CREATE TEMP VIEW whole AS FROM videos WHERE status IN ('done', 'partial');
-CREATE TEMP VIEW held AS
+CREATE TEMP VIEW complete AS FROM videos WHERE status IN ('done', 'partial');
+CREATE TEMP VIEW existing AS
     SELECT {_KEY} FROM videos UNION SELECT {_KEY} FROM windows;
 CREATE TEMP VIEW cut AS SELECT DISTINCT {_KEY} FROM windows WHERE status = 'erased';
 CREATE TEMP VIEW begun AS
     SELECT DISTINCT {_KEY}, uri FROM windows ANTI JOIN videos USING ({_KEY});
 CREATE TEMP VIEW pieces AS SELECT event_id, unnest(parts).video_id AS video_id, task, fingerprint,
     len(parts) > 1 AND pieces IS NULL AS is_guessed FROM events;
-CREATE TEMP VIEW settled AS FROM events ANTI JOIN (FROM pieces ANTI JOIN whole USING ({_KEY}))
-    USING (event_id, task, fingerprint);
-CREATE TEMP VIEW unsound AS
-    SELECT event_id, task, fingerprint FROM settled WHERE len(parts) > 0 AND (
+CREATE TEMP VIEW finished_events AS FROM events
+    ANTI JOIN (FROM pieces ANTI JOIN complete USING ({_KEY})) USING (event_id, task, fingerprint);
+CREATE TEMP VIEW unsupported AS
+    SELECT event_id, task, fingerprint FROM finished_events WHERE len(parts) > 0 AND (
         len(list_distinct(window_ids)) <> len(window_ids)
         OR abs(epoch_us("start") - epoch_us(list_min(list_transform(parts, lambda p: p.start))))
             > {_ROUNDING_US}
@@ -47,7 +47,7 @@ CREATE TEMP VIEW unsound AS
             OR list_sum(list_transform(pieces, lambda p: p.num_window_ids)) <> len(window_ids)
             OR list_sum(list_transform(pieces, lambda p: p.num_boxes)) <> len(boxes)))
     UNION SELECT event_id, task, fingerprint FROM (
-        SELECT event_id, task, fingerprint, unnest(window_ids) AS window_id FROM settled
+        SELECT event_id, task, fingerprint, unnest(window_ids) AS window_id FROM finished_events
     ) ANTI JOIN windows USING (window_id, task, fingerprint);
 """
 
@@ -57,52 +57,52 @@ SELECT {id}, task, fingerprint, any_value(video_id) AS video_id, any_value(camer
 FROM {table} GROUP BY {id}, task, fingerprint HAVING count(*) > 1
 """
 
-# Windows of a whole video that cover one another.
+# Windows of a complete video that overlap.
 _OVERLAPPING = f"""
 SELECT {_KEY}, any_value(camera) AS camera, min("start") AS "start", max("end") AS "end",
     list(DISTINCT shard_id) AS shard_ids
 FROM (SELECT *, max("end") OVER (PARTITION BY {_KEY} ORDER BY "start", "end"
     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_until FROM windows)
-SEMI JOIN whole USING ({_KEY})
+SEMI JOIN complete USING ({_KEY})
 WHERE epoch_us(covered_until) - epoch_us("start") > {_ROUNDING_US} GROUP BY {_KEY}
 """
 
-# Footage of a whole video on which no window lies.
+# Footage of a complete video without a window.
 _UNANSWERED = f"""
-WITH shown AS (SELECT {_KEY}, camera, unnest(footage) AS f FROM whole),
-looked_at AS (
+WITH shown AS (SELECT {_KEY}, camera, unnest(footage) AS f FROM complete),
+answered AS (
     SELECT {_KEY}, f, sum(epoch_us(least(w."end", f."end"))
         - epoch_us(greatest(w."start", f.start))) AS us
     FROM shown JOIN (SELECT {_KEY}, "start", "end" FROM windows) w USING ({_KEY})
     WHERE w."start" < f."end" AND w."end" > f.start GROUP BY ALL
 ), missing AS (
     SELECT *, epoch_us(f."end") - epoch_us(f.start) - coalesce(us, 0) AS missing_us
-    FROM shown LEFT JOIN looked_at USING ({_KEY}, f)
+    FROM shown LEFT JOIN answered USING ({_KEY}, f)
 )
 SELECT {_KEY}, any_value(camera) AS camera, min(f.start) AS "start", max(f."end") AS "end",
     sum(missing_us)::BIGINT AS missing_us
 FROM missing WHERE missing_us > {_ROUNDING_US} GROUP BY {_KEY}
 """
 
-# Whole videos that have another number of pieces of events, or of segments, than they showed. Rows
-# of an older timereel counted otherwise; there it is known only that all are gone.
+# Complete videos with another number of event pieces, or of segments, than their row says. An older
+# timereel counted in another way; for its rows it is only an error if all of them are missing.
 _MISCOUNTED = f"""
 SELECT {_KEY}, camera, uri, "start", "end",
     coalesce(n, 0) || ' {{table}} instead of ' || num_{{table}} AS problem
-FROM whole ANTI JOIN cut USING ({_KEY})
+FROM complete ANTI JOIN cut USING ({_KEY})
 LEFT JOIN (SELECT {_KEY}, count(*) AS n, bool_or({{is_guessed}}) AS is_guessed
     FROM {{source}} GROUP BY {_KEY}) USING ({_KEY})
 WHERE CASE WHEN clock_start_ns IS NULL THEN num_{{table}} > 0 AND n IS NULL
     ELSE num_{{table}} <> coalesce(n, 0) AND NOT coalesce(is_guessed, false) END
 """
 
-# Events that are not the sum of what their files show, or that rest on windows that are not there.
-_TORN = f"""
-SELECT {_KEY}, camera, uri, "start", "end", 'an event that its windows do not bear out' AS problem
-FROM whole SEMI JOIN (FROM pieces SEMI JOIN unsound USING (event_id, task, fingerprint))
+# Events that differ from the sum of their pieces, or that refer to windows that do not exist.
+_UNSUPPORTED = f"""
+SELECT {_KEY}, camera, uri, "start", "end", 'an event that its windows do not support' AS problem
+FROM complete SEMI JOIN (FROM pieces SEMI JOIN unsupported USING (event_id, task, fingerprint))
 USING ({_KEY})
-UNION SELECT {_KEY}, camera, uri, "start", "end", 'a segment whose windows are not there' AS problem
-FROM whole SEMI JOIN (
+UNION SELECT {_KEY}, camera, uri, "start", "end", 'a segment whose windows are missing' AS problem
+FROM complete SEMI JOIN (
     FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM segments)
     ANTI JOIN windows USING (window_id, task, fingerprint)
 ) USING ({_KEY})
@@ -110,49 +110,49 @@ FROM whole SEMI JOIN (
 
 _UNDERIVED = f"""
 SELECT {_KEY}, camera, "start", "end", string_agg(problem, ', ' ORDER BY problem) AS problem,
-    bool_or(EXISTS (SELECT 1 FROM begun AS b WHERE b.task = found.task
-        AND (b.video_id = found.video_id OR b.uri = found.uri))) AS is_begun
-FROM ({{problems}}) AS found GROUP BY {_KEY}, camera, "start", "end"
+    bool_or(EXISTS (SELECT 1 FROM begun AS b WHERE b.task = problems.task
+        AND (b.video_id = problems.video_id OR b.uri = problems.uri))) AS is_begun
+FROM ({{problems}}) AS problems GROUP BY {_KEY}, camera, "start", "end"
 """
 
-# Rows of videos that neither have a row nor windows.
+# Rows of videos that have neither a row in ``videos`` nor windows.
 _ORPHANED: dict[TableName, str] = {
-    "events": f"""FROM events SEMI JOIN (FROM pieces ANTI JOIN held USING ({_KEY}))
+    "events": f"""FROM events SEMI JOIN (FROM pieces ANTI JOIN existing USING ({_KEY}))
         USING (event_id, task, fingerprint)""",
-    "segments": f"FROM segments ANTI JOIN held USING ({_KEY})",
-    "summaries": "FROM (FROM summaries WHERE video_id <> '') ANTI JOIN held USING (video_id)",
-    "vectors": "FROM (FROM vectors WHERE video_id <> '') ANTI JOIN held USING (video_id)",
+    "segments": f"FROM segments ANTI JOIN existing USING ({_KEY})",
+    "summaries": "FROM (FROM summaries WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
+    "vectors": "FROM (FROM vectors WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
 }
 
 
 def disagreements(store: Store, paths: Mapping[TableName, list[str]]) -> list[Finding]:
-    """What is wrong with the rows of these files, every table of which must be readable."""
+    """The contradictions in the rows of these files; all of them must be readable."""
     with duck.connect(store) as connection:
-        for name, of_table in paths.items():
-            source = duck.scan(store, name, of_table, is_mixed=True)
+        for name, table_paths in paths.items():
+            source = duck.scan(store, name, table_paths, is_mixed=True)
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {source}")
         connection.execute(_VIEWS)
         unanswered = list(_unanswered(connection))
-        again = {finding.video for finding in unanswered}
+        pending = {finding.video for finding in unanswered}
         return [
             *_doubled(connection),
             *unanswered,
-            *(finding for finding in _underived(connection) if finding.video not in again),
+            *(finding for finding in _underived(connection) if finding.video not in pending),
             *_orphaned(connection),
         ]
 
 
 def _doubled(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    for name in _COUNTED:
+    for name in _UNIQUE_IDS:
         id_column = ID_COLUMN[name]
         sql = _DOUBLED.format(id=id_column, table=name)
         for row in duck.fetch(connection, sql).to_pylist():
             yield Finding(
                 kind="doubled",
                 table=name,
-                what=f"{row[id_column]} stands there {row['n']} times",
-                what_is_lost=f"nothing is lost; {_where(row)} is told more than once",
-                repair="its rows go, and are made again",
+                what=f"{row[id_column]} occurs {row['n']} times",
+                what_is_lost=f"nothing is lost; {_where(row)} is reported more than once",
+                repair="one of its rows is kept",
                 video=_key(row),
                 ids=(row[id_column],),
             )
@@ -163,9 +163,9 @@ def _unanswered(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         yield Finding(
             kind="unanswered",
             table="windows",
-            what=f"windows of video {row['video_id']} cover one another",
-            what_is_lost=f"what is true of {_where(row)} is not known",
-            repair=f"their shards go; {_ASKED_AGAIN}",
+            what=f"windows of video {row['video_id']} overlap",
+            what_is_lost=f"it is unknown which answers for {_where(row)} are right",
+            repair=f"their shards are removed; {_PENDING_AGAIN}",
             video=_key(row),
             ids=tuple(row["shard_ids"]),
         )
@@ -173,9 +173,9 @@ def _unanswered(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         yield Finding(
             kind="unanswered",
             table="windows",
-            what=f"video {row['video_id']} is whole by its row, and not by its windows",
+            what=f"video {row['video_id']} is complete by its row, but windows are missing",
             what_is_lost=f"answers for {row['missing_us'] / 1e6:.3f} s of {_where(row)} are lost",
-            repair=_ASKED_AGAIN,
+            repair=_PENDING_AGAIN,
             video=_key(row),
         )
 
@@ -185,15 +185,16 @@ def _underived(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         _MISCOUNTED.format(table="events", source="pieces", is_guessed="is_guessed"),
         _MISCOUNTED.format(table="segments", source="segments", is_guessed="false"),
     )
-    sql = _UNDERIVED.format(problems=" UNION ".join((*miscounted, _TORN)))
+    sql = _UNDERIVED.format(problems=" UNION ".join((*miscounted, _UNSUPPORTED)))
     for row in duck.fetch(connection, sql).to_pylist():
         yield Finding(
-            # Deriving what a run was killed over doing again would tell its time twice.
+            # A killed run had begun to index this file again. Deriving events from the old windows
+            # as well would report that time twice.
             kind="unanswered" if row["is_begun"] else "underived",
             table="events",
             what=f"video {row['video_id']} has {row['problem']}",
-            what_is_lost=f"what happened at {_where(row)} is told wrongly",
-            repair=_ASKED_AGAIN if row["is_begun"] else "it is derived from windows again",
+            what_is_lost=f"the events of {_where(row)} are wrong",
+            repair=_PENDING_AGAIN if row["is_begun"] else "it is derived from windows again",
             video=_key(row),
         )
 
@@ -209,9 +210,9 @@ def _orphaned(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
             yield Finding(
                 kind="orphaned",
                 table=name,
-                what=f"{len(row['ids'])} {name} are of videos that the index does not hold",
-                what_is_lost=f"what they rest on is lost, {_where(row)}",
-                repair="they go",
+                what=f"{len(row['ids'])} {name} belong to videos that the index does not hold",
+                what_is_lost=f"the windows they were made from are lost, {_where(row)}",
+                repair="they are removed",
                 video=("", row["task"], row["fingerprint"]),
                 ids=tuple(row["ids"]),
             )

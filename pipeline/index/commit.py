@@ -1,4 +1,4 @@
-"""Writing: every commit replaces what it names, so that doing it twice changes nothing."""
+"""Writes an index: every commit replaces the rows it names, so a repeated one changes nothing."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -21,10 +21,10 @@ from pipeline.tables.schema import SEGMENTS, TABLES, WINDOWS
 from pipeline.timebase import days_between
 
 JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]], pa.Table]
-"""Rows of ``events`` as they are; ids of the videos that are done, and of what is no more of them;
--> the rows that shall stand in their place."""
+"""Existing rows of ``events``; ids of the videos that are done; ids of videos that these replace
+-> the rows that replace the existing ones."""
 
-# A predicate names at most this many ids; more go into further commits.
+# A predicate names at most this many ids; more ids need further commits.
 _IDS_PER_COMMIT = 1000
 
 
@@ -32,10 +32,10 @@ _SPAN = ("date", "camera", "start", "end")
 
 
 class Writer:
-    """Writes one index, and makes it where there is none.
+    """Writes one index, and makes it if it does not exist.
 
     Several writers, in several processes, may work on one index at once. Their commits are
-    optimistic: whoever comes second tries again upon what the first has left.
+    optimistic: after a conflict the second writer reads the new version and tries again.
     """
 
     def __init__(self, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
@@ -43,19 +43,19 @@ class Writer:
         self.store.create()
         for attempt in conflict_retries():
             with attempt:
-                self.store.note_tables()
+                self.store.record_tables()
         self.index = Index(self.store)
         self._known = KnownVideos(self.store)
 
     def write_windows(self, rows: pa.Table) -> None:
-        """Put whole shards in place of whatever the index has of them.
+        """Replace all windows of the shards in ``rows``, which must be complete.
 
-        A shard id belongs to one video, task and fingerprint, and its dates never move.
+        A shard id belongs to one video, task and fingerprint, and its dates never change.
         """
         rows = conform("windows", rows)
         for task, of_task in _groups(rows, "task"):
-            for fingerprint, alike in _groups(of_task, "fingerprint"):
-                for shard_ids, part in _chunks(alike, "shard_id"):
+            for fingerprint, group in _groups(of_task, "fingerprint"):
+                for shard_ids, part in _chunks(group, "shard_id"):
                     predicate = both(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
@@ -66,25 +66,25 @@ class Writer:
                     replace(self.store, "windows", part, predicate)
 
     def drop_shards(self, shard_ids: Collection[str], *, task: str, fingerprint: str) -> None:
-        """Take back shards that were committed and that no plan has any more."""
+        """Remove the windows of committed shards that no plan contains any more."""
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
         where.among("shard_id", shard_ids)
         rows = self.index.every("windows", where, columns=["date", "video_id", "shard_id"])
-        for some, part in _chunks(rows, "shard_id"):
+        for chunk_ids, part in _chunks(rows, "shard_id"):
             predicate = both(
                 on_dates(part["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
                 among("video_id", part["video_id"].to_pylist()),
-                among("shard_id", some),
+                among("shard_id", chunk_ids),
             )
             replace(self.store, "windows", WINDOWS.empty_table(), predicate)
 
     def reopen(self, video_ids: Iterable[str], near: Near, task: str, fingerprint: str) -> None:
-        """Say of videos that are done that they are not, before what their rows tell of changes.
+        """Set done videos to pending, before the data that their rows describe changes.
 
-        What they show stays where it is until it is replaced. Whoever dies in between leaves rows
-        that the next run takes for unfinished, under whatever setting.
+        Their events, segments and windows stay until they are replaced. If the run is killed in
+        between, the next run sees that the videos are unfinished, in any configuration.
         """
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
         where.among("video_id", video_ids)
@@ -102,24 +102,25 @@ class Writer:
         reach: timedelta = timedelta(0),
         keep: bool = False,
     ) -> None:
-        """Put the answers of whole videos in place of all earlier ones to the same task.
+        """Replace all earlier answers to the same task by those of complete videos.
 
-        Of each (video_id, task) in ``videos``: events and segments of every fingerprint are
-        replaced, windows of other fingerprints go, and last comes the videos row, the sign that
-        the rest is there; a row that said so of what is replaced is reopened first. An earlier
-        failure of the same uri and task goes too, and so does an earlier content whose time
-        overlaps (the file has grown or was repaired), or the same content at another time (its
-        clock was set right). What else the same name held at another time stays: recorders use
-        their names again. After a crash the same call puts everything right.
+        For each (video_id, task) in ``videos``, events and segments of every fingerprint are
+        replaced, and windows of other fingerprints are removed. The ``videos`` row is written last:
+        it says that all other rows exist. So an earlier row that says the same of replaced data is
+        set to pending first. Also removed are an earlier failure of the same uri and task, an
+        earlier content of the uri whose time overlaps (the file has grown or was repaired), and the
+        same content at another time (its clock was corrected). Other contents of the same uri stay
+        if their time does not overlap, because recorders reuse file names. After a crash the same
+        call completes everything.
 
         Args:
             videos: all of one task.
-            events: of these videos alone; for a caller that joins nothing over file borders.
+            events: of these videos alone; for a caller that does not join events over files.
             segments: of these videos.
-            join: makes the events instead, from those that are there; called again on a conflict.
-            reach: how far from a video an event may be that is joined with one of it.
-            keep: leave the answers of other fingerprints to the same videos; readers get the
-                newest of each video, unless they ask for another.
+            join: makes the events instead, from the existing ones; called again after a conflict.
+            reach: how far from a video an event may be that is joined with an event of the video.
+            keep: do not remove the answers of other fingerprints to the same videos; readers get
+                the newest of each video, unless they name another.
         """
         videos = conform("videos", videos)
         events = conform("events", TABLES["events"].empty_table() if events is None else events)
@@ -128,8 +129,8 @@ class Writer:
         if len(tasks) > 1:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
         for name, rows in (("events", events), ("segments", segments)):
-            if strangers := _ids(rows, "video_id") - _ids(videos, "video_id"):
-                raise ValueError(f"{name} of {sorted(strangers)[:3]}, who are not in videos")
+            if unknown := _ids(rows, "video_id") - _ids(videos, "video_id"):
+                raise ValueError(f"{name} of {sorted(unknown)[:3]}, which are not in videos")
         only = None
         if keep:
             [only] = {*_ids(videos, "fingerprint"), *_ids(events, "fingerprint")}
@@ -137,23 +138,23 @@ class Writer:
                 with attempt:
                     self.store.mark("videos", GENERATIONS_PROPERTY)
         for video_ids, part in _chunks(videos, "video_id"):
-            mine = _in("video_id", video_ids)
-            in_place_of = join or _unjoined(events.filter(mine), only)
-            self._finish(part, in_place_of, segments.filter(mine), reach, only)
+            in_part = _in("video_id", video_ids)
+            join_part = join or _unjoined(events.filter(in_part), only)
+            self._finish(part, join_part, segments.filter(in_part), reach, only)
 
     def write_pending(self, videos: pa.Table) -> None:
-        """Say of videos that some of their shards are open, unless their task has answers to them.
+        """Write videos as pending that have open shards, unless their task has answers to them.
 
-        Nothing else is touched: what these videos replace stays until they are whole.
+        Nothing else changes: the rows that these videos will replace stay until they are complete.
         """
         videos = conform("videos", videos)
         for task, of_task in _groups(videos, "task"):
-            known = Where().add("task = ? AND status <> 'pending'", task)
-            known.among("video_id", of_task["video_id"].to_pylist())
-            held = _ids(self.index.every("videos", known, columns=["video_id"]), "video_id")
-            new = of_task.filter(~_in("video_id", held))
-            for fingerprint, alike in _groups(new, "fingerprint"):
-                for video_ids, part in _chunks(alike, "video_id"):
+            answered = Where().add("task = ? AND status <> 'pending'", task)
+            answered.among("video_id", of_task["video_id"].to_pylist())
+            ids = _ids(self.index.every("videos", answered, columns=["video_id"]), "video_id")
+            new = of_task.filter(~_in("video_id", ids))
+            for fingerprint, group in _groups(new, "fingerprint"):
+                for video_ids, part in _chunks(group, "video_id"):
                     predicate = both(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
@@ -163,11 +164,11 @@ class Writer:
                     replace(self.store, "videos", part, predicate)
 
     def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
-        """Put chapters, videos and days in place of what the index has of them.
+        """Replace the summaries of chapters, videos and days.
 
         Args:
-            rows: of one task; of a video every chapter, or none.
-            dates: of the videos; a chapter that is no longer there may have begun on any of them.
+            rows: of one task; for a video either every chapter or none.
+            dates: of the videos; a removed chapter may have begun on any of them.
         """
         self.store.create_table("summaries")
         rows = conform("summaries", rows)
@@ -183,7 +184,7 @@ class Writer:
                 replace(self.store, "summaries", part, predicate)
 
     def open(self) -> Index:
-        """The index, for reading; it sees every commit."""
+        """The index for reading; it sees every commit."""
         return self.index
 
     def _finish(
@@ -200,20 +201,20 @@ class Writer:
         stale = self._stale_windows(task, videos, previous, dates, only)
         same = _ids(videos, "video_id")
         of_videos = _of_fingerprint(among("video_id", same), only)
-        # Other contents of these files: whatever the fingerprint, they are no more.
+        # Other contents of these files no longer exist, so they go for every fingerprint.
         others = (_ids(previous, "video_id") | _ids(stale, "video_id")) - same
         if others:
             of_videos = f"({of_videos}) OR ({among('video_id', others)})"
         of_videos = both(equal("task", task), of_videos)
-        near = times_by_camera(videos, previous, stale)
-        gone = previous
+        times = times_by_camera(videos, previous, stale)
+        replaced = previous
         if only is not None:
-            gone = previous.filter(_in("video_id", others) | (pc.field("fingerprint") == only))
-        self._reopen(task, gone)
-        rejoin(self.store, task, near, reach, lambda held: join(held, same, others))
+            replaced = previous.filter(_in("video_id", others) | (pc.field("fingerprint") == only))
+        self._reopen(task, replaced)
+        rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, both(on, of_videos))
-        self._forget_summaries(task, same | others, _ids(videos, "camera"), dates)
+        self._remove_summaries(task, same | others, _ids(videos, "camera"), dates)
         for fingerprint, rows in _groups(stale, "fingerprint"):
             predicate = both(
                 on_dates(rows["date"].to_pylist()),
@@ -233,32 +234,32 @@ class Writer:
                 equal("task", task),
                 equal("fingerprint", fingerprint),
                 among("video_id", _ids(rows, "video_id")),
-                # Only as they were read: a row that another run has written since stays done.
+                # Only the rows that were read: a row that another run has written since stays done.
                 among("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
             change(self.store, "videos", {"status": "pending"}, predicate)
 
-    def _forget_summaries(
+    def _remove_summaries(
         self, task: str, video_ids: set[str], cameras: set[str], dates: set[date]
     ) -> None:
-        """What was told about these videos, and about their cameras' days, is no longer so."""
+        """Remove the outdated summaries of these videos and of their cameras' days."""
         where = Where().add("task = ?", task).add(on_dates(dates))
         days = both("level = 'day'", among("camera", cameras))
         where.add(f"({among('video_id', video_ids)} OR {days})")
-        told = self.index.select("summaries", where, columns=["summary_id", "date"])
-        for ids, rows in _chunks(told, "summary_id"):
+        outdated = self.index.select("summaries", where, columns=["summary_id", "date"])
+        for ids, rows in _chunks(outdated, "summary_id"):
             predicate = both(on_dates(rows["date"].to_pylist()), among("summary_id", ids))
             replace(self.store, "summaries", rows.slice(0, 0), predicate)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
-        """Rows of the same videos, or of what the uris of those that succeeded held then."""
-        set_right = "content_id = done_content AND content_id <> ''"
+        """Rows of the same videos, or of earlier contents of the uris of successful ones."""
+        same_content = "content_id = done_content AND content_id <> ''"
         where = _same_files(
-            _ids(videos, "video_id"), videos, or_if=f"status = 'failed' OR {set_right}"
+            _ids(videos, "video_id"), videos, or_if=f"status = 'failed' OR {same_content}"
         )
         where.add("task = ?", task)
         names = _ids(videos, "video_id") | _ids(videos, "uri")
-        return self.index.within(
+        return self.index.select_from_files(
             self._known.files(self.index.files("videos"), names),
             "videos",
             where,
@@ -273,9 +274,9 @@ class Writer:
         dates: set[date],
         only: str | None,
     ) -> pa.Table:
-        """Windows of these videos, or of what their uris held before, that the rows outdate.
+        """Outdated windows of these videos, or of earlier contents of their uris.
 
-        A job that was killed leaves windows without a videos row, so their uri is asked too.
+        A killed job leaves windows without a ``videos`` row, so they are also found by their uri.
         """
         video_ids = _ids(videos, "video_id") | _ids(previous, "video_id")
         current = pc.binary_join_element_wise(videos["video_id"], videos["fingerprint"], "/")
@@ -285,8 +286,8 @@ class Writer:
             current.to_pylist(),
         )
         if only is not None:
-            kept = sorted(_ids(videos, "video_id"))
-            where.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", kept)
+            same = sorted(_ids(videos, "video_id"))
+            where.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", same)
         where.add(on_dates(dates))
         span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
         columns = ["date", "camera", "start", "end", "video_id", "fingerprint"]
@@ -294,19 +295,19 @@ class Writer:
 
 
 def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
-    """Events that stand for their video alone."""
+    """A join that replaces the events of the videos and joins nothing over files."""
 
-    def join(held: pa.Table, done: AbstractSet[str], replaced: AbstractSet[str]) -> pa.Table:
-        gone = _in("video_id", done)
+    def join(existing: pa.Table, done: AbstractSet[str], replaced: AbstractSet[str]) -> pa.Table:
+        removed = _in("video_id", done)
         if only is not None:
-            gone &= pc.field("fingerprint") == only
-        return pa.concat_tables([held.filter(~(gone | _in("video_id", replaced))), events])
+            removed &= pc.field("fingerprint") == only
+        return pa.concat_tables([existing.filter(~(removed | _in("video_id", replaced))), events])
 
     return join
 
 
 def times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
-    """Of each camera the shortest range that holds all of its rows."""
+    """By camera, the shortest range that includes all of its rows."""
     times: dict[str, tuple[datetime, datetime]] = {}
     for table in tables:
         for row in table.select(["camera", "start", "end"]).to_pylist():
@@ -320,7 +321,7 @@ def _of_fingerprint(condition: str, only: str | None) -> str:
 
 
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
-    """Rows with these ids, or with the uri of a success whose time they overlap (``or_if``)."""
+    """Rows with these ids, or with the uri of a success if they overlap it or meet ``or_if``."""
     done = videos.filter(pc.field("status") != "failed")
     times = [pc.cast(done[name], pa.int64()).to_pylist() for name in ("start", "end")]
     return Where().add(
@@ -352,8 +353,8 @@ def _chunks(rows: pa.Table, column: str) -> Iterator[tuple[list[str], pa.Table]]
     """Parts of the rows with at most ``_IDS_PER_COMMIT`` ids each, none split."""
     ids = rows[column].unique().to_pylist()
     for i in range(0, len(ids), _IDS_PER_COMMIT):
-        some = ids[i : i + _IDS_PER_COMMIT]
-        yield some, rows.filter(_in(column, some))
+        chunk_ids = ids[i : i + _IDS_PER_COMMIT]
+        yield chunk_ids, rows.filter(_in(column, chunk_ids))
 
 
 def _in(column: str, values: Iterable[str]) -> pc.Expression:

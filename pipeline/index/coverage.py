@@ -1,14 +1,14 @@
-"""What is known about each moment of each camera; the ways of "nothing found" told apart.
+"""The state of each moment of each camera; it distinguishes the reasons for "nothing found".
 
-State of a moment, the best of what files and windows say about it:
+The state of a moment is the highest that files and windows give it:
 
-* ``analysed``      an engine looked at it
-* ``quiet``         the gate looked at it, nothing moved, no engine was asked
-* ``erased``        what was known was erased on purpose; no job looks there again unasked. So it is
-                    from the moment the order stands, though its rows may still have to go
-* ``failed``        it could not be looked at
-* ``pending``       some of its file is still to be looked at; the next run does that
-* ``not_analysed``  there is footage, and no window
+* ``analysed``      an engine analysed it
+* ``quiet``         the gate saw no change, so no engine analysed it
+* ``erased``        its rows were erased on purpose, and no job analyses it again unless a user asks
+                    for that. It is erased from the commit of the order, even while rows remain
+* ``failed``        it could not be analysed
+* ``pending``       a part of its file is not yet analysed; the next run does that
+* ``not_analysed``  there is footage, but no window
 * ``no_footage``    the index knows of no frame
 """
 
@@ -29,7 +29,7 @@ from pipeline.tables.schema import TableName
 from pipeline.timebase import Int64Array
 
 STATES = ("no_footage", "not_analysed", "pending", "failed", "erased", "quiet", "analysed")
-"""Ascending: where two overlap, the later one wins."""
+"""Ascending: where two states overlap, the later one in this list applies."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
@@ -44,7 +44,7 @@ SCHEMA = pa.schema(
 Source = Callable[[TableName, Span, Cameras], str]
 Levels = npt.NDArray[np.int8]
 
-# A failed file whose time or length is unknown (end = start + 1 us) says nothing of any moment.
+# A failed file whose time or length is unknown (end = start + 1 us) gives no moment a state.
 _FILES = """
 SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us, level FROM (
     SELECT camera, unnest(footage) AS shown,
@@ -60,8 +60,9 @@ SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us,
         AND epoch_us("end") - epoch_us("start") > 1)
 """
 
-# Over a gap in its stream a window saw nothing, however far its range reaches; of a video that
-# is still being worked on no footage is known, and its windows count as they are.
+# A window counts only where its video has footage, even if its range reaches over a gap. While a
+# run still works on a video, its footage is not known, and its windows count with their whole
+# range.
 _WINDOWS = """
 SELECT camera, epoch_us(greatest(w."start", shown.start)) AS start_us,
        epoch_us(least(w."end", shown.end)) AS end_us,
@@ -80,8 +81,8 @@ def sweep(
     """Cut ``[start_us, end_us)`` where the highest level of the given ranges changes.
 
     Returns:
-        The borders [N + 1], the first and last being those of the range, and the level between
-        each two [N]; 0 where no range is, and never the same twice in a row.
+        The borders [N + 1], of which the first and last are those of the range, and the level
+        between each two [N]. The level is 0 where there is no range, and two neighbours differ.
     """
     starts, ends = (np.clip(at, start_us, end_us) for at in (starts_us, ends_us))
     borders = np.unique(np.concatenate([starts, ends, [start_us, end_us]]))
@@ -105,21 +106,21 @@ def table(
 ) -> pa.Table:
     """Rows camera, start, end, state; ordered by camera and start.
 
-    Per camera they touch, differ from their neighbours and sum to ``span`` exactly. An open end
-    is the camera's first or last footage; a camera without any is left out then. What is
-    ``ordered`` to be erased is erased.
+    The rows of a camera touch, differ from their neighbours and add up to ``span`` exactly. An open
+    end of ``span`` is the camera's first or last footage; then a camera without footage is omitted.
+    Everything in the scopes ``ordered`` to be erased counts as erased.
     """
-    known = _known(connection, source, span, cameras, tasks=tasks, ordered=ordered)
-    bounded = span.start_us is not None and span.end_us is not None
-    names = set(known["camera"].unique().to_pylist())
-    if bounded:
-        everywhere = f"SELECT DISTINCT camera FROM {source('videos', ALWAYS, cameras)} WHERE "
+    ranges = _ranges(connection, source, span, cameras, tasks=tasks, ordered=ordered)
+    is_bounded = span.start_us is not None and span.end_us is not None
+    names = set(ranges["camera"].unique().to_pylist())
+    if is_bounded:
+        all_times = f"SELECT DISTINCT camera FROM {source('videos', ALWAYS, cameras)} WHERE "
         of_cameras = Where().of(cameras)
-        found = duck.fetch(connection, everywhere + of_cameras.sql, of_cameras)
-        names |= {*found["camera"].to_pylist(), *cameras.exact}
+        rows = duck.fetch(connection, all_times + of_cameras.sql, of_cameras)
+        names |= {*rows["camera"].to_pylist(), *cameras.exact}
     parts = [SCHEMA.empty_table()]
-    name_of_row = known["camera"].to_numpy()
-    starts, ends, levels = (known[c].to_numpy() for c in ("start_us", "end_us", "level"))
+    name_of_row = ranges["camera"].to_numpy()
+    starts, ends, levels = (ranges[c].to_numpy() for c in ("start_us", "end_us", "level"))
     first = np.searchsorted(name_of_row, sorted(names))
     last = np.searchsorted(name_of_row, sorted(names), side="right")
     for camera, i, j in zip(sorted(names), first, last, strict=True):
@@ -129,7 +130,7 @@ def table(
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _known(
+def _ranges(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     span: Span,
@@ -138,7 +139,7 @@ def _known(
     tasks: Sequence[str],
     ordered: Sequence[Scope],
 ) -> pa.Table:
-    """Ranges that overlap ``span``, with their level; ordered by camera."""
+    """The ranges of files and windows that overlap ``span``, with their level; by camera."""
     where = Where().overlaps(span).of(cameras)
     if tasks:
         where.among("task", tasks)
@@ -156,7 +157,7 @@ def _known(
         "failed": STATES.index("failed"),
         "erased": STATES.index("erased"),
     }
-    # In the order in which the text asks for them.
+    # In the order of the placeholders in the SQL text.
     values = [*ordered_videos.values, *where.values * 2, *ordered_windows.values, *where.values * 2]
     sql = (
         "SELECT camera, start_us, end_us, level::TINYINT AS level "

@@ -1,4 +1,4 @@
-"""DuckDB as the engine that reads files: connections, and tables as exact file lists."""
+"""DuckDB reads the data files: connections, and tables as exact lists of files."""
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
@@ -31,13 +31,13 @@ _SETTINGS = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",
     "parquet_metadata_cache": "true",
-    "enable_progress_bar": "false",  # else on the standard output of python -c
+    "enable_progress_bar": "false",  # otherwise python -c prints it to stdout
 }
 
 _FILES = re.compile(r"'((?:[^']|'')*\.parquet)'")
 
-# What is wrong with the question, and not with a file.
-_OF_THE_QUESTION = (
+# Errors in the query, not in a file.
+_QUERY_ERRORS = (
     duckdb.BinderException,
     duckdb.CatalogException,
     duckdb.ConversionException,
@@ -48,12 +48,12 @@ _OF_THE_QUESTION = (
     duckdb.PermissionException,
 )
 
-# The date is in a file's path alone.
-_OF_START = "CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date"
+# Data files do not store the date; only their path has it.
+_DATE_OF_START = "CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date"
 
 
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
-    """A database in memory that can read the index's files and never downloads an extension."""
+    """A database in memory that can read the files of the index and downloads no extension."""
     connection = duckdb.connect(":memory:")
     for name, value in _SETTINGS.items():
         connection.execute(f"SET {name} = {quote(value)}")
@@ -63,7 +63,7 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
 
 
 def quote(text: str) -> str:
-    """A string literal."""
+    """The text as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -73,27 +73,29 @@ def identifiers(columns: Iterable[str], prefix: str = "") -> str:
 
 
 def scan(store: Store, name: TableName, paths: Sequence[str], *, is_mixed: bool = False) -> str:
-    """A table in a FROM clause, out of exactly these files; has at least its declared columns.
+    """A table for a FROM clause, from exactly these files, with at least its declared columns.
 
-    Where files are ``is_mixed``, some may lack columns that were added later; those read as null.
+    With ``is_mixed`` some files may lack columns that were added later; these are null.
     """
     if not paths:
         return _without_rows(TABLES[name])
     files = ", ".join(quote(pattern(path)) for path in paths)
     if is_mixed:
         return (
-            f"(SELECT {_OF_START}, * FROM "
+            f"(SELECT {_DATE_OF_START}, * FROM "
             f"read_parquet([{files}], union_by_name = true, hive_partitioning = false) "
             f"UNION ALL BY NAME FROM {_without_rows(TABLES[name])})"
         )
-    if "=" in store.root:  # DuckDB would take such folders for columns, before the files' own
-        return f"(SELECT {_OF_START}, * FROM read_parquet([{files}], hive_partitioning = false))"
-    # Not in a SELECT of its own: binding every column twice takes a tenth of a small question.
+    if "=" in store.root:  # DuckDB would read that folder as a partition column
+        return (
+            f"(SELECT {_DATE_OF_START}, * FROM read_parquet([{files}], hive_partitioning = false))"
+        )
+    # Without a SELECT: to bind every column twice takes a tenth of the time of a small query.
     return f"read_parquet([{files}], hive_partitioning = true, hive_types = {{'date': 'DATE'}})"
 
 
 def _without_rows(schema: pa.Schema) -> str:
-    # Not registered as an Arrow table: for that DuckDB imports pandas, a third of a query's time.
+    # Not a registered Arrow table: for that DuckDB imports pandas, a third of a query's time.
     columns = (f'NULL::{_type(field.type)} AS "{field.name}"' for field in schema)
     return f"(SELECT {', '.join(columns)} WHERE false)"
 
@@ -110,7 +112,7 @@ def _type(kind: pa.DataType) -> str:
 
 
 def pattern(path: str) -> str:
-    """The glob that matches exactly this path, as DuckDB takes every path for one."""
+    """The glob that matches exactly this path, because DuckDB reads every path as a glob."""
     return path.replace("*", "[*]").replace("?", "[?]")
 
 
@@ -118,23 +120,23 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str, where: Where | None =
     """The rows of a query, as Arrow.
 
     Raises:
-        IndexDamagedError: a file that it reads is gone or cannot be read.
+        IndexDamagedError: a file that the query reads is missing or cannot be read.
     """
     with naming_damage(connection, files_in(sql)):
         return connection.sql(sql, params=where.values if where else None).to_arrow_table()
 
 
 def files_in(sql: str) -> Iterator[str]:
-    """The files that a query reads, out of what ``scan`` has written."""
+    """The files that a query reads, from the text that ``scan`` wrote."""
     for quoted in _FILES.findall(sql):
         yield quoted.replace("''", "'").replace("[*]", "*").replace("[?]", "?")
 
 
 def num_readable_rows(connection: duckdb.DuckDBPyConnection, path: str) -> int:
-    """How many rows a Parquet file has, once every value in it was read.
+    """Read every value of a Parquet file, and return its number of rows.
 
     Raises:
-        duckdb.Error: it is gone, or a part of it cannot be read.
+        duckdb.Error: the file is missing, or a part of it cannot be read.
     """
     file = f"read_parquet({quote(pattern(path))}, hive_partitioning = false)"
     sql = f"SELECT count(*), bit_xor(hash(file)) FROM {file} AS file"
@@ -144,12 +146,12 @@ def num_readable_rows(connection: duckdb.DuckDBPyConnection, path: str) -> int:
 
 @contextmanager
 def naming_damage(connection: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> Iterator[None]:
-    """Where one of the files cannot be read, say so; any other error stays what it was."""
+    """If an error occurs and one of the files cannot be read, raise IndexDamagedError instead."""
     try:
         yield
-    except _OF_THE_QUESTION:
+    except _QUERY_ERRORS:
         raise
-    # What goes wrong after the first rows comes through pyarrow, as one of its errors.
+    # An error after the first rows arrives through pyarrow, as one of its exceptions.
     except (duckdb.Error, pa.ArrowException, OSError) as exc:
         refuse_unreadable(connection, paths, exc)
         raise
@@ -160,7 +162,7 @@ def refuse_unreadable(
 ) -> None:
     """Raise IndexDamagedError for the first file that cannot be read, because of ``exc``."""
     for path in paths:
-        # Another database: one that has met such a file may refuse all that comes after.
+        # A new database: one that has read a damaged file may refuse all further queries.
         with connection.cursor() if "://" in path else duckdb.connect(":memory:") as fresh:
             if problem := unreadable(fresh, path):
                 root = path.rsplit("/", 3)[0]
@@ -169,7 +171,7 @@ def refuse_unreadable(
 
 
 def unreadable(connection: duckdb.DuckDBPyConnection, path: str) -> str:
-    """Why a Parquet file cannot be read; "" if all of it can."""
+    """Why a Parquet file cannot be read; "" if it can be read completely."""
     try:
         num_readable_rows(connection, path)
     except duckdb.Error as exc:
@@ -178,5 +180,5 @@ def unreadable(connection: duckdb.DuckDBPyConnection, path: str) -> str:
 
 
 def first_line(exc: Exception) -> str:
-    """What an error of a library says, without its details."""
+    """The first line of a library's error message, which omits the details."""
     return str(exc).strip().partition("\n")[0]

@@ -1,6 +1,6 @@
-"""A commit on a local disk is done once it would survive a power cut, and a full disk has a name.
+"""Makes commits on a local disk survive a power cut, and turns a full disk into an own error.
 
-The table library does not sync what it writes. Object stores answer when a write is safe.
+The table library does not sync the files it writes. Object stores answer only when a write is safe.
 """
 
 import errno
@@ -21,7 +21,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def synced(table: DeltaTable) -> Iterator[DeltaTable]:
-    """What is committed through this handle meanwhile is safe on a local disk at the end."""
+    """At the end, sync to the local disk all that was committed inside through this handle."""
     with named_if_full(table.table_uri):
         since = table.version()
         yield table
@@ -30,25 +30,25 @@ def synced(table: DeltaTable) -> Iterator[DeltaTable]:
 
 @contextmanager
 def named_if_full(where: str) -> Iterator[None]:
-    """What is written meanwhile is whole or was not begun.
+    """Turn the error of a full disk into IndexFullError.
 
     Raises:
-        IndexFullError: there is no room for it.
+        IndexFullError: there is no space left; the write inside did not take effect.
     """
     try:
         yield
     except (OSError, DeltaError) as exc:
         for code in _FULL:
-            # The table library tells the cause in words alone, though of all systems alike.
+            # The table library gives the cause only as text, which is the same on all systems.
             if f"os error {code})" in str(exc) or getattr(exc, "errno", None) == code:
                 raise IndexFullError(where, os.strerror(code)) from exc
         raise
 
 
 def sync_commits(table: DeltaTable, since: int) -> None:
-    """Sync what the commits after version ``since`` have written, and a checkpoint of the last.
+    """Sync the files that commits after version ``since`` wrote, and a checkpoint of the last one.
 
-    Data files first, then their entries, then the folders that name both.
+    Data files come first, then their log entries, then the folders that list both.
     """
     folder = local_folder(table)
     if folder is None:
@@ -66,7 +66,7 @@ def sync_commits(table: DeltaTable, since: int) -> None:
 
 
 def local_folder(table: DeltaTable) -> Path | None:
-    """Where the table is, if its files can be opened by their path alone."""
+    """The folder of the table, if it is on a local file system."""
     url = urlparse(table.table_uri)
     return Path(unquote(url.path)) if url.scheme in {"", "file"} else None
 
@@ -80,7 +80,7 @@ def _sync(path: Path) -> None:
     try:
         opened = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
-        return  # replaced and removed by another writer since
+        return  # another writer has replaced and removed it since
     try:
         os.fsync(opened)
     finally:

@@ -1,11 +1,11 @@
-"""Erasing on purpose: what a video, a camera or a range of time has left in an index goes.
+"""Erases on purpose all rows about a video, a camera or a range of time.
 
-The order is written first (``orders``), then carried out: a crash or a full disk in between loses
-nothing, since whoever comes next carries it out. Rows that tell of erased footage go from every
-table. What stays is that it was erased: the ``videos`` row of a whole video (status ``erased``:
-file, camera, range), and windows (status ``erased``: range alone) where a part was. Jobs take both
-for an order not to look there again, and coverage shows them. The bytes are gone once ``vacuum``
-has removed the replaced files.
+The order to erase is committed first (``erase_orders``) and then carried out. A crash or a full
+disk in between loses nothing, since the next command carries the order out. Rows about erased
+footage are removed from every table. Only the fact stays that it was erased: the ``videos`` row of
+a video that was erased completely (status ``erased``: file, camera, range), and the windows of an
+erased part of a video (status ``erased``: range alone). Jobs do not analyse such footage again, and
+coverage shows it as erased. The bytes are gone when ``vacuum`` has removed the replaced files.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,53 +19,59 @@ import pyarrow as pa
 from pipeline.index import erase_orders
 from pipeline.index.duck import quote
 from pipeline.index.erase_orders import Erasure, Reason
-from pipeline.index.erase_selection import KEPT_OF_WINDOW, ErasedRows, find, remaining_events
+from pipeline.index.erase_selection import (
+    KEPT_OF_WINDOW,
+    ErasedRows,
+    find_erased_rows,
+    remaining_events,
+)
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import among, both, change, equal, on_dates, replace
 from pipeline.index.scope import Row, Scope
-from pipeline.index.sidecars import forget as forget_sidecars
+from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
 from pipeline.index.validate import ID_COLUMN, conform
 from pipeline.tables.schema import TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
-# Events that are further apart are not replaced in one commit, which would write all between them.
-_APART = timedelta(days=1)
+# Events further apart than this are not replaced in one commit, which would rewrite all between
+# them.
+_MAX_GAP_IN_COMMIT = timedelta(days=1)
 _STATUSES = ("analysed", "quiet", "failed")
-_FORGOTTEN_OF_VIDEO = frozenset(
+_CLEARED_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
     | {"num_segments", "warnings", "error", "config"}
 )
 _OUT_OF_REACH = (
     "files that timereel export or query wrote",
-    "what searches of other users and machines keep of an index that they cannot write",
+    "search caches of other users and machines that cannot write to the index",
     "replaced files, until timereel vacuum",
 )
 
 
 def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str, Any]:
-    """Write the order to erase what the index holds of a scope, and carry it out.
+    """Commit the order to erase what the index holds of a scope, and carry it out.
 
-    A window, segment or summary that overlaps the range goes as a whole. Of an event that runs
-    through several files the pieces go that do; what is left of it is parted there.
+    A window, segment or summary that overlaps the range is erased completely. An event that spans
+    several files loses the pieces that overlap it, and is split there.
 
     Returns:
-        The receipt: the videos, and how many rows went from each table.
+        The receipt: the videos, and how many rows each table lost.
     """
     store.create()  # an older index has no table of orders
     index = Index(store)
     apply_orders(index)
-    scope = scope.within(index)
-    found = find(index, scope)
-    order = Erasure.of(scope, reason, found.num_rows)
-    erase_orders.write(store, order)
-    _remove(index, found)
-    sidecars = forget_sidecars(store)
-    order = erase_orders.carried_out(index, order, {})
-    return _receipt(found) | {
+    scope = scope.with_known_names(index)
+    rows = find_erased_rows(index, scope)
+    order = Erasure.of(scope, reason, rows.num_rows)
+    erase_orders.write_order(store, order)
+    _remove(index, rows)
+    sidecars = remove_sidecars(store)
+    order = erase_orders.record_carried_out(index, order, {})
+    return _receipt(rows) | {
         "erasure_id": order.erasure_id,
         "waits_for": list(order.waits_for or ()),
         "sidecars": sidecars,
@@ -74,28 +80,28 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
 
 
 def would_erase(store: Store, scope: Scope) -> dict[str, Any]:
-    """The receipt of ``erase``, which is not done."""
+    """The receipt that ``erase`` would return; nothing is erased."""
     index = Index(store)
-    return _receipt(find(index, scope.within(index)))
+    return _receipt(find_erased_rows(index, scope.with_known_names(index)))
 
 
 def apply_orders(index: Index) -> None:
-    """Carry out the orders that stand: a crash left them, or a run that was then at work goes on.
+    """Carry out the open orders, which a crash left or for which a run of that time still works.
 
-    Costs next to nothing where there are none.
+    Costs almost nothing if there are none.
     """
-    for order in erase_orders.standing(index):
-        found = find(index, order.scope)
-        _remove(index, found)
-        if order.waits_for is None or any(found.num_rows.values()):
-            forget_sidecars(index.store)
-        erase_orders.carried_out(index, order, found.num_rows)
+    for order in erase_orders.open_orders(index):
+        rows = find_erased_rows(index, order.scope)
+        _remove(index, rows)
+        if order.waits_for is None or any(rows.num_rows.values()):
+            remove_sidecars(index.store)
+        erase_orders.record_carried_out(index, order, rows.num_rows)
 
 
 def erase_older(
     store: Store, keep_days: Callable[[str], float | None], *, now: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """Retention: of each camera, erase what is older than ``keep_days`` says; None keeps all.
+    """Retention: erase rows of each camera that are older than its ``keep_days``; None keeps all.
 
     Returns:
         One receipt per number of days.
@@ -103,12 +109,12 @@ def erase_older(
     now = now or datetime.now(tz=UTC)
     index = Index(store)
     apply_orders(index)
-    due: dict[float, list[str]] = {}
+    cameras_by_days: dict[float, list[str]] = {}
     for name in sorted(index.known_cameras()):
         if (days := keep_days(name)) is not None:
-            due.setdefault(days, []).append(name)
+            cameras_by_days.setdefault(days, []).append(name)
     receipts = []
-    for days, names in sorted(due.items()):
+    for days, names in sorted(cameras_by_days.items()):
         span = Span.parse(None, now - timedelta(days=days))
         scope = Scope(cameras=Cameras(exact=tuple(names)), span=span)
         receipt = would_erase(store, scope)
@@ -119,18 +125,18 @@ def erase_older(
 
 
 def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
-    """Undo the order not to look again: no moment of a camera in ``[start, end)`` counts as erased.
+    """Remove the erased marks of a camera in ``[start, end)``, so that jobs analyse it again.
 
-    What was erased does not come back by this; it may be indexed anew. Videos that were done but
-    for that are ``pending`` from here on.
+    This does not restore erased rows. Videos that were done except for the erased part become
+    ``pending``.
     """
     index, exact = Index(store), Cameras(exact=(camera,))
     erased = Where().add("status = 'erased'")
     parts = index.every(
         "windows", erased, span=Span.parse(start, end), cameras=exact, columns=["video_id"]
     )
-    of_parts = Where().among("video_id", parts["video_id"].to_pylist())
-    done = of_parts.add("status IN ('done', 'partial')")
+    with_parts = Where().among("video_id", parts["video_id"].to_pylist())
+    done = with_parts.add("status IN ('done', 'partial')")
     rows = index.every("videos", done, cameras=exact, columns=["date", "video_id"])
     if rows.num_rows:
         ids, on = rows["video_id"].to_pylist(), on_dates(rows["date"].to_pylist())
@@ -144,44 +150,44 @@ def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
-def _remove(index: Index, found: ErasedRows) -> None:
-    """Take from every table what tells of it; where nothing does, nothing is written."""
+def _remove(index: Index, erased: ErasedRows) -> None:
+    """Remove the rows from every table; a table without such rows is not written."""
     store = index.store
-    # What coverage and jobs go by changes last: a crash is made good by the next call, which finds
-    # that unchanged.
-    for events in _together(found.events):
-        near: dict[str, tuple[datetime, datetime]] = {}
+    # Marks that coverage and jobs read change last. So after a crash the next call still finds all
+    # of these rows, and completes the work.
+    for events in _event_groups(erased.events):
+        times: dict[str, tuple[datetime, datetime]] = {}
         for row in events:
-            start, end = near.get(row["camera"], (row["start"], row["end"]))
-            near[row["camera"]] = min(start, row["start"]), max(end, row["end"])
-        stay = partial(remaining_events, gone=found.gone)
-        rejoin(store, events[0]["task"], near, timedelta(0), stay)
-    for name, rows in found.derived.items():
+            start, end = times.get(row["camera"], (row["start"], row["end"]))
+            times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
+        join = partial(remaining_events, erased=erased.scope)
+        rejoin(store, events[0]["task"], times, timedelta(0), join)
+    for name, rows in erased.derived.items():
         _replace_rows(store, name, rows, [])
-    for some in _chunks(found.whole):
-        _replace_of_videos(store, "windows", some, [])
-    _replace_rows(store, "windows", found.windows, [_blank_window(row) for row in found.windows])
-    for some in _chunks(found.whole, "task"):
-        _replace_of_videos(store, "videos", some, _tombstones(some), "task")
-    for some in _chunks(found.cut, "task", "fingerprint"):
-        if changed := [row for row in _recounted(index, some) if row not in some]:
+    for chunk in _chunks(erased.whole):
+        _replace_of_videos(store, "windows", chunk, [])
+    _replace_rows(store, "windows", erased.windows, [_blank_window(row) for row in erased.windows])
+    for chunk in _chunks(erased.whole, "task"):
+        _replace_of_videos(store, "videos", chunk, _tombstones(chunk), "task")
+    for chunk in _chunks(erased.cut, "task", "fingerprint"):
+        if changed := [row for row in _recounted(index, chunk) if row not in chunk]:
             _replace_of_videos(store, "videos", changed, changed, "task", "fingerprint")
 
 
-def _together(events: Sequence[Row]) -> Iterator[list[Row]]:
-    """Events of one task that follow each other closely, at most so many as a commit takes."""
-    some: list[Row] = []
+def _event_groups(events: Sequence[Row]) -> Iterator[list[Row]]:
+    """Groups of events of one task that are close in time, each small enough for one commit."""
+    group: list[Row] = []
     for row in sorted(events, key=lambda event: (event["task"], event["start"])):
-        if some and (
-            row["task"] != some[0]["task"]
-            or row["start"] - some[-1]["start"] > _APART
-            or len(some) >= _IDS_PER_COMMIT
+        if group and (
+            row["task"] != group[0]["task"]
+            or row["start"] - group[-1]["start"] > _MAX_GAP_IN_COMMIT
+            or len(group) >= _IDS_PER_COMMIT
         ):
-            yield some
-            some = []
-        some.append(row)
-    if some:
-        yield some
+            yield group
+            group = []
+        group.append(row)
+    if group:
+        yield group
 
 
 def _blank_window(row: Row) -> Row:
@@ -190,9 +196,9 @@ def _blank_window(row: Row) -> Row:
 
 
 def _tombstones(videos: Iterable[Row]) -> list[Row]:
-    """One row per video and task; of several generations the newest."""
+    """One erased row per video and task, made from the newest if there are several fingerprints."""
     empty = _empty(VIDEOS)
-    blank = {name: empty[name] for name in _FORGOTTEN_OF_VIDEO}
+    blank = {name: empty[name] for name in _CLEARED_OF_VIDEO}
     now = datetime.now(tz=UTC)
     newest = {
         (row["video_id"], row["task"]): row
@@ -202,13 +208,13 @@ def _tombstones(videos: Iterable[Row]) -> list[Row]:
 
 
 def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
-    """The rows with the numbers of what is left of them."""
+    """The rows of these videos with the numbers of the windows, events and segments that remain."""
     where = Where().among("video_id", {row["video_id"] for row in videos})
-    held = ("video_id", "task", "fingerprint")
+    key = ("video_id", "task", "fingerprint")
     tables = {
-        "windows": index.every("windows", where, columns=[*held, "status"]).to_pylist(),
-        "events": index.every("events", where, columns=held).to_pylist(),
-        "segments": index.every("segments", where, columns=held).to_pylist(),
+        "windows": index.every("windows", where, columns=[*key, "status"]).to_pylist(),
+        "events": index.every("events", where, columns=key).to_pylist(),
+        "segments": index.every("segments", where, columns=key).to_pylist(),
     }
     return [
         video
@@ -231,36 +237,36 @@ def _is_of(row: Row, video: Row) -> bool:
 
 
 def _empty(schema: pa.Schema) -> Row:
-    def nothing(kind: pa.DataType) -> object:
+    def empty_value(kind: pa.DataType) -> object:
         if pa.types.is_list(kind) or pa.types.is_map(kind):
             return []
         if pa.types.is_string(kind):
             return ""
         return 0
 
-    return {f.name: None if f.nullable else nothing(f.type) for f in schema}
+    return {f.name: None if f.nullable else empty_value(f.type) for f in schema}
 
 
 def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: list[Row]) -> None:
-    """Put ``others``, whose ids are among theirs, in place of these rows."""
+    """Replace these rows by ``others``, whose ids are a subset of theirs."""
     id_column = ID_COLUMN[name]
-    # Ids are made from what a thing is: two settings may find the same event.
-    for some in _chunks(rows, "task", "fingerprint"):
-        made_by = {column: some[0][column] for column in ("task", "fingerprint")}
-        ids = {row[id_column] for row in some}
-        instead = [
+    # An id is a hash of what a thing is, so two configurations may find the same event.
+    for chunk in _chunks(rows, "task", "fingerprint"):
+        made_by = {column: chunk[0][column] for column in ("task", "fingerprint")}
+        ids = {row[id_column] for row in chunk}
+        replacements = [
             row for row in others if row[id_column] in ids and made_by.items() <= row.items()
         ]
         conditions = [equal(column, value) for column, value in made_by.items()]
-        on = on_dates(row["date"] for row in some)
-        where = both(on, *conditions, among(id_column, ids))
-        replace(store, name, _table(name, instead), where)
+        dates = on_dates(row["date"] for row in chunk)
+        predicate = both(dates, *conditions, among(id_column, ids))
+        replace(store, name, _table(name, replacements), predicate)
 
 
 def _replace_of_videos(
     store: Store, name: TableName, videos: Sequence[Row], others: list[Row], *same: str
 ) -> None:
-    """Put ``others`` in place of the rows of these videos that agree with them in ``same``."""
+    """Replace by ``others`` the rows of these videos that have the same values in ``same``."""
     days: set[date] = {
         day for row in videos for day in (row["date"], *days_between(row["start"], row["end"]))
     }
@@ -273,28 +279,28 @@ def _table(name: TableName, rows: list[Row]) -> pa.Table:
 
 
 def _chunks(rows: Sequence[Row], *same: str) -> Iterator[Sequence[Row]]:
-    """Rows that agree in ``same``, in the order of time, so that a commit touches few dates."""
+    """Rows with the same values in ``same``, by time, so that a commit touches few dates."""
 
     def key(row: Row) -> list[str]:
         return [row[column] for column in same]
 
-    for _, alike in groupby(sorted(rows, key=lambda row: (key(row), row["start"])), key=key):
-        ordered = list(alike)
+    for _, group in groupby(sorted(rows, key=lambda row: (key(row), row["start"])), key=key):
+        ordered = list(group)
         for i in range(0, len(ordered), _IDS_PER_COMMIT):
             yield ordered[i : i + _IDS_PER_COMMIT]
 
 
-def _receipt(found: ErasedRows) -> dict[str, Any]:
+def _receipt(erased: ErasedRows) -> dict[str, Any]:
     return {
         "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "videos": [_told(row, whole=True) for row in found.whole]
-        + [_told(row, whole=False) for row in found.cut],
-        "rows": found.num_rows,
-        "events_cut": found.num_events_cut,
+        "videos": [_video_entry(row, whole=True) for row in erased.whole]
+        + [_video_entry(row, whole=False) for row in erased.cut],
+        "rows": erased.num_rows,
+        "events_cut": erased.num_events_cut,
     }
 
 
-def _told(row: Row, *, whole: bool) -> dict[str, Any]:
-    told = {name: row[name] for name in ("video_id", "uri", "camera", "task")}
+def _video_entry(row: Row, *, whole: bool) -> dict[str, Any]:
+    entry = {name: row[name] for name in ("video_id", "uri", "camera", "task")}
     times = {name: row[name].isoformat().replace("+00:00", "Z") for name in ("start", "end")}
-    return told | times | {"whole": whole}
+    return entry | times | {"whole": whole}

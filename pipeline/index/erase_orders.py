@@ -1,8 +1,8 @@
-"""Orders to erase: written before anything goes, standing until nothing can bring it back.
+"""Orders to erase: committed before any row is removed, open until no row can come back.
 
-A run that was at work when the order was given may still commit what it began with. The order waits
-for the end of such runs, and whoever comes by until then carries it out again: the run itself after
-each of its commits, and the next command if that was killed.
+A run that was working when the order was given may still commit rows about erased footage. So the
+order stays open until all such runs have ended. Until then it is carried out again: by the run
+itself after each of its commits, and by the next command if the run was killed.
 """
 
 from collections import Counter
@@ -31,60 +31,61 @@ Reason: TypeAlias = Literal["command", "retention"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """One order to erase, and what has gone by it."""
+    """One order to erase, and the number of rows that it has removed."""
 
     erasure_id: str
     asked_at: datetime
     reason: Reason
     scope: Scope
     rows: Mapping[str, int]
-    """Rows that have gone or go, by table."""
+    """Number of rows that are or will be removed, by table."""
     waits_for: tuple[str, ...] | None = None
-    """Ids of runs that may bring back what is erased; None until the order was carried out."""
+    """Ids of runs that may commit erased rows again; None until the order was carried out."""
     applied_at: datetime | None = None
 
     @classmethod
     def of(cls, scope: Scope, reason: Reason, rows: Mapping[str, int]) -> Self:
-        """An order that is given now."""
+        """A new order, given now."""
         now = datetime.now(tz=UTC)
         erasure_id = make_id("erasure", now, reason, scope)
         return cls(erasure_id=erasure_id, asked_at=now, reason=reason, scope=scope, rows=rows)
 
     @property
-    def stands(self) -> bool:
-        """Whether it must be carried out again."""
+    def is_open(self) -> bool:
+        """Whether the order must be carried out again."""
         return self.applied_at is None
 
 
-def write(store: Store, order: Erasure) -> None:
-    """Put the order in place of what the index has of it."""
+def write_order(store: Store, order: Erasure) -> None:
+    """Commit the order; it replaces its earlier row."""
     rows = pa.Table.from_pylist([_row(order)], schema=ERASURES)
-    mine = both(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
-    replace_rows(store, "erasures", conform("erasures", rows), mine)
+    predicate = both(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
+    replace_rows(store, "erasures", conform("erasures", rows), predicate)
 
 
-def standing(index: "Index") -> list[Erasure]:
+def open_orders(index: "Index") -> list[Erasure]:
     """Orders that must be carried out, the oldest first."""
     where = Where().add("state = 'ordered'")
     rows = index.every("erasures", where, order="ORDER BY asked_at, erasure_id")
     return [_order(row) for row in rows.to_pylist()]
 
 
-def carried_out(index: "Index", order: Erasure, gone: Mapping[str, int]) -> Erasure:
-    """Write down that what the index held of an order has gone.
+def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str, int]) -> Erasure:
+    """Commit that an order was carried out; it stays open while runs may commit erased rows.
 
     Args:
-        index: where.
-        order: as it stood before.
-        gone: how many rows went by this time.
+        index: that holds the order.
+        order: as it was before.
+        num_removed: rows that were removed this time, by table.
     """
     running = runs_of_table(index.every("runs", Where().add("state = 'running'"), order=""))
     now = datetime.now(tz=UTC)
-    at_work = {run.run_id for run in running if not is_lost(run, now)}
+    working = {run.run_id for run in running if not is_lost(run, now)}
     if order.waits_for is None:
-        waits_for, rows = at_work, order.rows
+        waits_for, rows = working, order.rows
     else:
-        waits_for, rows = at_work & set(order.waits_for), Counter(order.rows) + Counter(gone)
+        waits_for = working & set(order.waits_for)
+        rows = Counter(order.rows) + Counter(num_removed)
     done = replace(
         order,
         waits_for=tuple(sorted(waits_for)),
@@ -92,7 +93,7 @@ def carried_out(index: "Index", order: Erasure, gone: Mapping[str, int]) -> Eras
         applied_at=None if waits_for else now,
     )
     if done != order:
-        write(index.store, done)
+        write_order(index.store, done)
     return done
 
 
@@ -100,7 +101,7 @@ def _row(order: Erasure) -> dict[str, Any]:
     return {
         "date": order.asked_at.date(),
         "asked_at": order.asked_at,
-        "state": "ordered" if order.stands else "applied",
+        "state": "ordered" if order.is_open else "applied",
         "erasure_id": order.erasure_id,
         "reason": order.reason,
         **order.scope.order_columns(),

@@ -1,4 +1,4 @@
-"""What an index holds of a scope that is to be erased."""
+"""Finds the rows of an index that an order to erase removes or changes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipeline.tables.rows import Provenance
 from pipeline.tables.schema import EVENTS, TABLES, TableName
 from pipeline.timebase import ns_to_datetime
 
-# Tables that are not simply derived from windows, row by row, or tell of no footage.
+# Tables that are not derived from windows row by row, or that hold nothing about footage.
 _OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures"})
 KEPT_OF_WINDOW = frozenset(
     {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
@@ -29,19 +29,19 @@ _OF_EVENT = ("event_id", "camera", "start", "end", "video_id", "uri", "parts", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gone:
-    """What goes of a scope: which rows were made from it."""
+class ErasedScope:
+    """A scope to erase, with the videos that it concerns: which rows were made from it."""
 
     scope: Scope
     whole_ids: frozenset[str]
-    """Ids of videos of which nothing stays."""
+    """Ids of videos that are erased completely."""
     other_ids: frozenset[str]
-    """Ids of all others that the scope names; a run may be at work on them, or was killed."""
+    """Ids of all other videos of the scope, also unfinished ones of running or killed runs."""
     times: Sequence[tuple[str, datetime, datetime]]
-    """Camera, start and end of what goes."""
+    """Camera, start and end of erased videos and windows."""
 
     def covers(self, row: Row) -> bool:
-        """Whether a row, or a part of an event, was made from what goes."""
+        """Whether a row, or a part of an event, was made from erased footage."""
         if video_id := row.get("video_id"):
             return video_id in self.whole_ids or (
                 self.scope.overlaps(row) and (video_id in self.other_ids or self.scope.names(row))
@@ -53,33 +53,33 @@ class Gone:
         )
 
     def candidates(self, or_if: str) -> Where:
-        """Rows that may tell of what goes; ``or_if`` is a condition of the caller's."""
+        """Rows that may be about erased footage, or that meet the condition ``or_if``."""
         ids = sorted(self.whole_ids | self.other_ids)
         return Where().add(f"(video_id IN (SELECT unnest(?::VARCHAR[])) OR {or_if})", ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedRows:
-    """What an index holds of a scope."""
+    """The rows of an index that are about a scope."""
 
-    gone: Gone
+    scope: ErasedScope
     whole: Sequence[Row]
-    """Rows of ``videos`` of which nothing stays, ordered by start."""
+    """Rows of ``videos`` that are erased completely, ordered by start."""
     cut: Sequence[Row]
     """Rows of ``videos`` that lose a part."""
     windows: Sequence[Row]
-    """Parts of videos that stay; also of videos that no job has finished yet."""
+    """Erased windows of all other videos, also of videos that no job has finished yet."""
     num_windows_of_whole: int
     events: Sequence[Row]
-    """Events of which at least a part goes; a few columns."""
+    """Events that lose at least one piece; a few columns."""
     num_events_cut: int
-    """Those of them of which a part stays."""
+    """Number of those events that keep a piece."""
     derived: Mapping[TableName, Sequence[Row]]
-    """Rows of every other table that go; a few columns."""
+    """Erased rows of every other table; a few columns."""
 
     @property
     def num_rows(self) -> dict[str, int]:
-        """How many rows go, or lose what they say, by table."""
+        """Number of rows that are removed or blanked, by table."""
         return {
             "videos": len(self.whole),
             "windows": self.num_windows_of_whole + len(self.windows),
@@ -88,11 +88,11 @@ class ErasedRows:
         }
 
 
-def find(index: Index, scope: Scope) -> ErasedRows:
-    """What there is of a scope; of what was erased before only what has come back since."""
+def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
+    """The rows about a scope; after an earlier erasure, only rows that were committed since."""
     of_videos = scope.of_videos().add("status <> 'erased'")
     if scope.span != ALWAYS:
-        # What could not even be opened has a time at most in its name, and told of no footage.
+        # A file that could not be opened has no footage; its only time may come from its name.
         of_videos.add("(status <> 'failed' OR len(footage) > 0)")
     videos = _rows(index, "videos", scope, of_videos).to_pylist()
     whole = [row for row in videos if scope.contains(row)]
@@ -106,20 +106,20 @@ def find(index: Index, scope: Scope) -> ErasedRows:
     for name in _NAMING:
         rows = _rows(index, name, scope, scope.of_videos(), ["video_id"])
         others.update(rows["video_id"].to_pylist())
-    gone = Gone(
+    erased = ErasedScope(
         scope=scope,
         whole_ids=frozenset(whole_ids),
         other_ids=frozenset(others - whole_ids),
         times=[(row["camera"], row["start"], row["end"]) for row in (*whole, *windows)],
     )
     events = [
-        (row, [gone.covers(part) for part in row["parts"] or [row]])
+        (row, [erased.covers(part) for part in row["parts"] or [row]])
         for row in _rows(
-            index, "events", scope, gone.candidates("len(parts) > 1"), _OF_EVENT
+            index, "events", scope, erased.candidates("len(parts) > 1"), _OF_EVENT
         ).to_pylist()
     ]
     return ErasedRows(
-        gone=gone,
+        scope=erased,
         whole=whole,
         cut=cut,
         windows=windows,
@@ -127,40 +127,44 @@ def find(index: Index, scope: Scope) -> ErasedRows:
         events=[row for row, shares in events if any(shares)],
         num_events_cut=sum(any(shares) and not all(shares) for _, shares in events),
         derived={
-            name: _derived(index, name, gone)
+            name: _derived(index, name, erased)
             for name in index.store.tables()
             if name not in _OWN_RULES
         },
     )
 
 
-def remaining_events(held: pa.Table, gone: Gone) -> pa.Table:
-    """The events that stand once the parts that go have gone: split where one is missing."""
+def remaining_events(events: pa.Table, erased: ErasedScope) -> pa.Table:
+    """The events without their erased pieces; an event is split where a piece is missing."""
 
     def is_erased(piece: Event) -> bool:
         [part] = piece.parts
         start, end = (ns_to_datetime(ns) for ns in (part.span.start_ns, part.span.end_ns))
-        return gone.covers({"video_id": part.video_id, "uri": part.uri, "start": start, "end": end})
+        return erased.covers(
+            {"video_id": part.video_id, "uri": part.uri, "start": start, "end": end}
+        )
 
-    kept = [EVENTS.empty_table()]
-    rows = held.to_pylist()
-    for number, (row, event) in enumerate(zip(rows, events_of_table(held), strict=True)):
-        # An older timereel kept the words of the first file alone.
+    remaining = [EVENTS.empty_table()]
+    rows = events.to_pylist()
+    for number, (row, event) in enumerate(zip(rows, events_of_table(events), strict=True)):
+        # An older timereel stored only the text of the first file.
         is_guessed = len(event.parts) > 1 and row["pieces"] is None
-        left = [] if is_guessed and is_erased(event.pieces[0]) else without_pieces(event, is_erased)
-        if left == [event]:
-            kept.append(held.slice(number, 1))
+        split = (
+            [] if is_guessed and is_erased(event.pieces[0]) else without_pieces(event, is_erased)
+        )
+        if split == [event]:
+            remaining.append(events.slice(number, 1))
         else:
             provenance = Provenance(config="", **{name: row[name] for name in Provenance.COLUMNS})
-            kept.append(events_table(left, provenance))
-    return pa.concat_tables(kept)
+            remaining.append(events_table(split, provenance))
+    return pa.concat_tables(remaining)
 
 
-def _derived(index: Index, name: TableName, gone: Gone) -> list[Row]:
+def _derived(index: Index, name: TableName, erased: ErasedScope) -> list[Row]:
     columns = [ID_COLUMN[name], "date", "camera", "start", "end", "task", "fingerprint"]
     columns += [column for column in ("video_id", "uri") if column in TABLES[name].names]
-    rows = _rows(index, name, gone.scope, gone.candidates("video_id = ''"), columns)
-    return [row for row in rows.to_pylist() if gone.covers(row)]
+    rows = _rows(index, name, erased.scope, erased.candidates("video_id = ''"), columns)
+    return [row for row in rows.to_pylist() if erased.covers(row)]
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""What a caller may ask for, as SQL conditions and as bounds that prune files."""
+"""Ranges of time, cameras and conditions: as SQL, and as bounds that prune files."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -14,28 +14,31 @@ from pipeline.timebase import NS_PER_US, datetime_to_ns
 When: TypeAlias = datetime | date | np.datetime64 | str | None
 Names: TypeAlias = str | Iterable[str] | None
 
-# So many values DuckDB compares while it reads; more are a join, after whole rows were read.
+# DuckDB compares up to this many values while it reads; it joins more, after it has read whole
+# rows.
 _MAX_LISTED = 20
 _LAST_CHARACTER = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``[start_us, end_us)`` since the epoch; None is open."""
+    """``[start_us, end_us)`` in microseconds since the epoch; None is an open end."""
 
     start_us: int | None = None
     end_us: int | None = None
 
     @classmethod
     def parse(cls, start: When, end: When) -> "Span":
-        """From what a user gives, UTC where no zone is named; a date is its midnight.
+        """Parse the times that a user gives: UTC if they name no zone; a date is its midnight.
 
         Raises:
-            ConfigError: no time, or an end that is not after the start.
+            ConfigError: a value is no time, or the end is not after the start.
         """
         span = cls(_to_us(start), _to_us(end))
         if span.start_us is not None and span.end_us is not None and span.end_us <= span.start_us:
-            raise ConfigError(f"range from {start} to {end} is empty: the end must come after")
+            raise ConfigError(
+                f"range from {start} to {end} is empty: the end must be after the start"
+            )
         return span
 
 
@@ -46,14 +49,14 @@ def _to_us(at: When) -> int | None:
         try:
             at = datetime.fromisoformat(at)
         except ValueError as exc:
-            raise ConfigError(f"{at!r} is no ISO 8601 time; try 2026-01-31T08:00:00Z") from exc
+            raise ConfigError(f"{at!r} is not an ISO 8601 time; try 2026-01-31T08:00:00Z") from exc
     elif isinstance(at, np.datetime64):
         at = _of_numpy(at)
     elif not isinstance(at, datetime):
         at = datetime.combine(at, time())
     if at != at:  # noqa: PLR0124 - pandas.NaT is a datetime, and never equal to itself
         raise ConfigError(f"{at} is no time; leave that end of the range open with None")
-    at = datetime.combine(at.date(), at.timetz())  # a plain one: pandas' own leave the range
+    at = datetime.combine(at.date(), at.timetz())  # pandas' datetimes fail outside their own range
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     try:
@@ -66,7 +69,7 @@ def _to_us(at: When) -> int | None:
 def _of_numpy(at: np.datetime64) -> datetime:
     if np.isnat(at):
         raise ConfigError(f"{at} is no time; leave that end of the range open with None")
-    # Years are asked first, as a conversion to microseconds wraps around without a word.
+    # Check the year first, because a conversion to microseconds overflows silently.
     if not MINYEAR <= 1970 + int(at.astype("datetime64[Y]").astype(np.int64)) <= MAXYEAR:
         raise _out_of_range(at)
     us: datetime = at.astype("datetime64[us]").item()
@@ -75,20 +78,20 @@ def _of_numpy(at: np.datetime64) -> datetime:
 
 def _out_of_range(at: object) -> ConfigError:
     return ConfigError(
-        f"{at} is not in the years {MINYEAR} to {MAXYEAR} of UTC; leave that end of the range open"
+        f"{at} is outside the years {MINYEAR} to {MAXYEAR} in UTC; leave that end of the range open"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Cameras:
-    """Which cameras; none named means all."""
+    """A choice of cameras; without any name it means all cameras."""
 
     exact: tuple[str, ...] = ()
     globs: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, names: Names, known: Collection[str] = ()) -> "Cameras":
-        """From one name or several, each of which may be a glob such as ``cam*``, but if known."""
+        """Parse one name or several; each may be a glob such as ``cam*``, unless it is known."""
         listed = as_list(names)
         return cls(
             tuple(name for name in listed if not is_glob(name, known)),
@@ -97,7 +100,7 @@ class Cameras:
 
     @property
     def bounds(self) -> list[tuple[str, str]]:
-        """Inclusive ranges of names that hold every wanted one; empty means all."""
+        """Inclusive ranges of names that include every wanted camera; empty means all."""
         prefixes = map(literal_prefix, self.globs)
         return [(name, name) for name in self.exact] + [
             (prefix, prefix + _LAST_CHARACTER) for prefix in prefixes
@@ -116,7 +119,7 @@ class Where:
     values: list[Any] = field(default_factory=list)
 
     def add(self, clause: str, *values: object) -> "Where":
-        """One more condition; ``?`` stands for each value."""
+        """Add a condition; it has one ``?`` for each value."""
         self.clauses.append(clause)
         self.values.extend(values)
         return self
@@ -138,32 +141,34 @@ class Where:
         return self
 
     def among(self, column: str, wanted: Iterable[str]) -> "Where":
-        """Rows whose ``column`` is one of ``wanted``, however many those are."""
+        """Rows whose ``column`` is one of the ``wanted`` values, of which there may be many."""
         values = list(wanted)
         if 0 < len(values) <= _MAX_LISTED:
             return self.add(f'"{column}" IN ({", ".join("?" * len(values))})', *values)
         return self.add(f'"{column}" IN (SELECT unnest(?::VARCHAR[]))', values)
 
     def contains(self, column: str, text: str) -> "Where":
-        """Rows whose ``column`` has ``text`` in it, whatever the case."""
-        if text.lower() == text.upper():  # Chinese, digits: nothing to fold, a third of the work
+        """Rows whose ``column`` contains ``text``, ignoring case."""
+        if text.lower() == text.upper():  # Chinese or digits have no case: a third of the work
             return self.add(f'contains("{column}", ?)', text)
         return self.add(f'contains(lower("{column}"), lower(?))', text)
 
     def also(self, other: "Where") -> "Where":
-        """Both."""
+        """The conditions of both."""
         return Where(self.clauses + other.clauses, self.values + other.values)
 
     @classmethod
     def any_of(cls, conditions: "Iterable[Where]") -> "Where":
-        """At least one; of no conditions none holds."""
-        some = list(conditions)
-        either = " OR ".join(f"({one.sql})" for one in some)
-        return cls([f"({either or 'false'})"], [value for one in some for value in one.values])
+        """At least one of the conditions; false if there are none."""
+        wheres = list(conditions)
+        either = " OR ".join(f"({where.sql})" for where in wheres)
+        return cls(
+            [f"({either or 'false'})"], [value for where in wheres for value in where.values]
+        )
 
     @property
     def sql(self) -> str:
-        """The whole condition."""
+        """All conditions as SQL."""
         return " AND ".join(self.clauses) if self.clauses else "true"
 
 

@@ -1,4 +1,4 @@
-"""What a look at an index has found to be wrong with it."""
+"""A fault that a check of an index has found."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from typing import Literal, TypeAlias
 from pipeline.tables.schema import TableName
 
 Kind: TypeAlias = Literal[
-    "log",  # set the file aside
-    "table",  # make it anew
-    "file",  # set it aside and take it out of the table
+    "log",  # move the file to _damaged
+    "table",  # make a new table
+    "file",  # move it to _damaged and remove it from the table
     "doubled",  # keep one of the rows
-    "orphaned",  # drop the rows, whose video is no more
-    "underived",  # make events and segments of the video's windows again
-    "unanswered",  # let the next run ask what windows do not answer
-    "half mended",  # go on with a repair that was killed
+    "orphaned",  # remove the rows, whose video does not exist
+    "underived",  # derive events and segments from the video's windows again
+    "unanswered",  # let the next run ask the engine about footage without windows
+    "half mended",  # continue a repair that was killed
 ]
 Key: TypeAlias = tuple[str, str, str]
-"""A video under one setting: video_id, task, fingerprint."""
+"""A video under one configuration: video_id, task, fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong, in words and as what a repair goes by."""
+    """One fault: as texts for a person, and as the keys that a repair needs."""
 
     kind: Kind
     table: TableName
@@ -30,15 +30,15 @@ class Finding:
     what_is_lost: str
     repair: str
     path: str = ""
-    """Of a log or data file; below the table's folder if it is a data file."""
+    """Path of a log file, or of a data file relative to the table's folder."""
     video: Key = ("", "", "")
     ids: Sequence[str] = ()
-    """Of rows of ``table``."""
+    """Ids of rows of ``table``."""
 
     def to_json(self) -> dict[str, str]:
-        """The words, by their names."""
-        told = ("kind", "table", "what", "what_is_lost", "repair")
-        return {name: getattr(self, name) for name in told}
+        """The texts, by the names of their fields."""
+        names = ("kind", "table", "what", "what_is_lost", "repair")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def work(self) -> tuple[str, str]:

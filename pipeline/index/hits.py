@@ -1,7 +1,7 @@
-"""Moments that a search has hit: rows of events and segments, best first, matches marked.
+"""Search hits: rows of events and segments, best first, with their matches marked.
 
-Whatever found them is only asked which rows; everything that is shown comes from the tables, so a
-row that is gone or has changed since never comes up.
+The search index only names rows. Everything that a hit shows is read from the tables, so a row that
+was removed or has changed since is never shown.
 """
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
@@ -28,26 +28,26 @@ MomentOrder = Literal["score", "time"]
 Sources: TypeAlias = Mapping[Searched, tuple[str, Where]]
 """By table: what to select from, and which rows of it count."""
 
-# All that a row says; what is searched and what the excerpt is cut from.
-SAID: dict[Searched, str] = {
+# The whole text of a row: it is searched, and the excerpt is cut from it.
+ROW_TEXT: dict[Searched, str] = {
     "events": (
         "concat_ws(' | ', nullif(replace(label, '_', ' '), ''), nullif(text, ''), "
         "nullif(array_to_string(map_values(fields), ' | '), ''))"
     ),
     "segments": "text",
 }
-# Two names of a row in 64 bits. CONTENT_KEY is also of what it says, and the same in every version
-# of DuckDB; ROW_KEY costs a fortieth.
+# Two 64-bit keys of a row. CONTENT_KEY also depends on the text, and is the same in every version
+# of DuckDB. ROW_KEY takes a fortieth of its time.
 CONTENT_KEY = {
     name: (
         f"(md5_number_lower(concat_ws(chr(31), '{name}', task, fingerprint, {ID_COLUMN[name]}, "
-        f"{SAID[name]})) >> 1)"
+        f"{ROW_TEXT[name]})) >> 1)"
     )
     for name in SEARCHED
 }
 ROW_KEY = {name: f"hash('{name}', task, fingerprint, {ID_COLUMN[name]})" for name in SEARCHED}
-# The text of a whole video or day says again what its windows say, without the moment.
-_MOMENTS = "level NOT IN ('video', 'day')"
+# The summary of a video or day repeats texts of its windows without their time.
+_HAS_MOMENT = "level NOT IN ('video', 'day')"
 _LABEL: dict[Searched, str] = {"events": "label", "segments": "level"}
 _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '
@@ -61,21 +61,21 @@ _CHARS_BEFORE = 50
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Rows and how well each matches; position ``i`` of each is hit ``i``, the best first."""
+    """Rows and their scores; position ``i`` of each field is hit ``i``, the best first."""
 
     key_of: Mapping[Searched, str]
-    """How ``keys`` are made: ROW_KEY or CONTENT_KEY."""
+    """The SQL of ``keys`` by table: ROW_KEY or CONTENT_KEY."""
     keys: Sequence[int] = ()
     scores: Sequence[float] = ()
     starts_us: Sequence[int] = ()
 
     def best(self, count: int) -> "Hits":
-        """The first of them."""
+        """The first ``count`` hits."""
         return Hits(self.key_of, self.keys[:count], self.scores[:count], self.starts_us[:count])
 
     @property
     def dates(self) -> set[date]:
-        """UTC dates on which they start."""
+        """UTC dates on which the hits start."""
         return {
             ns_to_datetime(day * _DAY_NS).date() for day in {us // _DAY_US for us in self.starts_us}
         }
@@ -83,18 +83,18 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What must occur, each as a part of the text in any case; lower case, none empty."""
+    """Words that a text must contain, ignoring case; in lower case, none of them empty."""
 
-    each: tuple[str, ...]
+    words: tuple[str, ...]
 
     @classmethod
-    def parse(cls, connection: duckdb.DuckDBPyConnection, asked: str) -> "Words":
-        """Split at spaces; ``"quoted words"`` stay together.
+    def parse(cls, connection: duckdb.DuckDBPyConnection, text: str) -> "Words":
+        """Split a query at spaces; ``"quoted words"`` stay together.
 
-        DuckDB folds the case of both sides, so that they agree in every script.
+        DuckDB folds the case of the query and of the rows, so both agree in every script.
         """
-        found = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+)', asked)]
-        folded = connection.execute("SELECT lower(trim(unnest(?::VARCHAR[])))", [found]).fetchall()
+        words = [quoted or word for quoted, word in re.findall(r'"([^"]+)"|([^\s"]+)', text)]
+        folded = connection.execute("SELECT lower(trim(unnest(?::VARCHAR[])))", [words]).fetchall()
         return cls(tuple(dict.fromkeys(word for (word,) in folded if word)))
 
 
@@ -106,21 +106,21 @@ def sources(
     table: Searched | None = None,
     video: str | None = None,
 ) -> Sources:
-    """Where moments of a range are, and which rows count."""
-    found = {}
+    """By table, the files that may hold rows of a range, and the conditions for its rows."""
+    sources = {}
     for name in SEARCHED if table is None else (table,):
         where = query_filters.conditions(name, {"video": video}).overlaps(span).of(cameras)
         if name == "segments":
-            where.add(_MOMENTS)
-        found[name] = index.source(name, span, cameras), where
-    return found
+            where.add(_HAS_MOMENT)
+        sources[name] = index.source(name, span, cameras), where
+    return sources
 
 
-def said(sources: Sources, key_of: Mapping[Searched, str], more: str = "true") -> str:
-    """One SELECT over all of ``sources``, with their key and what they say."""
+def text_select(sources: Sources, key_of: Mapping[Searched, str], more: str = "true") -> str:
+    """One SELECT over all ``sources``, with the key of each row and its text as ``said``."""
     parts = [
         f"""SELECT '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,
-            {SAID[name]} AS said, {key_of[name]} AS key, {_COLUMNS}
+            {ROW_TEXT[name]} AS said, {key_of[name]} AS key, {_COLUMNS}
         FROM {source} WHERE {where.sql} AND {more.format(key=key_of[name])}"""
         for name, (source, where) in sources.items()
     ]
@@ -135,41 +135,41 @@ def rows(
     *,
     limit: int | None = None,
 ) -> pa.Table:
-    """Hits among the rows of ``sources`` that count and have all words in them, the best first.
+    """Hits among the rows of ``sources`` whose text contains all words, the best first.
 
     Columns score, table, camera, start, end, label, excerpt, media_start, media_end, uri, text,
     id, video_id, task, model, fingerprint. ``excerpt`` is the part of the text around the first
     match, each match between ``**``.
     """
-    # Both before anything else of a row is looked at: other dates are not even opened.
+    # Both conditions apply before any other column is read: files of other dates are not opened.
     only = f"{on_dates(hits.dates)} AND {{key}} IN (SELECT key FROM hits)" if hits.keys else "false"
     verified = Where()
-    for word in words.each:
+    for word in words.words:
         verified.add("contains(lower(said), ?)", word)
     first = f"greatest(1, {_first_match(words)} - {_CHARS_BEFORE})"
     sql = f"""
         WITH hits AS (SELECT unnest(?::UBIGINT[]) AS key, unnest(?::DOUBLE[]) AS score),
-        said AS ({said(sources, hits.key_of, only)}),
+        said AS ({text_select(sources, hits.key_of, only)}),
         cut AS (SELECT *, {first} AS cut_at FROM said JOIN hits USING (key) WHERE {verified.sql})
         SELECT score, "table", camera, "start", "end", kind AS label,
             {_marked(words)} AS excerpt,
             media_start, media_end, uri, text, id, video_id, task, model, fingerprint
         FROM cut ORDER BY score DESC, "start", camera, id {query_filters.limited(limit)}"""
-    asked = [value for _, where in sources.values() for value in where.values]
-    values = [list(hits.keys), list(hits.scores), *asked, *verified.values]
+    source_values = [value for _, where in sources.values() for value in where.values]
+    values = [list(hits.keys), list(hits.scores), *source_values, *verified.values]
     return duck.fetch(connection, sql, Where(values=values))
 
 
 def _first_match(words: Words) -> str:
-    if not words.each:
+    if not words.words:
         return "1"
-    return f"least({', '.join(f'strpos(lower(said), {duck.quote(w)})' for w in words.each)})"
+    return f"least({', '.join(f'strpos(lower(said), {duck.quote(w)})' for w in words.words)})"
 
 
 def _marked(words: Words) -> str:
     cut = f"replace(substr(said, cut_at, {_EXCERPT_CHARS}), chr(10), ' ')"
-    if words.each:
-        longest_first = sorted(words.each, key=len, reverse=True)
+    if words.words:
+        longest_first = sorted(words.words, key=len, reverse=True)
         pattern = duck.quote(f"({'|'.join(map(re.escape, longest_first))})")
         cut = f"regexp_replace({cut}, {pattern}, '**\\1**', 'gi')"
     return (

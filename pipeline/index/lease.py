@@ -1,8 +1,9 @@
-"""A run's hold on cameras: taken in one commit, renewed by heartbeats, given back at the end.
+"""A run's lease of cameras: taken in one commit, renewed by heartbeats, released at the end.
 
-Of two runs that want one camera for the same task, one gets it, unless both keep the answers of
-other settings: the commit that takes it has the running runs as its read set, so whoever comes
-second reads again. It needs nothing but the index's own log, on any store.
+If two runs want one camera for the same task, one of them gets it, unless both keep the answers of
+other configurations. The commit that takes a lease has all running runs as its read set, so the
+second of two runs has a conflict and reads again. This needs only the transaction log of the index,
+on any store.
 """
 
 import threading
@@ -24,28 +25,29 @@ from pipeline.index.runs import (
     HEARTBEAT,
     LIVE,
     LOST_AFTER,
-    after,
-    is_in_the_way,
+    camera_availability,
+    conflicts,
+    end_time,
     mark_lost,
     runs_of_table,
     runs_table,
-    share,
 )
 from pipeline.index.store import Store
 from pipeline.index.validate import conform
 from pipeline.records import EndState, Run, RunFigures
 from pipeline.tables.schema import RUNS
 
-# How often a run that waits looks whether the cameras are free.
+# How often a waiting run checks whether the cameras are free.
 _POLL_S = 5.0
 
 log = structlog.get_logger()
 
 
 class Lease:
-    """While entered, a thread tells every ``HEARTBEAT`` that the run goes on, and how far it is.
+    """While entered, a thread commits every ``HEARTBEAT`` that the run continues, and its progress.
 
-    An exception that leaves it is how the run ended; who leaves it otherwise calls ``end`` before.
+    If an exception leaves the context, it is recorded as the end of the run. Otherwise the caller
+    must call ``end`` first.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Lease:
         LIVE.add(run.run_id)
         self.run = run
         self.others = others
-        """Runs that hold cameras which this one wanted, when it began."""
+        """Runs that held wanted cameras when this run began."""
         self._store = store
         self._figures = figures
         self._writing = threading.Lock()
@@ -83,24 +85,24 @@ class Lease:
 
     @property
     def cameras(self) -> frozenset[str]:
-        """What the run holds."""
+        """The cameras that the run has leased."""
         return frozenset(self.run.cameras)
 
     def keep_only(self, cameras: AbstractSet[str]) -> None:
-        """Give back the other cameras, for which there is nothing to do.
+        """Release all other cameras, because there is nothing to do for them.
 
         Raises:
             LeaseLostError: another run has taken over.
         """
-        kept = tuple(camera for camera in self.run.cameras if camera in cameras)
-        if kept != self.run.cameras:
-            self._write(cameras=kept)
+        remaining = tuple(camera for camera in self.run.cameras if camera in cameras)
+        if remaining != self.run.cameras:
+            self._write(cameras=remaining)
 
     def confirm(self) -> None:
-        """Make sure, before a commit, that no other run has taken over meanwhile.
+        """Verify, before a commit, that no other run has taken over the cameras.
 
-        Costs nothing while heartbeats go on. After a pause (a suspended machine, a stopped process)
-        the table is asked.
+        Costs nothing while heartbeats succeed. After a pause (a suspended machine, a stopped
+        process) it reads the table.
 
         Raises:
             LeaseLostError: another run has taken over.
@@ -111,36 +113,36 @@ class Lease:
             self._write()
 
     def end(self, state: EndState, exit_code: int, error: str = "") -> None:
-        """Say how the run ended; its cameras are free.
+        """Commit how the run ended, and release its cameras.
 
         Raises:
             LeaseLostError: another run has taken over.
         """
-        end = after(self.run.start, datetime.now(tz=UTC))
+        end = end_time(self.run.start, datetime.now(tz=UTC))
         self._write(state=state, exit_code=exit_code, error=error, end=end)
 
     def _end_by(self, error: BaseException) -> None:
         match error:
             case KeyboardInterrupt():
-                exit_code, told = EXIT_INTERRUPTED, ""
+                exit_code, message = EXIT_INTERRUPTED, ""
             case TimereelError():
-                exit_code, told = error.exit_code, str(error)
+                exit_code, message = error.exit_code, str(error)
             case _:
-                exit_code, told = EXIT_BUG, f"{type(error).__name__}: {error}"
+                exit_code, message = EXIT_BUG, f"{type(error).__name__}: {error}"
         try:
-            self.end("interrupted", exit_code, told)
+            self.end("interrupted", exit_code, message)
         except (TimereelError, DeltaError, OSError) as exc:
-            # The error that ended the run is the one to be seen; the run will count as lost.
-            log.warning("the index was not told how the run ended", error=str(exc))
+            # The user must see the error that ended the run; the run will count as lost.
+            log.warning("could not write to the index how the run ended", error=str(exc))
 
     def _beat_on(self) -> None:
         while not self._stopped.wait(HEARTBEAT.total_seconds()):
             try:
                 self._write()
             except LeaseLostError:
-                return  # the driver hears of it before its next commit
+                return  # `confirm` raises it in the driver before the next commit
             except (TimereelError, DeltaError, OSError) as exc:
-                log.warning("no heartbeat: the index does not answer", error=str(exc))
+                log.warning("could not write a heartbeat to the index", error=str(exc))
 
     def _write(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Run
         with self._writing:
@@ -156,15 +158,15 @@ class Lease:
             raise self._lost()
         figures, now = self._figures(), datetime.now(tz=UTC)
         run = replace(self.run, heartbeat_at=now, figures=figures, **changes)
-        mine = both(on_dates([run.start.date()]), equal("run_id", run.run_id))
-        commit(table, "runs", conform("runs", runs_table([run])), mine)
+        own_row = both(on_dates([run.start.date()]), equal("run_id", run.run_id))
+        commit(table, "runs", conform("runs", runs_table([run])), own_row)
         self.run = run
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(
-            f"run {self.run.run_id} was not heard of for {LOST_AFTER.total_seconds():g} s (was "
-            "this machine suspended, or the index out of reach?), and another run has taken its "
-            "cameras over; what is committed stays, the same command goes on"
+            f"run {self.run.run_id} wrote no heartbeat for {LOST_AFTER.total_seconds():g} s (was "
+            "this machine suspended, or the index out of reach?), so another run has taken over "
+            "its cameras; committed rows stay, and the same command continues from there"
         )
 
 
@@ -176,21 +178,21 @@ def take_lease(
     figures: Callable[[], RunFigures] = RunFigures,
     wait: bool = False,
 ) -> Lease:
-    """Write the run down as the one that works on those of the wanted cameras that are free.
+    """Commit the run as the holder of those wanted cameras that are free.
 
-    Runs that were in the way and are lost are written down as that. With ``wait`` it
-    returns when no other run has any of the cameras, and holds none until then.
+    The same commit marks conflicting runs as lost that have ended without a word. With ``wait`` it
+    returns when no other run holds any of the cameras, and holds none until then.
     """
-    told: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     while True:
         for attempt in conflict_retries():
             with attempt:
                 lease = _try_to_take(store, run, wanted, figures=figures, wait=wait)
         if not (wait and lease.others):
             return lease
-        if told != (ids := tuple(other.run_id for other in lease.others)):
+        if logged != (ids := tuple(other.run_id for other in lease.others)):
             log.info("waits for another run", runs=", ".join(ids))
-            told = ids
+            logged = ids
         time.sleep(_POLL_S)
 
 
@@ -206,21 +208,23 @@ def _try_to_take(
     of_task = {"task": run.task, "state": "running"}
     running = _read(table, **of_task)
     now = datetime.now(tz=UTC)
-    shared = share([one for one in running if is_in_the_way(one, run)], wanted, now)
-    if shared.others and wait:
-        return Lease(store, run, shared.others)
-    run = replace(run, start=now, heartbeat_at=now, cameras=tuple(sorted(shared.free)))
-    ids = [lost.run_id for lost in shared.lost]
-    stay = [one for one in running if one.run_id not in ids]
-    # What was read is written again: a run that came, went or beat in between is a conflict.
+    conflicting = [other for other in running if conflicts(other, run)]
+    availability = camera_availability(conflicting, wanted, now)
+    if availability.others and wait:
+        return Lease(store, run, availability.others)
+    run = replace(run, start=now, heartbeat_at=now, cameras=tuple(sorted(availability.free)))
+    lost_ids = [lost.run_id for lost in availability.lost]
+    unchanged = [other for other in running if other.run_id not in lost_ids]
+    # The commit rewrites all rows that were read. So a run that began, ended or wrote a heartbeat
+    # in between is a conflict.
     read = both(*(equal(name, value) for name, value in of_task.items()))
-    mine = among("run_id", [run.run_id, *ids])
-    rows = runs_table([*stay, run, *(mark_lost(one, now) for one in shared.lost)])
-    commit(table, "runs", conform("runs", rows), f"({read}) OR ({mine})")
-    return Lease(store, run, shared.others, figures)
+    changed = among("run_id", [run.run_id, *lost_ids])
+    rows = runs_table([*unchanged, run, *(mark_lost(lost, now) for lost in availability.lost)])
+    commit(table, "runs", conform("runs", rows), f"({read}) OR ({changed})")
+    return Lease(store, run, availability.others, figures)
 
 
 def _read(table: DeltaTable, **equal_to: str) -> list[Run]:
-    """The runs of the version that the handle stands at."""
+    """The runs in the table version of the handle."""
     filters = [(name, "=", value) for name, value in equal_to.items()]
     return runs_of_table(table.to_pyarrow_table(filters=filters).select(RUNS.names).cast(RUNS))

@@ -1,4 +1,4 @@
-"""The log of a table, made short: what a checkpoint holds need not be read commit by commit."""
+"""Shortens the transaction log of a table: a checkpoint replaces the log entries before it."""
 
 import re
 from datetime import UTC, datetime
@@ -12,9 +12,9 @@ _VERSION = re.compile(r"(\d{20})\.")
 
 
 def clean_log(store: Store, name: TableName, *, before: datetime) -> int:
-    """Write a checkpoint, and delete entries that are older than it and than ``before``.
+    """Write a checkpoint, and delete log entries that are older than it and than ``before``.
 
-    They name files that are gone, with the bounds of the rows that were in them.
+    Such entries still name removed files, with the bounds of the rows that were in them.
 
     Returns:
         Number of deleted entries.
@@ -24,18 +24,18 @@ def clean_log(store: Store, name: TableName, *, before: datetime) -> int:
     filesystem = store.filesystem()
     entries = filesystem.find(f"{store.table_uri(name)}/_delta_log", detail=True)
     deleted = 0
-    # From the oldest on, so that those that stay follow each other without a gap.
-    for path, facts in sorted(entries.items()):
+    # The oldest entry first, so that the remaining entries have no gap.
+    for path, details in sorted(entries.items()):
         version = _VERSION.match(path.rpartition("/")[2])
         if version is None:
             continue
-        if int(version[1]) >= table.version() or _modified(facts) > before:
+        if int(version[1]) >= table.version() or _modified(details) > before:
             break
         filesystem.rm_file(path)
         deleted += 1
     return deleted
 
 
-def _modified(facts: dict[str, Any]) -> datetime:
-    at = facts.get("LastModified") or facts.get("mtime") or facts["created"]
+def _modified(details: dict[str, Any]) -> datetime:
+    at = details.get("LastModified") or details.get("mtime") or details["created"]
     return at if isinstance(at, datetime) else datetime.fromtimestamp(at, tz=UTC)

@@ -1,4 +1,4 @@
-"""The log of a table as files: which of them are whole, and up to which version it can be read."""
+"""The files of a transaction log: which are damaged, and up to which version it can be read."""
 
 import json
 import re
@@ -16,28 +16,29 @@ _ACTIONS = frozenset(
     {"add", "remove", "metaData", "protocol", "commitInfo", "txn", "cdc", "domainMetadata"}
 )
 _HINT = "_last_checkpoint"
-"""The file that names the newest checkpoint; the library does without it, not with a wrong one."""
+"""The file that names the newest checkpoint; the library needs none, but not a wrong one."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """An entry of the log, or a checkpoint: what all entries up to its version amount to."""
+    """A log entry, or a checkpoint, which stands for all entries up to its version."""
 
     version: int
     path: str
     is_checkpoint: bool
     problem: str
-    """Empty if it is whole."""
+    """Empty if the file is intact."""
 
     def __str__(self) -> str:
         kind = "checkpoint" if self.is_checkpoint else "log entry"
-        return f"{kind} {self.version} {self.problem or 'is whole'}"
+        return f"{kind} {self.version} {self.problem or 'is intact'}"
 
 
 def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
-    """What is in a ``_delta_log`` by version; an entry that is missing in between is there, too.
+    """Read all files of a ``_delta_log``; the result is sorted by version.
 
-    Every file is read. The file that names the newest checkpoint is among them where it is wrong.
+    It includes missing entries between others, and the file that names the newest checkpoint if
+    that file is wrong.
     """
     if not filesystem.exists(folder):
         return []
@@ -53,7 +54,7 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
         for match, path in named
     ]
     entries = {file.version for file in files if not file.is_checkpoint}
-    # The oldest entries are deleted once a checkpoint stands for them.
+    # The oldest entries are deleted once a checkpoint includes them.
     first = min(entries, default=0) if any(file.is_checkpoint for file in files) else 0
     files += [
         LogFile(version, f"{folder}/{version:020}.json", is_checkpoint=False, problem="is missing")
@@ -64,18 +65,18 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
     return sorted(files, key=lambda file: (file.version, file.is_checkpoint))
 
 
-def last_whole(files: Sequence[LogFile]) -> int:
+def last_readable_version(files: Sequence[LogFile]) -> int:
     """The newest version up to which a log can be read; -1 if there is none."""
-    whole = [file for file in files if not file.problem]
-    version = max((file.version for file in whole if file.is_checkpoint), default=-1)
-    entries = {file.version for file in whole if not file.is_checkpoint}
+    intact = [file for file in files if not file.problem]
+    version = max((file.version for file in intact if file.is_checkpoint), default=-1)
+    entries = {file.version for file in intact if not file.is_checkpoint}
     while version + 1 in entries:
         version += 1
     return version
 
 
 def entry_problem(text: bytes) -> str:
-    """What is wrong with a log entry; "" if nothing is."""
+    """The fault of a log entry; "" if it has none."""
     if not text:
         return "is empty"
     try:
@@ -85,16 +86,16 @@ def entry_problem(text: bytes) -> str:
     if not all(isinstance(action, dict) and action.keys() & _ACTIONS for action in actions):
         return "is no log entry"
     for action in actions:
-        if told := (action.get("commitInfo") or {}).get("operationMetrics"):
-            return _shortfall(told, actions)
+        if metrics := (action.get("commitInfo") or {}).get("operationMetrics"):
+            return _missing_files(metrics, actions)
     return ""
 
 
-def _shortfall(told: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> str:
-    """An entry that was cut between two lines tells of more files than it names."""
+def _missing_files(metrics: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> str:
+    """The fault of an entry that was cut between two lines: it counts more files than it names."""
     kinds = [kind for action in actions for kind in action]
     for kind, metric in (("add", "num_added_files"), ("remove", "num_removed_files")):
-        count = told.get(metric)
+        count = metrics.get(metric)
         if isinstance(count, int) and kinds.count(kind) < count:
             return f"names {kinds.count(kind)} of {count} files"
     return ""
@@ -105,7 +106,7 @@ def _problem(filesystem: "AbstractFileSystem", path: str, *, is_checkpoint: bool
         return entry_problem(filesystem.cat_file(path))
     if not path.endswith(".parquet"):
         return ""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only where a log is looked into
+    import pyarrow.parquet as pq  # noqa: PLC0415 - only a check of the log needs it
 
     try:
         with filesystem.open(path, "rb") as file:
@@ -118,13 +119,15 @@ def _problem(filesystem: "AbstractFileSystem", path: str, *, is_checkpoint: bool
 def _wrong_hint(
     filesystem: "AbstractFileSystem", path: str, files: Sequence[LogFile]
 ) -> list[LogFile]:
-    """The library goes by the hint even where there is no such checkpoint."""
+    """The hint file as a damaged file, if wrong: the library trusts it without a checkpoint too."""
     if not filesystem.exists(path):
         return []
     try:
         version = int(json.loads(filesystem.cat_file(path))["version"])
     except (ValueError, KeyError, TypeError):
-        return [LogFile(-1, path, is_checkpoint=True, problem="is named by a file that is no JSON")]
+        return [
+            LogFile(-1, path, is_checkpoint=True, problem="is named by a file that is not JSON")
+        ]
     if any(file.is_checkpoint and file.version == version for file in files):
         return []
-    return [LogFile(version, path, is_checkpoint=True, problem="is missing, though it is named")]
+    return [LogFile(version, path, is_checkpoint=True, problem="is named but missing")]

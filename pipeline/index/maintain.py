@@ -1,4 +1,4 @@
-"""Keeping an index small and fast; safe beside running writers and readers."""
+"""Keeps an index small and fast; safe while writers and readers run."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,76 +22,75 @@ from pipeline.tables.schema import TABLES, TableName
 
 log = structlog.get_logger()
 
-SETTLED = timedelta(hours=1)
+MIN_AGE = timedelta(hours=1)
 RETENTION = timedelta(days=7)
-# Each heartbeat of each run is a version of `runs`, and nobody needs one of those for longer.
+# Each heartbeat of a run is a version of `runs`, and no reader needs one of these for longer.
 _RETENTION_OF_RUNS = timedelta(hours=1)
 TARGET_FILE_BYTES = 128 * 1024 * 1024
 
 
 def compact(
-    store: Store, *, settled: timedelta = SETTLED, target_file_bytes: int = TARGET_FILE_BYTES
+    store: Store, *, min_age: timedelta = MIN_AGE, target_file_bytes: int = TARGET_FILE_BYTES
 ) -> dict[TableName, int]:
-    """Rewrite each date that is scattered, and settled: no file of it is younger than that.
+    """Rewrite each date with many small or mixed files, unless a file is younger than ``min_age``.
 
-    The library's own compaction does not keep rows sorted by camera and start, and a commit that
-    others cannot tell from a change of data would bring deleted rows back. This one counts as a
-    change: whoever wrote to the date meanwhile makes it, or is made to, try again. A date is held
-    in memory while it is sorted.
+    The library's own compaction does not keep rows sorted by camera and start. Its commit also does
+    not count as a change of data, so a concurrent writer could bring deleted rows back. The commit
+    made here counts as a change: if another writer changes the same date, one of the two has a
+    conflict and tries again. A date is in memory while it is sorted.
 
     Returns:
-        How many dates of each table were rewritten; a second call finds none.
+        The number of rewritten dates of each table; a second call rewrites none.
     """
     rewritten: dict[TableName, int] = {}
     for name in store.tables():
-        due = _due_dates(store.handle(name), settled, target_file_bytes)
-        for day in due:
+        dates = _scattered_dates(store.handle(name), min_age, target_file_bytes)
+        for day in dates:
             _rewrite(store, name, day, target_file_bytes)
-        if due:
+        if dates:
             with synced(store.handle(name)) as table:
                 table.create_checkpoint()
-        rewritten[name] = len(due)
+        rewritten[name] = len(dates)
     return rewritten
 
 
 def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName, int]:
     """Remove files and log entries that no version younger than ``retention`` needs.
 
-    Nothing is written before the files are gone: this is what makes room on a full disk.
-
-    Files of commits that never came to be are removed at that age, too. Keep it above the longest
-    job and the longest reader: what they have begun with would be gone.
+    Files are removed before anything is written, so that this makes room on a full disk. Files of
+    failed commits are removed at the same age. ``retention`` must be longer than the longest job
+    and the longest reader, because they still need the files of the version they began with.
 
     Returns:
-        How many data files of each table were removed.
+        The number of removed data files of each table.
     """
-    kept = dict.fromkeys(store.tables(), retention)
-    if "runs" in kept:
-        kept["runs"] = min(retention, _RETENTION_OF_RUNS)
-    removed = {name: _remove_files(store, name, kept[name]) for name in kept}
-    for name in kept:
+    retentions = dict.fromkeys(store.tables(), retention)
+    if "runs" in retentions:
+        retentions["runs"] = min(retention, _RETENTION_OF_RUNS)
+    removed = {name: _remove_files(store, name, retentions[name]) for name in retentions}
+    for name in retentions:
         try:
-            clean_log(store, name, before=datetime.now(tz=UTC) - kept[name])
+            clean_log(store, name, before=datetime.now(tz=UTC) - retentions[name])
         except IndexFullError as exc:
-            # What was removed may be too little for a checkpoint, but for what shall be written.
-            log.warning("the log stays as long as it is, until the next vacuum", error=str(exc))
+            # The freed space may be too small for a checkpoint, but enough for other writes.
+            log.warning("the log cannot be shortened before the next vacuum", error=str(exc))
     return removed
 
 
-def _remove_files(store: Store, name: TableName, kept: timedelta) -> int:
-    # Listed only: to remove them the table library would write into its log first.
+def _remove_files(store: Store, name: TableName, retention: timedelta) -> int:
+    # A dry run only lists files: to remove them the library would first write to its log.
     paths = store.handle(name).vacuum(
-        retention_hours=int(kept / timedelta(hours=1)),
+        retention_hours=int(retention / timedelta(hours=1)),
         dry_run=True,
         enforce_retention_duration=False,
         full=True,
     )
     filesystem = store.filesystem()
-    removed = [f"{store.table_uri(name)}/{path}" for path in paths]
-    # An object store takes many names in one request; on a disk another vacuum may be first.
-    for some in removed if store.is_local else filter(None, [removed]):
+    files = [f"{store.table_uri(name)}/{path}" for path in paths]
+    # An object store removes many files in one request. On a disk another vacuum may be faster.
+    for one_or_all in files if store.is_local else filter(None, [files]):
         with suppress(FileNotFoundError):
-            filesystem.rm(some)
+            filesystem.rm(one_or_all)
     return len(paths)
 
 
@@ -104,18 +103,18 @@ class _File:
     modified_ms: int
 
 
-def _due_dates(table: DeltaTable, settled: timedelta, target_file_bytes: int) -> list[date]:
-    latest_ms = int((datetime.now(tz=UTC) - settled).timestamp() * 1000)
+def _scattered_dates(table: DeltaTable, min_age: timedelta, target_file_bytes: int) -> list[date]:
+    latest_ms = int((datetime.now(tz=UTC) - min_age).timestamp() * 1000)
     return [
         day
         for day, files in groupby(_files(table), key=lambda file: file.day)
-        if _is_due(list(files), latest_ms, target_file_bytes)
+        if _is_scattered(list(files), latest_ms, target_file_bytes)
     ]
 
 
 def _files(table: DeltaTable) -> Iterator[_File]:
-    """By date and camera."""
-    listed = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    """The files of a table, sorted by date and camera."""
+    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
     files = (
         _File(
             day=file["partition.date"],
@@ -124,16 +123,17 @@ def _files(table: DeltaTable) -> Iterator[_File]:
             num_bytes=file["size_bytes"],
             modified_ms=file["modification_time"],
         )
-        for file in listed
+        for file in actions
     )
     return iter(sorted(files, key=lambda f: (f.day, f.first_camera, f.last_camera)))
 
 
-def _is_due(files: Sequence[_File], latest_ms: int, target_file_bytes: int) -> bool:
+def _is_scattered(files: Sequence[_File], latest_ms: int, target_file_bytes: int) -> bool:
     if len(files) == 1 or max(file.modified_ms for file in files) > latest_ms:
         return False
-    # What this module writes is none of these: cameras apart, and files half full on average.
-    are_mixed = any(first.last_camera > then.first_camera for first, then in pairwise(files))
+    # Files that this module wrote meet neither condition: their cameras do not overlap, and on
+    # average they have at least half of the target size.
+    are_mixed = any(file.last_camera > after.first_camera for file, after in pairwise(files))
     are_small = sum(file.num_bytes for file in files) < len(files) * target_file_bytes / 2
     return are_mixed or are_small
 
@@ -145,7 +145,7 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
             if unknown := set(columns_of(table)) - set(TABLES[name].names):
                 raise IndexFormatError(
                     f"index at {store.root}: {name} has columns {sorted(unknown)} of a newer "
-                    "timereel, which would be lost; compact it with that one"
+                    "timereel, which would be lost; compact it with that version"
                 )
             is_mixed = is_marked(table, MIXED_PROPERTY)
             files = pa.table(table.get_add_actions(flatten=True))
@@ -157,8 +157,8 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
                 )
             rows = conform(name, rows.select(TABLES[name].names).cast(TABLES[name]))
             if rows.num_rows:
-                # The handle that was read: a commit in between is a conflict, never a loss. Synced
-                # before any vacuum can take what was there before.
+                # Commit with the handle that was read: then a commit in between is a conflict, and
+                # never a loss. Sync before any vacuum can remove the former files.
                 with synced(table):
                     write_deltalake(
                         table,

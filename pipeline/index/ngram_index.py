@@ -1,8 +1,8 @@
-"""BM25 over the n-grams of what rows say: a sidecar of the tables, built again at any time.
+"""An n-gram index of the texts of rows, ranked by BM25: a sidecar that can be rebuilt at any time.
 
-It knows which Parquet files it has read. Before each search the files that the tables have gained
-are read and those they have lost forgotten, so it is as new as the tables; as hits are looked up
-in the tables again (``moments``), it can be late or wrong without a wrong answer.
+It records which Parquet files it has read. Before each search it reads files that the tables have
+gained, and drops those that they have lost, so it is as new as the tables. All hits are verified in
+the tables (``hits``). So even if the n-gram index is old or wrong, no answer is wrong.
 """
 
 import json
@@ -19,22 +19,22 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import Span
-from pipeline.index.hits import ROW_KEY, SAID, Hits, Searched, Words
+from pipeline.index.hits import ROW_KEY, ROW_TEXT, Hits, Searched, Words
 from pipeline.index.sidecars import search_folder
 from pipeline.index.store import Store
 
 try:
-    import platformdirs  # noqa: F401 - of `search_folder`
+    import platformdirs  # noqa: F401 - `search_folder` needs it
     import tantivy
 except ImportError as exc:
     raise ConfigError(
         "search needs tantivy and platformdirs: pip install 'timereel[search]'; "
-        "timereel query --text finds the same rows without an order of rank"
+        "timereel query --text finds the same rows without a ranking"
     ) from exc
 
-# One character is a word in Chinese, so the shortest gram is one.
+# In Chinese one character is a word, so the shortest n-gram has one character.
 _MIN_GRAM, _MAX_GRAM = 1, 3
-# With another DuckDB the keys of rows are others.
+# Another version of DuckDB computes other row keys.
 _FORMAT = f"v1-{duckdb.__version__}"
 _HEAP_BYTES = 64 * 2**20
 _COMMIT_ROWS = 100_000
@@ -57,11 +57,11 @@ class Sidecar:
 
     @classmethod
     def of(cls, store: Store) -> Self:
-        """In the index's own folder; where that cannot be written, in the user's cache."""
+        """The sidecar in the folder of the index or, if that is read-only, in the user's cache."""
         return cls(search_folder(store))
 
     def refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
-        """Read what the tables have gained, forget what they have lost; number of rows read."""
+        """Read new files of the tables and drop removed ones; return the number of rows read."""
         if self._known() == set(files):
             return 0
         attempts = Retrying(
@@ -73,12 +73,12 @@ class Sidecar:
         return attempts(self._refresh, store, connection, files)
 
     def find(self, words: Words, span: Span) -> Hits:
-        """Rows that hold every gram of every word and overlap ``span``, with their BM25 score."""
+        """Rows that have every n-gram of every word and overlap ``span``, with their BM25 score."""
         index = self._index()
         schema, must = index.schema, tantivy.Occur.Must
         wanted = [
             (must, tantivy.Query.term_query(schema, "grams", gram, "freq"))
-            for gram in dict.fromkeys(gram for word in words.each for gram in _longest_grams(word))
+            for gram in dict.fromkeys(gram for word in words.words for gram in _longest_grams(word))
         ]
         if span.end_us is not None:
             wanted.append((must, _between(schema, "start_us", None, span.end_us - 1)))
@@ -88,16 +88,16 @@ class Sidecar:
         searcher = index.searcher()
         if not (count := searcher.search(query, 1).count):  # type: ignore[attr-defined]  # stub
             return Hits(ROW_KEY)
-        found = searcher.search(query, count, count=False).hits
-        addresses = [address for _, address in found]
+        scored = searcher.search(query, count, count=False).hits
+        addresses = [address for _, address in scored]
         return Hits(
             ROW_KEY,
             cast("list[int]", searcher.fast_field_values("key", addresses)),
-            [score for score, _ in found],
+            [score for score, _ in scored],
             cast("list[int]", searcher.fast_field_values("start_us", addresses)),
         )
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         """Remove the sidecar; the next search builds it again."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
@@ -119,13 +119,13 @@ class Sidecar:
             if "Lock" not in str(exc):
                 raise
             raise _LockedError(f"{self.folder}: another process is writing it") from exc
-        known = self._known()  # by now another process may have read the files
+        known = self._known()  # another process may have read the files in the meantime
         for path in known - set(files):
             writer.delete_documents_by_term("file", path)
         known &= set(files)
         num_rows = uncommitted = 0
         for path in sorted(set(files) - known):
-            writer.delete_documents_by_term("file", path)  # of a process that was killed
+            writer.delete_documents_by_term("file", path)  # a killed process may have added some
             added = _add(writer, store, connection, files[path], path)
             num_rows, uncommitted = num_rows + added, uncommitted + added
             known.add(path)
@@ -169,19 +169,19 @@ def _add(
     path: str,
 ) -> int:
     with duck.naming_damage(connection, [path]):
-        found = connection.execute(
-            f'SELECT {ROW_KEY[name]}, lower({SAID[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
+        rows = connection.execute(
+            f'SELECT {ROW_KEY[name]}, lower({ROW_TEXT[name]}), epoch_us("start"), epoch_us("end") '  # noqa: S608 - constants
             f"FROM {duck.scan(store, name, [path], is_mixed=True)}"
         )
-        return _add_rows(writer, found, path)
+        return _add_rows(writer, rows, path)
 
 
-def _add_rows(writer: tantivy.IndexWriter, found: duckdb.DuckDBPyConnection, path: str) -> int:
+def _add_rows(writer: tantivy.IndexWriter, rows: duckdb.DuckDBPyConnection, path: str) -> int:
     num_rows = 0
-    while batch := found.fetchmany(_BATCH_ROWS):
-        for key, said, start_us, end_us in batch:
+    while batch := rows.fetchmany(_BATCH_ROWS):
+        for key, text, start_us, end_us in batch:
             document = tantivy.Document()
-            document.add_text("grams", said)
+            document.add_text("grams", text)
             document.add_text("file", path)
             document.add_unsigned("key", key)
             document.add_integer("start_us", start_us)
@@ -194,7 +194,7 @@ def _add_rows(writer: tantivy.IndexWriter, found: duckdb.DuckDBPyConnection, pat
 def _between(
     schema: tantivy.Schema, field: str, low: int | None, high: int | None
 ) -> tantivy.Query:
-    """Rows whose ``field`` is in the range, both ends included; adds nothing to their score."""
+    """Rows whose ``field`` is in the range, both ends included; the score does not change."""
     kind = tantivy.FieldType.Integer
     return tantivy.Query.const_score_query(
         tantivy.Query.range_query(schema, field, kind, low, high), 0.0

@@ -1,4 +1,4 @@
-"""Asking an index: rows by time range, camera, label and text; coverage; SQL."""
+"""Queries an index: rows by time range, camera, label and text; coverage; SQL."""
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
@@ -21,67 +21,67 @@ from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
 from pipeline.tables.schema import TABLES, TableName
 
-# A video that is not done yet has windows alone.
+# An unfinished video may have windows but no row in ``videos``.
 _NAMING: tuple[TableName, ...] = ("videos", "windows")
 
 
 class Index:
     """One index, open for reading; not for several threads at once.
 
-    A range is ``[start, end)`` and finds what shares an instant with it: an event that began
-    before counts, one that ends exactly at ``start`` or starts exactly at ``end`` does not.
-    Times are datetimes or ISO 8601 texts, UTC where they name no zone. A camera may be a glob.
-    Rows come ordered by start, camera and id, with the declared types.
+    A range is ``[start, end)`` and finds every row that overlaps it. An event that began before
+    ``start`` counts; one that ends exactly at ``start`` or starts exactly at ``end`` does not.
+    Times are datetimes or ISO 8601 texts, UTC if they name no zone. A camera may be a glob. Rows
+    are ordered by start, camera and id, and have the declared types.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._readers = {name: TableReader(store, name) for name in TABLES}
-        self._readers["videos"].latest()  # refuses what is no index now, not at the first question
+        self._readers["videos"].latest()  # raises now, not at the first query, if there is no index
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        # At the first question: a database costs more than reading the log, and who only asks for
-        # files needs none.
+        # Made at the first query: a database costs more than reading the log, and a caller that
+        # only lists files needs none.
         return duck.connect(self.store)
 
-    def events(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
-        """What happened; ``text`` is looked for in the text."""
-        return self.rows("events", start, end, **asked)
+    def events(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+        """Events; ``text`` is searched in their text."""
+        return self.rows("events", start, end, **options)
 
-    def segments(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
-        """Timestamped texts; ``text`` is looked for in them."""
-        return self.rows("segments", start, end, **asked)
+    def segments(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+        """Timestamped texts; ``text`` is searched in them."""
+        return self.rows("segments", start, end, **options)
 
-    def summaries(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
-        """Chapters, videos and days as texts; ``text`` is looked for in them."""
-        return self.rows("summaries", start, end, **asked)
+    def summaries(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+        """Summaries of chapters, videos and days; ``text`` is searched in them."""
+        return self.rows("summaries", start, end, **options)
 
-    def windows(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
-        """What was looked at, with the receipts; ``text`` is looked for in the completion."""
-        return self.rows("windows", start, end, **asked)
+    def windows(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+        """Windows with their provenance; ``text`` is searched in the completion."""
+        return self.rows("windows", start, end, **options)
 
-    def videos(self, start: When = None, end: When = None, **asked: Unpack[Asked]) -> pa.Table:
-        """The indexed and the failed files; ``text`` is looked for in the uri."""
-        return self.rows("videos", start, end, **asked)
+    def videos(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+        """Indexed and failed files; ``text`` is searched in the uri."""
+        return self.rows("videos", start, end, **options)
 
     def rows(
-        self, table: TableName, start: When = None, end: When = None, **asked: Unpack[Asked]
+        self, table: TableName, start: When = None, end: When = None, **options: Unpack[Asked]
     ) -> pa.Table:
-        """The rows of a table that share an instant with ``[start, end)`` and are what is asked.
+        """The rows of a table that overlap ``[start, end)`` and meet the options.
 
         Raises:
-            ConfigError: an unknown column, a label or confidence where there are none, a wrong time
-                or limit.
+            ConfigError: a column is unknown, the table has no label or confidence, or a time or
+                limit is invalid.
         """
-        found = self.every if asked.get("fingerprint") else self.select
-        return found(
+        select = self.every if options.get("fingerprint") else self.select
+        return select(
             table,
-            query_filters.conditions(table, asked),
+            query_filters.conditions(table, options),
             span=Span.parse(start, end),
-            cameras=self.cameras(asked.get("camera")),
-            order=query_filters.order(table, asked),
-            columns=asked.get("columns"),
+            cameras=self.cameras(options.get("camera")),
+            order=query_filters.order(table, options),
+            columns=options.get("columns"),
         )
 
     def distinct(
@@ -90,11 +90,11 @@ class Index:
         names: Iterable[str],
         start: When = None,
         end: When = None,
-        **asked: Unpack[Asked],
+        **options: Unpack[Asked],
     ) -> pa.Table:
-        """The different values, in the columns of these names, of the rows that ``rows`` finds."""
-        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = query_filters.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        """The distinct values in the named columns of the rows that ``rows`` finds."""
+        span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
+        where = query_filters.conditions(table, options).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return duck.fetch(
             self._connection,
@@ -105,30 +105,30 @@ class Index:
     def coverage(
         self, start: When = None, end: When = None, *, camera: Names = None, task: Names = None
     ) -> pa.Table:
-        """What is known about each moment: see ``pipeline.index.coverage``.
+        """The state of each moment: see ``pipeline.index.coverage``.
 
-        Columns camera, start, end, state. Per camera the rows touch, differ from their
-        neighbours and sum to the range exactly; an open end is the camera's first or last footage.
+        Columns camera, start, end, state. The rows of a camera touch, differ from their neighbours
+        and add up to the range exactly. An open end is the camera's first or last footage.
         """
-        standing = self.every("erasures", Where().add("state = 'ordered'"), order="")
+        open_orders = self.every("erasures", Where().add("state = 'ordered'"), order="")
         return coverage.table(
             self._connection,
             self._view().source,
             span=Span.parse(start, end),
             cameras=self.cameras(camera),
             tasks=as_list(task),
-            ordered=[Scope.of_order(row) for row in standing.to_pylist()],
+            ordered=[Scope.of_order(row) for row in open_orders.to_pylist()],
         )
 
     def by_date(
-        self, table: TableName, start: When = None, end: When = None, **asked: Unpack[Asked]
+        self, table: TableName, start: When = None, end: When = None, **options: Unpack[Asked]
     ) -> Iterator[tuple[str, pa.Table]]:
-        """What ``rows`` finds, a UTC date of the start at a time: its name, and the rows.
+        """The rows that ``rows`` finds, by UTC date of their start: the date's name, and its rows.
 
-        Where there is nothing: once, named "none", without rows.
+        If there are no rows, yields the name "none" once, with an empty table.
         """
-        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = query_filters.conditions(table, asked)
+        span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
+        where = query_filters.conditions(table, options)
         overlap = where.also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         days = duck.fetch(
@@ -149,15 +149,15 @@ class Index:
         *,
         every: timedelta = timedelta(hours=1),
         table: TableName = "events",
-        **asked: Unpack[Asked],
+        **options: Unpack[Asked],
     ) -> pa.Table:
-        """How many rows there are in each step of a range: see ``pipeline.index.histogram``.
+        """The number of rows in each step of a range: see ``pipeline.index.histogram``.
 
-        Columns start, end, num_rows; ``num_rows`` is what a query of that step alone finds,
-        without a limit.
+        Columns start, end, num_rows; ``num_rows`` is the number of rows that a query of that step
+        alone finds without a limit.
         """
-        span, cameras = Span.parse(start, end), self.cameras(asked.get("camera"))
-        where = query_filters.conditions(table, asked).also(Where().overlaps(span).of(cameras))
+        span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
+        where = query_filters.conditions(table, options).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return histogram.table(self._connection, source, where, span, every)
 
@@ -166,7 +166,7 @@ class Index:
     ) -> list[str]:
         """The Parquet files that hold these rows now, for engines that read files themselves.
 
-        Never list the folder instead: it also holds what was replaced.
+        Never list the folder instead: it also contains replaced files.
         """
         return self._view().files(table, Span.parse(start, end), self.cameras(camera))
 
@@ -174,27 +174,27 @@ class Index:
         """The result of one SELECT over the views events, segments, windows, videos, summaries.
 
         Raises:
-            ConfigError: anything but a SELECT, an error in it, a reach for anything else, or no
-                result in time.
+            ConfigError: the query is not one SELECT, has an error, accesses anything else, or does
+                not finish in time.
         """
         return sql_sandbox.run(self.store, query, self._view(), timeout_s=timeout_s)
 
     def cameras(self, names: Names) -> Cameras:
-        """The cameras that a user means: a name that the index knows is that camera alone.
+        """The cameras that a user means; a name that the index knows means only that camera.
 
-        Only other names are globs. Recorders write names such as ``cam[1]``.
+        Only other names are globs, because recorders write names such as ``cam[1]``.
         """
-        asked = Cameras.parse(names)
-        return Cameras.parse(names, self._known("camera", asked.globs, Cameras(exact=asked.globs)))
+        globs = Cameras.parse(names).globs
+        return Cameras.parse(names, self._known("camera", globs, Cameras(exact=globs)))
 
     def known_cameras(self) -> set[str]:
         """The names of all cameras."""
-        found: set[str] = set()
+        cameras: set[str] = set()
         for table in _NAMING:
             source = self._view().scan(table)
             names = duck.fetch(self._connection, f"SELECT DISTINCT camera FROM {source}")
-            found.update(names["camera"].to_pylist())
-        return found
+            cameras.update(names["camera"].to_pylist())
+        return cameras
 
     def known_videos(self, names: Iterable[str]) -> set[str]:
         """Which of these names are ids or uris of videos."""
@@ -220,7 +220,7 @@ class Index:
         order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Rows under any condition; of each video and task, those of the newest fingerprint."""
+        """Rows that meet a condition; of each video and task, only the newest fingerprint's."""
         return self._select(
             table,
             self.source(table, span, cameras),
@@ -239,12 +239,12 @@ class Index:
         order: str | None = None,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Rows whatever their fingerprint, stale ones too."""
+        """Rows of every fingerprint that meet a condition, including stale rows."""
         where = where.also(Where().overlaps(span).of(cameras))
         source = self._view().scan(table, span, cameras)
         return self._select(table, source, where, order=order, columns=columns)
 
-    def within(
+    def select_from_files(
         self,
         files: list[str],
         table: TableName,
@@ -252,38 +252,38 @@ class Index:
         *,
         columns: Iterable[str] | None = None,
     ) -> pa.Table:
-        """Rows of a table out of exactly these of its ``files``, whatever their fingerprint."""
+        """Rows of every fingerprint that meet a condition, only from these ``files`` of a table."""
         source = self._view().scan_of(table, files)
         return self._select(table, source, where, columns=columns)
 
-    def asked(
+    def join(
         self,
         table: TableName,
         where: Where,
         sql: str,
         values: Iterable[object] = (),
-        **given: pa.Table,
+        **others: pa.Table,
     ) -> pa.Table:
-        """The result of a SELECT over ``held``, rows of a table whatever their fingerprint.
+        """The result of a SELECT over ``existing``: rows of a table, of every fingerprint.
 
         Args:
-            table: its rows do not come into Python, however many there are.
-            where: which of its rows are ``held``.
-            sql: also over the ``given`` tables, by their names.
-            values: for each ``?`` in ``sql``.
-            given: may be long.
+            table: its rows stay in DuckDB, so there may be many.
+            where: the condition for rows to be in ``existing``.
+            sql: the SELECT; it may also read ``others`` by their names.
+            values: one for each ``?`` in ``sql``.
+            others: Arrow tables, which may be large.
         """
-        held = f"SELECT * FROM {self._view().scan(table)} WHERE {where.sql}"
-        for name, rows in given.items():
+        existing = f"SELECT * FROM {self._view().scan(table)} WHERE {where.sql}"
+        for name, rows in others.items():
             self._connection.register(name, rows)
         try:
             return duck.fetch(
                 self._connection,
-                f"WITH held AS NOT MATERIALIZED ({held}) {sql}",
+                f"WITH existing AS NOT MATERIALIZED ({existing}) {sql}",
                 where.also(Where(values=list(values))),
             )
         finally:
-            for name in given:
+            for name in others:
                 self._connection.unregister(name)
 
     def _select(
@@ -301,13 +301,13 @@ class Index:
             raise ConfigError(
                 f"{table} have no column {unknown}; they have {', '.join(schema.names)}"
             )
-        found = duck.fetch(
+        rows = duck.fetch(
             self._connection,
             f"SELECT {duck.identifiers(names)} FROM {source} WHERE {where.sql} "
             + (query_filters.order(table, {}) if order is None else order),
             where,
         )
-        return found.cast(pa.schema([schema.field(name) for name in names]))
+        return rows.cast(pa.schema([schema.field(name) for name in names]))
 
     def source(
         self,
@@ -315,7 +315,7 @@ class Index:
         span: Span = ALWAYS,
         cameras: Cameras = ALL,
     ) -> str:
-        """A table in a FROM clause, out of the files that can matter, without stale rows."""
+        """A table for a FROM clause, from the files that can hold such rows, without stale rows."""
         return self._view().source(table, span, cameras)
 
     def _view(self) -> SnapshotView:
@@ -325,8 +325,8 @@ class Index:
 def open_index(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Index:
     """The index in a folder: local, ``s3://``, ``gs://`` or ``az://``.
 
-    Storage options are those of delta-rs (``AWS_ENDPOINT_URL`` ...); what is not given comes from
-    the usual environment.
+    Storage options are those of delta-rs, such as ``AWS_ENDPOINT_URL``; others come from the usual
+    environment variables.
 
     Raises:
         IndexFormatError: there is no index, or it was written by a newer timereel.

@@ -1,4 +1,4 @@
-"""What rows a question wants and in which order, as SQL."""
+"""The options of a query as SQL conditions, order and limit."""
 
 from collections.abc import Iterable
 from typing import Literal, TypedDict
@@ -11,7 +11,7 @@ from pipeline.timebase import NS_PER_US, seconds_to_ns
 
 Order = Literal["time", "confidence", "duration"]
 
-# The column that a text is looked for in.
+# The column in which a text is searched.
 _TEXT: dict[TableName, str] = {
     "events": "text",
     "segments": "text",
@@ -26,71 +26,71 @@ _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 
 
 class Asked(TypedDict, total=False):
-    """What rows must be besides in the range; what is left out, or None, does not matter."""
+    """Options of a query besides its range; an option that is missing or None has no effect."""
 
     camera: Names
     """Name or glob such as ``cam*``, or several."""
     label: Names
     text: str | None
-    """Part of the text in any language, whatever the case."""
+    """Part of the text in any language, ignoring case."""
     video: str | None
-    """Id or uri of a video, or the end of its uri; an event may run through several."""
+    """Id or uri of a video, or the end of its uri; an event may span several videos."""
     task: Names
     level: Names
-    """Of segments and summaries: how much time one text stands for."""
+    """Of segments and summaries: how much time one text covers."""
     fingerprint: str | None
-    """Of one generation, or ``all``; None is the newest of each video (see index --keep)."""
+    """One fingerprint, or ``all``; None means the newest of each video (see index --keep)."""
     min_confidence: float | None
-    """Rows without a confidence are left out then."""
+    """Also excludes rows without a confidence."""
     min_duration_s: float | None
     max_duration_s: float | None
     order_by: Order | None
-    """None is time: start, camera, id. Other orders go on with it."""
+    """None means time: start, camera, id. Other orders use time for equal values."""
     descending: bool | None
     limit: int | None
     columns: Iterable[str] | None
 
 
-def conditions(table: TableName, asked: Asked) -> Where:
-    """Everything but range, camera and limit.
+def conditions(table: TableName, options: Asked) -> Where:
+    """The conditions of all options except range, camera and limit.
 
     Raises:
-        ConfigError: the table has no such column, or no row can be meant.
+        ConfigError: the table has no such column, or a value is out of range.
     """
     where = Where()
-    if (label := asked.get("label")) is not None:
+    if (label := options.get("label")) is not None:
         _must_have(table, "label")
         where.among("label", as_list(label))
-    if (level := asked.get("level")) is not None:
+    if (level := options.get("level")) is not None:
         _must_have(table, "level")
         where.among("level", as_list(level))
-    if (task := asked.get("task")) is not None:
+    if (task := options.get("task")) is not None:
         where.among("task", as_list(task))
-    if (fingerprint := asked.get("fingerprint")) and fingerprint != "all":
+    if (fingerprint := options.get("fingerprint")) and fingerprint != "all":
         where.add("fingerprint = ?", fingerprint)
-    if text := asked.get("text"):
+    if text := options.get("text"):
         where.contains(_TEXT[table], text)
-    if (video := asked.get("video")) is not None:
+    if (video := options.get("video")) is not None:
         _of_video(table, where, video)
-    if (confidence := asked.get("min_confidence")) is not None:
+    if (confidence := options.get("min_confidence")) is not None:
         _must_have(table, "confidence")
-        # As stored: the float32 nearest to 0.9 is less than 0.9.
+        # Compare as float32, as it is stored: the float32 nearest to 0.9 is less than 0.9.
         where.add("confidence >= ?::FLOAT", confidence)
-    if (shortest := asked.get("min_duration_s")) is not None:
+    if (shortest := options.get("min_duration_s")) is not None:
         where.add(f"{_LENGTH_US} >= ?", _us("min_duration_s", shortest))
-    if (longest := asked.get("max_duration_s")) is not None:
+    if (longest := options.get("max_duration_s")) is not None:
         where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
     return where
 
 
-def order(table: TableName, asked: Asked) -> str:
-    """The ORDER BY and LIMIT of a question.
+def order(table: TableName, options: Asked) -> str:
+    """The ORDER BY and LIMIT of a query.
 
     Raises:
-        ConfigError: a negative limit, or a table without that column.
+        ConfigError: the limit is out of range, or the table has no such column.
     """
-    by: Order = asked.get("order_by") or "time"
-    direction = "DESC" if asked.get("descending") else "ASC"
+    by: Order = options.get("order_by") or "time"
+    direction = "DESC" if options.get("descending") else "ASC"
     id_column = ID_COLUMN[table]
     ties = [name for name in ("camera", id_column) if name in TABLES[table].names]
     match by:
@@ -101,14 +101,14 @@ def order(table: TableName, asked: Asked) -> str:
             keys = [f"confidence {direction} NULLS LAST", '"start"', *ties]
         case "duration":
             keys = [f"{_LENGTH_US} {direction}", '"start"', *ties]
-    return f"ORDER BY {', '.join(keys)} {limited(asked.get('limit'))}"
+    return f"ORDER BY {', '.join(keys)} {limited(options.get('limit'))}"
 
 
 def limited(limit: int | None) -> str:
-    """The LIMIT of a question, or nothing.
+    """The LIMIT of a query; empty if there is none.
 
     Raises:
-        ConfigError: it is negative, or more than there can be.
+        ConfigError: the limit is negative or too large.
     """
     if limit is None:
         return ""
@@ -118,7 +118,7 @@ def limited(limit: int | None) -> str:
 
 
 def _us(name: str, seconds: float) -> int:
-    if not 0 <= seconds <= _MAX_LENGTH_S:  # nan is neither
+    if not 0 <= seconds <= _MAX_LENGTH_S:  # nan is refused too
         raise ConfigError(f"{name} {seconds}: must be from 0 to {_MAX_LENGTH_S} seconds")
     return seconds_to_ns(seconds) // NS_PER_US
 
@@ -130,9 +130,9 @@ def _must_have(table: TableName, column: str) -> None:
 
 
 def _of_video(table: TableName, where: Where, video: str) -> None:
-    mine = "(video_id = ? OR uri = ? OR ends_with(uri, '/' || ?))"
+    is_video = "(video_id = ? OR uri = ? OR ends_with(uri, '/' || ?))"
     if table != "events":
-        where.add(mine, video, video, video)
+        where.add(is_video, video, video, video)
         return
-    part = mine.replace("video_id", "part.video_id").replace("uri", "part.uri")
-    where.add(f"({mine} OR len(list_filter(parts, lambda part: {part})) > 0)", *[video] * 6)
+    part = is_video.replace("video_id", "part.video_id").replace("uri", "part.uri")
+    where.add(f"({is_video} OR len(list_filter(parts, lambda part: {part})) > 0)", *[video] * 6)

@@ -1,7 +1,8 @@
-"""Events are derived: what joins them is read and replaced in one transaction.
+"""Joins events across files: reads and replaces them in one transaction.
 
-The predicate of the commit is what was read. Whoever adds, changes or removes an event of these
-cameras and times in between makes it read again, so no writer joins with what is no longer there.
+The predicate of the commit covers all rows that were read. If another writer adds, changes or
+removes an event of these cameras and times in between, the commit has a conflict and the rows are
+read again. So no event is joined with one that no longer exists.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,33 +23,35 @@ from pipeline.tables.schema import TABLES
 from pipeline.timebase import days_between
 
 Join: TypeAlias = Callable[[pa.Table], pa.Table]
-"""Rows of ``events`` as they are -> the rows that shall stand in their place."""
+"""The existing rows of ``events`` -> the rows that replace them."""
 Times: TypeAlias = tuple[datetime, datetime]
 
-# The log keeps times cut to milliseconds: what ends less than that before a range is read as well.
+# The transaction log rounds times down to milliseconds, so rows that end less than that before a
+# range are read too.
 _LOG_STEP = timedelta(milliseconds=1)
 _ID = ("task", "fingerprint", "event_id")
 
 
 def rejoin(
-    store: Store, task: str, near: Mapping[str, Times], reach: timedelta, join: Join
+    store: Store, task: str, times: Mapping[str, Times], reach: timedelta, join: Join
 ) -> None:
-    """Put ``join(rows)`` in place of a task's events near the given times of each camera.
+    """Replace a task's events near the given times of each camera by ``join(rows)``.
 
     Args:
         store: the index.
-        task: whose events.
-        near: per camera the half-open range in which events change.
-        reach: how far from there another event may be joined with one that changes.
-        join: called with the rows of every fingerprint that overlap the range and its reach; once
-            more with more rows where what it changes reaches further, or after a conflict.
+        task: whose events to replace.
+        times: per camera the half-open range in which events change.
+        reach: how far from that range another event may be joined with one that changes.
+        join: called with the rows of every fingerprint that overlap the range extended by
+            ``reach``. It is called again with more rows if its changes extend further, or after a
+            conflict.
 
     Raises:
-        CommitFailedError: others have changed the same rows at each of many attempts.
+        CommitFailedError: other writers changed the same rows at every attempt.
     """
     wide = {
         camera: (start - reach - _LOG_STEP, end + reach + _LOG_STEP)
-        for camera, (start, end) in near.items()
+        for camera, (start, end) in times.items()
     }
     with duck.connect(store) as connection:
         for attempt in conflict_retries():
@@ -67,19 +70,19 @@ def _rejoin(
 ) -> None:
     table = store.handle("events")
     while True:
-        held = _rows(store, connection, table, task, wide)
-        rows = conform("events", join(held))
-        before, after = _by_id(held), _by_id(rows)
-        touched = [
+        existing = _rows(store, connection, table, task, wide)
+        rows = conform("events", join(existing))
+        before, after = _by_id(existing), _by_id(rows)
+        changed = [
             row
             for key in before.keys() | after.keys()
             if before.get(key) != after.get(key)
             for row in (before.get(key), after.get(key))
             if row
         ]
-        if not touched:
+        if not changed:
             return
-        if not _widen(wide, touched, reach):
+        if not _widen(wide, changed, reach):
             break
     days = {day for start, end in wide.values() for day in days_between(start, end)}
     days |= {row["date"] for row in (*before.values(), *after.values())}
@@ -96,15 +99,15 @@ def _rows(
     snapshot = read_snapshot(store, "events", table)
     span = Span.parse(min(t[0] for t in wide.values()), max(t[1] for t in wide.values()))
     files = snapshot.matching(span, Cameras(exact=tuple(wide)))
-    # A file of before a column was added lacks it, whether the table is marked so or not.
+    # Files from before a column was added lack it, even if the table has no such property.
     source = duck.scan(store, "events", [snapshot.paths[i] for i in files], is_mixed=True)
-    found = duck.fetch(connection, f"FROM {source} WHERE {_overlapping(task, wide)}")
+    rows = duck.fetch(connection, f"FROM {source} WHERE {_overlapping(task, wide)}")
     schema = TABLES["events"]
-    return found.select(schema.names).cast(schema)
+    return rows.select(schema.names).cast(schema)
 
 
 def _overlapping(task: str, wide: Mapping[str, Times]) -> str:
-    near = " OR ".join(
+    overlaps = " OR ".join(
         both(
             equal("camera", camera),
             f"start < '{end.isoformat()}'",
@@ -112,17 +115,17 @@ def _overlapping(task: str, wide: Mapping[str, Times]) -> str:
         )
         for camera, (start, end) in sorted(wide.items())
     )
-    return both(equal("task", task), near)
+    return both(equal("task", task), overlaps)
 
 
 def _by_id(rows: pa.Table) -> dict[tuple[str, ...], dict[str, Any]]:
     return {tuple(row[name] for name in _ID): row for row in rows.to_pylist()}
 
 
-def _widen(wide: dict[str, Times], touched: list[dict[str, Any]], reach: timedelta) -> bool:
-    """Take in what changed beyond the range: what follows there may be joined in another way."""
+def _widen(wide: dict[str, Times], changed: list[dict[str, Any]], reach: timedelta) -> bool:
+    """Extend the ranges to all changed events, as the events after these may join differently."""
     before = dict(wide)
-    for row in touched:
+    for row in changed:
         start, end = wide.get(row["camera"], (row["end"], row["end"]))
         if row["end"] + reach > end or row["end"] <= start:
             wide[row["camera"]] = min(start, row["start"]), max(end, row["end"] + reach)

@@ -1,9 +1,10 @@
-"""``timereel check --repair``: an index is made whole again out of what can still be read.
+"""``timereel check --repair``: repairs an index with the files that can still be read.
 
-What cannot be read is set aside in ``_damaged``, below the index; ``erase`` removes that folder, as
-nobody can tell what is in it. Events and segments are derived from windows again. Where windows are
-lost, the video becomes pending, and the next run asks what is missing. Killed at any point, the
-index refuses to be read until the same call has ended; doing it twice changes nothing more.
+Files that cannot be read are moved to the folder ``_damaged`` below the index; ``erase`` removes
+that folder, as nobody can know what they contain. Events and segments are derived from windows
+again. Where windows are lost, the video becomes pending, and the next run asks the engine about the
+missing part. If a repair is killed, all readers are refused until a repair has finished. A second
+repair changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -33,8 +34,8 @@ from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
 
 _VIDEOS_AT_ONCE = 200
-# What is mended in one round shows what is wrong beneath: first logs, then files, then rows that
-# are doubled or orphaned, then what they came from.
+# The repair of one kind of fault reveals the next: first logs, then files, then duplicate and
+# orphaned rows, then the rows they were made from.
 _MAX_ROUNDS = 10
 
 Row: TypeAlias = dict[str, Any]
@@ -44,128 +45,133 @@ Work: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """What some videos of one task and fingerprint show, made of their windows."""
+    """Events and segments of videos of one task and fingerprint, derived from their windows."""
 
     segments: pa.Table
     num_events: Mapping[str, int]
-    """Of each video alone, by its id."""
+    """By video id, before events are joined with those of other videos."""
     num_segments: Mapping[str, int]
     join: JoinFinished
     reach_s: float
-    """How far from a video an event may be that is joined with one of it."""
+    """How far from a video an event may be that is joined with an event of the video."""
 
 
 Derive: TypeAlias = Callable[[Sequence[Mapping[str, Any]], pa.Table], Derived | None]
-"""Rows of ``videos`` of one task and fingerprint, their windows -> None where it cannot be told."""
+"""Rows of ``videos`` of one task and fingerprint, and their windows -> what they show.
+
+None if the windows of these videos cannot be interpreted.
+"""
 
 
 def repair(store: Store, derive: Derive) -> list[Finding]:
-    """Mend all that ``check`` finds.
+    """Repair everything that ``check`` finds.
 
     Returns:
-        What was found, and is so no more.
+        The faults that were found and repaired.
 
     Raises:
-        ConfigError: a run is at work on the index.
-        IndexFormatError: there is no index, or it is of a newer version.
+        ConfigError: a run is working on the index.
+        IndexFormatError: there is no index, or it has a newer version.
     """
-    mended: list[Finding] = []
-    mending = replace(store, is_mending=True)
-    _refuse_beside_a_run(mending)
+    repaired: list[Finding] = []
+    repair_store = replace(store, is_for_repair=True)
+    _refuse_during_a_run(repair_store)
     with _refusing_readers(store):
         for _ in range(_MAX_ROUNDS):
-            stored = stored_files(mending)
-            # The files first: what cannot be read would be missed by the rows of others.
-            found = stored.findings or disagreements(mending, stored.paths)
-            if not found:
-                return mended
-            mended += found
-            _mend(mending, found, derive)
-    raise AssertionError(f"cannot be mended: {'; '.join(map(str, found))}")
+            stored = stored_files(repair_store)
+            # Files first, because rows seem to be missing while a file cannot be read.
+            findings = stored.findings or disagreements(repair_store, stored.paths)
+            if not findings:
+                return repaired
+            repaired += findings
+            _repair_all(repair_store, findings, derive)
+    raise AssertionError(f"cannot be repaired: {'; '.join(map(str, findings))}")
 
 
-def _refuse_beside_a_run(store: Store) -> None:
-    """What it commits would be taken for damage, and the repair for damage by it."""
-    with suppress(IndexDamagedError):  # then nobody can tell
+def _refuse_during_a_run(store: Store) -> None:
+    """Refuse: the unfinished rows of a run look like damage, and a repair would break the run."""
+    with suppress(IndexDamagedError):  # the table of runs cannot be read
         for run in list_runs(Index(store)).to_pylist():
             if run["state"] == "running":
                 raise ConfigError(
                     f"index at {store.root}: run {run['run_id']} on {run['host']} (process "
-                    f"{run['pid']}) is at work on it; end it, then repair"
+                    f"{run['pid']}) is working on it; end that run, then repair"
                 )
 
 
 @contextmanager
 def _refusing_readers(store: Store) -> Iterator[None]:
-    """Half mended, an index would read as one with fewer rows; so it stays if this is killed."""
+    """Refuse readers during the repair, and after it if it is killed: rows may be missing then."""
     filesystem = store.filesystem()
-    mark = f"{store.root}/{REPAIRING}"
+    marker = f"{store.root}/{REPAIRING}"
     filesystem.makedirs(f"{store.root}/{DAMAGED}", exist_ok=True)
-    filesystem.pipe_file(mark, b"")
+    filesystem.pipe_file(marker, b"")
     yield
-    filesystem.rm_file(mark)
+    filesystem.rm_file(marker)
 
 
-def _mend(store: Store, found: Sequence[Finding], derive: Derive) -> None:
-    of_kind = {
-        kind: list(alike)
-        for kind, alike in groupby(sorted(found, key=lambda one: one.kind), lambda one: one.kind)
+def _repair_all(store: Store, findings: Sequence[Finding], derive: Derive) -> None:
+    by_kind = {
+        kind: list(group)
+        for kind, group in groupby(sorted(findings, key=lambda f: f.kind), lambda f: f.kind)
     }
-    aside = f"{store.root}/{DAMAGED}/{datetime.now(tz=UTC):%Y%m%dT%H%M%S%f}"
-    for finding in reversed(of_kind.get("log", [])):
-        # From the newest on: what comes after a gap is never read.
-        _set_aside(store, finding.path, f"{aside}/{finding.table}/_delta_log")
-    for finding in of_kind.get("table", []):
-        _set_aside(store, store.table_uri(finding.table), aside)
+    damaged = f"{store.root}/{DAMAGED}/{datetime.now(tz=UTC):%Y%m%dT%H%M%S%f}"
+    for finding in reversed(by_kind.get("log", [])):
+        # The newest first: entries after a gap are never read.
+        _move(store, finding.path, f"{damaged}/{finding.table}/_delta_log")
+    for finding in by_kind.get("table", []):
+        _move(store, store.table_uri(finding.table), damaged)
         store.create_table(finding.table)
-    for name in {finding.table for finding in of_kind.get("file", [])}:
-        for finding in of_kind["file"]:
+    for name in {finding.table for finding in by_kind.get("file", [])}:
+        for finding in by_kind["file"]:
             if finding.table == name:
                 folder = finding.path.rpartition("/")[0]
                 path = f"{store.table_uri(name)}/{finding.path}"
-                _set_aside(store, path, f"{aside}/{name}/{folder}")
+                _move(store, path, f"{damaged}/{name}/{folder}")
         with synced(store.handle(name)) as table:
             table.repair(dry_run=False)
-    for finding in of_kind.get("doubled", []):
-        _keep_one(store, finding)
-    for finding in of_kind.get("orphaned", []):
-        _drop(store, finding.table, ID_COLUMN[finding.table], finding)
-    for finding in of_kind.get("unanswered", []):
-        _drop(store, "windows", "shard_id", finding)
-    _each_work(of_kind.get("unanswered", []), partial(_ask_again, store))
-    _each_work(of_kind.get("underived", []), partial(_derive_again, store, derive))
+    for finding in by_kind.get("doubled", []):
+        _keep_one_row(store, finding)
+    for finding in by_kind.get("orphaned", []):
+        _remove_rows(store, finding.table, ID_COLUMN[finding.table], finding)
+    for finding in by_kind.get("unanswered", []):
+        _remove_rows(store, "windows", "shard_id", finding)
+    _for_each_work(by_kind.get("unanswered", []), partial(_set_pending, store))
+    _for_each_work(by_kind.get("underived", []), partial(_derive_again, store, derive))
 
 
-def _set_aside(store: Store, path: str, folder: str) -> None:
+def _move(store: Store, path: str, folder: str) -> None:
     filesystem = store.filesystem()
     if filesystem.exists(path):
         filesystem.makedirs(folder, exist_ok=True)
         filesystem.mv(path, f"{folder}/{path.rpartition('/')[2]}", recursive=True)
 
 
-def _keep_one(store: Store, finding: Finding) -> None:
-    """The newest, or the one that has most to tell."""
+def _keep_one_row(store: Store, finding: Finding) -> None:
+    """Remove all rows of an id except the newest one, or the one with most parts."""
     rows = _rows(store, finding.table, ID_COLUMN[finding.table], finding.ids, finding.work)
     best = max(rows, key=lambda row: (row.get("indexed_at"), len(row.get("parts", ())), str(row)))
     _replace(store, finding.table, ID_COLUMN[finding.table], rows, [best])
 
 
-def _drop(store: Store, name: TableName, column: str, finding: Finding) -> None:
+def _remove_rows(store: Store, name: TableName, column: str, finding: Finding) -> None:
     _replace(store, name, column, _rows(store, name, column, finding.ids, finding.work), [])
 
 
-def _each_work(findings: Iterable[Finding], mend: Callable[[list[str], Work], None]) -> None:
-    """Videos of one task and fingerprint together, not too many at once."""
+def _for_each_work(
+    findings: Iterable[Finding], repair_videos: Callable[[list[str], Work], None]
+) -> None:
+    """Call ``repair_videos`` for each task and fingerprint, with a limited number of videos."""
     for work in sorted({finding.work for finding in findings}):
-        video_ids = sorted({one.video[0] for one in findings if one.work == work})
+        video_ids = sorted({finding.video[0] for finding in findings if finding.work == work})
         for first in range(0, len(video_ids), _VIDEOS_AT_ONCE):
-            mend(video_ids[first : first + _VIDEOS_AT_ONCE], work)
+            repair_videos(video_ids[first : first + _VIDEOS_AT_ONCE], work)
 
 
-def _ask_again(store: Store, video_ids: Sequence[str], work: Work) -> None:
-    """Answers that are there stay; the next run makes the videos whole again."""
+def _set_pending(store: Store, video_ids: Sequence[str], work: Work) -> None:
+    """Set the videos to pending; their windows stay, and the next run completes them."""
     if rows := _rows(store, "videos", "video_id", video_ids, work):
-        change(store, "videos", {"status": "pending"}, _these("video_id", rows))
+        change(store, "videos", {"status": "pending"}, _having_ids("video_id", rows))
 
 
 def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: Work) -> None:
@@ -173,14 +179,14 @@ def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: 
     rows = _rows(store, "videos", "video_id", video_ids, work)
     windows = index.every("windows", _of_work(work).among("video_id", video_ids))
     if (derived := derive(rows, windows)) is None:
-        _ask_again(store, video_ids, work)
+        _set_pending(store, video_ids, work)
         return
     videos = pa.Table.from_pylist(rows, schema=TABLES["videos"])
     reach, done = timedelta(seconds=derived.reach_s), set(video_ids)
-    near = times_by_camera(videos)
-    rejoin(store, work[0], near, reach, lambda held: derived.join(held, done, set()))
-    held = _rows(store, "segments", "video_id", video_ids, work)
-    _replace(store, "segments", "video_id", [*held, *rows], derived.segments.to_pylist())
+    times = times_by_camera(videos)
+    rejoin(store, work[0], times, reach, lambda existing: derived.join(existing, done, set()))
+    segments = _rows(store, "segments", "video_id", video_ids, work)
+    _replace(store, "segments", "video_id", [*segments, *rows], derived.segments.to_pylist())
     counted = [
         row
         | {
@@ -198,24 +204,23 @@ def _of_work(work: Work) -> Where:
 
 
 def _rows(store: Store, name: TableName, column: str, ids: Iterable[str], work: Work) -> list[Row]:
-    found = Index(store).every(name, _of_work(work).among(column, ids))
-    rows: list[Row] = found.to_pylist()
+    rows: list[Row] = Index(store).every(name, _of_work(work).among(column, ids)).to_pylist()
     return rows
 
 
 def _replace(
     store: Store, name: TableName, column: str, rows: Sequence[Row], others: Sequence[Row]
 ) -> None:
-    """Put ``others`` in place of rows of one task and fingerprint, by the ids of a column."""
+    """Replace rows of one task and fingerprint by ``others``, selected by the ids in a column."""
     if rows:
         table = pa.Table.from_pylist(list(others), schema=TABLES[name])
-        replace_rows(store, name, table, _these(column, [*rows, *others]))
+        replace_rows(store, name, table, _having_ids(column, [*rows, *others]))
 
 
-def _these(column: str, rows: Sequence[Row]) -> str:
-    """Condition: rows of the same dates, task and fingerprint with one of the ids."""
+def _having_ids(column: str, rows: Sequence[Row]) -> str:
+    """Condition: rows of the same dates, task and fingerprint, with one of the ids."""
     return both(
         on_dates(row["date"] for row in rows),
-        *(equal(same, rows[0][same]) for same in ("task", "fingerprint")),
+        *(equal(name, rows[0][name]) for name in ("task", "fingerprint")),
         among(column, (row[column] for row in rows)),
     )

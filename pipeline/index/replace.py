@@ -1,4 +1,4 @@
-"""One Delta commit: the rows under a predicate become other rows, or nothing happens."""
+"""Makes one Delta commit that replaces the rows under a predicate, or changes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,9 +19,9 @@ from pipeline.tables.schema import TABLES, TableName
 if TYPE_CHECKING:
     from tenacity import Retrying
 
-# Two jobs on one archive touch the same dates all the time; each attempt starts afresh.
+# Two jobs on one archive often write to the same dates; each attempt reads the table again.
 _ATTEMPTS = 30
-# Rows of windows are long: they hold the time of every frame that was looked at.
+# Rows per row group. Rows of windows are long, as they hold the time of every frame.
 _ROW_GROUP: dict[TableName, int] = {
     "videos": 32_768,
     "windows": 8_192,
@@ -32,51 +32,54 @@ _ROW_GROUP: dict[TableName, int] = {
     "runs": 8_192,
     "erasures": 8_192,
 }
-# Ids, instants and texts that hardly repeat leave the dictionary early: else a reader of one row
-# unpacks every value of the row group. And it unpacks whole pages, so those are small.
+# Small, so that columns whose values rarely repeat (ids, times, texts) stop using a dictionary.
+# Otherwise a reader of one row unpacks all values of the row group. A reader unpacks whole pages,
+# so pages are small too.
 _DICTIONARY_BYTES = 64 * 1024
 _PAGE_BYTES = 64 * 1024
 _MAX_LISTED_DATES = 100
 
 
 def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> None:
-    """Delete what ``predicate`` selects and add ``rows``, which it must select too; one commit.
+    """In one commit, delete the rows that ``predicate`` selects and add ``rows``, which it selects.
 
     Raises:
-        CommitFailedError: others have changed the same rows at each of many attempts.
+        CommitFailedError: other writers changed the same rows at every attempt.
     """
     for attempt in conflict_retries():
         with attempt:
-            # A handle keeps the version it was opened at, and with it what a commit is based on.
+            # A handle keeps its version, on which a commit is based, so each attempt needs a new
+            # one.
             commit(store.handle(name), name, rows, predicate)
 
 
 def change(store: Store, name: TableName, values: Mapping[str, str], predicate: str) -> None:
-    """Give the columns of the rows that ``predicate`` selects these texts; one commit.
+    """Set columns of the rows that ``predicate`` selects to these texts; one commit.
 
-    The rows are those that are there at each attempt, so none comes back that others have deleted.
+    Each attempt selects the rows again, so a row that another writer has deleted does not come
+    back.
 
     Raises:
-        CommitFailedError: others have changed the same rows at each of many attempts.
+        CommitFailedError: other writers changed the same rows at every attempt.
     """
     updates = {column: quote(value) for column, value in values.items()}
     for attempt in conflict_retries():
         with attempt:
             table = store.handle(name)
-            with _whole(table):
+            with _durable(table):
                 table.update(
                     updates, predicate=predicate, writer_properties=writer_properties(name)
                 )
 
 
 def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
-    """As ``replace``, once, upon the version of the handle; on a local disk it is there to stay.
+    """Make one attempt of ``replace``, based on the handle's version, and sync it to a local disk.
 
     Raises:
-        CommitFailedError: others have changed such rows since that version.
+        CommitFailedError: another writer has changed such rows since that version.
         IndexDamagedError: a file with rows under the predicate cannot be read.
     """
-    with _whole(table):
+    with _durable(table):
         if rows.num_rows:
             is_newer = set(columns_of(table)) - set(TABLES[name].names)
             write_deltalake(
@@ -84,7 +87,7 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
                 rows,
                 mode="overwrite",
                 predicate=predicate,
-                # Columns that a newer timereel has added stay null.
+                # Columns that a newer timereel has added are null.
                 schema_mode="merge" if is_newer else None,
                 writer_properties=writer_properties(name),
             )
@@ -93,8 +96,8 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
 
 
 @contextmanager
-def _whole(table: DeltaTable) -> Iterator[None]:
-    """A commit that is there to stay at the end, or the name of the file that is in its way."""
+def _durable(table: DeltaTable) -> Iterator[None]:
+    """Sync the commit that is made inside; if a damaged file prevents it, name that file."""
     try:
         with synced(table):
             yield
@@ -109,8 +112,8 @@ def _whole(table: DeltaTable) -> Iterator[None]:
 
 
 def conflict_retries() -> "Retrying":
-    """Attempts with growing random pauses, while others commit to the same rows."""
-    import tenacity  # noqa: PLC0415 - with all of asyncio; who only reads needs neither
+    """Attempts with growing random pauses, while other writers commit to the same rows."""
+    import tenacity  # noqa: PLC0415 - it imports asyncio; a reader needs neither
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(CommitFailedError),
@@ -121,7 +124,7 @@ def conflict_retries() -> "Retrying":
 
 
 def writer_properties(name: TableName) -> WriterProperties:
-    """How Parquet files are written."""
+    """The settings for writing Parquet files."""
     return WriterProperties(
         compression="ZSTD",
         compression_level=3,
@@ -132,17 +135,17 @@ def writer_properties(name: TableName) -> WriterProperties:
 
 
 def equal(column: str, value: str) -> str:
-    """Condition: the column is the value."""
+    """Condition: the column equals the value."""
     return f"{column} = {quote(value)}"
 
 
 def among(column: str, values: Iterable[str]) -> str:
-    """Condition: the column is one of the values, of which there must be one."""
+    """Condition: the column is one of the values; there must be at least one value."""
     return f"{column} IN ({', '.join(quote(value) for value in sorted(set(values)))})"
 
 
 def on_dates(dates: Iterable[date]) -> str:
-    """Condition that keeps other partitions from being read."""
+    """Condition on the partition column, so that other partitions are not read."""
     days = sorted(set(dates))
     if len(days) > _MAX_LISTED_DATES:
         return f"date >= '{days[0]}' AND date <= '{days[-1]}'"
@@ -150,5 +153,5 @@ def on_dates(dates: Iterable[date]) -> str:
 
 
 def both(*conditions: str) -> str:
-    """All of the conditions."""
+    """Condition: all of the conditions hold."""
     return " AND ".join(f"({condition})" for condition in conditions)

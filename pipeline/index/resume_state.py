@@ -1,4 +1,4 @@
-"""What a job must know to go on where another stopped."""
+"""Reads from the index what a job needs in order to continue where another job stopped."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,8 +16,9 @@ _FOOTAGE = (
     *("footage", "yielded", "fingerprint", "indexed_at"),
 )
 
-# Older versions wrote ``erased`` also of a file that lies wholly inside others of its camera. No
-# one ordered that: the row owns no footage and still has its ``config``, which erasing removes.
+# Older versions also wrote ``erased`` for a file that lies completely inside others of its camera.
+# No user ordered that: such a row owns no footage and still has its ``config``, which erasing
+# removes.
 _ERASED: dict[TableName, str] = {
     "videos": "status = 'erased' AND NOT (len(footage) = 0 AND overlap_s > 0 AND config <> '')",
     "windows": "status = 'erased'",
@@ -31,43 +32,44 @@ LISTED = pa.schema(
         ("num_bytes", pa.int64()),
         ("etag", pa.string()),
         ("camera", pa.string()),
-        # UTC microseconds that a name or a sidecar tells, corrected; null if none does.
-        ("told_us", pa.int64()),
+        # UTC microseconds from a file name or sidecar, corrected; null if neither has a time.
+        ("stated_start_us", pa.int64()),
         ("clock_correction", pa.string()),
     ]
 )
-"""Files as they are now. Each is what makes it another file: its bytes, its camera, its time."""
+"""Files as they are now. If one of these columns but ``place`` changes, it is another file."""
 
 _SAME_FILE = """
-    held.uri = listed.uri AND held.num_bytes = listed.num_bytes AND held.etag = listed.etag
-    AND held.camera = listed.camera AND held.clock_correction = listed.clock_correction
-    AND CASE WHEN held.clock IN ('path', 'sidecar') THEN epoch_us(held.clock_start) END
-        IS NOT DISTINCT FROM listed.told_us
+    existing.uri = listed.uri AND existing.num_bytes = listed.num_bytes AND existing.etag =
+    listed.etag AND existing.camera = listed.camera AND existing.clock_correction =
+    listed.clock_correction AND CASE WHEN existing.clock IN ('path', 'sidecar') THEN
+    epoch_us(existing.clock_start) END
+        IS NOT DISTINCT FROM listed.stated_start_us
 """
 
 
-# What a file is in the order of ``pipeline.plan.overlap``; less is better.
-_PLACE = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
-# What has failed or is pending comes again as the same.
-_CHANGES = "(due.uri IS NOT NULL AND taker.status IN ('done', 'partial', 'superseded'))"
+# The rank of a file by the rule of ``pipeline.plan.overlap``; the lowest rank takes precedence.
+_RANK = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
+# A file that has failed or is pending stays the same file when it is indexed again.
+_IS_REINDEXED = "(due.uri IS NOT NULL AND owner.status IN ('done', 'partial', 'superseded'))"
 _MISPLACED = f"""
-    SELECT mine.video_id, mine.uri, mine.given.to_uri AS to_uri,
-        bool_or(taker.video_id IS NULL OR {_CHANGES}) AS is_outdated
+    SELECT yielder.video_id, yielder.uri, yielder.part.to_uri AS to_uri,
+        bool_or(owner.video_id IS NULL OR {_IS_REINDEXED}) AS is_outdated
     FROM (
-        SELECT *, unnest(yielded) AS given FROM held
+        SELECT *, unnest(yielded) AS part FROM existing
         WHERE fingerprint = ? AND status IN ('done', 'partial', 'superseded') AND len(yielded) > 0
-    ) mine
-    LEFT JOIN held taker ON taker.video_id = mine.given.to_video_id
-    LEFT JOIN due ON due.uri = mine.given.to_uri
-    WHERE taker.video_id IS NULL OR {_CHANGES}
-        OR {_PLACE.format("taker")} > {_PLACE.format("mine")}
+    ) yielder
+    LEFT JOIN existing owner ON owner.video_id = yielder.part.to_video_id
+    LEFT JOIN due ON due.uri = yielder.part.to_uri
+    WHERE owner.video_id IS NULL OR {_IS_REINDEXED}
+        OR {_RANK.format("owner")} > {_RANK.format("yielder")}
     GROUP BY ALL
 """  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a run wants to have done: which rows of ``videos`` leave it nothing to do."""
+    """The task and fingerprint of a run: which rows of ``videos`` leave it nothing to do."""
 
     task: str
     fingerprint: str
@@ -75,19 +77,19 @@ class Goal:
     retry_failed: bool = False
 
     def reached(self, index: Index) -> Where:
-        """Rows of videos that are indexed in this way, or erased as a whole by order."""
+        """Rows of videos that are indexed like this, or were erased completely on purpose."""
         statuses = ["done", "superseded", *([] if self.retry_failed else ["partial"])]
         done = _of_task(self.task).add("fingerprint = ?", self.fingerprint)
         done.among("status", statuses)
         if self.include_erased:
-            wanted_again = sorted(cut_ids(index))
-            return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", wanted_again)
+            with_erased_parts = sorted(cut_ids(index))
+            return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", with_erased_parts)
         return Where().add(f"(({done.sql}) OR ({_ERASED['videos']}))", *done.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
-    """Cameras, by their exact names, and a range of time in which to look."""
+    """Cameras, by their exact names, and a half-open range of time."""
 
     cameras: Collection[str]
     start: datetime
@@ -95,7 +97,7 @@ class Near:
 
     @property
     def bounds(self) -> dict[str, Any]:
-        """The same as ``Index`` takes it."""
+        """The same as keyword arguments of ``Index.select``."""
         return {
             "span": Span.parse(self.start, self.end),
             "cameras": Cameras(exact=tuple(self.cameras)),
@@ -103,20 +105,20 @@ class Near:
 
 
 def unfinished(index: Index, listed: pa.Table, goal: Goal) -> list[int]:
-    """Places of the files that the index does not hold as they are now; columns as ``LISTED``."""
-    sql = f"SELECT listed.place FROM listed ANTI JOIN held ON {_SAME_FILE}"  # noqa: S608
-    left = index.asked("videos", goal.reached(index), sql, listed=listed)
-    return sorted(left["place"].to_pylist())
+    """The ``place`` of each listed file that is not indexed or has changed; columns ``LISTED``."""
+    sql = f"SELECT listed.place FROM listed ANTI JOIN existing ON {_SAME_FILE}"  # noqa: S608
+    rows = index.join("videos", goal.reached(index), sql, listed=listed)
+    return sorted(rows["place"].to_pylist())
 
 
 def finished_ids(index: Index, video_ids: Iterable[str], near: Near, goal: Goal) -> set[str]:
-    """Which of these videos, all of them ``near``, leave nothing to do."""
+    """The ids of those videos, all of them ``near``, that leave nothing to do."""
     where = goal.reached(index).among("video_id", video_ids)
     return _ids(index.every("videos", where, **near.bounds, columns=["video_id"]))
 
 
 def failures(index: Index, uris: Iterable[str], task: str) -> set[tuple[str, int, str, str]]:
-    """How these files failed as a whole, under whatever settings: uri, bytes, etag, error."""
+    """How these files failed completely, in any configuration: uri, bytes, etag, error."""
     where = _of_task(task).add("status = 'failed'").among("uri", uris)
     columns = ["uri", "num_bytes", "etag", "error"]
     rows = index.every("videos", where, columns=columns).to_pylist()
@@ -132,7 +134,7 @@ def windows_of(
     task: str,
     fingerprint: str,
 ) -> pa.Table:
-    """All windows of these videos and files, finished or not, ordered by start, camera and id."""
+    """All windows of these videos and files, even unfinished ones; by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint)
     of_videos, of_files = Where().among("video_id", video_ids), Where().among("uri", uris)
     either = f"({of_videos.sql} OR {of_files.sql})"
@@ -142,9 +144,9 @@ def windows_of(
 
 
 def footage_near(index: Index, near: Near, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
-    """What probed files can speak for, in videos that share an instant with a range.
+    """Rows of probed files that overlap a range, with the footage that they may own.
 
-    Columns as ``_FOOTAGE``. Of each video the row of this fingerprint, or else the newest.
+    Columns ``_FOOTAGE``. Of each video the row of this fingerprint, or else the newest.
     """
     where = _of_task(task).add("status <> 'erased' AND content_id <> ''")
     rows = index.every("videos", where, **near.bounds, columns=_FOOTAGE).to_pylist()
@@ -153,34 +155,35 @@ def footage_near(index: Index, near: Near, *, task: str, fingerprint: str) -> li
 
 
 def misplaced(index: Index, due: pa.Table, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
-    """Finished videos that have yielded to a file that is no more what it was, or is worse.
+    """Finished videos that yielded time to a file that has changed, or that ranks lower.
 
     Args:
-        index: which is asked.
-        due: column uri: files that are to be done anew.
+        index: to read.
+        due: column uri: files that will be indexed again.
         task: of the videos.
         fingerprint: of the videos.
 
     Returns:
-        Columns video_id, uri, to_uri, is_outdated: it is no more what it was. Else it is worse by
-        the rule of ``pipeline.plan.overlap``: it was gone from the archive then.
+        Columns video_id, uri, to_uri, is_outdated. The last says that the other file has changed.
+        Otherwise it ranks lower by the rule of ``pipeline.plan.overlap``, because this video was
+        not in the archive when time was yielded.
     """
     where = _of_task(task).add("status <> 'erased'")
-    found = index.asked("videos", where, _MISPLACED, [fingerprint], due=due)
-    return list(found.to_pylist())
+    rows = index.join("videos", where, _MISPLACED, [fingerprint], due=due)
+    return list(rows.to_pylist())
 
 
 def rows_near(
     index: Index, table: TableName, camera: str, start: datetime, end: datetime, *, task: str
 ) -> pa.Table:
-    """Rows of exactly this camera and task that share an instant with ``[start, end)``."""
+    """Rows of exactly this camera and task that overlap ``[start, end)``."""
     return index.select(
         table, _of_task(task), span=Span.parse(start, end), cameras=Cameras(exact=(camera,))
     )
 
 
 def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.Table:
-    """What was erased as a whole, whatever the task: all of it, or of these contents.
+    """Videos that were erased completely, of any task; of these contents, or all.
 
     Columns video_id, content_id, camera.
     """
@@ -191,7 +194,7 @@ def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.
 
 
 def cut_ids(index: Index) -> set[str]:
-    """Ids of videos of which a part was erased, whatever the task."""
+    """Ids of videos of which a part was erased, of any task."""
     where = Where().add("status = 'erased'")
     return _ids(index.every("windows", where, columns=["video_id"]))
 
@@ -199,9 +202,9 @@ def cut_ids(index: Index) -> set[str]:
 def erased_ranges(
     index: Index, cameras: Iterable[str], start: datetime, end: datetime
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    """What was erased of each of exactly these cameras, whatever the video and the task.
+    """By exact camera name, the erased ranges of any video and task that overlap ``[start, end)``.
 
-    All ranges that share an instant with ``[start, end)``; cameras without any are left out.
+    Cameras without such a range are omitted.
     """
     ranges: dict[str, list[tuple[datetime, datetime]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
@@ -221,20 +224,20 @@ def erased_ranges(
 def erased_media(
     index: Index, content_ids: Iterable[str], but: Collection[str]
 ) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    """What was erased of these contents under other video ids than those of ``but``.
+    """The erased parts of these contents under video ids that are not in ``but``.
 
-    The clock of their camera was set right since, which moves a video and not what it shows.
+    The video id of a content changes when the clock of its camera is corrected.
 
     Returns:
         By content id and camera: media time, start and end in nanoseconds.
     """
     of_contents = Where().add("status <> 'erased'").among("content_id", content_ids)
     columns = ["video_id", "content_id", "camera", "start", "end"]
-    held = index.every("videos", of_contents, columns=columns).to_pylist()
-    others = {row["video_id"]: row for row in held if row["video_id"] not in but}
+    videos = index.every("videos", of_contents, columns=columns).to_pylist()
+    others = {row["video_id"]: row for row in videos if row["video_id"] not in but}
     if not others:
         return {}
-    around = Near(
+    near = Near(
         cameras={row["camera"] for row in others.values()},
         start=min(row["start"] for row in others.values()),
         end=max(row["end"] for row in others.values()),
@@ -243,19 +246,19 @@ def erased_media(
     rows = index.every(
         "windows",
         where.among("video_id", others),
-        **around.bounds,
+        **near.bounds,
         columns=["video_id", "media_start_ns", "media_end_ns"],
     )
     erased: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for row in rows.to_pylist():
-        one = others[row["video_id"]]
+        video = others[row["video_id"]]
         span = row["media_start_ns"], row["media_end_ns"]
-        erased.setdefault((one["content_id"], one["camera"]), []).append(span)
+        erased.setdefault((video["content_id"], video["camera"]), []).append(span)
     return erased
 
 
 def latest_configs(index: Index, task: Names = None) -> list[str]:
-    """Of each task, in the order of their names, the configuration that indexed its last video."""
+    """For each task, ordered by name, the configuration that indexed its last video."""
     tasks = sorted(index.distinct("videos", ("task",), task=task)["task"].to_pylist())
     newest = "ORDER BY indexed_at DESC LIMIT 1"
     return [

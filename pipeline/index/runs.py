@@ -1,4 +1,4 @@
-"""The runs of an index: which go on, which are lost, and which cameras they leave free."""
+"""The runs of an index: which still run, which are lost, and which cameras are free."""
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,79 +16,82 @@ from pipeline.tables.schema import RUNS
 
 HEARTBEAT = timedelta(seconds=30)
 LOST_AFTER = 3 * HEARTBEAT
-"""A run whose last heartbeat is this old has lost its cameras to whoever asks for them."""
+"""A run whose last heartbeat is this old is lost: another run may take its cameras."""
 
 LIVE: set[str] = set()
-"""Runs of this process that go on, by id: one that could not write its end is not among them."""
+"""Ids of running runs of this process; a run that could not write its end is not among them."""
 
 
-def is_gone(run: Run) -> bool:
-    """Whether nobody is at work on the run any more, as far as can be seen from here."""
+def has_ended(run: Run) -> bool:
+    """Whether the process of a run has ended, as far as this process can see."""
     if run.process == identity.unique_name():
         return run.run_id not in LIVE
     return identity.has_ended(run.process)
 
 
-IsGone = Callable[[Run], bool]
+HasEnded = Callable[[Run], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """How the wanted cameras are shared out among a new run and those that go on."""
+class CameraAvailability:
+    """Which of the wanted cameras a new run may lease."""
 
     free: frozenset[str]
     others: tuple[Run, ...]
     """Runs that hold wanted cameras."""
     lost: tuple[Run, ...]
-    """Runs that hold nothing any more, whatever they held."""
+    """Runs that are lost, so that they hold no cameras any more."""
 
 
-def share(
+def camera_availability(
     running: Iterable[Run],
     wanted: AbstractSet[str],
     now: datetime,
-    is_gone: IsGone = is_gone,
-) -> Shared:
-    """Which of the wanted cameras a new run may take, beside the running ones of its work."""
+    has_ended: HasEnded = has_ended,
+) -> CameraAvailability:
+    """Which of the wanted cameras are free, given the ``running`` runs that conflict."""
     lost, others, taken = [], [], set[str]()
     for run in running:
-        if is_lost(run, now, is_gone):
+        if is_lost(run, now, has_ended):
             lost.append(run)
-        elif held := wanted & set(run.cameras):
+        elif leased := wanted & set(run.cameras):
             others.append(run)
-            taken |= held
-    return Shared(free=frozenset(wanted - taken), others=tuple(others), lost=tuple(lost))
+            taken |= leased
+    return CameraAvailability(
+        free=frozenset(wanted - taken), others=tuple(others), lost=tuple(lost)
+    )
 
 
-def is_in_the_way(other: Run, run: Run) -> bool:
-    """Whether two runs of one task must not be at work on one camera at once.
+def conflicts(other: Run, run: Run) -> bool:
+    """Whether two runs of one task must not work on one camera at the same time.
 
-    Runs of different settings replace each other's answers, unless both keep them.
+    Runs with different configurations replace each other's answers, unless both keep them.
     """
     return other.fingerprint == run.fingerprint or not (other.keep and run.keep)
 
 
-def is_lost(run: Run, now: datetime, is_gone: IsGone = is_gone) -> bool:
-    """Whether a run that never said that it ended has ended all the same."""
+def is_lost(run: Run, now: datetime, has_ended: HasEnded = has_ended) -> bool:
+    """Whether a run has ended although it never wrote that it ended."""
     if run.state != "running":
         return False
-    return now - run.heartbeat_at >= LOST_AFTER or is_gone(run)
+    return now - run.heartbeat_at >= LOST_AFTER or has_ended(run)
 
 
 def mark_lost(run: Run, now: datetime) -> Run:
-    """The run as it stands in the table once somebody has found it lost."""
-    return replace(run, state="lost", end=after(run.start, now))
+    """The row of a run that another run has found to be lost."""
+    return replace(run, state="lost", end=end_time(run.start, now))
 
 
-def after(start: datetime, now: datetime) -> datetime:
-    """Now, or an instant after ``start`` where another machine's clock was ahead."""
+def end_time(start: datetime, now: datetime) -> datetime:
+    """Now, or 1 us after ``start`` if the clock of the machine that began the run was ahead."""
     return max(now, start + timedelta(microseconds=1))
 
 
 def list_runs(index: Index) -> pa.Table:
     """Every run, newest first; columns of the table ``runs``.
 
-    One that went without a word is ``lost`` here, though no other run has written so yet.
+    A run that ended without writing so is shown as ``lost``, even if no other run has marked it
+    yet.
     """
     rows = index.every("runs", Where(), order='ORDER BY "start" DESC, run_id')
     now = datetime.now(tz=UTC)
@@ -103,7 +106,7 @@ def runs_table(runs: Iterable[Run]) -> pa.Table:
 
 
 def runs_of_table(rows: pa.Table) -> list[Run]:
-    """The runs behind rows that ``runs_table`` has made."""
+    """The runs of rows that ``runs_table`` made."""
     return [_run(row) for row in rows.to_pylist()]
 
 
@@ -114,13 +117,13 @@ def _row(run: Run) -> dict[str, Any]:
 
 
 def _run(row: Mapping[str, Any]) -> Run:
-    told: dict[str, Any] = {
+    converted: dict[str, Any] = {
         "figures": RunFigures(**_only(row, (field.name for field in fields(RunFigures)))),
         "cameras": tuple(row["cameras"]),
         "job_metadata": dict(row["job_metadata"]),
     }
-    rest = _only(row, {field.name for field in fields(Run)} - told.keys())
-    return Run(**rest, **told)
+    rest = _only(row, {field.name for field in fields(Run)} - converted.keys())
+    return Run(**rest, **converted)
 
 
 def _only(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""What a user wants erased: videos, cameras and a range of time; names that exist are no globs."""
+"""The scope of an order to erase: videos, cameras and a range of time.
+
+A name that the index knows is never a glob.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,12 +20,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is to be erased: of these videos, and of these cameras, and overlapping ``span``."""
+    """The rows that are of these videos and of these cameras and overlap ``span``."""
 
     videos: tuple[str, ...] = ()
-    """Ids, uris or globs of uris; none named means all."""
+    """Ids, uris or globs of uris; an empty tuple means all videos."""
     known_videos: frozenset[str] = frozenset()
-    """Those of ``videos`` that are the id or uri of a video, and so no globs."""
+    """Those of ``videos`` that are the id or uri of a known video, and so not globs."""
     cameras: Cameras = ALL
     span: Span = ALWAYS
 
@@ -30,7 +33,7 @@ class Scope:
     def parse(
         cls, video: Names = None, camera: Names = None, start: When = None, end: When = None
     ) -> "Scope":
-        """From what a user gives; times are ISO 8601 or datetimes, ``end`` is exclusive."""
+        """The scope that a user names; times are ISO 8601 or datetimes, ``end`` is exclusive."""
         return cls(
             videos=tuple(as_list(video)),
             cameras=Cameras.parse(camera),
@@ -39,7 +42,7 @@ class Scope:
 
     @classmethod
     def of_order(cls, row: Mapping[str, Any]) -> "Scope":
-        """What a row of ``erasures`` orders."""
+        """The scope of a row of ``erasures``."""
         return cls(
             videos=tuple(row["videos"]),
             known_videos=frozenset(row["known_videos"]),
@@ -48,7 +51,7 @@ class Scope:
         )
 
     def order_columns(self) -> Row:
-        """The same as columns of ``erasures``."""
+        """The scope as columns of ``erasures``."""
         return {
             "videos": self.videos,
             "known_videos": sorted(self.known_videos),
@@ -58,8 +61,8 @@ class Scope:
             "end": _instant(self.span.end_us),
         }
 
-    def within(self, index: "Index") -> "Scope":
-        """The same, with every name that the index knows taken for nothing but that name."""
+    def with_known_names(self, index: "Index") -> "Scope":
+        """The same scope, in which a name that the index knows is not a glob."""
         return replace(
             self,
             known_videos=frozenset(index.known_videos(self.videos)),
@@ -67,7 +70,7 @@ class Scope:
         )
 
     def of_videos(self) -> Where:
-        """Rows of its videos."""
+        """Rows of the videos of this scope."""
         where = Where()
         if self.videos:
             clauses = [
@@ -81,11 +84,11 @@ class Scope:
         return where
 
     def of_rows(self) -> Where:
-        """Rows of ``videos`` or ``windows`` that are inside or overlap it."""
+        """Rows of ``videos`` or ``windows`` that overlap this scope."""
         return self.of_videos().overlaps(self.span).of(self.cameras)
 
     def of_whole_videos(self) -> Where:
-        """Rows of ``videos`` that are inside altogether."""
+        """Rows of ``videos`` that are completely inside this scope."""
         where = self.of_rows()
         if self.span.start_us is not None:
             where.add('epoch_us("start") >= ?', self.span.start_us)
@@ -94,7 +97,7 @@ class Scope:
         return where
 
     def names(self, row: Row) -> bool:
-        """Whether a row or a part of an event is of its videos, by its id or uri."""
+        """Whether a row or an event's part belongs to a video of this scope, by its id or uri."""
         uri = row.get("uri", "")
         return not self.videos or any(
             name in (row["video_id"], uri) if name in self.known_videos else fnmatchcase(uri, name)
@@ -102,14 +105,14 @@ class Scope:
         )
 
     def contains(self, row: Row) -> bool:
-        """Whether the row's whole range is inside."""
+        """Whether the whole range of a row is inside the span."""
         start_us, end_us = (datetime_to_ns(row[at]) // NS_PER_US for at in ("start", "end"))
         return (self.span.start_us is None or self.span.start_us <= start_us) and (
             self.span.end_us is None or end_us <= self.span.end_us
         )
 
     def overlaps(self, row: Row) -> bool:
-        """Whether the row's range shares an instant with it."""
+        """Whether the range of a row overlaps the span."""
         start_us, end_us = (datetime_to_ns(row[at]) // NS_PER_US for at in ("start", "end"))
         return (self.span.end_us is None or start_us < self.span.end_us) and (
             self.span.start_us is None or self.span.start_us < end_us

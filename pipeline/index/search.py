@@ -1,4 +1,4 @@
-"""Search: every moment at which something is said, by its words or by its meaning."""
+"""Searches the texts of events and segments, by words or by meaning."""
 
 from typing import TypedDict, Unpack
 
@@ -13,11 +13,11 @@ from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
 
 NEAREST = 20
-_LOOK_AT_ONCE = 4
+_HITS_PER_ROW = 4
 
 
 class Wanted(TypedDict, total=False):
-    """Which moments count; what is left out, or None, does not matter."""
+    """Which hits to return; an option that is missing or None has no effect."""
 
     camera: Names
     video: str | None
@@ -27,23 +27,23 @@ class Wanted(TypedDict, total=False):
 
 
 def by_words(
-    index: Index, asked: str, start: When = None, end: When = None, **wanted: Unpack[Wanted]
+    index: Index, query: str, start: When = None, end: When = None, **wanted: Unpack[Wanted]
 ) -> pa.Table:
-    """Every moment in ``[start, end)`` at which all the words occur, by BM25 over n-grams.
+    """Every event or segment in ``[start, end)`` whose text contains all words, ranked by BM25.
 
-    A word counts wherever it is part of a text, in any language and case; words in double quotes
-    count together. Columns: see ``hits.rows``.
+    A word may be any part of a text, in any language and case; words in double quotes must occur
+    together. Columns: see ``hits.rows``.
 
     Raises:
-        ConfigError: no words, or ``timereel[search]`` is not installed.
+        ConfigError: the query has no words, or ``timereel[search]`` is not installed.
     """
     from pipeline.index.ngram_index import Sidecar  # noqa: PLC0415 - needs the extra `search`
 
     span = Span.parse(start, end)
     with duck.connect(index.store) as connection:
-        words = Words.parse(connection, asked)
-        if not words.each:
-            raise ConfigError(f"search for {asked!r}: there is no word in it")
+        words = Words.parse(connection, query)
+        if not words.words:
+            raise ConfigError(f"search for {query!r}: it has no words; give at least one")
         sidecar = Sidecar.of(index.store)
         sidecar.refresh(index.store, connection, searched_files(index))
         return _best(connection, index, sidecar.find(words, span), words, span=span, wanted=wanted)
@@ -57,13 +57,13 @@ def by_meaning(
     end: When = None,
     **wanted: Unpack[Wanted],
 ) -> pa.Table:
-    """The moments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
+    """The events and segments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
 
-    Every moment is near to some degree, so ``limit`` is NEAREST where none is given. The score is
-    the cosine. Columns: see ``hits.rows``.
+    Every vector has some similarity, so without a ``limit`` it is NEAREST. The score is the cosine.
+    Columns: see ``hits.rows``.
 
     Raises:
-        ConfigError: the index has no vectors, or they are of another model.
+        ConfigError: the index has no vectors, or another model made them.
     """
     span, cameras = Span.parse(start, end), index.cameras(wanted.get("camera"))
     if wanted.get("limit") is None:
@@ -82,31 +82,31 @@ def _best(
     span: Span,
     wanted: Wanted,
 ) -> pa.Table:
-    """The best ``limit`` of the hits that count, or all of them."""
+    """The best ``limit`` of the hits that still exist and are wanted, or all of them."""
     cameras = index.cameras(wanted.get("camera"))
     sources = hits.sources(
         index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
     )
     limit = wanted.get("limit")
-    count = len(ranked.keys) if limit is None else _LOOK_AT_ONCE * max(limit, 1)
-    # The row of a hit may be gone, or not be wanted: look further until there are enough.
+    count = len(ranked.keys) if limit is None else _HITS_PER_ROW * max(limit, 1)
+    # A row may have been removed, or be unwanted: read more hits until there are enough rows.
     while True:
-        found = hits.rows(connection, sources, ranked.best(count), words, limit=limit)
-        if limit is None or found.num_rows >= limit or count >= len(ranked.keys):
+        rows = hits.rows(connection, sources, ranked.best(count), words, limit=limit)
+        if limit is None or rows.num_rows >= limit or count >= len(ranked.keys):
             break
         count *= 10
     if wanted.get("order_by") == "time":
-        found = found.sort_by([(name, "ascending") for name in ("start", "camera", "id")])
-    return found
+        rows = rows.sort_by([(name, "ascending") for name in ("start", "camera", "id")])
+    return rows
 
 
-def forget(index: Index) -> None:
+def remove_sidecar(index: Index) -> None:
     """Remove the sidecar of ``by_words``; the next search builds it again."""
     from pipeline.index.ngram_index import Sidecar  # noqa: PLC0415 - needs the extra `search`
 
-    Sidecar.of(index.store).forget()
+    Sidecar.of(index.store).remove()
 
 
 def searched_files(index: Index) -> dict[str, Searched]:
-    """The current files of everything that can be searched, with their table."""
+    """The current files of all searched tables: path to table."""
     return {path: name for name in SEARCHED for path in index.files(name)}

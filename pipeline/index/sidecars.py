@@ -1,4 +1,4 @@
-"""What lies beside the tables: what a search has read, in the index or a cache, and damage."""
+"""Files beside the tables: the n-gram index, in the index folder or a cache, and damaged files."""
 
 import hashlib
 import os
@@ -10,30 +10,30 @@ from pipeline.index.store import DAMAGED, Store
 
 
 def search_folder(store: Store) -> Path:
-    """Where a search of this user makes its sidecar now."""
+    """The folder of this user's n-gram index."""
     if store.is_local and os.access(store.root, os.W_OK):
         return _in_index(store)
     return _in_cache(store)
 
 
-def forget(store: Store) -> dict[str, int]:
-    """Remove, as a whole, what lies beside the tables and may tell of rows; how many there were.
+def remove_sidecars(store: Store) -> dict[str, int]:
+    """Remove everything beside the tables that may contain data of rows; return what existed.
 
-    Of ``search`` the sidecars on this machine, whose segments keep the bytes of rows that are
-    forgotten: the next search reads anew. ``damaged`` is what a repair has set aside: it cannot be
-    read, so nobody knows of whom it tells.
+    ``search`` counts the n-gram indexes on this machine: they keep the bytes of removed rows, and
+    the next search rebuilds them. ``damaged`` counts the folder of files that a repair has moved
+    away: these cannot be read, so nobody knows whose data they contain.
     """
     folders = [_in_index(store)] if store.is_local else []
-    with suppress(ImportError):  # without it no search could be made either
+    with suppress(ImportError):  # without platformdirs no search could write to the cache
         folders.append(_in_cache(store))
-    held = [folder for folder in folders if folder.exists()]
-    for folder in held:
+    existing = [folder for folder in folders if folder.exists()]
+    for folder in existing:
         shutil.rmtree(folder)
     filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
     is_damaged = filesystem.exists(damaged)
     if is_damaged:
         filesystem.rm(damaged, recursive=True)
-    return {"search": len(held), "damaged": int(is_damaged)}
+    return {"search": len(existing), "damaged": int(is_damaged)}
 
 
 def _in_index(store: Store) -> Path:
@@ -41,7 +41,7 @@ def _in_index(store: Store) -> Path:
 
 
 def _in_cache(store: Store) -> Path:
-    import platformdirs  # noqa: PLC0415 - of the extra `search`
+    import platformdirs  # noqa: PLC0415 - part of the extra `search`
 
     name = hashlib.blake2b(store.root.encode(), digest_size=8).hexdigest()
     return platformdirs.user_cache_path("timereel") / "search" / name

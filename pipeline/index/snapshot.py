@@ -1,4 +1,4 @@
-"""The current files of a table, from a log handle that is kept, pruned by their statistics."""
+"""Snapshots: the current files of a table, from its transaction log, pruned by statistics."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline.index.store import (
 from pipeline.tables.schema import TABLES, TableName
 from pipeline.timebase import BoolArray, Int64Array
 
-# The log keeps timestamps cut to milliseconds, so a file's last instant may be this much later.
+# The transaction log rounds times down to milliseconds, so a file may end up to this much later.
 _LOG_STEP_US = 1000
 _LATEST_US = np.iinfo(np.int64).max - _LOG_STEP_US
 _EARLIEST_US = np.iinfo(np.int64).min
@@ -35,58 +35,58 @@ class Snapshot:
     cameras: list[tuple[str | None, str | None]]
     fingerprints: list[tuple[str | None, str | None]]
     is_mixed: bool = False
-    """Whether a file may lack declared columns, which were added after it was written."""
+    """Whether a file may lack declared columns that were added after it was written."""
     has_generations: bool = False
-    """Whether a video may have rows of several fingerprints, all of them kept."""
+    """Whether a video may have rows of several fingerprints."""
 
     def matching(self, span: Span, cameras: Cameras) -> list[int]:
-        """Which files can hold a row of these cameras that overlaps ``span``."""
-        kept: BoolArray = np.ones(len(self.paths), dtype=np.bool_)
+        """Positions of the files that can hold a row of these cameras that overlaps ``span``."""
+        overlaps: BoolArray = np.ones(len(self.paths), dtype=np.bool_)
         if span.end_us is not None:
-            kept &= self.first_start_us < span.end_us
+            overlaps &= self.first_start_us < span.end_us
         if span.start_us is not None:
-            kept &= self.last_end_us + _LOG_STEP_US > span.start_us
+            overlaps &= self.last_end_us + _LOG_STEP_US > span.start_us
         bounds = cameras.bounds
         return [
             int(i)
-            for i in np.flatnonzero(kept)
-            if not bounds or any(_meets(self.cameras[i], *wanted) for wanted in bounds)
+            for i in np.flatnonzero(overlaps)
+            if not bounds or any(_overlaps(self.cameras[i], *wanted) for wanted in bounds)
         ]
 
 
-_NOTHING = Snapshot([], np.empty(0, np.int64), np.empty(0, np.int64), [], [])
+_EMPTY = Snapshot([], np.empty(0, np.int64), np.empty(0, np.int64), [], [])
 
 
-def _meets(held: tuple[str | None, str | None], first: str, last: str) -> bool:
-    low, high = held
+def _overlaps(bounds: tuple[str | None, str | None], first: str, last: str) -> bool:
+    low, high = bounds
     return (low is None or low <= last) and (high is None or high >= first)
 
 
 class TableReader:
-    """Follows one table: reads only what the log has gained since the last look."""
+    """Follows one table: reads only the log entries that are newer than the last snapshot."""
 
     def __init__(self, store: Store, name: TableName) -> None:
         self._store = store
         self._name = name
         self._handle: DeltaTable | None = None
-        self._seen: tuple[int, Snapshot] | None = None
+        self._latest: tuple[int, Snapshot] | None = None
 
     def latest(self) -> Snapshot:
-        """The table as it is now; one whole generation of it, whatever is being written."""
+        """The newest version of the table; complete, even while others write."""
         if self._handle is None and self._name != "videos" and not self._store.holds(self._name):
             self._store.refuse_lost(self._name)
-            return _NOTHING  # an index older than this table
-        if self._seen is None or not self._is_newest(self._seen[0]):
+            return _EMPTY  # the index is older than this table
+        if self._latest is None or not self._is_newest(self._latest[0]):
             handle = self._refreshed()
-            if self._seen is None or self._seen[0] != handle.version():
-                self._seen = handle.version(), read_snapshot(self._store, self._name, handle)
-        return self._seen[1]
+            if self._latest is None or self._latest[0] != handle.version():
+                self._latest = handle.version(), read_snapshot(self._store, self._name, handle)
+        return self._latest[1]
 
     def _is_newest(self, version: int) -> bool:
-        """Whether nothing was committed since, told by two names: listing the log takes 1 ms.
+        """Whether no newer version exists; two file names tell, as to list the log takes 1 ms.
 
-        The next one first: entries are deleted from the oldest on, so where ours still is, the
-        next was not deleted either.
+        The next entry is checked first. Entries are deleted from the oldest on, so if this
+        version's entry still exists afterwards, the next one was not deleted.
         """
         log = Path(self._store.table_uri(self._name), "_delta_log")
         return (
@@ -97,25 +97,25 @@ class TableReader:
 
     def _refreshed(self) -> DeltaTable:
         if self._handle is not None:
-            known = self._handle.version()
+            former = self._handle.version()
             try:
                 self._handle.update_incremental()
-            except DeltaError:  # the log was cleaned beyond our version, or is damaged
+            except DeltaError:  # the entries after this version were deleted, or the log is damaged
                 self._handle = None
             else:
-                self._store.check_entries(self._name, known + 1, self._handle.version())
+                self._store.check_entries(self._name, former + 1, self._handle.version())
         if self._handle is None:
             self._handle = self._store.handle(self._name)
-            self._seen = None
+            self._latest = None
         return self._handle
 
 
 def read_snapshot(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
-    """The files of the version that the handle stands at."""
+    """The files in the table version of the handle."""
     folder = store.table_uri(name)
-    # Not pa.table(): to tell what it is given it imports pandas, a third of a query's time.
+    # Not pa.table(): it imports pandas to check its argument, a third of a query's time.
     files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
-    # Not file_uris(): it percent-encodes the folder's own name.
+    # Not file_uris(): it percent-encodes the name of the folder.
     return Snapshot(
         paths=[f"{folder}/{path}" for path in files["path"].to_pylist()],
         first_start_us=_instants(files, "min.start", _EARLIEST_US),
@@ -132,9 +132,9 @@ def _instants(files: pa.Table, column: str, missing: int) -> Int64Array:
     if column not in files.column_names:
         return np.full(files.num_rows, missing, dtype=np.int64)
     instants = files[column].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    # Not fill_null(): its pa.scalar() imports pandas as well.
-    known = [missing if us is None else us for us in instants.to_pylist()]
-    return np.array(known, dtype=np.int64)
+    # Not fill_null(): its pa.scalar() imports pandas too.
+    filled = [missing if us is None else us for us in instants.to_pylist()]
+    return np.array(filled, dtype=np.int64)
 
 
 def _bounds(files: pa.Table, column: str) -> list[tuple[str | None, str | None]]:

@@ -1,4 +1,4 @@
-"""One look at an index: which rows of which files count, as SQL."""
+"""A consistent view of an index for one query: its snapshots as SQL, without stale rows."""
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
@@ -10,17 +10,17 @@ from pipeline.index.snapshot import Snapshot, TableReader
 from pipeline.index.store import Store
 from pipeline.tables.schema import TableName
 
-# Tables whose rows carry the fingerprint of their video's answers.
-_OF_GENERATIONS: tuple[TableName, ...] = ("videos", "windows", "events", "segments")
+# Tables whose rows have the fingerprint of their video.
+_WITH_FINGERPRINT: tuple[TableName, ...] = ("videos", "windows", "events", "segments")
 
 
 class SnapshotView:
-    """Of each table the version that was there when it was first asked for, and no other."""
+    """One snapshot of each table: the newest version at the first read of that table."""
 
     def __init__(self, store: Store, readers: Mapping[TableName, TableReader]) -> None:
         self._store = store
         self._readers = readers
-        self._seen: dict[TableName, Snapshot] = {}
+        self._snapshots: dict[TableName, Snapshot] = {}
 
     def files(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> list[str]:
         """The files that can hold a row of these cameras that overlaps ``span``."""
@@ -28,45 +28,45 @@ class SnapshotView:
         return [snapshot.paths[i] for i in snapshot.matching(span, cameras)]
 
     def scan(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> str:
-        """Those files in a FROM clause, stale rows and all."""
+        """Those files for a FROM clause, including stale rows."""
         return self.scan_of(table, self.files(table, span, cameras))
 
     def scan_of(self, table: TableName, files: list[str]) -> str:
-        """Exactly these files of a table in a FROM clause."""
+        """Exactly these files of a table for a FROM clause."""
         is_mixed = self._snapshot(table).is_mixed
         return duck.scan(self._store, table, files, is_mixed=is_mixed)
 
     def source(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> str:
-        """The same without stale rows: of each video and task those of the newest fingerprint."""
-        found = self.scan(table, span, cameras)
+        """The same without stale rows: of each video and task only the newest fingerprint's."""
+        rows = self.scan(table, span, cameras)
         has_generations = self._snapshot("videos").has_generations
-        # While a video is done again its old row stands, and with it the old windows.
-        if table not in (_OF_GENERATIONS if has_generations else ("windows",)):
-            return found
-        # An event may have begun in a file that ends before the range.
-        near = ALWAYS if has_generations else span
-        if self._one_fingerprint((table, span), ("videos", near), cameras=cameras):
-            return found
-        videos = self.scan("videos", near, cameras)
+        # While a video is indexed again, its old row stays, and so do its old windows.
+        if table not in (_WITH_FINGERPRINT if has_generations else ("windows",)):
+            return rows
+        # An event may have begun in a video that ends before the range.
+        videos_span = ALWAYS if has_generations else span
+        if self._has_one_fingerprint((table, span), ("videos", videos_span), cameras=cameras):
+            return rows
+        videos = self.scan("videos", videos_span, cameras)
         if has_generations:
             videos = (
                 "(SELECT video_id, task, arg_max(fingerprint, indexed_at) AS fingerprint "
                 f"FROM {videos} GROUP BY ALL)"
             )
         return (
-            f"(SELECT r.* FROM {found} r WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
+            f"(SELECT r.* FROM {rows} r WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
             "v.video_id = r.video_id AND v.task = r.task AND v.fingerprint <> r.fingerprint))"
         )
 
-    def _one_fingerprint(self, *held_in: tuple[TableName, Span], cameras: Cameras) -> bool:
-        held: set[str | None] = set()
-        for table, span in held_in:
+    def _has_one_fingerprint(self, *scans: tuple[TableName, Span], cameras: Cameras) -> bool:
+        fingerprints: set[str | None] = set()
+        for table, span in scans:
             snapshot = self._snapshot(table)
             for i in snapshot.matching(span, cameras):
-                held.update(snapshot.fingerprints[i])
-        return len(held) <= 1 and None not in held
+                fingerprints.update(snapshot.fingerprints[i])
+        return len(fingerprints) <= 1 and None not in fingerprints
 
     def _snapshot(self, table: TableName) -> Snapshot:
-        if table not in self._seen:
-            self._seen[table] = self._readers[table].latest()
-        return self._seen[table]
+        if table not in self._snapshots:
+            self._snapshots[table] = self._readers[table].latest()
+        return self._snapshots[table]

@@ -1,4 +1,4 @@
-"""SQL of a stranger: one SELECT, over the views, and nothing else within reach."""
+"""Runs the SQL of an untrusted user: one SELECT over the views, without access to anything else."""
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
@@ -18,27 +18,28 @@ _MAX_RESULT_BYTES = 2**30
 _BATCH_ROWS = 100_000
 _LIMITS = {
     "memory_limit": "2GiB",
-    # No spilling: a file that this process writes is a file out of the query's reach, or is none.
+    # No spilling to disk: the query must not cause this process to write any file.
     "temp_directory": "",
     "enable_external_access": "false",
-    "lock_configuration": "true",  # the last one
+    "lock_configuration": "true",  # must be set last
 }
 
 
-def run(store: Store, query: str, look: SnapshotView, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
-    """The result of one SELECT in a database of its own.
+def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
+    """The result of one SELECT in a separate database.
 
-    Only current data files may be opened, no setting changed, no extension loaded, no Python
-    variable read. COPY could write over those very files; it is refused by its kind, and inside of
-    a SELECT (WITH x AS (COPY ...)) because DuckDB allows that at the top alone, where none of the
-    query is. Result, time and memory are bounded, the last two as far as DuckDB minds them: one
-    call such as repeat('x', 4000000000) is beyond that, so whoever lets strangers ask should do
-    it in a process that has limits of its own.
+    The query can open only current data files. It can change no setting, load no extension and
+    read no Python variable. COPY could overwrite those files: as a statement it is refused, since
+    it is not a SELECT. Inside a SELECT (``WITH x AS (COPY ...)``) DuckDB refuses it, since it
+    allows COPY only at the top level, and the query always runs below that. Result size, time and
+    memory are limited, the last two only as far as DuckDB checks them: one call such as
+    ``repeat('x', 4000000000)`` exceeds them. So a service for untrusted users should run queries in
+    a process with limits of the operating system.
 
     Raises:
-        ConfigError: the query is not one SELECT, has an error, reaches for something else, or
-            takes more than it may.
-        IndexDamagedError: a file that it reads is gone or cannot be read.
+        ConfigError: the query is not one SELECT, has an error, accesses anything else, or exceeds a
+            limit.
+        IndexDamagedError: a file that the query reads is missing or cannot be read.
     """
     try:
         statements = duckdb.extract_statements(query)
@@ -47,27 +48,27 @@ def run(store: Store, query: str, look: SnapshotView, *, timeout_s: float = TIME
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
     with duck.connect(store) as connection:
-        allowed = look.files("videos")
+        allowed = view.files("videos")
         for name in store.tables():
             if name in query.lower():
-                allowed += look.files(name)
+                allowed += view.files(name)
                 with duck.naming_damage(connection, allowed):
-                    _create_view(connection, name, look.source(name))
+                    _create_view(connection, name, view.source(name))
         _lock(connection, allowed)
-        alarm = threading.Timer(timeout_s, connection.interrupt)
-        alarm.start()
+        timer = threading.Timer(timeout_s, connection.interrupt)
+        timer.start()
         try:
             with duck.naming_damage(connection, allowed):
                 return _fetch(connection, query)
-        # What goes wrong after the first rows comes through pyarrow, as one of its errors.
+        # An error after the first rows arrives through pyarrow, as one of its exceptions.
         except (duckdb.Error, pa.ArrowException, OSError) as exc:
-            if alarm.finished.is_set():
+            if timer.finished.is_set():
                 raise ConfigError(
-                    f"sql: not done after {timeout_s:g} s; ask for a shorter range of time"
+                    f"sql: not finished after {timeout_s:g} s; query a shorter range of time"
                 ) from exc
             raise ConfigError(f"sql: {exc}") from exc
         finally:
-            alarm.cancel()
+            timer.cancel()
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
@@ -78,7 +79,7 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
         num_bytes += batch.nbytes
         if num_bytes > _MAX_RESULT_BYTES:
             raise ConfigError(
-                f"sql: the result is larger than {_MAX_RESULT_BYTES >> 20} MiB; ask for fewer "
+                f"sql: the result is larger than {_MAX_RESULT_BYTES >> 20} MiB; select fewer "
                 "columns or rows, or read the files themselves"
             )
     return pa.Table.from_batches(batches, reader.schema)

@@ -1,4 +1,4 @@
-"""Where an index is: its folder, its storage options, and its Delta tables."""
+"""The location of an index: its folder, its storage options and its Delta tables."""
 
 import os
 import re
@@ -20,49 +20,51 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 VERSION_PROPERTY = "timereel.schema_version"
-# Set once and for good: files of a table may differ in their columns (they were added later), and
-# a video may have rows of several fingerprints (index --keep).
+# Set once, never removed: files of a table may lack columns that were added later, and a video may
+# have rows of several fingerprints (index --keep).
 MIXED_PROPERTY = "timereel.mixed_columns"
 GENERATIONS_PROPERTY = "timereel.generations"
-# Of ``videos``: the tables that were made. One of them that is not there was lost; any other is
-# younger than the index. Indexes that are older than this property had these:
+# A property of ``videos``: the tables that were made. If one of them is missing, it was lost; any
+# other table is newer than the index. Indexes older than this property have these tables:
 TABLES_PROPERTY = "timereel.tables"
 _FIRST_TABLES: frozenset[TableName] = frozenset({"videos", "windows", "events", "segments"})
 
-# What a repair sets aside lies here, below the index; and a file while it is at work.
+# The folder below the index to which a repair moves damaged files, and a file that exists during
+# it.
 DAMAGED = "_damaged"
 REPAIRING = f"{DAMAGED}/repair-is-not-finished"
 
-# Columns whose bounds the log keeps per file. Long texts would bloat it and prune nothing.
+# Columns whose bounds the transaction log keeps per file. Long texts would only make it large.
 _STATISTICS = (
     "camera,start,end,status,label,level,video_id,task,fingerprint,shard_id,event_id,state,run_id"
 )
 _CHECKPOINT_COMMITS = 50
-# What delta-rs calls a setting -> what s3fs calls it. Both read the usual environment themselves.
+# The name of a setting in delta-rs -> in s3fs. Both read the usual environment variables
+# themselves.
 _S3_ARGUMENTS = {
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_SESSION_TOKEN": "token",
     "AWS_ENDPOINT_URL": "endpoint_url",
 }
-# delta-rs builds a host name from the path and panics at these.
+# delta-rs builds a host name from the path and panics at these characters.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
-# The table library colours its errors.
+# The table library writes colour codes into its error messages.
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One index folder; local path, ``s3://``, ``gs://`` or ``az://`` without trailing slash."""
+    """One index folder: a local path, ``s3://``, ``gs://`` or ``az://``, without trailing slash."""
 
     root: str
     storage_options: Mapping[str, str] = field(default_factory=dict)
-    is_mending: bool = False
-    """Whether this is for the repair itself, which alone may read what is half mended."""
+    is_for_repair: bool = False
+    """Whether a check or repair uses it; only these may read an index with an unfinished repair."""
 
     @classmethod
     def at(cls, uri: str | Path, storage_options: Mapping[str, str] | None = None) -> Self:
-        """The folder as everything below names it: absolute if local, ``file://`` resolved.
+        """The store of a folder: an absolute path if local, without ``file://``.
 
         Raises:
             ConfigError: the name holds a character that the table library cannot store.
@@ -71,54 +73,54 @@ class Store:
         if text.startswith("file://"):
             text = unquote(urlparse(text).path)
         root = text.rstrip("/") if "://" in text else str(Path(text).absolute())
-        if taken := sorted(_FORBIDDEN & set(root)):
+        if forbidden := sorted(_FORBIDDEN & set(root)):
             raise ConfigError(
-                f"index folder {root!r}: {' '.join(map(repr, taken))} cannot be part of its "
-                "name; choose another folder"
+                f"index folder {root!r}: its name must not contain "
+                f"{' '.join(map(repr, forbidden))}; choose another folder"
             )
         return cls(root, dict(storage_options or {}))
 
     @property
     def is_local(self) -> bool:
-        """Whether the files can be opened by their path alone."""
+        """Whether the index is on a local file system."""
         return "://" not in self.root
 
     @property
-    def is_half_mended(self) -> bool:
-        """Whether a repair is at work, or was killed; only known of a local index."""
-        return self.is_local and os.path.exists(f"{self.root}/{REPAIRING}")  # noqa: PTH110 - at every look
+    def has_unfinished_repair(self) -> bool:
+        """Whether a repair is running or was killed; only known of a local index."""
+        return self.is_local and os.path.exists(f"{self.root}/{REPAIRING}")  # noqa: PTH110 - called for every query
 
     def table_uri(self, name: TableName) -> str:
-        """Folder of one table."""
+        """The folder of one table."""
         return f"{self.root}/{name}"
 
     def tables(self) -> tuple[TableName, ...]:
-        """The tables that are here; an index that is older than a table lacks it.
+        """The tables that exist; an index that is older than a table lacks it.
 
         Raises:
-            IndexDamagedError: one was here and is no more.
+            IndexDamagedError: a table that once existed is missing.
         """
-        held = tuple(filter(self.holds, TABLES))
+        existing = tuple(filter(self.holds, TABLES))
         for name in TABLES:
-            if name not in held:
+            if name not in existing:
                 self.refuse_lost(name)
-        return held
+        return existing
 
     def filesystem(self) -> "AbstractFileSystem":
-        """The files of the index, for what the table library has no call for.
+        """The file system of the index, for operations that the table library does not offer.
 
         Raises:
             ConfigError: the package for this kind of URL is not installed.
         """
-        import fsspec  # noqa: PLC0415 - with all of asyncio; a local query needs neither
+        import fsspec  # noqa: PLC0415 - it imports asyncio; a local query needs neither
 
-        given = {key.upper(): value for key, value in self.storage_options.items()}
+        options = {key.upper(): value for key, value in self.storage_options.items()}
         arguments: dict[str, Any] = {
-            theirs: given[ours] for ours, theirs in _S3_ARGUMENTS.items() if ours in given
+            argument: options[name] for name, argument in _S3_ARGUMENTS.items() if name in options
         }
         protocol = "file" if self.is_local else self.root.partition("://")[0]
         try:
-            # Another process may have written since: what a listing said is never kept.
+            # No cache of listings, because another process may write at any time.
             return fsspec.filesystem(protocol, use_listings_cache=False, **arguments)
         except (ImportError, ValueError) as exc:
             raise ConfigError(
@@ -127,14 +129,15 @@ class Store:
             ) from exc
 
     def handle(self, name: TableName) -> DeltaTable:
-        """The table as it is now.
+        """A handle on the newest version of the table.
 
         Raises:
-            IndexFormatError: there is none, it is not one of ours, or it is newer than this code.
-            IndexDamagedError: it is gone from an index, or its log cannot be read.
+            IndexFormatError: there is no such table, timereel did not make it, or it is newer than
+                this code.
+            IndexDamagedError: the table was lost from an index, or its log cannot be read.
             ConfigError: the store does not answer.
         """
-        if self.is_half_mended and not self.is_mending:
+        if self.has_unfinished_repair and not self.is_for_repair:
             raise IndexDamagedError(self.root, "a repair was not finished")
         try:
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
@@ -151,16 +154,16 @@ class Store:
             raise self._no_index()
         if int(written_by) > SCHEMA_VERSION:
             raise IndexFormatError(
-                f"index at {self.root}: {name} has schema version {written_by}, this timereel "
-                f"reads up to {SCHEMA_VERSION}; install a newer timereel"
+                f"index at {self.root}: {name} has schema version {written_by}, but this timereel "
+                f"reads only up to {SCHEMA_VERSION}; install a newer timereel"
             )
         return table
 
     def check_entries(self, name: TableName, first: int, last: int) -> None:
-        """Refuse a table with an empty log entry among ``first`` to ``last``, or next to it.
+        """Refuse a table with an empty log entry from ``first`` to ``last`` + 1 (inclusive).
 
-        A power cut leaves such of an entry that was not synced, and the table library takes it
-        for a commit that changed nothing. Object stores have no half-written objects.
+        A power cut may leave an empty file for an entry that was not synced, and the table library
+        treats that as a commit without changes. Object stores have no half-written objects.
         """
         if not self.is_local:
             return
@@ -174,17 +177,18 @@ class Store:
                 raise IndexDamagedError(self.root, f"{name}: log entry {version} is empty")
 
     def refuse_lost(self, name: TableName) -> None:
-        """Refuse an index that has had this table, which is not there now.
+        """Refuse an index that once had this table, if the table is missing now.
 
         Raises:
-            IndexDamagedError: so it is.
+            IndexDamagedError: the table was lost.
         """
         if name != "videos":
             is_lost = self.holds("videos") and self.had(name)
         else:
-            # Made last, and no row is written before: others without rows, which two processes may
-            # have made in two commits, are those of a first run that was killed. Looked for again,
-            # since another process may just be making it.
+            # ``videos`` is made last, before any row is written. So if no other table has files, a
+            # first run was killed while it made the tables (perhaps two runs in two commits), and
+            # nothing is lost. Check once more that it is missing, as another process may make it
+            # now.
             others = (other for other in TABLES if other != name and self.holds(other))
             is_lost = any(self.handle(other).file_uris() for other in others)
             is_lost = is_lost and not self.holds(name)
@@ -192,24 +196,24 @@ class Store:
             raise IndexDamagedError(self.root, f"the table {name} is gone")
 
     def had(self, name: TableName) -> bool:
-        """Whether the index has got this table once; one that is younger than the index may not."""
+        """Whether the index ever had this table; it may lack one that is newer than the index."""
         return name in _FIRST_TABLES or (self.holds("videos") and name in self._tables_made())
 
     def _tables_made(self) -> set[str]:
-        noted = self.handle("videos").metadata().configuration.get(TABLES_PROPERTY) or ""
-        return {*_FIRST_TABLES, *noted.split(",")}
+        recorded = self.handle("videos").metadata().configuration.get(TABLES_PROPERTY) or ""
+        return {*_FIRST_TABLES, *recorded.split(",")}
 
-    def note_tables(self) -> None:
-        """Write down in ``videos`` which tables there are, so that one that is lost is missed."""
+    def record_tables(self) -> None:
+        """Record in ``videos`` which tables exist, so that the loss of one is noticed."""
         if missing := set(TABLES) - self._tables_made():
-            noted = ",".join(sorted(self._tables_made() | missing))
+            recorded = ",".join(sorted(self._tables_made() | missing))
             with synced(self.handle("videos")) as table:
                 table.alter.set_table_properties(
-                    {TABLES_PROPERTY: noted}, raise_if_not_exists=False
+                    {TABLES_PROPERTY: recorded}, raise_if_not_exists=False
                 )
 
     def holds(self, name: TableName) -> bool:
-        """Whether the table is here; one that was added to the schema later may not be."""
+        """Whether the table exists; one that was added to the schema later may be missing."""
         options = dict(self.storage_options)
         try:
             return bool(DeltaTable.is_deltatable(self.table_uri(name), storage_options=options))
@@ -217,13 +221,13 @@ class Store:
             raise self._out_of_reach("read", exc) from exc
 
     def create(self) -> None:
-        """Make what is missing: tables, and columns that were added since; else does nothing.
+        """Make missing tables, and missing columns that were added to the schema later.
 
-        Two processes may do this at once: of two first commits the store accepts one. ``videos``
-        is created last, so that it speaks for all.
+        Two processes may do this at once, since the store accepts only one of two first commits.
+        ``videos`` is created last, so it exists only if all others do.
 
         Raises:
-            IndexDamagedError: a table was here and is no more; an empty one would hide that.
+            IndexDamagedError: a table was lost; a new, empty one would hide that.
         """
         if self.holds("videos"):
             self.tables()
@@ -236,7 +240,7 @@ class Store:
                 self.create_table(name)
 
     def mark(self, name: TableName, prop: str) -> None:
-        """Set a property of a table, once."""
+        """Set a property of a table to true, if it is not set yet."""
         table = self.handle(name)
         if not is_marked(table, prop):
             with synced(table):
@@ -244,7 +248,8 @@ class Store:
 
     def _add_columns(self, name: TableName) -> None:
         if missing := set(TABLES[name].names) - set(columns_of(self.handle(name))):
-            # First, so that no reader meets files of two kinds unprepared.
+            # Set the property first, so that no reader finds files with different columns without
+            # it.
             self.mark(name, MIXED_PROPERTY)
             declared = Schema.from_arrow(TABLES[name])
             added = [field for field in declared.fields if field.name in missing]
@@ -252,15 +257,15 @@ class Store:
                 table.alter.add_columns(added)
 
     def create_table(self, name: TableName) -> None:
-        """Make one table if it is missing, as in an index that is older than it."""
+        """Make one table if it is missing, as in an index that is older than the table."""
         try:
             with named_if_full(self.table_uri(name)):
-                made = self._create_table(name)
-                sync_commits(made, since=-1)
+                table = self._create_table(name)
+                sync_commits(table, since=-1)
         except DeltaError as exc:
             if not self.holds(name):
                 raise self._out_of_reach("made", exc) from exc
-            self.handle(name)  # Somebody else was first. If not, this raises what is wrong.
+            self.handle(name)  # Another process was first. If not, this raises the error.
 
     def _create_table(self, name: TableName) -> DeltaTable:
         known = set(TABLES[name].names)
@@ -282,17 +287,17 @@ class Store:
         )
 
     def _unreadable(self, name: TableName, exc: Exception) -> Exception:
-        """What is wrong with a log that the table library refuses."""
+        """The error for a log that the table library refuses."""
         files = log_files(self.filesystem(), f"{self.table_uri(name)}/_delta_log")
-        if wrong := next((file for file in files if file.problem), None):
-            return IndexDamagedError(self.root, f"{name}: {wrong}")
+        if damaged := next((file for file in files if file.problem), None):
+            return IndexDamagedError(self.root, f"{name}: {damaged}")
         return self._out_of_reach("read", exc)
 
     def _out_of_reach(self, what: str, exc: Exception) -> ConfigError:
         cause = " ".join(_COLOURS.sub("", str(exc)).split())
         return ConfigError(
-            f"index at {self.root}: cannot be {what}: {cause}; check the name, your rights and, of "
-            "a bucket, AWS_ENDPOINT_URL and the credentials"
+            f"index at {self.root}: cannot be {what}: {cause}; check the name, your rights and, "
+            "for a bucket, AWS_ENDPOINT_URL and the credentials"
         )
 
     def _no_index(self) -> IndexFormatError:
@@ -302,7 +307,7 @@ class Store:
 
 
 def columns_of(table: DeltaTable) -> list[str]:
-    """Names of the columns that a table has, known to this code or not."""
+    """Names of the columns of a table, including columns that this code does not know."""
     return [field.name for field in table.schema().fields]
 
 

@@ -1,4 +1,4 @@
-"""What may be written: rows that already are what the schema declares."""
+"""Validates rows before they are written: they must match the schema exactly."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,24 +20,24 @@ ID_COLUMN: dict[TableName, str] = {
 def conform(name: TableName, rows: pa.Table) -> pa.Table:
     """The rows in the declared column order, sorted by (date, camera, start), as one chunk.
 
-    Delta casts on its own: 2.5 into a whole number is stored as 2 and '12' as 12, silently. So
-    nothing is cast here either; what is not of the declared type is a bug of the caller. The
-    single chunk keeps the order: delta-rs deals several batches out to several threads.
+    Delta casts silently: in an integer column it stores 2.5 as 2 and '12' as 12. So the types are
+    checked here, and another type is a bug of the caller. One chunk keeps the order, because
+    delta-rs distributes several batches over several threads.
 
     Raises:
         TypeError: a column is missing, unknown or of another type.
-        ValueError: a required value is null, a range is empty, a date is not that of its start,
-            or an id comes twice.
+        ValueError: a required value is null, a range is empty, a date is not the date of its start,
+            or an id occurs twice.
     """
     schema = TABLES[name]
     if differing := set(rows.schema.names) ^ set(schema.names):
         raise TypeError(f"{name}: columns {sorted(differing)} are missing or unknown")
-    for wanted in schema:
-        given = rows.schema.field(wanted.name)
-        if given.type != wanted.type:
-            raise TypeError(f"{name}.{wanted.name}: is {given.type}, must be {wanted.type}")
-        if not wanted.nullable and rows[wanted.name].null_count:
-            raise ValueError(f"{name}.{wanted.name}: {rows[wanted.name].null_count} nulls")
+    for field in schema:
+        actual = rows.schema.field(field.name)
+        if actual.type != field.type:
+            raise TypeError(f"{name}.{field.name}: is {actual.type}, must be {field.type}")
+        if not field.nullable and rows[field.name].null_count:
+            raise ValueError(f"{name}.{field.name}: {rows[field.name].null_count} nulls")
     rows = rows.select(schema.names).cast(schema)
     _check_ranges(name, rows)
     order = [name for name in ("date", "camera", "start") if name in schema.names]
@@ -54,4 +54,4 @@ def _check_ranges(name: TableName, rows: pa.Table) -> None:
         raise ValueError(f"{name}: a date is not the UTC date of its {dated}")
     made_by = [column for column in ("task", "fingerprint") if column in rows.schema.names]
     if rows.group_by([ID_COLUMN[name], *made_by]).aggregate([]).num_rows != rows.num_rows:
-        raise ValueError(f"{name}: the same {ID_COLUMN[name]} comes twice")
+        raise ValueError(f"{name}: the same {ID_COLUMN[name]} occurs twice")

@@ -1,7 +1,7 @@
-"""The vectors of what rows say, in a table of their own; searched by brute force.
+"""Embedding vectors of the texts of rows, in the table ``vectors``; searched by brute force.
 
-A vector is of the very text that its key was made from: a row that changes has none until it is
-embedded again, and one that is gone takes its vector with it at the next ``embed_missing``.
+The key of a vector depends on the text. So a row whose text changes has no vector until it is
+embedded again, and the next ``embed_missing`` removes the vectors of removed rows.
 """
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
@@ -26,36 +26,38 @@ Vectors = npt.NDArray[np.float32]
 Embed = Callable[[Sequence[str]], Vectors]
 """Texts become vectors of unit length [N, D]."""
 
-# Half the size of float32, and far finer than what tells two texts apart.
+# Half the size of float32, and precise enough to rank texts.
 _STORED = np.dtype("<f2")
 
 
 def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
-    """Give every row that has none a vector, forget those whose row is gone; how many were made.
+    """Embed every row without a vector, remove vectors of removed rows; return how many were made.
 
-    One commit per UTC date; a run that was stopped goes on with the next date. An embedder's
-    vectors do not compare with another's, and both may stand.
+    There is one commit per UTC date, so a stopped run continues with the next date. Vectors of two
+    embedders cannot be compared; an index may have both.
     """
     index.store.create_table("vectors")
     num_made = 0
     with duck.connect(index.store) as connection:
         sources = hits.sources(index)
-        said = hits.said(sources, CONTENT_KEY)
+        texts = hits.text_select(sources, CONTENT_KEY)
         values = [value for _, where in sources.values() for value in where.values]
-        held = f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
-        due = duck.fetch(
+        existing = (
+            f"(SELECT * FROM {index.source('vectors')} WHERE embedder = {duck.quote(embedder)})"
+        )
+        dates = duck.fetch(
             connection,
-            f"WITH s AS (SELECT date, key::VARCHAR AS key FROM ({said}) WHERE said <> ''), "
-            f"h AS (SELECT date, vector_id AS key FROM {held}) "
+            f"WITH s AS (SELECT date, key::VARCHAR AS key FROM ({texts}) WHERE said <> ''), "
+            f"h AS (SELECT date, vector_id AS key FROM {existing}) "
             "SELECT DISTINCT date FROM ((FROM s EXCEPT FROM h) UNION ALL (FROM h EXCEPT FROM s)) "
             "ORDER BY 1",
             Where(values=values),
         )["date"].to_pylist()
-        for day in due:
+        for day in dates:
             rows = duck.fetch(
                 connection,
-                f"SELECT s.*, s.key::VARCHAR AS vector_id, h.vector FROM ({said}) AS s "
-                f"LEFT JOIN {held} AS h ON h.date = s.date AND h.vector_id = s.key::VARCHAR "
+                f"SELECT s.*, s.key::VARCHAR AS vector_id, h.vector FROM ({texts}) AS s "
+                f"LEFT JOIN {existing} AS h ON h.date = s.date AND h.vector_id = s.key::VARCHAR "
                 "WHERE s.date = ? AND said <> ''",
                 Where(values=[*values, day]),
             )
@@ -68,8 +70,8 @@ def _replace_day(index: Index, rows: pa.Table, day: str, embed: Embed, embedder:
     missing = [i for i, vector in enumerate(vectors) if vector is None]
     if missing:
         texts = rows["said"].to_pylist()
-        made = embed([texts[i] for i in missing]).astype(_STORED)
-        for i, vector in zip(missing, made, strict=True):
+        embedded = embed([texts[i] for i in missing]).astype(_STORED)
+        for i, vector in zip(missing, embedded, strict=True):
             vectors[i] = vector.tobytes()
     columns = {
         **{name: rows[name] for name in VECTORS.names if name in rows.column_names},
@@ -91,31 +93,31 @@ def nearest(
     span: Span,
     cameras: Cameras,
 ) -> Hits:
-    """All vectors of the range, by their cosine with ``question`` [D], the nearest first.
+    """All vectors of the range, ordered by their cosine with ``question`` [D], largest first.
 
     Raises:
-        ConfigError: the index has no vectors yet, or they are of another size.
+        ConfigError: the index has no vectors yet, or they have another size.
     """
     try:
         source = index.source("vectors", span, cameras)
-    except IndexFormatError as exc:  # older than this table
+    except IndexFormatError as exc:  # the index is older than this table
         raise ConfigError(f"{index.store.root} has no vectors: run timereel embed first") from exc
     where = Where().overlaps(span).of(cameras).add("embedder = ?", embedder)
-    found = duck.fetch(
+    rows = duck.fetch(
         connection,
         'SELECT vector_id::UBIGINT AS key, vector, epoch_us("start") AS start_us '
         f"FROM {source} WHERE {where.sql}",
         where,
     )
-    if not found.num_rows:
+    if not rows.num_rows:
         return Hits(CONTENT_KEY)
-    vectors = np.frombuffer(b"".join(found["vector"].to_pylist()), _STORED)
-    if vectors.size != found.num_rows * len(question):
+    vectors = np.frombuffer(b"".join(rows["vector"].to_pylist()), _STORED)
+    if vectors.size != rows.num_rows * len(question):
         raise ConfigError(
             f"vectors of {embedder} in the index have another size than {len(question)}: the model "
             "behind this name has changed; serve it under another name"
         )
-    scores = vectors.reshape(found.num_rows, -1).astype(np.float32) @ question
+    scores = vectors.reshape(rows.num_rows, -1).astype(np.float32) @ question
     order = np.argsort(-scores, kind="stable")
-    keys, starts_us = (found[name].to_numpy()[order].tolist() for name in ("key", "start_us"))
+    keys, starts_us = (rows[name].to_numpy()[order].tolist() for name in ("key", "start_us"))
     return Hits(CONTENT_KEY, keys, scores[order].tolist(), starts_us)

@@ -23,7 +23,7 @@ class RgbColour:
 
 
 class FrameSpill:
-    """A file without a name: made at the first ``store``, deleted when the process ends."""
+    """A file without a name: made at the first ``store``, deleted when it is closed."""
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None

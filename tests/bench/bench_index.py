@@ -80,7 +80,7 @@ def build(archive: Archive, folder: Path) -> Path:
             write(store, name, rows)
         if day % 20 == 0:
             _say(f"{day} of {archive.days} days, {time.process_time() - began:.0f} CPU s")
-    rewritten = sum(maintain.compact(store, settled=timedelta(0)).values())
+    rewritten = sum(maintain.compact(store, min_age=timedelta(0)).values())
     _say(f"{rewritten} dates compacted, {time.process_time() - began:.0f} CPU s")
     return half.rename(done)
 

@@ -123,7 +123,7 @@ def test_a_reader_that_stays_open_follows_writes_compaction_and_vacuum(bucket):
     for number in range(4):
         writer.finish_videos(*video_rows(number))
         assert reader.events().num_rows == number + 1
-    assert compact(writer.store, settled=timedelta(0))["events"] == 1
+    assert compact(writer.store, min_age=timedelta(0))["events"] == 1
     assert reader.events().num_rows == 4
     assert vacuum(writer.store, retention=timedelta(0))["events"] == 4
     assert reader.events().num_rows == 4

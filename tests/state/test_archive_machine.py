@@ -243,7 +243,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     def maintain(self):
         if os.path.exists(self.uri):
             store = pi.Writer(self.uri).store
-            compact(store, settled=timedelta(0))
+            compact(store, min_age=timedelta(0))
             vacuum(store, retention=timedelta(0))
 
     @invariant()

@@ -272,7 +272,7 @@ def test_nothing_is_mended_beside_a_run(index):
     at_work = a_run("r7", "cam1", start=now, end=now + US, heartbeat_at=now)
     write_deltalake(index / "runs", runs_table([at_work]), mode="append")
     DAMAGE["newest entry empty"](index, "events")
-    with pytest.raises(ConfigError, match=r"run r7 on here \(process 7\) is at work on it"):
+    with pytest.raises(ConfigError, match=r"run r7 on here \(process 7\) is working on it"):
         mend(index)
     assert not (index / DAMAGED).exists()
 

@@ -187,7 +187,7 @@ def test_nor_does_a_job_that_is_killed_before_it_hears_of_the_order(tmp_path, nu
 
 def assert_is_erased(store, scope):
     index = pi.open(store.root)
-    scope = scope.within(index)
+    scope = scope.with_known_names(index)
     for name in ("windows", "events", "segments"):
         rows = index.every(name, Where(), span=scope.span, cameras=scope.cameras).to_pylist()
         left = [row for row in rows if scope.names(row) and row.get("status") != "erased"]

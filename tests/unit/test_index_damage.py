@@ -148,6 +148,6 @@ def test_a_commit_is_synced_with_all_that_it_names(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", noted)
     index = tmp_path / "an index"
     fill(index, 0, 1)
-    maintain.compact(Store.at(index), settled=maintain.timedelta(0))
+    maintain.compact(Store.at(index), min_age=maintain.timedelta(0))
     written = {str(path) for path in index.rglob("*")}
     assert written <= synced

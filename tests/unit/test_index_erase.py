@@ -239,7 +239,7 @@ def test_retention_erases_by_age_and_by_the_first_glob_that_matches(writer):
 
 def test_compaction_after_erasing_keeps_it_erased(writer):
     erase(writer.store, Scope.parse(video="v1"))
-    compact(writer.store, settled=timedelta(0))
+    compact(writer.store, min_age=timedelta(0))
     assert left(writer, "events", "event_id") == ["other", "sequel"]
 
 

@@ -28,8 +28,8 @@ def test_compaction_keeps_rows_and_sorts_them_and_vacuum_removes_what_is_left(wr
     before = writer.index.windows()
     assert len(writer.index.files("windows")) == 4
     assert sum(maintain.compact(writer.store).values()) == 0  # too young
-    assert maintain.compact(writer.store, settled=timedelta(0)) == NOTHING | {"windows": 1}
-    assert maintain.compact(writer.store, settled=timedelta(0)) == NOTHING
+    assert maintain.compact(writer.store, min_age=timedelta(0)) == NOTHING | {"windows": 1}
+    assert maintain.compact(writer.store, min_age=timedelta(0)) == NOTHING
     assert writer.index.windows() == before
     (path,) = writer.index.files("windows")
     stored = pi.open(writer.store.root).sql("SELECT camera, start FROM windows").to_pylist()
@@ -56,7 +56,7 @@ def test_compaction_never_drops_or_revives_rows_written_meanwhile(writer, monkey
         return found
 
     monkeypatch.setattr(maintain.duck, "fetch", slow)
-    maintain.compact(writer.store, settled=timedelta(0))
+    maintain.compact(writer.store, min_age=timedelta(0))
     monkeypatch.undo()
     assert not meanwhile
     assert ids(writer.index.windows(), "window_id") == ["new-0", "s0-0", "s1-7", "s2-0"]
@@ -75,7 +75,7 @@ def test_a_date_of_several_full_files_is_done_once_and_again_when_rows_come(writ
     )
     for shard in ("s0", "s1"):
         writer.write_windows(table.filter(pc.field("shard_id") == shard))
-    small = {"settled": timedelta(0), "target_file_bytes": 100_000}
+    small = {"min_age": timedelta(0), "target_file_bytes": 100_000}
     assert maintain.compact(writer.store, **small)["windows"] == 1
     assert len(writer.index.files("windows")) > 1
     assert maintain.compact(writer.store, **small)["windows"] == 0

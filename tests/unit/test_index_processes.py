@@ -131,7 +131,7 @@ while not ended.is_set():
     if sys.argv[2] == "write":
         writer.write_windows(generation(number))
     else:
-        maintain.compact(writer.store, settled=timedelta(0))
+        maintain.compact(writer.store, min_age=timedelta(0))
         maintain.vacuum(writer.store)
 print(number)
 """

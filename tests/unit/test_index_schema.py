@@ -78,7 +78,7 @@ def test_a_golden_index_goes_on_being_written_and_compacted(golden):
     before = told(golden)
     writer = pi.Writer(golden)
     writer.finish_videos(rows("videos", video("v9", 2000, 2600)))
-    maintain.compact(writer.store, settled=timedelta(0))
+    maintain.compact(writer.store, min_age=timedelta(0))
     after = told(golden)
     assert [row for row in after["videos"] if row["video_id"] != "v9"] == before["videos"]
     assert after["events"] == before["events"]
@@ -94,7 +94,7 @@ def test_an_added_column_reads_as_null_until_a_row_has_it(golden):
     assert found["more"].to_pylist() == [None, ["new"]]
     assert pi.open(golden).events(at(0), at(1000))["more"].to_pylist() == [None]
     assert pi.open(golden).sql("SELECT max(len(more)) AS n FROM events").to_pylist() == [{"n": 1}]
-    maintain.compact(writer.store, settled=timedelta(0))
+    maintain.compact(writer.store, min_age=timedelta(0))
     assert pi.open(golden).events() == found
 
 
@@ -109,7 +109,7 @@ def test_this_version_reads_and_writes_what_has_columns_of_a_newer_one(golden, m
     writer.finish_videos(rows("videos", video("v9", 2000, 2600)), rows("events", happened))
     assert ids(writer.index.events(), "event_id") == ["e1", "e9"]
     with pytest.raises(IndexFormatError, match="more"):
-        maintain.compact(writer.store, settled=timedelta(0))
+        maintain.compact(writer.store, min_age=timedelta(0))
 
 
 def test_an_index_older_than_a_table_is_read_as_if_it_were_empty_and_gets_it(golden):

@@ -124,7 +124,7 @@ def test_search_is_as_new_as_the_tables_and_rows_that_are_gone_never_come_up(tmp
         rows("videos", video("v2")),
         rows("events", event("b", at(3), at(4), text="dogs", video_id="v2")),
     )
-    maintain.compact(index.store, settled=maintain.SETTLED * 0)
+    maintain.compact(index.store, min_age=maintain.MIN_AGE * 0)
     assert sorted(ids(by_words(index, "dog"))) == ["a", "b"]
     writer.finish_videos(rows("videos", video("v2")))
     assert ids(by_words(index, "dog")) == ["a"]
@@ -152,7 +152,7 @@ def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):
     assert ids(by_words(index, "car")) == ["a"]
     next(sidecar.folder.glob("*/files.json")).unlink()  # killed before it was written
     assert ids(by_words(index, "car")) == ["a"]  # once
-    sidecar.forget()
+    sidecar.remove()
     assert ids(by_words(index, "car")) == ["a"]
     with duck.connect(index.store) as connection:
         assert sidecar.refresh(index.store, connection, searched_files(index)) == 0

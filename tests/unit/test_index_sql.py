@@ -109,9 +109,9 @@ def test_two_columns_of_one_name_are_told_apart(index):
 
 def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
     forever = "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT sum(a) FROM r"
-    with pytest.raises(ConfigError, match="not done after"):
+    with pytest.raises(ConfigError, match="not finished after"):
         index.sql(forever, timeout_s=0.2)
-    with pytest.raises(ConfigError, match="not done after"):  # rows were given out by then
+    with pytest.raises(ConfigError, match="not finished after"):  # rows were given out by then
         index.sql("SELECT * FROM range(100000000000)", timeout_s=0.5)
     monkeypatch.setattr(sql_sandbox, "_MAX_RESULT_BYTES", 2**20)
     with pytest.raises(ConfigError, match="larger than 1 MiB"):

@@ -55,13 +55,13 @@ def test_what_is_no_time_is_refused_with_the_way_out(index, no_time):
     ],
 )
 def test_a_time_outside_of_the_years_that_python_has_is_refused(index, end):
-    with pytest.raises(ConfigError, match="is not in the years 1 to 9999 of UTC"):
+    with pytest.raises(ConfigError, match="is outside the years 1 to 9999 in UTC"):
         index.coverage(None, end)
 
 
 @pytest.mark.parametrize("end", ["10000-01-01", "2026-13-01", "NaT"])
 def test_a_text_that_is_no_time_is_refused(index, end):
-    with pytest.raises(ConfigError, match="is no ISO 8601 time"):
+    with pytest.raises(ConfigError, match="is not an ISO 8601 time"):
         index.coverage(None, end)
 
 

@@ -110,7 +110,7 @@ def test_a_run_that_was_suspended_too_long_stops_before_it_commits(store):
     )
     lease.run = silent
     assert take_lease(store, a_run("next"), {"a"}).run.cameras == ("a",)
-    with pytest.raises(LeaseLostError, match="run slow was not heard of for 90 s"):
+    with pytest.raises(LeaseLostError, match="run slow wrote no heartbeat for 90 s"):
         lease.confirm()
     with pytest.raises(LeaseLostError):
         lease.confirm()
@@ -158,7 +158,7 @@ def test_heartbeats_go_on_while_the_index_is_compacted_and_others_come_and_go(st
     with take_lease(store, a_run("r1"), {"a"}) as lease:
         for n in range(3):
             take_lease(store, a_run(f"n{n}"), {f"n{n}"}).end("done", 0)
-            maintain.compact(store, settled=timedelta(0))
+            maintain.compact(store, min_age=timedelta(0))
             maintain.vacuum(store)
         seen = lease.run.heartbeat_at
         while lease.run.heartbeat_at == seen:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 import pipeline.index as pi
 from pipeline.index.runs import (
     LOST_AFTER,
-    is_in_the_way,
+    camera_availability,
+    conflicts,
     is_lost,
     mark_lost,
     runs_of_table,
     runs_table,
-    share,
 )
 from pipeline.processes import identity
 from pipeline.records import Run, RunFigures
@@ -62,12 +62,12 @@ def test_a_run_keeps_its_cameras_until_three_heartbeats_are_missing_and_not_a_mo
     assert timedelta(seconds=90) == LOST_AFTER
     assert not is_lost(almost, NOW, alive)
     assert is_lost(silent, NOW, alive)
-    assert share([almost], {"gate"}, NOW, alive).free == set()
-    assert share([silent], {"gate"}, NOW, alive).free == {"gate"}
+    assert camera_availability([almost], {"gate"}, NOW, alive).free == set()
+    assert camera_availability([silent], {"gate"}, NOW, alive).free == {"gate"}
 
 
 def test_a_run_whose_process_is_gone_loses_its_cameras_at_once():
-    shared = share([a_run("r1", "gate")], {"gate", "yard"}, NOW, gone)
+    shared = camera_availability([a_run("r1", "gate")], {"gate", "yard"}, NOW, gone)
     assert shared.free == {"gate", "yard"}
     assert [run.run_id for run in shared.lost] == ["r1"]
     assert shared.others == ()
@@ -84,7 +84,7 @@ def test_a_run_that_has_ended_is_never_lost():
 
 def test_a_run_that_holds_none_of_the_cameras_is_in_nobodys_way():
     other = a_run("r1", "gate")
-    shared = share([other], {"yard"}, NOW, alive)
+    shared = camera_availability([other], {"yard"}, NOW, alive)
     assert shared.free == {"yard"}
     assert shared.others == shared.lost == ()
 
@@ -98,7 +98,7 @@ def test_a_camera_is_free_exactly_if_no_living_run_holds_it(held, wanted):
         a_run(f"r{n}", *sorted(cameras), silent_for=timedelta(0) if lives else LOST_AFTER)
         for n, (cameras, lives) in enumerate(held)
     ]
-    shared = share(runs, wanted, NOW, alive)
+    shared = camera_availability(runs, wanted, NOW, alive)
     living = [cameras for cameras, lives in held if lives]
     assert shared.free == wanted - set().union(*living)
     assert len(shared.lost) == len(held) - len(living)
@@ -132,7 +132,8 @@ def test_a_lost_run_ends_after_its_start_whatever_the_clocks_say():
 
 def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
     code = (
-        "from pipeline.processes.identity import unique_name as n; print(n(), flush=True); input()"
+        "from pipeline.processes.identity import unique_name;"
+        "print(unique_name(), flush=True); input()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -198,4 +199,4 @@ def test_runs_of_two_settings_may_share_a_camera_if_both_keep_what_the_other_fin
     fingerprint, one_keeps, other_keeps, in_the_way
 ):
     one, other = a_run(keep=one_keeps), a_run(fingerprint=fingerprint, keep=other_keeps)
-    assert is_in_the_way(other, one) == in_the_way
+    assert conflicts(other, one) == in_the_way

@@ -40,7 +40,7 @@ def test_what_others_wrote_and_what_was_rewritten_is_known(writer):
     other.finish_videos(rows("videos", video("v9", 50, 650)))
     known = KnownVideos(writer.store)
     assert len(known.files(writer.index.files("videos"), ["v9"])) == 1
-    maintain.compact(writer.store, settled=timedelta(0))
+    maintain.compact(writer.store, min_age=timedelta(0))
     paths = writer.index.files("videos")
     (both,) = known.files(paths, ["v9"])
     assert known.files(paths, ["v0"]) == [both]
