@@ -20,7 +20,7 @@ from pipeline.config import Config, ModelEngineConfig
 from pipeline.engine import TextEngine, open_model, open_shards, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow.task.answer import decode_verification
-from pipeline.flow.task.isolated import decode_isolated, probe_isolated
+from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
 from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
 from pipeline.flow.task.stages import (
     Failure,

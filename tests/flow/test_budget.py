@@ -1,4 +1,4 @@
-"""A spent budget ends a run between whole shards; the same call goes on. The engine only waits."""
+"""A spent budget ends a run between whole shards, and the same call continues it."""
 
 from functools import partial
 from unittest import mock
@@ -68,7 +68,9 @@ def video(tmp_path):
 
 
 @pytest.mark.usefixtures("running_ray")
-def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(video, tmp_path):
+def test_after_a_spent_budget_whole_shards_are_committed_and_the_same_call_continues(
+    video, tmp_path
+):
     index, notes = tmp_path / "index", tmp_path / "notes"
     notes.mkdir()
     # A simulated prompt has one token.
@@ -76,32 +78,30 @@ def test_a_spent_budget_keeps_whole_shards_and_the_same_call_goes_on(video, tmp_
     assert "budget.max_tokens=5 is spent" in first.stopped
     assert 5 <= first.spent.num_prompt_tokens < NUM_WINDOWS
     assert first.videos_done == 0
-    kept = DeltaTable(str(index / "windows")).to_pyarrow_table().num_rows
-    assert 0 < kept < NUM_WINDOWS
+    num_committed = DeltaTable(str(index / "windows")).to_pyarrow_table().num_rows
+    assert 0 < num_committed < NUM_WINDOWS
 
     rest = index_archive(video, index, notes)
     assert (rest.stopped, rest.videos_done) == ("", 1)
     # What was whole is not paid for again.
-    assert sum(rest.windows.values()) == NUM_WINDOWS - kept
+    assert sum(rest.windows.values()) == NUM_WINDOWS - num_committed
     again = index_archive(video, index, notes, max_tokens=5)
     assert (again.stopped, again.videos_skipped) == ("", 1)
 
 
 @pytest.mark.usefixtures("running_ray")
-def test_a_budget_that_the_last_window_spends_leaves_the_summaries_to_the_next_call(
-    video, tmp_path
-):
+def test_if_the_last_window_spends_the_budget_the_next_call_writes_the_summaries(video, tmp_path):
     index, notes = tmp_path / "index", tmp_path / "notes"
     notes.mkdir()
     report = index_archive(video, index, notes, level="day", max_tokens=NUM_WINDOWS)
     assert (report.videos_done, report.spent.num_prompt_tokens) == (1, NUM_WINDOWS)
     assert f"budget.max_tokens={NUM_WINDOWS} is spent" in report.stopped
     assert report.summaries["days"]["done"] == 0
-    untold = pending_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
-    assert len(untold) == 1
+    days = pending_days(open_index(str(index)), settings("day"), "day", {source_of(video).uri})
+    assert len(days) == 1
 
 
-def test_summaries_stop_when_the_budget_is_spent_and_the_next_call_tells_the_rest(
+def test_summaries_stop_when_the_budget_is_spent_and_the_next_call_writes_the_rest(
     cli, serve, tmp_path
 ):
     # Refused, and asked for twice: each day takes 220 tokens.

@@ -1,4 +1,4 @@
-"""The words of the command line are a contract, exit codes included."""
+"""The command line is a contract: commands, options, output and exit codes."""
 
 import json
 import subprocess
@@ -23,11 +23,11 @@ def test_frames_are_those_of_the_sample_grid_with_their_own_pts(cli, tmp_path):
     assert len(list((tmp_path / "jpg").glob("*.jpg"))) == 140
 
 
-def test_version_tells_which_this_is(cli):
+def test_version_prints_the_version(cli):
     assert cli.run("--version") == f"timereel {version('timereel')}\n"
 
 
-def test_probe_tells_the_facts(cli):
+def test_probe_prints_what_is_known_about_a_video(cli):
     facts = cli.json("probe", LOBBY, "--json")
     assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 768, 432)
     assert facts["num_frames"] == 1394
@@ -41,8 +41,8 @@ def test_plan_tiles_the_video(cli):
     assert len(shards) > 1
     assert shards[0]["media_start"] == 0.0
     assert shards[-1]["media_end"] == 139.4
-    for one, then in pairwise(shards):
-        assert one["media_end"] == then["media_start"]
+    for shard, following in pairwise(shards):
+        assert shard["media_end"] == following["media_start"]
     assert sum(shard["frames"] for shard in shards) == 1394
 
 
@@ -66,13 +66,13 @@ def test_plan_tiles_the_video(cli):
         (["config", "validate", "gone.yaml"], 2, "gone.yaml"),
     ],
 )
-def test_what_cannot_be_done_ends_with_its_exit_code_and_says_why(cli, args, code, said):
+def test_an_error_ends_with_its_exit_code_and_a_message(cli, args, code, said):
     cli.run(*args, code=code)
     assert said in cli.err
     assert "Traceback" not in cli.err
 
 
-def test_config_show_prints_the_resolved_tree(cli):
+def test_config_show_prints_all_settings(cli):
     shown = cli.run("config", "show", "configs/signals.yaml", "--set", "sample.fps=2.5")
     assert "fps: 2.5" in shown
     assert "fingerprint: " in shown
@@ -93,11 +93,11 @@ def index(tmp_path_factory):
     return folder
 
 
-def test_query_filters_orders_and_writes_every_form(cli, index):
+def test_query_filters_orders_and_writes_every_format(cli, index):
     ask = ("query", "--index", index)
-    found = cli.rows(*ask, "--min-confidence", 0.3, "--max-duration", 2, "--order-by",
+    rows = cli.rows(*ask, "--min-confidence", 0.3, "--max-duration", 2, "--order-by",
                      "duration", "--video", "v1.mp4")  # fmt: skip
-    assert [row["event_id"] for row in found] == ["e2", "e1"]
+    assert [row["event_id"] for row in rows] == ["e2", "e1"]
     assert "00:00:01.000 --> 00:00:03.000\nperson: 红色的车" in cli.run(*ask, "--format", "webvtt")
     counts = cli.rows(
         *ask, "--sql", "SELECT label, count(*) AS n FROM events GROUP BY 1 ORDER BY 1"
@@ -110,7 +110,7 @@ def test_query_filters_orders_and_writes_every_form(cli, index):
     assert "put range, camera and limit into the SELECT" in cli.err
 
 
-def test_a_query_loads_nothing_it_does_not_need(index):
+def test_a_query_imports_nothing_that_it_does_not_need(index):
     code = (
         "import sys, pipeline.cli\n"
         "try:\n"
@@ -150,14 +150,14 @@ cli.main(sys.argv[1:])
 
 
 @pytest.mark.ray
-def test_what_a_raylet_warns_of_does_not_get_into_the_json(tmp_path):
+def test_warnings_of_a_raylet_do_not_get_into_the_json(tmp_path):
     config = ROOT / "configs" / "signals.yaml"
     command = ["index", LOBBY, "--config", config, "--index", tmp_path / "index", "--json"]
     done = subprocess.run(
         [sys.executable, "-c", WARNED, *map(str, command)],
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
-    [told] = [line for line in done.stderr.splitlines() if "it failed" in line]
-    assert told.endswith("(raylet) it failed.")
+    [warning] = [line for line in done.stderr.splitlines() if "it failed" in line]
+    assert warning.endswith("(raylet) it failed.")
     assert "here" not in done.stderr
     assert json.loads(done.stdout)["videos"]["done"] == 1

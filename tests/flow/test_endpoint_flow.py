@@ -1,4 +1,4 @@
-"""An endpoint through the whole graph: requests that fail for good, and second looks."""
+"""An endpoint in the whole graph: requests that fail permanently, and verification."""
 
 import json
 
@@ -38,7 +38,7 @@ def first_picture(body) -> str:
 
 
 class Sees:
-    """One event in the middle third of what it is shown; one picture it can never take."""
+    """Answers one event in the middle third of the pictures; always refuses one picture."""
 
     def __init__(self):
         self.unbearable = None
@@ -55,7 +55,7 @@ class Sees:
         return f'{{"events":[{{{event}}}]}}'
 
 
-def test_one_window_fails_for_good_all_others_are_looked_at_twice(
+def test_one_window_fails_permanently_and_all_others_are_verified(
     cli, serve, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("ENDPOINT_KEY", "sk-never-shown")
@@ -71,11 +71,11 @@ def test_one_window_fails_for_good_all_others_are_looked_at_twice(
     assert "tried 2 times" in failed[0]["error"]
     assert "CUDA out of memory" in failed[0]["error"]
     assert model.num_refused == 2
-    verifications = [look for row in windows for look in row["looks"]]
+    verifications = [answer for row in windows for answer in row["looks"]]
     assert len(verifications) == 8
-    assert {look["error"] for look in verifications} == {""}
-    assert all(json.loads(look["completion"])["events"] for look in verifications)
-    # A request per window and look, and the one that was repeated; each is counted.
+    assert {answer["error"] for answer in verifications} == {""}
+    assert all(json.loads(answer["completion"])["events"] for answer in verifications)
+    # One request per window and per verification, and one that was repeated; all are counted.
     assert len(endpoint.requests) == 4 + 8 + 2
     assert report["tokens"] == {"prompt": 12 * 100, "output": 12 * 10}
     events = cli.rows("query", "--index", index)

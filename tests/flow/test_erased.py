@@ -1,4 +1,4 @@
-"""What was erased does not come back: not by a new setting, a copy or another encoding."""
+"""Erased footage is not indexed again: not with new settings, as a copy or in another encoding."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -55,7 +55,7 @@ def index(tmp_path):
     return run
 
 
-def test_what_was_erased_is_not_looked_at_again_until_somebody_asks(index):
+def test_erased_footage_is_not_indexed_again_without_include_erased(index):
     seen = [(0.0, 6.0, "analysed")]
     assert index()[1] == {"gate": seen, "yard": seen}
     erase(index.store, Scope.parse(video="*/yard_*.mp4"))
@@ -89,7 +89,7 @@ def test_what_was_erased_is_not_looked_at_again_until_somebody_asks(index):
     assert states == {"gate": seen, "yard": seen}
 
 
-def test_footage_past_its_retention_is_not_looked_at(index):
+def test_footage_older_than_its_retention_is_not_indexed(index):
     age_days = (datetime.now(tz=UTC) - NINE) / timedelta(days=1)
     report, states = index(f"retention_days={{gate: {age_days - 1}, '*': {age_days + 1}}}")
     assert states == {"gate": [(0.0, 6.0, "erased")], "yard": [(0.0, 6.0, "analysed")]}

@@ -1,4 +1,4 @@
-"""Storage that hangs its reader is waited for in vain; the job and the other files go on."""
+"""Storage that hangs its reader does not stop the job: the other files are indexed."""
 
 import shutil
 import threading
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ray
 
 
 class Storage(BaseHTTPRequestHandler):
-    """Serves one file in ranges, and after ``good_bytes`` of it never answers again."""
+    """Serves one file in ranges; after ``good_bytes`` of it, it never answers again."""
 
     def __init__(self, data: bytes, good_bytes: int, closing: threading.Event, *args) -> None:
         self.data, self.closing = data, closing
@@ -68,7 +68,7 @@ def stretched(data: bytes) -> bytes:
     return data[:middle] + nothing + data[middle:]
 
 
-def test_of_storage_that_stops_answering_one_file_is_outstanding_and_no_other(
+def test_a_file_whose_storage_stops_answering_is_outstanding_and_the_others_are_done(
     cli: Cli, tmp_path: Path
 ) -> None:
     clip = make_video(tmp_path / "one.mp4", num_frames=50)
@@ -86,7 +86,7 @@ def test_of_storage_that_stops_answering_one_file_is_outstanding_and_no_other(
     assert "tried 5 times" in left["error"]
 
 
-def test_a_plan_tells_of_a_file_that_hangs_and_goes_on(cli: Cli, tmp_path: Path) -> None:
+def test_a_plan_reports_a_file_that_hangs_and_continues(cli: Cli, tmp_path: Path) -> None:
     clip = make_video(tmp_path / "one.mp4", num_frames=50)
     data = stretched(make_video(tmp_path / "long.ts", num_frames=150).read_bytes())
     with hanging_storage(data, good_bytes=len(data) // 2) as storage:

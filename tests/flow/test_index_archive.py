@@ -25,7 +25,7 @@ def seconds(row: dict) -> tuple[float, float]:
 
 
 def key_rows(cli: Cli, index: Path, table: str) -> list[str]:
-    """Rows without what may differ between two runs that did the same."""
+    """Rows without the columns that may differ between two runs with the same result."""
     drop = {"indexed_at", "decode_cpu_s", "engine_s"}
     rows = cli.rows("query", "--index", index, "--table", table)
     return sorted(
@@ -74,7 +74,7 @@ def pair(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_shipped_clip_gives_its_six_visits_by_the_wall_clock(cli, tmp_path):
+def test_the_shipped_clip_gives_its_six_visits_at_wall_clock_times(cli, tmp_path):
     index = tmp_path / "index"
     report = cli.json("index", LOBBY, "--index", index, "--json")
     assert report["videos"] == {"done": 1, "skipped": 0, "superseded": 0, "waiting": 0, "failed": 0}
@@ -102,7 +102,7 @@ def test_the_shipped_clip_gives_its_six_visits_by_the_wall_clock(cli, tmp_path):
     assert [row["state"] for row in covered] == ["no_footage", "analysed", "no_footage"]
 
 
-def test_a_finished_archive_run_again_does_nothing_and_says_so(cli, lobby, tmp_path):
+def test_a_second_run_over_a_finished_archive_does_nothing_and_says_so(cli, lobby, tmp_path):
     index = tmp_path / "index"
     first = cli.json("index", lobby, "--index", index, "--json")
     assert first["videos"]["done"] == 3
@@ -115,7 +115,7 @@ def test_a_finished_archive_run_again_does_nothing_and_says_so(cli, lobby, tmp_p
     assert {table: key_rows(cli, index, table) for table in before} == before
 
 
-def test_one_file_more_costs_one_file(cli, lobby, tmp_path):
+def test_a_new_file_is_the_only_one_that_the_next_run_indexes(cli, lobby, tmp_path):
     index = tmp_path / "index"
     cli.run("index", lobby / "yard_20260314T090000Z.mp4", "--index", index)
     report = cli.json("index", lobby, "--index", index, "--json")
@@ -130,7 +130,9 @@ def kill_children_of(process: subprocess.Popen) -> None:
         return
 
 
-def test_killed_at_any_point_the_same_command_ends_as_if_nothing_had_happened(cli, lobby, tmp_path):
+def test_after_a_kill_at_any_point_the_same_command_gives_the_rows_of_an_undisturbed_run(
+    cli, lobby, tmp_path
+):
     whole, torn = tmp_path / "whole", tmp_path / "torn"
     cli.run("index", lobby, "--index", whole, *EAGER)
     kills = 0
@@ -151,9 +153,7 @@ def test_killed_at_any_point_the_same_command_ends_as_if_nothing_had_happened(cl
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_end_with_130_and_leave_a_state_that_can_go_on(
-    cli, lobby, tmp_path, stop
-):
+def test_ctrl_c_and_sigterm_end_with_130_and_the_next_run_continues(cli, lobby, tmp_path, stop):
     index = tmp_path / "index"
     process = cli.start("index", lobby, "--index", index, *EAGER, start_new_session=True)
     while process.poll() is None and not list((tmp_path / "index").glob("windows/date=*/*")):
@@ -164,7 +164,7 @@ def test_ctrl_c_and_sigterm_end_with_130_and_leave_a_state_that_can_go_on(
     assert "run the same command again" in err.decode()
     report = cli.json("index", lobby, "--index", index, *EAGER, "--json")
     assert report["videos"]["done"] + report["videos"]["skipped"] == 3
-    # Three copies of one clip: each has the same events, whichever run has done them.
+    # Three copies of one clip have the same events, whichever run indexed them.
     spans: dict[str, list] = {}
     for row in cli.rows("query", "--index", index):
         spans.setdefault(row["uri"], []).append((*seconds(row), row["label"]))
@@ -172,7 +172,7 @@ def test_ctrl_c_and_sigterm_end_with_130_and_leave_a_state_that_can_go_on(
     assert first == second == third
 
 
-def test_another_sampling_replaces_the_answers_and_never_mixes_with_them(cli, tmp_path):
+def test_answers_of_another_sampling_replace_the_old_ones_and_never_mix_with_them(cli, tmp_path):
     index = tmp_path / "index"
     cli.run("index", LOBBY, "--index", index)
     first = cli.rows("query", "--index", index, "--table", "windows")
@@ -195,15 +195,15 @@ def test_an_event_over_a_file_border_is_one_row_with_two_parts(cli, pair, tmp_pa
     assert (start, end) == (pytest.approx(50.3, abs=0.5), pytest.approx(69.9, abs=0.5))
 
 
-def test_files_indexed_one_after_the_other_are_joined_as_if_together(cli, pair, tmp_path):
-    together, apart = tmp_path / "together", tmp_path / "apart"
+def test_files_indexed_one_after_the_other_are_joined_as_if_indexed_together(cli, pair, tmp_path):
+    together, separate = tmp_path / "together", tmp_path / "separate"
     cli.run("index", pair, "--index", together)
-    cli.run("index", pair / "then.mp4", "--index", apart)
-    cli.run("index", pair / "first.mp4", "--index", apart)
-    assert key_rows(cli, apart, "events") == key_rows(cli, together, "events")
+    cli.run("index", pair / "then.mp4", "--index", separate)
+    cli.run("index", pair / "first.mp4", "--index", separate)
+    assert key_rows(cli, separate, "events") == key_rows(cli, together, "events")
 
 
-def test_one_file_of_a_joined_event_indexed_anew_leaves_no_double(cli, pair, tmp_path):
+def test_indexing_one_file_of_a_joined_event_again_leaves_no_duplicate(cli, pair, tmp_path):
     index = tmp_path / "index"
     cli.run("index", pair, "--index", index)
     cli.run("index", pair / "then.mp4", "--index", index, "--set", "engine.min_event_s=0.4")
@@ -213,7 +213,7 @@ def test_one_file_of_a_joined_event_indexed_anew_leaves_no_double(cli, pair, tmp
     assert len(events) == 7
 
 
-def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
+def test_each_bad_input_is_a_failed_row_and_the_other_files_are_indexed(cli, tmp_path):
     folder = tmp_path / "mixed"
     (folder / "folder.mp4").mkdir(parents=True)
     (folder / "empty.mp4").write_bytes(b"")
@@ -237,7 +237,7 @@ def test_bad_input_is_a_failed_row_each_and_the_rest_goes_on(cli, tmp_path):
     assert len(cli.rows("query", "--index", index, "--label", "motion")) == 6
 
 
-def test_a_bad_file_that_has_been_repaired_loses_its_failed_row(cli, tmp_path):
+def test_a_bad_file_that_was_repaired_loses_its_failed_row(cli, tmp_path):
     index, clip = tmp_path / "index", tmp_path / "clip.mp4"
     clip.write_bytes(b"")
     cli.run("index", clip, "--index", index, code=4)
@@ -262,9 +262,9 @@ def test_the_archive_of_two_cameras_gives_its_truth(cli, footage, tmp_path):
         ("09:00:50.3", "09:01:09.9"),
     ]
     for row, (start, end) in zip(cam02, truth, strict=False):
-        for told, known in ((row["start"], start), (row["end"], end)):
-            apart = datetime.fromisoformat(told) - datetime.fromisoformat(f"{day}{known}+00:00")
-            assert abs(apart.total_seconds()) <= 0.5
+        for stored, true in ((row["start"], start), (row["end"], end)):
+            error = datetime.fromisoformat(stored) - datetime.fromisoformat(f"{day}{true}+00:00")
+            assert abs(error.total_seconds()) <= 0.5
     assert len(cam02) == 4
     assert cam02[3]["start"] > f"{day}09:01:14"
     covered = cli.rows(
@@ -292,10 +292,10 @@ def rows_of_camera(cli: Cli, index: Path, table: str) -> list[dict]:
 
 def assert_disjoint(rows: list[dict]) -> None:
     spans = sorted((row["start"], row["end"]) for row in rows)
-    assert all(one[1] <= then[0] for one, then in pairwise(spans))
+    assert all(a[1] <= b[0] for a, b in pairwise(spans))
 
 
-def test_an_overlap_is_owned_once_whatever_is_indexed_first(cli, footage, tmp_path):
+def test_an_overlap_is_owned_by_one_file_in_any_order_of_indexing(cli, footage, tmp_path):
     folder, index = tmp_path / "cam01", tmp_path / "index"
     folder.mkdir()
     first, then = "cam01_20260314T090000Z.mp4", "cam01_20260314T090028Z.mp4"

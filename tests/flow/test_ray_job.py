@@ -1,4 +1,4 @@
-"""`ray job submit` against a real Ray head of the test's own, on ports of its own."""
+"""`ray job submit` against a real Ray head that the test starts on free ports."""
 
 import subprocess
 
@@ -24,7 +24,7 @@ def submit(head, *args: object) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_submitted_job_indexes_on_the_cluster_and_its_exit_code_comes_back(head, cli, tmp_path):
+def test_a_submitted_job_indexes_on_the_cluster_and_returns_its_exit_code(head, cli, tmp_path):
     index = tmp_path / "index"
     done = submit(
         head, "jobs.index_archive", LOBBY, "--config", "configs/signals.yaml", "--index", index
@@ -43,10 +43,10 @@ def test_a_submitted_job_indexes_on_the_cluster_and_its_exit_code_comes_back(hea
     failed = submit(head, "jobs.index_archive", empty, "--index", index)
     assert failed.returncode != 0
     assert "empty.mp4" in failed.stdout + failed.stderr
-    assert "4" in failed.stdout + failed.stderr  # the driver's own exit code is told
+    assert "4" in failed.stdout + failed.stderr  # Ray prints the driver's exit code
 
 
-def test_a_running_cluster_is_joined_by_its_address(head, cli, tmp_path):
+def test_a_job_joins_a_running_cluster_by_its_address(head, cli, tmp_path):
     process = cli.start(
         "index", LOBBY, "--index", tmp_path / "index", "--address", head["GCS"],
         env={key: value for key, value in head.items() if key != "RAY_ADDRESS"},

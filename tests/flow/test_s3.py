@@ -68,7 +68,7 @@ def bucket(secret, tmp_path_factory):
     server.wait(timeout=20)
 
 
-def test_two_processes_that_commit_to_one_bucket_lose_and_double_nothing(bucket):
+def test_two_processes_that_commit_to_one_bucket_lose_and_duplicate_nothing(bucket):
     index = f"{bucket}/two"
     writers = [
         subprocess.Popen(
@@ -78,9 +78,9 @@ def test_two_processes_that_commit_to_one_bucket_lose_and_double_nothing(bucket)
         for first in (0, 3)  # three videos are written by both
     ]
     assert [writer.wait(timeout=240) for writer in writers] == [0, 0]
-    held = pi.open(index)
-    assert held.videos()["video_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
-    assert held.events()["event_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
+    reader = pi.open(index)
+    assert reader.videos()["video_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
+    assert reader.events()["event_id"].to_pylist() == sorted(f"v{n}" for n in range(9))
 
 
 _WRITE = """
@@ -94,7 +94,7 @@ for number in range(int(sys.argv[2]), int(sys.argv[3])):
 
 
 def video_rows(number):
-    """An hour apart: events that are near one another are written into one file."""
+    """One event per hour, since events that are close in time are written into one file."""
     name, start = f"v{number}", 3600.0 * number
     return (
         rows("videos", video(name, start, start + 600)),
@@ -102,11 +102,11 @@ def video_rows(number):
     )
 
 
-def test_a_camera_goes_to_one_of_the_runs_that_want_it_at_once_in_a_bucket(bucket):
+def test_of_runs_that_want_a_camera_at_the_same_time_one_gets_its_lease_in_a_bucket(bucket):
     store = pi.Writer(f"{bucket}/leases").store
     with ThreadPoolExecutor() as pool:
         wanted = [pool.submit(take_lease, store, a_run(f"r{n}"), {"a", "b"}) for n in range(4)]
-    leases = [one.result() for one in wanted]
+    leases = [future.result() for future in wanted]
     assert sorted(camera for lease in leases for camera in lease.cameras) == ["a", "b"]
     for lease in leases:
         lease.end("done", 0)
@@ -115,7 +115,7 @@ def test_a_camera_goes_to_one_of_the_runs_that_want_it_at_once_in_a_bucket(bucke
     assert states == ["running", *["done"] * 4]
 
 
-def test_a_reader_that_stays_open_follows_writes_compaction_and_vacuum(bucket):
+def test_an_open_reader_follows_writes_compaction_and_vacuum(bucket):
     from datetime import timedelta
 
     writer = pi.Writer(f"{bucket}/kept")
@@ -133,19 +133,19 @@ def test_a_reader_that_stays_open_follows_writes_compaction_and_vacuum(bucket):
 
 
 @pytest.mark.ray
-def test_the_whole_job_on_s3_and_no_trace_of_the_credentials(bucket, secret, cli, tmp_path):
+def test_the_whole_job_on_s3_leaves_no_trace_of_the_credentials(bucket, secret, cli, tmp_path):
     make_video(tmp_path / "clip.mp4", num_frames=150)
     media = fsspec.filesystem("s3", skip_instance_cache=True)
     for name in ("gate_20260314T090000Z", "yard_20260314T090000Z"):
         media.put_file(str(tmp_path / "clip.mp4"), f"{bucket}/recordings/{name}.mp4")
     media.pipe_file(f"{bucket}/recordings/gate_20260314T100000Z.mp4", b"")
     index = f"{bucket}/index"
-    told = []
+    output = []
 
     def run(*words, code=0):
-        told.append(cli.run(*words, code=code))
-        told.append(cli.err)
-        return told[-2]
+        output.append(cli.run(*words, code=code))
+        output.append(cli.err)
+        return output[-2]
 
     assert "2 done, 0 skipped, 1 failed" in run(
         "index", f"{bucket}/recordings", "--index", index, code=4
@@ -166,20 +166,20 @@ def test_the_whole_job_on_s3_and_no_trace_of_the_credentials(bucket, secret, cli
     assert b"gate" in stored
     for trace in (secret, "somebody"):
         assert trace.encode() not in stored
-        assert not any(trace in text for text in told)
+        assert not any(trace in text for text in output)
 
 
 def test_an_index_in_a_bucket_is_searched_from_a_local_sidecar(bucket, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     writer = pi.Writer(f"{bucket}/searched")
-    told = rows("events", event("e", at(1), at(2), text="红色 price list"))
-    writer.finish_videos(rows("videos", video()), told)
+    events = rows("events", event("e", at(1), at(2), text="红色 price list"))
+    writer.finish_videos(rows("videos", video()), events)
     assert by_words(writer.index, "price 红")["id"].to_pylist() == ["e"]
     assert list(tmp_path.rglob("files.json"))
     assert not fsspec.filesystem("s3", skip_instance_cache=True).exists(f"{bucket}/searched/search")
 
 
-def test_damage_in_a_bucket_is_named_and_mended(bucket):
+def test_damage_in_a_bucket_is_reported_and_repaired(bucket):
     index, filesystem = f"{bucket}/damaged", fsspec.filesystem("s3", skip_instance_cache=True)
     writer = pi.Writer(index)
     for n in range(2):
@@ -194,10 +194,13 @@ def test_damage_in_a_bucket_is_named_and_mended(bucket):
     filesystem.pipe_file(cut, filesystem.cat_file(cut)[:500])
     with pytest.raises(IndexDamagedError, match="videos: log entry 2 is not JSON"):
         pi.open(index)
-    found = check(store)
-    assert [(one.kind, one.table) for one in found[:2]] == [("log", "videos"), ("file", "windows")]
+    findings = check(store)
+    assert [(finding.kind, finding.table) for finding in findings[:2]] == [
+        ("log", "videos"),
+        ("file", "windows"),
+    ]
     repair(store, lambda _rows, _windows: None)
     assert check(store) == []
-    held = pi.open(index)
-    assert (held.windows().num_rows, held.videos().num_rows) == (1, 1)
+    reader = pi.open(index)
+    assert (reader.windows().num_rows, reader.videos().num_rows) == (1, 1)
     assert len(filesystem.find(f"{index}/_damaged")) == 2

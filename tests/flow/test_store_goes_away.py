@@ -22,7 +22,7 @@ def windows_of(cli: Cli, index: Path, address: str) -> list[dict]:
     return [{k: v for k, v in row.items() if k not in {"decode_cpu_s", "engine_s"}} for row in rows]
 
 
-def test_what_a_lost_server_left_open_is_done_by_the_next_run_without_a_flag(
+def test_files_of_a_lost_server_are_indexed_by_the_next_run_without_an_option(
     cli: Cli, tmp_path: Path
 ) -> None:
     root = tmp_path / "archive"

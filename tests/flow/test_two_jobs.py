@@ -1,4 +1,4 @@
-"""Jobs over one archive at the same time, each with a Ray of its own: the rows of one, once."""
+"""Jobs over one archive at the same time, each with its own Ray, give the rows of one job."""
 
 import json
 
@@ -37,7 +37,9 @@ def at_once(cli, archive, index, *options):
     return [finished(job) for job in jobs]
 
 
-def test_two_jobs_at_once_leave_the_rows_of_one_and_decode_nothing_twice(cli, archive, tmp_path):
+def test_two_jobs_at_once_write_the_rows_of_one_job_and_decode_nothing_twice(
+    cli, archive, tmp_path
+):
     alone, index = tmp_path / "alone", tmp_path / "index"
     [report] = at_once(cli, archive, alone, ())
     both = at_once(cli, archive, index, (), ())
@@ -49,7 +51,7 @@ def test_two_jobs_at_once_leave_the_rows_of_one_and_decode_nothing_twice(cli, ar
     assert [(row["state"], row["exit_code"]) for row in runs] == [("done", 0)] * 2
 
 
-def test_two_jobs_with_a_shard_each_do_the_whole_archive(cli, archive, tmp_path):
+def test_two_jobs_with_one_shard_each_index_the_whole_archive(cli, archive, tmp_path):
     index = tmp_path / "index"
     parts = at_once(cli, archive, index, ("--shard", "1/2"), ("--shard", "2/2"))
     assert sum(job["videos"]["done"] for job in parts) == 3

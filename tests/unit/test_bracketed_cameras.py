@@ -43,8 +43,8 @@ def run(tmp_path):
 
 
 def starts(index):
-    found = index.videos().to_pylist()
-    return {os.path.basename(os.path.dirname(row["uri"])): row["start"] - START for row in found}
+    videos = index.videos().to_pylist()
+    return {os.path.basename(os.path.dirname(row["uri"])): row["start"] - START for row in videos}
 
 
 def test_a_clock_is_set_for_the_camera_of_that_name(run):
@@ -52,13 +52,13 @@ def test_a_clock_is_set_for_the_camera_of_that_name(run):
     assert starts(index) == {"gate1": timedelta(0), "gate[1]": timedelta(seconds=7)}
 
 
-def test_a_camera_that_the_index_alone_knows_is_known(run):
+def test_a_camera_that_only_the_index_knows_is_known(run):
     run("{}", "gate[1]")
     index = run('clock: {cameras: {"gate[1]": {offset_s: 7}}}', "gate1")
     assert starts(index)["gate1"] == timedelta(0)
 
 
-def test_what_is_too_old_for_one_camera_is_indexed_of_the_other(run):
+def test_footage_that_is_too_old_for_one_camera_is_indexed_for_the_other(run):
     index = run('retention_days: {"gate[1]": 1}', *CAMERAS)
     statuses = {row["camera"]: row["status"] for row in index.videos().to_pylist()}
     assert statuses == {"gate1": "done", "gate[1]": "erased"}

@@ -1,4 +1,4 @@
-"""An archive is cut among drivers by camera: each is in one part, the same one everywhere."""
+"""An archive is divided among drivers by camera: a camera is in the same part everywhere."""
 
 import pytest
 from hypothesis import given
@@ -18,10 +18,10 @@ def test_every_camera_is_in_exactly_one_part(camera, count):
     assert sum(part.holds(camera) for part in parts) == 1
 
 
-def test_a_camera_stays_in_its_part_whatever_the_version():
+def test_a_camera_stays_in_its_part_in_every_version():
     parts = [CameraShard(number, 16) for number in range(1, 17)]
-    held = {camera: str(part) for part in parts for camera in CAMERAS if part.holds(camera)}
-    assert held == {"gate": "1/16", "yard": "9/16", "院子": "9/16"}
+    part_of = {camera: str(part) for part in parts for camera in CAMERAS if part.holds(camera)}
+    assert part_of == {"gate": "1/16", "yard": "9/16", "院子": "9/16"}
 
 
 def test_parts_are_about_equal():
@@ -32,12 +32,12 @@ def test_parts_are_about_equal():
     assert 60 < min(sizes) <= max(sizes) < 140
 
 
-def test_a_part_reads_as_it_is_written():
+def test_a_part_is_parsed_from_the_text_that_it_prints():
     for text in ("1/1", "1/16", "3/16", "16/16"):
         assert str(CameraShard.parse(text)) == text
 
 
 @pytest.mark.parametrize("text", ["0/16", "17/16", "3", "3/0", "a/b", "3/16/2", "-1/4", " 3/16"])
-def test_what_is_no_part_is_refused_with_the_form(text):
+def test_other_texts_are_refused_and_the_error_shows_the_form(text):
     with pytest.raises(ConfigError, match="must be N/M with N from 1 to M"):
         CameraShard.parse(text)

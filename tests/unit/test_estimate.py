@@ -1,4 +1,4 @@
-"""What a run would take, and where it stops."""
+"""The estimate of a run, and its budget."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -27,28 +27,26 @@ def video(tmp_path_factory) -> Path:
 
 def estimate(video: Path, *overrides: str) -> Estimate:
     config = load_config(CONFIGS / "surveillance.yaml", overrides)
-    found = Estimate(config)
+    figures = Estimate(config)
     planned = probe_and_plan(source_of(video), config)
     assert isinstance(planned, Planned)
-    found.add(planned)
-    return found
+    figures.add(planned)
+    return figures
 
 
 def test_windows_frames_and_vision_tokens_follow_from_the_plan(video):
-    found = estimate(video)
-    assert (found.num_videos, found.num_frames, found.num_windows) == (1, 80, 3)
-    assert found.footage_ns == 40 * NS_PER_S
+    figures = estimate(video)
+    assert (figures.num_videos, figures.num_frames, figures.num_windows) == (1, 80, 3)
+    assert figures.footage_ns == 40 * NS_PER_S
     text = estimate(video, "plan.max_window_frames=80").prompt_tokens
     # Two windows more: two questions more, and not a picture more.
-    question = (found.prompt_tokens - text) / 2
+    question = (figures.prompt_tokens - text) / 2
     assert 500 < question < 1500
-    assert found.prompt_tokens > 40 * 60 + 3 * question
+    assert figures.prompt_tokens > 40 * 60 + 3 * question
 
 
 @pytest.mark.parametrize(("rotation", "size"), [(0, (288, 384)), (90, (352, 256))])
-def test_pictures_are_counted_as_they_are_shown_where_pixels_are_not_square(
-    tmp_path, rotation, size
-):
+def test_tokens_are_counted_for_the_shown_size_if_pixels_are_not_square(tmp_path, rotation, size):
     path = make_video(
         tmp_path / "v.mp4", num_frames=8, rate=2, width=352, height=288, sar=Fraction(12, 11),
         rotation=rotation,
@@ -72,16 +70,16 @@ def test_gpu_hours_and_money_follow_from_the_rates_with_their_error(video):
         "engine.rates.usd_per_gpu_hour=4",
         "engine.rates.error_factor=3",
     ]
-    found = estimate(video, *rates)
-    hours = (found.prompt_tokens / 100 + 3 * 30 / 10) / 3600
-    assert found.gpu_hours.expected == pytest.approx(hours)
-    assert found.gpu_hours.low == pytest.approx(hours / 3)
-    assert found.gpu_hours.high == pytest.approx(hours * 3)
-    assert found.usd.expected == pytest.approx(4 * hours)
-    assert found.max_output_tokens == 3 * 2048
+    figures = estimate(video, *rates)
+    hours = (figures.prompt_tokens / 100 + 3 * 30 / 10) / 3600
+    assert figures.gpu_hours.expected == pytest.approx(hours)
+    assert figures.gpu_hours.low == pytest.approx(hours / 3)
+    assert figures.gpu_hours.high == pytest.approx(hours * 3)
+    assert figures.usd.expected == pytest.approx(4 * hours)
+    assert figures.max_output_tokens == 3 * 2048
 
 
-def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
+def test_copies_and_overlaps_are_planned_once(tmp_path):
     config = load_config(CONFIGS / "surveillance.yaml", ("plan.max_window_frames=4",))
 
     def clip(name: str, num_frames: int, start_s: int) -> Source:
@@ -89,25 +87,25 @@ def test_copies_and_moments_that_two_files_show_are_planned_once(tmp_path):
         return replace(source_of(path, camera="gate"), start_ns=start_s * NS_PER_S, clock="path")
 
     first, copy, other = clip("a.mp4", 40, 0), clip("copy.mp4", 40, 0), clip("b.mp4", 60, 15)
-    found = Estimate(config)
+    figures = Estimate(config)
     for planned in plan_once([first, copy, other], config):
-        found.add(planned)
-    assert found.num_videos == 2
+        figures.add(planned)
+    assert figures.num_videos == 2
     # 20 s, and of the next 30 s those from the fifth on.
-    assert found.footage_ns == 45 * NS_PER_S
-    assert found.num_frames == 90
-    left = {"media_start": 0.0, "media_end": 5.0, "to_uri": first.uri}
-    assert found.to_json()["overlaps"] == [{"uri": other.uri, **left}]
-    assert dict(found.lines())["overlaps"] == "1 files yield 5.0 s to other files; see --json"
+    assert figures.footage_ns == 45 * NS_PER_S
+    assert figures.num_frames == 90
+    yielded = {"media_start": 0.0, "media_end": 5.0, "to_uri": first.uri}
+    assert figures.to_json()["overlaps"] == [{"uri": other.uri, **yielded}]
+    assert dict(figures.lines())["overlaps"] == "1 files yield 5.0 s to other files; see --json"
 
 
-def test_a_plan_gives_the_moment_to_the_file_with_more_pixels_as_the_run_will(tmp_path):
+def test_a_plan_gives_an_overlap_to_the_file_with_more_pixels_as_a_run_does(tmp_path):
     def clip(name: str, width: int) -> Source:
         path = make_video(tmp_path / name, num_frames=40, rate=2, gop=2, width=width)
         return replace(source_of(path, camera="gate"), start_ns=0, clock="path")
 
     planned = plan_once([clip("a.mp4", 160), clip("b.mp4", 320)], load_config())
-    small, large = (one.video for one in planned)
+    small, large = (item.video for item in planned)
     assert (small.owned, large.owned) == ((), large.footage)
 
 
@@ -135,7 +133,7 @@ def test_a_budget_of_tokens_is_spent_when_prompts_and_answers_reach_it():
     assert spent.exceeded(BudgetConfig()) == ""
 
 
-def test_held_gpus_cost_whether_they_work_or_not():
+def test_reserved_gpus_count_whether_they_work_or_not():
     spent = Spent()
     budget = BudgetConfig(max_gpu_hours=2.0)
     assert (spent.gpu_hours, spent.exceeded(budget)) == (0.0, "")
@@ -145,7 +143,7 @@ def test_held_gpus_cost_whether_they_work_or_not():
     assert "budget.max_gpu_hours=2.0 is spent" in spent.exceeded(budget)
 
 
-def test_gpus_that_were_given_back_cost_what_they_did_and_no_more():
+def test_released_gpus_stop_counting():
     spent = Spent()
     for num_gpus in (8, 0, 2, 0):
         spent.reserve_gpus(num_gpus)

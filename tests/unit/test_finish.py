@@ -1,4 +1,4 @@
-"""Rows that make videos done, beside what the index already holds of their neighbours."""
+"""The rows of finished videos, joined with events of their neighbours in the index."""
 
 import json
 from dataclasses import replace
@@ -41,19 +41,19 @@ FIRST, THEN = make_video("a", start_s=0), make_video("b", start_s=60)
 
 
 def finish(*whole, neighbours=None, fingerprint="now"):
-    """The rows of the videos, and those of events that stand in place of the neighbours'."""
-    held = EVENTS.empty_table() if neighbours is None else neighbours
-    made = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
-    done = {one.video.video_id for one in whole}
+    """The rows of the videos, and the rows of events that replace those of the neighbours."""
+    indexed = EVENTS.empty_table() if neighbours is None else neighbours
+    finished = finish_videos(whole, config=CONFIG, provenance=provenance(fingerprint))
+    done = {video.video.video_id for video in whole}
     events = join_events(
-        held,
+        indexed,
         done,
         set(),
-        video_events=made.events,
+        video_events=finished.events,
         config=CONFIG,
         provenance=provenance(fingerprint),
     )
-    return SimpleNamespace(videos=made.videos, events=events)
+    return SimpleNamespace(videos=finished.videos, events=events)
 
 
 def parts(table: pa.Table):
@@ -66,7 +66,7 @@ def test_files_finished_together_share_the_event_over_their_border():
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_files_finished_one_after_the_other_end_with_the_same_event(order):
+def test_files_finished_one_after_the_other_give_the_same_event(order):
     whole = [answered(FIRST, (50, 60)), answered(THEN, (0, 9))]
     early = finish(whole[order[0]])
     late = finish(whole[order[1]], neighbours=early.events)
@@ -74,7 +74,7 @@ def test_files_finished_one_after_the_other_end_with_the_same_event(order):
     assert late.events.equals(together.events)
 
 
-def test_a_neighbours_event_that_does_not_go_on_is_left_alone():
+def test_an_event_of_a_neighbour_that_does_not_continue_is_unchanged():
     early = finish(answered(FIRST, (10, 20), (50, 60)))
     late = finish(answered(THEN, (30, 40)), neighbours=early.events)
     assert parts(late.events) == [["a"], ["a"], ["b"]]
@@ -84,7 +84,7 @@ def test_a_neighbours_event_that_does_not_go_on_is_left_alone():
     )
 
 
-def test_events_that_a_killed_run_has_left_are_written_again_with_their_video():
+def test_events_that_a_killed_run_committed_are_replaced_with_their_video():
     torn = finish(answered(FIRST, (10, 20), (50, 60)))
     again = finish(answered(FIRST, (10, 20), (50, 60)), neighbours=torn.events)
     assert again.events.equals(torn.events)
@@ -93,19 +93,19 @@ def test_events_that_a_killed_run_has_left_are_written_again_with_their_video():
     assert again.events.equals(both.events)
 
 
-def test_the_later_file_done_anew_gives_its_share_of_the_event_back():
+def test_indexing_the_later_file_again_removes_its_piece_of_the_event():
     joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
     anew = finish(answered(THEN, (30, 40)), neighbours=joined)
     assert sorted(parts(anew.events)) == [["a"], ["b"]]
 
 
-def test_the_earlier_file_done_anew_keeps_the_later_files_share():
+def test_indexing_the_earlier_file_again_keeps_the_piece_of_the_later_file():
     joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9))).events
     anew = finish(answered(FIRST, (10, 20)), neighbours=joined)
     assert sorted(parts(anew.events)) == [["a"], ["b"]]
 
 
-def test_what_another_fingerprint_has_made_is_cut_and_never_joined():
+def test_events_of_another_fingerprint_lose_pieces_but_are_never_joined():
     joined = finish(answered(FIRST, (50, 60)), answered(THEN, (0, 9)), fingerprint="old").events
     anew = finish(answered(THEN, (0, 9)), neighbours=joined, fingerprint="new")
     rows = {row["parts"][0]["video_id"]: row for row in anew.events.to_pylist()}
@@ -114,7 +114,7 @@ def test_what_another_fingerprint_has_made_is_cut_and_never_joined():
     assert all(len(row["parts"]) == 1 for row in rows.values())
 
 
-def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
+def test_a_video_without_any_answer_is_failed_with_the_error():
     result = WindowResult(
         window_id="w", shard_id="s", video_id="a", span=seconds(0, 60), status="failed",
         frame_pts=(), error="a.mp4: broken",
@@ -124,9 +124,9 @@ def test_a_video_with_no_answer_at_all_is_failed_and_says_why():
     assert (row["status"], row["error"]) == ("failed", "a.mp4: broken")
 
 
-def test_a_file_that_others_speak_for_altogether_is_superseded_and_never_erased():
-    given = tuple(Yielded(span=span, uri="other.mp4", video_id="other") for span in THEN.footage)
-    yielded_media = replace(THEN, yielded=given)
+def test_a_file_of_which_others_own_all_of_the_time_is_superseded_and_not_erased():
+    yielded = tuple(Yielded(span=span, uri="other.mp4", video_id="other") for span in THEN.footage)
+    yielded_media = replace(THEN, yielded=yielded)
     [row] = finish(WholeVideo(video=yielded_media, num_shards=0, results=())).videos.to_pylist()
     assert (row["status"], row["footage"], row["error"]) == ("superseded", [], "")
     assert (row["video_s"], row["overlap_s"]) == (0.0, 60.0)

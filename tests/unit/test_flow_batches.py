@@ -18,6 +18,6 @@ def test_batches_tile_the_sources_within_both_limits():
     assert ranges(5, 6) == [(0, 1), (1, 2)]
 
 
-def test_a_source_above_the_limit_is_a_batch_of_its_own():
+def test_a_source_above_the_limit_is_the_only_one_of_its_batch():
     assert ranges(1, 99, 1, 1) == [(0, 1), (1, 2), (2, 4)]
     assert ranges(99) == [(0, 1)]

@@ -1,6 +1,6 @@
-"""What the index holds is told once, told again when it changes, and by whole videos and days.
+"""Days are summarized once, and again when they change.
 
-The engine here is signals: what it tells is exact, so that every text can be compared.
+The engine here is signals: its summaries are reproducible, so that every text can be compared.
 """
 
 import json
@@ -27,12 +27,12 @@ TASK = CONFIG.task.name
 
 
 def finish(writer, *videos, events=(), captions=()):
-    made = {"task": TASK}
-    seen = made | {"config": CONFIG.to_json(), "indexed_at": T0}
+    columns = {"task": TASK}
+    seen = columns | {"config": CONFIG.to_json(), "indexed_at": T0}
     writer.finish_videos(
         rows("videos", *(v | seen | {"clock_start": v["start"]} for v in videos)),
-        rows("events", *({"parts": [part(e["video_id"])]} | e | made for e in events)),
-        rows("segments", *(c | made | {"level": "window"} for c in captions)),
+        rows("events", *({"parts": [part(e["video_id"])]} | e | columns for e in events)),
+        rows("segments", *(c | columns | {"level": "window"} for c in captions)),
     )
 
 
@@ -48,9 +48,9 @@ def motion(name, start, end, video_id="v1"):
 @pytest.fixture
 def writer(tmp_path):
     """Two videos of one day and one of the next."""
-    made = Writer(tmp_path / "index")
+    writer = Writer(tmp_path / "index")
     finish(
-        made,
+        writer,
         video("v1", 0, 600),
         video("v2", 3600, 4200),
         video("v3", DAY, DAY + 600),
@@ -61,22 +61,22 @@ def writer(tmp_path):
             motion("e4", DAY, DAY + 1, "v3"),
         ],
     )
-    return made
+    return writer
 
 
 def summarize(writer, **more):
     return summarize_index(writer.store.root, CONFIG, **more)
 
 
-def told(writer, **more):
+def summaries_of(writer, **more):
     return writer.open().summaries(**more).to_pylist()
 
 
 def texts(writer, level):
-    return [row["text"] for row in told(writer) if row["level"] == level]
+    return [row["text"] for row in summaries_of(writer) if row["level"] == level]
 
 
-def test_chapters_videos_and_days_are_told_with_their_times_and_sources(writer):
+def test_chapters_videos_and_days_are_summarized_with_their_times_and_sources(writer):
     report = summarize(writer)
     assert report.to_json()["summaries"] == {"chapter": 4, "video": 3, "day": 2}
     assert report.extractive == 9
@@ -90,7 +90,7 @@ def test_chapters_videos_and_days_are_told_with_their_times_and_sources(writer):
         "motion: 3 times, 41.0 s in all, from 8:00:10, 8:08:20, 9:01:40.",
         "motion: once, 8:00:00 to 8:00:01.",
     ]
-    first_day = next(row for row in told(writer) if row["level"] == "day")
+    first_day = next(row for row in summaries_of(writer) if row["level"] == "day")
     assert (first_day["start"], first_day["end"]) == (at(0), at(4200))
     assert first_day["sentences"] == [
         {
@@ -100,34 +100,34 @@ def test_chapters_videos_and_days_are_told_with_their_times_and_sources(writer):
             "sources": ["e1", "e2", "e3"],
         }
     ]
-    second = next(row for row in told(writer) if row["start"] == at(500))
+    second = next(row for row in summaries_of(writer) if row["start"] == at(500))
     assert (second["level"], second["video_id"], second["media_start"]) == ("chapter", "v1", 500.0)
     assert (second["method"], second["model"]) == ("extractive", CONFIG.model)
 
 
-def test_the_same_again_writes_nothing(writer):
+def test_a_second_call_writes_nothing(writer):
     summarize(writer)
-    before = told(writer)
+    before = summaries_of(writer)
     again = summarize(writer)
     assert (again.days, again.days_skipped) == (0, 2)
-    assert told(writer) == before
+    assert summaries_of(writer) == before
 
 
-def test_only_what_changed_is_told_again_and_replaced(writer):
+def test_only_changed_videos_and_days_are_summarized_again(writer):
     summarize(writer)
     finish(writer, video("v2", 3600, 4200), events=[motion("e5", 3800, 3900, "v2")])
-    assert [row for row in told(writer) if row["video_id"] == "v2"] == []
+    assert [row for row in summaries_of(writer) if row["video_id"] == "v2"] == []
     assert texts(writer, "day") == ["motion: once, 8:00:00 to 8:00:01."]
     report = summarize(writer)
     assert report.to_json()["summaries"] == {"chapter": 1, "video": 1, "day": 1}
     assert texts(writer, "day")[0].startswith("motion: 3 times, 140.0 s in all")
-    assert len(told(writer)) == 9
+    assert len(summaries_of(writer)) == 9
 
 
-def test_what_is_erased_goes_from_its_summaries_and_from_its_days(writer):
+def test_erasing_a_video_removes_its_summaries_and_those_of_its_days(writer):
     summarize(writer)
     erase(writer.store, Scope.parse(video="v2"))
-    assert {(row["level"], row["video_id"]) for row in told(writer)} == {
+    assert {(row["level"], row["video_id"]) for row in summaries_of(writer)} == {
         ("chapter", "v1"), ("video", "v1"), ("chapter", "v3"), ("video", "v3"), ("day", ""),
     }  # fmt: skip
     assert summarize(writer).to_json()["summaries"] == {"chapter": 0, "video": 0, "day": 1}
@@ -141,38 +141,38 @@ def test_a_changed_setting_replaces_every_summary(writer):
     )
     report = summarize_index(writer.store.root, other)
     assert report.to_json()["summaries"] == {"chapter": 3, "video": 3, "day": 2}
-    assert {row["fingerprint"] for row in told(writer)} == {other.summaries_fingerprint}
+    assert {row["fingerprint"] for row in summaries_of(writer)} == {other.summaries_fingerprint}
 
 
-def test_levels_are_told_one_upon_the_other(writer):
+def test_each_level_is_made_from_the_level_below_it(writer):
     assert summarize(writer, level="chapter").written == {"chapter": 4, "video": 0, "day": 0}
     assert summarize(writer, level="video").written == {"chapter": 0, "video": 3, "day": 0}
     assert summarize(writer).written == {"chapter": 0, "video": 0, "day": 2}
     assert summarize(writer, level="chapter").days == 0
 
 
-def test_a_range_tells_the_whole_of_each_day_it_touches(writer):
+def test_a_range_summarizes_the_whole_of_each_day_that_it_overlaps(writer):
     summarize(writer, start="2026-03-01T09:00Z", end="2026-03-01T10:00Z")
-    assert {row["date"] for row in told(writer)} == {date(2026, 3, 1)}
+    assert {row["date"] for row in summaries_of(writer)} == {date(2026, 3, 1)}
     assert texts(writer, "day") == [
         "motion: 3 times, 41.0 s in all, from 8:00:10, 8:08:20, 9:01:40."
     ]
     assert summarize(writer, camera="other").to_json()["days"] == {"done": 0, "skipped": 0}
 
 
-def test_captions_are_lines_and_a_video_with_nothing_to_tell_has_no_summary(tmp_path):
+def test_captions_are_lines_and_a_video_without_lines_has_no_summary(tmp_path):
     writer = Writer(tmp_path / "index")
     caption = segment("s1", start=at(0), end=at(16), text="A gate opens.")
     finish(writer, video("v1", 0, 600), video("v2", 700, 800), captions=[caption])
     summarize(writer)
-    assert {row["level"]: row["text"] for row in told(writer)} == dict.fromkeys(
+    assert {row["level"]: row["text"] for row in summaries_of(writer)} == dict.fromkeys(
         ("chapter", "video", "day"), "A gate opens."
     )
-    assert {row["video_id"] for row in told(writer)} == {"v1", ""}
-    assert {tuple(row["sentences"][0]["sources"]) for row in told(writer)} == {("s1",)}
+    assert {row["video_id"] for row in summaries_of(writer)} == {"v1", ""}
+    assert {tuple(row["sentences"][0]["sources"]) for row in summaries_of(writer)} == {("s1",)}
 
 
-def test_an_event_over_a_file_border_is_told_in_both_files_up_to_the_border(tmp_path):
+def test_an_event_over_a_file_border_is_in_the_summaries_of_both_files_up_to_the_border(tmp_path):
     writer = Writer(tmp_path / "index")
     finish(writer, video("v1", 0, 600), video("v2", 600, 1200))
     through = motion("e", 590, 640) | {"parts": [part("v1"), part("v2")]}
@@ -183,17 +183,17 @@ def test_an_event_over_a_file_border_is_told_in_both_files_up_to_the_border(tmp_
     ]  # fmt: skip
 
 
-def test_an_index_from_before_summaries_reads_as_without_and_gains_them(writer):
+def test_an_index_from_before_summaries_has_none_and_can_get_them(writer):
     shutil.rmtree(f"{writer.store.root}/summaries")
     never_had = {TABLES_PROPERTY: ""}
     writer.store.handle("videos").alter.set_table_properties(never_had, raise_if_not_exists=False)
     old = Writer(writer.store.root)
-    assert told(old) == []
+    assert summaries_of(old) == []
     summarize(old)
-    assert len(told(old)) == 9
+    assert len(summaries_of(old)) == 9
 
 
-def test_a_run_tells_what_its_files_lack_and_nothing_else(writer):
+def test_a_run_finds_the_pending_days_of_its_files_and_no_others(writer):
     uris = {"v1.mp4", "v3.mp4"}
     summarize(writer, level="video")
     index = writer.open()
@@ -207,7 +207,7 @@ def test_a_run_tells_what_its_files_lack_and_nothing_else(writer):
     assert pending_days(index, CONFIG, "day", {"v3.mp4"}) == []
 
 
-def test_a_run_that_has_nothing_left_to_index_still_tells_what_a_kill_left_untold(tmp_path):
+def test_a_run_with_nothing_to_index_still_summarizes_days_that_a_killed_run_left_pending(tmp_path):
     config = CONFIG.model_copy(
         update={"summaries": CONFIG.summaries.model_copy(update={"level": "day"})}
     )
@@ -226,7 +226,7 @@ def test_a_run_that_has_nothing_left_to_index_still_tells_what_a_kill_left_untol
     assert texts(writer, "day") == ["motion: once, 8:00:10 to 8:00:20."]
 
 
-def test_the_configuration_is_that_of_the_index(writer):
+def test_the_stored_configuration_is_that_of_the_index(writer):
     [stored] = stored_configs(writer.store.root, ["summaries.max_sentences=3"])
     assert stored.task == CONFIG.task
     assert stored.summaries.max_sentences == 3
@@ -234,7 +234,7 @@ def test_the_configuration_is_that_of_the_index(writer):
         stored_configs(writer.store.root, task="other")
 
 
-def test_of_each_task_the_configuration_is_that_of_its_last_video(writer):
+def test_the_stored_configuration_of_a_task_is_that_of_its_last_video(writer):
     def indexed(name, task, hours, max_gap_s):
         config = load_config(None, (f"task.name={task}", f"stitch.max_gap_s={max_gap_s}"))
         seen = {"task": task, "config": config.to_json(), "indexed_at": at(hours * 3600)}
@@ -248,18 +248,18 @@ def test_of_each_task_the_configuration_is_that_of_its_last_video(writer):
     ):
         indexed(name, task, hours, max_gap_s)
     stored = stored_configs(writer.store.root)
-    assert [(one.task.name, one.stitch.max_gap_s) for one in stored] == [
+    assert [(config.task.name, config.stitch.max_gap_s) for config in stored] == [
         ("a", 4), ("b", 3), (TASK, CONFIG.stitch.max_gap_s),
     ]  # fmt: skip
 
 
-def test_without_an_index_none_is_made(tmp_path):
+def test_summarize_does_not_create_an_index(tmp_path):
     with pytest.raises(IndexFormatError):
         summarize_index(str(tmp_path / "none"), CONFIG)
     assert not (tmp_path / "none").exists()
 
 
-def test_the_command_tells_and_says_what_was_only_counted(cli, writer):
+def test_the_command_summarizes_and_counts_extractive_summaries(cli, writer):
     root = writer.store.root
     figures = json.loads(cli.run("summarize", "--index", root, "--json"))
     assert figures["task"] == TASK

@@ -1,4 +1,4 @@
-"""What the gate calls quiet, and what it must not."""
+"""Which windows the gate finds quiet, and which it must not."""
 
 import numpy as np
 import numpy.typing as npt
@@ -41,14 +41,14 @@ def test_without_a_gate_no_window_is_quiet() -> None:
 
 @pytest.mark.parametrize("window", [0, 1, 2, 4])
 @pytest.mark.parametrize("first", [0, 7, 15])
-def test_a_thing_of_two_percent_of_the_height_is_not_missed(window: int, first: int) -> None:
+def test_a_thing_of_two_percent_of_the_height_is_not_quiet(window: int, first: int) -> None:
     frames = scene(96)
     at = window * WINDOW + first
     frames[at, 40:42, 70:72] += 40
     assert not verdicts(frames)[window]
 
 
-def test_what_comes_and_stands_still_is_looked_at_for_a_minute() -> None:
+def test_a_thing_that_comes_and_stands_still_is_not_quiet_for_a_minute() -> None:
     frames = scene(256)
     frames[40:, 40:60, 70:80] -= 30
     quiet = verdicts(frames)
@@ -57,7 +57,7 @@ def test_what_comes_and_stands_still_is_looked_at_for_a_minute() -> None:
     assert all(quiet[11:])
 
 
-def test_light_switched_off_is_an_event() -> None:
+def test_switching_off_the_light_is_not_quiet() -> None:
     frames = scene(160)
     frames[40:] *= 0.6
     quiet = verdicts(frames)
@@ -65,20 +65,20 @@ def test_light_switched_off_is_an_event() -> None:
     assert not any(quiet[2:6])
 
 
-def test_a_fade_too_slow_to_see_from_frame_to_frame_is_an_event() -> None:
+def test_a_fade_that_is_too_slow_to_see_between_two_frames_is_not_quiet() -> None:
     frames = scene(160)
     frames -= np.linspace(0, 20, 160)[:, None, None]
     assert not any(verdicts(frames)[3:])
 
 
-def test_someone_who_moves_on_the_spot_for_minutes_is_never_taken_for_noise() -> None:
+def test_someone_who_moves_on_the_spot_for_minutes_is_never_treated_as_noise() -> None:
     frames = scene(320)
     for i in range(20, 320):
         frames[i, 40:60, 70 + i % 3 : 80 + i % 3] = 40
     assert not any(verdicts(frames)[2:])
 
 
-def test_a_clock_in_the_picture_is_left_out_once_it_is_known() -> None:
+def test_a_clock_in_the_picture_is_ignored_after_some_windows() -> None:
     frames = scene(640)
     glyphs = np.random.default_rng(5).integers(0, 2, (10, 4, 3)) * 180 + 30
     for i, frame in enumerate(frames):

@@ -1,4 +1,4 @@
-"""Of a file that has grown only what is new is looked at, and the rows are those of the whole."""
+"""Of a file that has grown only new windows are answered, and the rows are those of the whole."""
 
 import json
 from itertools import pairwise
@@ -30,12 +30,12 @@ from tests.videos import Recipe, damage
 RECIPE = Recipe(num_frames=240, rate=2, gop=8, bframes=2)
 """Two minutes, a keyframe every four seconds."""
 SHARES = (0.32, 0.55, 0.8, 1.0)
-"""None ends with a keyframe's pictures, or the last shard of a shorter file might be whole."""
+"""No part ends at a keyframe, because the last shard of a shorter file could be whole then."""
 SETTINGS = ("plan.shard_cost_s=0.004", "plan.max_window_frames=8", "sample.fps=2")
 """Shards of some ten seconds."""
 NAME = "cam1_20260301T080000Z"
 
-# What a row says of this run alone: when it was, what it cost, and the file's last change.
+# Columns that depend on the run: its time, its costs, and the time of the file.
 _OF_THE_RUN = {"indexed_at", "decode_cpu_s", "engine_s", "etag", "config"}
 
 
@@ -57,11 +57,11 @@ def _here():
 
 
 def all_rows(where: Path) -> dict[str, list[str]]:
-    held = open_index(str(where))
+    stored = open_index(str(where))
     return {
         name: sorted(
             str({key: row[key] for key in row if key not in _OF_THE_RUN})
-            for row in held.every(name, Where()).to_pylist()
+            for row in stored.every(name, Where()).to_pylist()
         )
         for name in TABLES.keys() - {"runs"}
     }
@@ -84,7 +84,7 @@ def num_windows_from(where: Path, start_ns: int) -> int:
 
 @pytest.mark.parametrize("damaged", [None, 60])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_that_grows_is_answered_as_if_it_had_come_whole(tmp_path, kind, damaged):
+def test_a_file_that_grows_gives_the_rows_of_the_whole_file(tmp_path, kind, damaged):
     path, grown = tmp_path / f"{NAME}{KINDS[kind]}", tmp_path / "grown"
     is_new_from_ns = 0
     for share in grow(kind, path, RECIPE, SHARES, damaged=damaged):
@@ -92,7 +92,7 @@ def test_a_file_that_grows_is_answered_as_if_it_had_come_whole(tmp_path, kind, d
         index(path, whole)
         assert (report.videos_done, report.failures) == (1, [])
         assert all_rows(grown) == all_rows(whole), share
-        # The last shard had ended early.
+        # The last shard of the shorter file ended early, so it is answered again.
         assert decoded(report) == num_windows_from(whole, is_new_from_ns)
         is_new_from_ns = start_of_last_shard(whole)
         assert decoded(index(path, grown)) == 0
@@ -107,17 +107,19 @@ def steps(tmp_path: Path, kind: str = "ts", name: str = NAME, shares=(0.6, 1.0))
         yield path
 
 
-def test_a_file_whose_time_nobody_wrote_down_grows_as_well(tmp_path):
+def test_a_file_without_a_stated_time_can_grow_too(tmp_path):
     first, second = (
         decoded(index(path, tmp_path / "index")) for path in steps(tmp_path, name="clip")
     )
     assert 0 < second < first
-    held = open_index(str(tmp_path / "index"))
-    assert held.videos().num_rows == 1
-    assert set(held.windows()["video_id"].to_pylist()) == set(held.videos()["video_id"].to_pylist())
+    stored = open_index(str(tmp_path / "index"))
+    assert stored.videos().num_rows == 1
+    assert set(stored.windows()["video_id"].to_pylist()) == set(
+        stored.videos()["video_id"].to_pylist()
+    )
 
 
-def test_what_a_killed_run_left_of_the_shorter_file_is_kept(tmp_path):
+def test_windows_that_a_killed_run_committed_for_the_shorter_file_are_reused(tmp_path):
     first, second = tmp_path / "index", tmp_path / "whole"
     growing = steps(tmp_path)
     path = next(growing)
@@ -134,7 +136,7 @@ def test_what_a_killed_run_left_of_the_shorter_file_is_kept(tmp_path):
     assert all_rows(first) == all_rows(second)
 
 
-def test_a_file_that_is_another_from_its_start_is_looked_at_as_a_whole(tmp_path):
+def test_a_file_that_differs_from_its_start_is_answered_as_a_whole(tmp_path):
     growing = steps(tmp_path, kind="mkv")
     index(next(growing), tmp_path / "index")
     path = next(growing)
@@ -143,30 +145,30 @@ def test_a_file_that_is_another_from_its_start_is_looked_at_as_a_whole(tmp_path)
     assert decoded(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
-def test_another_setting_looks_at_the_whole_file(tmp_path):
+def test_with_other_settings_the_whole_file_is_answered(tmp_path):
     growing = steps(tmp_path)
     index(next(growing), tmp_path / "index")
     report = index(next(growing), tmp_path / "index", "frame.luma_width=96")
     assert decoded(report) == open_index(str(tmp_path / "index")).windows().num_rows
 
 
-def test_what_was_erased_of_the_shorter_file_stays_erased(tmp_path):
+def test_erased_time_of_the_shorter_file_stays_erased(tmp_path):
     where = tmp_path / "index"
     growing = steps(tmp_path)
     path = next(growing)
     index(path, where)
     erase(Writer(str(where)).store, Scope.parse(video=str(path), start=at(20), end=at(30)))
     index(next(growing), where)
-    held = open_index(str(where))
-    states = {row["state"] for row in held.coverage(start=at(20), end=at(30)).to_pylist()}
+    stored = open_index(str(where))
+    states = {row["state"] for row in stored.coverage(start=at(20), end=at(30)).to_pylist()}
     assert states == {"erased"}
-    assert held.videos()["status"].to_pylist() == ["done"]
-    windows = sorted(held.windows().to_pylist(), key=lambda row: row["media_start_ns"])
+    assert stored.videos()["status"].to_pylist() == ["done"]
+    windows = sorted(stored.windows().to_pylist(), key=lambda row: row["media_start_ns"])
     assert all(a["media_end_ns"] == b["media_start_ns"] for a, b in pairwise(windows))
 
 
 def model_config(**more: object) -> Config:
-    """A model's, with one shard for the whole file."""
+    """The configuration of a model, with one shard for the whole file."""
     return Config.model_validate(
         {
             "task": {"name": "gate", "labels": {"enter": "comes in"}, "summary": False},
@@ -180,12 +182,12 @@ def model_config(**more: object) -> Config:
 
 @pytest.fixture
 def _asks_a_model(monkeypatch):
-    """Stands for an endpoint: what it says depends on what it is shown."""
+    """Stands for an endpoint: its answer depends on the pixels that it gets."""
 
     def answer(window):
-        text, end = f"{window.rgb.mean():.6f}", 1.5  # no answer to the last, if it is shorter
-        told = {"label": "enter", "text": text, "start": 0.0, "end": end}
-        return Completion(text=json.dumps({"events": [told]}), finish_reason="stop")
+        text, end = f"{window.rgb.mean():.6f}", 1.5  # invalid for a last window that is shorter
+        event = {"label": "enter", "text": text, "start": 0.0, "end": end}
+        return Completion(text=json.dumps({"events": [event]}), finish_reason="stop")
 
     monkeypatch.setattr(driver, "answer_graph", asking(answer))
 
@@ -202,12 +204,12 @@ def test_a_model_is_asked_only_about_new_windows_of_the_last_shard(tmp_path, kin
         asked = decoded(index(path, grown, config=config))
         index(path, whole, config=config)
         assert all_rows(grown) == all_rows(whole), share
-        held = open_index(str(whole))
-        num_new = sum(end > known_ns for end in held.windows()["media_end_ns"].to_pylist())
-        # Two had shared the rest, of one not all pictures were there; and those that see damage.
+        stored = open_index(str(whole))
+        num_new = sum(end > known_ns for end in stored.windows()["media_end_ns"].to_pylist())
+        # Two windows had shared the rest, one lacked frames; with damage three more show it.
         assert asked <= num_new + 3 + (0 if damaged is None else 3)
-        known_ns = max(held.windows()["media_end_ns"].to_pylist())
-    assert held.events().num_rows > 5
+        known_ns = max(stored.windows()["media_end_ns"].to_pylist())
+    assert stored.events().num_rows > 5
 
 
 @pytest.mark.usefixtures("_asks_a_model")
@@ -223,7 +225,7 @@ def test_a_model_is_asked_only_about_new_windows_of_the_last_shard(tmp_path, kin
         },
     ],
 )  # fmt: skip
-def test_where_windows_do_not_stand_alone_the_last_shard_is_asked_as_a_whole(tmp_path, more):
+def test_if_windows_depend_on_each_other_the_last_shard_is_answered_as_a_whole(tmp_path, more):
     config = model_config(**more)
     growing = steps(tmp_path)
     index(next(growing), tmp_path / "index", config=config)
@@ -252,7 +254,7 @@ def test_the_cuts_of_a_shorter_file_are_those_of_the_longer_one(data, gop, fps, 
     assert cuts[0] == cuts[1][: len(cuts[0])]
 
 
-def test_shards_cost_what_was_asked_for_but_for_the_last():
+def test_all_shards_but_the_last_have_the_configured_cost():
     pts = list(range(0, 600_000, 40))
     video, packets = make_video([(0, 600_000)], len(pts)), make_packets(pts, gop=5)
     *full, last = (shard.cost_s for shard in plan_of(video, packets, shard_cost_s=0.2))

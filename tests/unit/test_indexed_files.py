@@ -1,4 +1,4 @@
-"""Which listed files leave a run nothing to do: the same file, done in the way that is wanted."""
+"""Which listed files a run skips: unchanged files that are indexed as the run would do it."""
 
 from unittest import mock
 
@@ -47,19 +47,19 @@ def left(writer, *sources, config=CONFIG, include_erased=False, retry_failed=Fal
         ("failed", ["v1.mp4"], ["v1.mp4"]),
     ],
 )
-def test_what_a_status_leaves_to_do(writer, status, plainly, when_retried):
+def test_which_statuses_are_indexed_again(writer, status, plainly, when_retried):
     writer.finish_videos(rows("videos", video(**DONE, **FILE, status=status)))
     assert left(writer, listed()) == plainly
     assert left(writer, listed(), retry_failed=True) == when_retried
 
 
-def test_an_erased_file_is_left_alone_under_any_setting_until_it_is_wanted_again(writer):
+def test_an_erased_file_is_skipped_under_any_settings_without_include_erased(writer):
     writer.finish_videos(rows("videos", video(**FILE, status="erased")))
     assert left(writer, listed()) == []
     assert left(writer, listed(), include_erased=True) == ["v1.mp4"]
 
 
-def test_a_file_of_which_a_part_was_erased_is_done_again_where_that_is_wanted(writer):
+def test_a_partly_erased_file_is_indexed_again_with_include_erased(writer):
     writer.write_windows(rows("windows", window("s", 0, 0, 10, **DONE, status="erased")))
     writer.finish_videos(rows("videos", video(**DONE, **FILE)))
     assert left(writer, listed()) == []
@@ -78,29 +78,29 @@ def test_a_file_of_which_a_part_was_erased_is_done_again_where_that_is_wanted(wr
         {"start_ns": None},
     ],
 )
-def test_whatever_makes_it_another_file_is_left_to_do(writer, change):
+def test_a_file_that_has_changed_is_indexed_again(writer, change):
     writer.finish_videos(rows("videos", video(**DONE, **FILE)))
     assert left(writer, listed(**change)) == [change.get("uri", "v1.mp4")]
 
 
-def test_a_start_between_two_microseconds_is_that_of_the_table(writer):
+def test_a_start_between_two_microseconds_equals_the_start_in_the_table(writer):
     writer.finish_videos(rows("videos", video(**DONE, **FILE)))
     assert left(writer, listed(start_ns=datetime_to_ns(at(0)) + 999)) == []
 
 
-def test_a_start_that_only_the_file_itself_tells_is_not_asked_of_the_listing(writer):
+def test_a_start_that_only_the_container_has_is_not_compared_with_the_listing(writer):
     writer.finish_videos(rows("videos", video(**DONE, **FILE | {"clock": "creation_time"})))
     assert left(writer, listed(start_ns=None, clock="none")) == []
 
 
-def test_a_clock_that_is_set_right_leaves_its_cameras_files_to_do(writer):
+def test_after_a_clock_correction_the_files_of_the_camera_are_indexed_again(writer):
     right = Config.model_validate({"clock": {"cameras": {"cam1": {"offset_s": 60}}}})
     both = [video("v1", **DONE, **FILE), video("v2", **DONE, **FILE, camera="cam2")]
     writer.finish_videos(rows("videos", *both))
     assert left(writer, listed(), listed("v2", camera="cam2"), config=right) == ["v1.mp4"]
 
 
-def test_another_setting_or_task_does_not_count(writer):
+def test_rows_of_other_settings_or_tasks_do_not_count(writer):
     for number, other in enumerate(({"fingerprint": "f"}, {"task": "t"})):
         name = f"v{number}"
         writer.finish_videos(rows("videos", video(name, **FILE, **DONE | other)))

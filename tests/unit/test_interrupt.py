@@ -44,7 +44,7 @@ def test_a_signal_that_a_library_swallows_is_not_lost():
     assert seen == [0]
 
 
-def test_former_handlers_are_put_back():
+def test_previous_signal_handlers_are_restored():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption():
         assert signal.getsignal(signal.SIGINT) not in before

@@ -1,4 +1,4 @@
-"""A file that fails again in the same way is told, but is no new failure of the run."""
+"""A file that fails again with the same error is reported, but is not a new failure of the run."""
 
 from unittest import mock
 
@@ -34,7 +34,7 @@ def index(tmp_path):
         yield run
 
 
-def test_only_the_first_run_over_a_bad_file_fails_and_every_run_names_it(index):
+def test_only_the_first_run_over_a_bad_file_fails_but_every_run_reports_the_file(index):
     index.bad.touch()
     code, said = index()
     assert code == 4
@@ -49,14 +49,14 @@ def test_only_the_first_run_over_a_bad_file_fails_and_every_run_names_it(index):
 @pytest.mark.parametrize(
     ("fail_on", "first", "again"), [("never", 0, 0), ("new", 4, 0), ("any", 4, 4)]
 )
-def test_who_runs_it_says_which_failures_count(index, fail_on, first, again):
+def test_fail_on_chooses_which_failures_count(index, fail_on, first, again):
     index.bad.touch()
     assert index("--fail-on", fail_on)[0] == first
     assert index("--fail-on", fail_on)[0] == again
 
 
 @pytest.mark.parametrize("fail_on", ["never", "new", "any"])
-def test_without_any_failure_every_run_ends_well(index, fail_on):
+def test_without_a_failure_every_run_ends_with_0(index, fail_on):
     assert index("--fail-on", fail_on)[0] == 0
 
 

@@ -15,9 +15,9 @@ def make_shards():
 
 
 def expect(ledger, shards, committed=()):
-    """Ids of the shards that still need work, read from what Ray would be given."""
+    """Ids of the shards that still need work, read from the bytes that Ray would get."""
     todo = ledger.expect(shards[0].video, map(pack_shard, shards), committed)
-    return [unpack_shard(one.packed).shard_id for one in todo]
+    return [unpack_shard(shard.packed).shard_id for shard in todo]
 
 
 def ids(shards):
@@ -45,7 +45,7 @@ def test_a_shard_is_whole_with_its_last_window_whatever_the_order():
     assert {shard.results[0].shard_id for shard in whole} == {shard.shard_id for shard in shards}
 
 
-def test_a_video_is_given_out_once_and_only_when_every_shard_is_in():
+def test_a_whole_video_is_returned_once_and_only_when_every_shard_is_whole():
     shards = make_shards()
     ledger = Ledger()
     expect(ledger, shards)
@@ -58,7 +58,7 @@ def test_a_video_is_given_out_once_and_only_when_every_shard_is_in():
     assert ledger.take_whole_videos() == []
 
 
-def test_a_window_may_come_back_in_parts():
+def test_the_results_of_a_window_may_come_in_parts():
     shard = make_shards()[0]
     ledger = Ledger()
     expect(ledger, [shard])
@@ -89,7 +89,7 @@ def test_committed_shards_are_not_done_again():
     assert len(video.results) == sum(len(shard.windows) for shard in shards)
 
 
-def test_part_of_a_shard_counts_for_nothing():
+def test_committed_results_of_a_part_of_a_shard_do_not_count():
     pts = list(range(0, 60_000, 40))
     [several] = plan_of(
         make_video([(0, 60_000)], len(pts)), make_packets(pts, gop=50), shard_cost_s=1e9

@@ -1,4 +1,4 @@
-"""Who speaks for a moment does not depend on which file was indexed first, nor on when."""
+"""Which file owns a moment does not depend on which file was indexed first, nor on when."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ from tests.videos import make_video
 SIZES = {"small": (96, 64), "large": (128, 96)}
 SECONDS = {"short": 5, "long": 12}
 CONFIG = {"sample": {"fps": 2}, "plan": {"max_window_frames": 4, "shard_cost_s": 0.001}}
-# What differs between two runs that come to the same: time, and what was spent on the way.
+# Columns that differ between two runs with the same result: when they ran, and what they spent.
 SPENT = ("indexed_at", "decode_cpu_s", "engine_s", "config")
 
 
@@ -61,12 +61,12 @@ def listed(path, start_s, name=None) -> Source:
 
 def run(where, sources, batch_videos=None, **more):
     config = Config.model_validate({**CONFIG, "commit": {"batch_videos": batch_videos}, **more})
-    ordered = sorted(sources, key=lambda one: (one.start_ns, one.uri))
+    ordered = sorted(sources, key=lambda source: (source.start_ns, source.uri))
     return driver.index_archive(ordered, config, str(where), on_progress=lambda _: None)
 
 
-def held(where):
-    """All rows of an index, without what was spent on them, and its coverage."""
+def rows_of(where):
+    """All rows of an index without the columns ``SPENT``, and its coverage."""
     index = open_index(where)
     tables = {}
     for table, key in (("videos", "uri"), ("windows", "window_id"), ("events", "event_id")):
@@ -78,11 +78,11 @@ def held(where):
 
 
 def owned(where):
-    """Which seconds each file speaks for, by its name."""
+    """The seconds that each file owns, by its name."""
     return {
         Path(row["uri"]).stem: [
-            tuple((one[end] - at(0)).total_seconds() for end in ("start", "end"))
-            for one in row["footage"]
+            tuple((span[end] - at(0)).total_seconds() for end in ("start", "end"))
+            for span in row["footage"]
         ]
         for row in open_index(where).videos().to_pylist()
         if row["status"] != "failed"
@@ -91,7 +91,7 @@ def owned(where):
 
 @st.composite
 def archives(draw):
-    """Which files there are: what each shows, its start, its name."""
+    """The content, start and name of each file."""
     names = draw(st.permutations("abcd"))
     return [
         (
@@ -106,7 +106,7 @@ def archives(draw):
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=archives(), data=st.data())
-def test_any_order_and_any_split_into_runs_equals_all_from_nothing(
+def test_any_order_of_files_and_any_split_into_runs_gives_the_rows_of_a_new_index(
     files, data, footage, tmp_path_factory
 ):
     folder = tmp_path_factory.mktemp("orders")
@@ -118,15 +118,15 @@ def test_any_order_and_any_split_into_runs_equals_all_from_nothing(
     if len({(kind, start_s) for kind, start_s, _ in files}) < len(files):
         return  # two copies are one video
     run(folder / "fresh", sources, data.draw(st.sampled_from([None, 1, 2])))
-    come = data.draw(st.permutations(sources))
-    cuts = [data.draw(st.booleans()) for _ in come]
-    there = []
-    for source, cut in zip(come, cuts, strict=True):
-        there.append(source)
+    order = data.draw(st.permutations(sources))
+    cuts = [data.draw(st.booleans()) for _ in order]
+    listed_so_far = []
+    for source, cut in zip(order, cuts, strict=True):
+        listed_so_far.append(source)
         if cut:
-            run(folder / "grown", there, data.draw(st.sampled_from([None, 1, 2])))
+            run(folder / "grown", listed_so_far, data.draw(st.sampled_from([None, 1, 2])))
     run(folder / "grown", sources)
-    assert held(folder / "grown") == held(folder / "fresh")
+    assert rows_of(folder / "grown") == rows_of(folder / "fresh")
     again = run(folder / "grown", sources)
     assert again.videos_skipped == len(sources)
     shutil.rmtree(folder)
@@ -134,13 +134,13 @@ def test_any_order_and_any_split_into_runs_equals_all_from_nothing(
 
 @pytest.fixture
 def archive(tmp_path, footage):
-    """12 s of a camera in a small picture, and from the fifth second on 5 s in a large one."""
+    """12 s of a camera with a small picture, and 5 s from the fifth second on with a large one."""
     small = Path(shutil.copy(footage["small", "long", 0], tmp_path / "small.mp4"))
     large = Path(shutil.copy(footage["large", "short", 0], tmp_path / "large.mp4"))
     return listed(small, 0), listed(large, 5)
 
 
-def test_a_better_file_takes_its_time_from_one_that_is_indexed_already(tmp_path, archive):
+def test_a_better_file_owns_time_that_an_indexed_file_owned_before(tmp_path, archive):
     small, large = archive
     run(tmp_path / "index", [small])
     assert owned(tmp_path / "index") == {"small": [(0, 12)]}
@@ -149,59 +149,63 @@ def test_a_better_file_takes_its_time_from_one_that_is_indexed_already(tmp_path,
     assert (then.videos_done, then.videos_skipped) == (2, 0)
     [row] = [row for row in open_index(tmp_path / "index").videos().to_pylist() if row["yielded"]]
     assert [
-        (given["start"], given["end"], given["to_uri"]) for given in row["yielded"]
+        (part["start"], part["end"], part["to_uri"]) for part in row["yielded"]
     ] == [(at(5), at(10), large.uri)]  # fmt: skip
 
 
-def test_what_a_file_still_speaks_for_is_not_asked_again(tmp_path, archive):
+def test_windows_of_time_that_a_file_still_owns_are_not_answered_again(tmp_path, archive):
     small, _ = archive
     run(tmp_path / "index", [small])
-    before = {row["window_id"] for row in held(tmp_path / "index")["windows"]}
+    before = {row["window_id"] for row in rows_of(tmp_path / "index")["windows"]}
     then = run(tmp_path / "index", archive)
-    after = {row["window_id"] for row in held(tmp_path / "index")["windows"]}
-    kept = before & after
-    assert kept
-    assert sum(then.windows.values()) == len(after - kept)
+    after = {row["window_id"] for row in rows_of(tmp_path / "index")["windows"]}
+    reused = before & after
+    assert reused
+    assert sum(then.windows.values()) == len(after - reused)
 
 
-def test_a_file_that_is_listed_no_more_keeps_its_time(tmp_path, archive):
+def test_a_file_that_is_no_longer_listed_keeps_its_time(tmp_path, archive):
     small, large = archive
     run(tmp_path / "index", [small])
     run(tmp_path / "index", [large])
     assert owned(tmp_path / "index") == {"small": [(0, 12)], "large": []}
 
 
-def test_files_of_two_folders_come_to_the_same_once_both_are_listed(tmp_path, archive):
+def test_files_of_two_folders_give_the_same_rows_once_both_are_listed(tmp_path, archive):
     small, large = archive
     run(tmp_path / "index", [small])
     run(tmp_path / "index", [large])
     run(tmp_path / "index", archive)
     run(tmp_path / "fresh", archive)
-    assert held(tmp_path / "index") == held(tmp_path / "fresh")
+    assert rows_of(tmp_path / "index") == rows_of(tmp_path / "fresh")
     assert run(tmp_path / "index", archive).videos_skipped == 2
 
 
 @pytest.mark.parametrize("moment", ["probe_graph", "answer_graph"])
-def test_a_run_that_dies_while_time_changes_hands_leaves_it_to_the_next(tmp_path, archive, moment):
+def test_a_run_that_dies_while_the_owner_of_time_changes_is_completed_by_the_next(
+    tmp_path, archive, moment
+):
     small, _ = archive
     run(tmp_path / "index", [small])
     calls = itertools.count()
-    works = getattr(driver, moment)
+    original = getattr(driver, moment)
 
-    def dies(*given):
+    def fail(*arguments):
         if moment == "answer_graph" or next(calls):
             raise KeyboardInterrupt
-        return works(*given)
+        return original(*arguments)
 
-    with mock.patch.object(driver, moment, dies), pytest.raises(KeyboardInterrupt):
+    with mock.patch.object(driver, moment, fail), pytest.raises(KeyboardInterrupt):
         run(tmp_path / "index", archive)
     assert "large" not in owned(tmp_path / "index")
     run(tmp_path / "index", archive)
     run(tmp_path / "fresh", archive)
-    assert held(tmp_path / "index") == held(tmp_path / "fresh")
+    assert rows_of(tmp_path / "index") == rows_of(tmp_path / "fresh")
 
 
-def test_a_file_gets_its_time_back_when_the_better_ones_clock_is_set_right(tmp_path, archive):
+def test_a_file_owns_its_time_again_when_the_clock_of_the_better_file_is_corrected(
+    tmp_path, archive
+):
     small, large = archive
     inside = listed(small.uri, 5)
     whole = listed(large.uri, 5)
@@ -211,10 +215,10 @@ def test_a_file_gets_its_time_back_when_the_better_ones_clock_is_set_right(tmp_p
     run(tmp_path / "index", [inside, moved])
     run(tmp_path / "fresh", [inside, moved])
     assert owned(tmp_path / "index") == {"small": [(5, 17)], "large": [(60, 65)]}
-    assert held(tmp_path / "index") == held(tmp_path / "fresh")
+    assert rows_of(tmp_path / "index") == rows_of(tmp_path / "fresh")
 
 
-def test_a_superseded_file_is_looked_at_again_when_its_taker_is_replaced_by_another(
+def test_a_superseded_file_is_indexed_again_when_its_owner_is_replaced_by_another_file(
     tmp_path, footage
 ):
     inner = listed(shutil.copy(footage["small", "short", 0], tmp_path / "inner.mp4"), 2)
@@ -227,12 +231,10 @@ def test_a_superseded_file_is_looked_at_again_when_its_taker_is_replaced_by_anot
     run(tmp_path / "index", then)
     assert owned(tmp_path / "index") == {"inner": [(5, 7)], "outer": [(0, 5)]}
     run(tmp_path / "fresh", then)
-    assert held(tmp_path / "index") == held(tmp_path / "fresh")
+    assert rows_of(tmp_path / "index") == rows_of(tmp_path / "fresh")
 
 
-def test_the_time_of_a_taker_that_was_erased_stays_erased_and_is_no_longer_left_to_it(
-    tmp_path, archive
-):
+def test_the_time_of_an_erased_owner_stays_erased_and_is_no_longer_yielded_to_it(tmp_path, archive):
     _, large = archive
     run(tmp_path / "index", archive)
     erase(Writer(tmp_path / "index").store, Scope.parse(video=large.uri))
@@ -247,7 +249,7 @@ def test_the_time_of_a_taker_that_was_erased_stays_erased_and_is_no_longer_left_
     assert run(tmp_path / "index", archive).videos_skipped == 2
 
 
-def test_a_file_under_a_new_setting_is_shared_out_as_from_nothing(tmp_path, archive):
+def test_overlaps_under_new_settings_are_resolved_as_in_a_new_index(tmp_path, archive):
     small, large = archive
     run(tmp_path / "index", [small])
     run(tmp_path / "index", [large])
@@ -255,4 +257,4 @@ def test_a_file_under_a_new_setting_is_shared_out_as_from_nothing(tmp_path, arch
     for batch_videos in (1, None):
         run(tmp_path / "index", archive, batch_videos, **other)
         run(tmp_path / f"fresh {batch_videos}", archive, batch_videos, **other)
-        assert held(tmp_path / "index") == held(tmp_path / f"fresh {batch_videos}")
+        assert rows_of(tmp_path / "index") == rows_of(tmp_path / f"fresh {batch_videos}")

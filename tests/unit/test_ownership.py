@@ -1,4 +1,4 @@
-"""What the index holds of a file counts against others, unless this run is to do that file anew."""
+"""The rows of an indexed file decide overlaps, unless this run indexes that file again."""
 
 from unittest import mock
 
@@ -16,7 +16,7 @@ from tests.videos import make_video
 
 @pytest.fixture
 def sources(tmp_path):
-    """Three files of a camera, of ten seconds each, that begin five seconds apart."""
+    """Three files of a camera, each of ten seconds; one begins every five seconds."""
     return [
         Source(
             uri=str(path), num_bytes=path.stat().st_size, etag="", camera="cam1", clock="path",
@@ -29,7 +29,7 @@ def sources(tmp_path):
 
 @pytest.fixture
 def index(tmp_path):
-    """Runs a job here, so many files at once; gives what each file owns, by its name."""
+    """Runs a job in this process; returns the time that each file owns, by its name."""
 
     def run(name, sources, batch_videos, fps):
         config = Config.model_validate(
@@ -46,11 +46,13 @@ def index(tmp_path):
 
 
 def seconds(footage):
-    return sum((one["end"] - one["start"]).total_seconds() for one in footage)
+    return sum((span["end"] - span["start"]).total_seconds() for span in footage)
 
 
 @pytest.mark.parametrize("batch_videos", [1, 2, 3])
-def test_all_done_anew_in_batches_owns_what_it_owns_in_a_new_index(index, sources, batch_videos):
+def test_files_indexed_again_in_batches_own_the_same_time_as_in_a_new_index(
+    index, sources, batch_videos
+):
     fresh = index("fresh", sources, batch_videos, fps=2)
     assert sum(map(seconds, fresh.values())) == 20  # each moment once
     index("again", sources, batch_videos, fps=1)

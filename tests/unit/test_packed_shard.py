@@ -24,16 +24,16 @@ def a_shard(pts) -> Shard:
     )  # fmt: skip
 
 
-def test_a_shard_comes_out_as_it_went_in_ticks_that_are_missing_or_huge_too():
+def test_a_shard_is_unpacked_unchanged_also_with_missing_or_huge_timestamps():
     shard = a_shard([5, 3, 4, NO_PTS, 2**62, -(2**62), 9])
     again = unpack_shard(pack_shard(shard).packed)
     for name in ("pts", "dts", "num_bytes", "keyframe", "discard"):
-        given, found = getattr(shard.packets, name), getattr(again.packets, name)
-        assert np.array_equal(given, found)
-        assert given.dtype == found.dtype
+        before, after = getattr(shard.packets, name), getattr(again.packets, name)
+        assert np.array_equal(before, after)
+        assert before.dtype == after.dtype
     assert replace(again, packets=shard.packets) == shard
 
 
-def test_the_ticks_of_an_hour_weigh_next_to_nothing():
+def test_the_timestamps_of_an_hour_take_almost_no_space():
     hour = a_shard(np.arange(90_000) * 3600)
     assert len(pack_shard(hour).packed) < 200_000

@@ -54,14 +54,14 @@ def plan_of(video, packets, *, fps=1.0, shard_cost_s=0.5, max_window_frames=16, 
 @st.composite
 def stretches(draw):
     """Frame times in ms: one to three stretches of VFR footage with long gaps between."""
-    pts, footage, at = [], [], draw(st.integers(0, 500))
+    pts, footage, end = [], [], draw(st.integers(0, 500))
     for _ in range(draw(st.integers(1, 3))):
-        start = at
+        start = end
         for gap in draw(st.lists(st.integers(1, 400), min_size=1, max_size=60)):
-            pts.append(at)
-            at += gap
-        footage.append((start, at))
-        at += draw(st.integers(20_000, 90_000))
+            pts.append(end)
+            end += gap
+        footage.append((start, end))
+        end += draw(st.integers(20_000, 90_000))
     return pts, footage
 
 
@@ -76,9 +76,9 @@ def stretches(draw):
     st.sampled_from(["exact", "within", "keyframe"]),
 )
 def test_shards_and_windows_tile_the_footage_and_own_every_sample_once(
-    made, gop, reorder, fps, cost_s, max_frames, mode
+    drawn, gop, reorder, fps, cost_s, max_frames, mode
 ):
-    pts, footage = made
+    pts, footage = drawn
     packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
     shards = plan_of(
         video, packets, fps=fps, shard_cost_s=cost_s, max_window_frames=max_frames, mode=mode
@@ -110,13 +110,13 @@ def test_shards_and_windows_tile_the_footage_and_own_every_sample_once(
     st.sampled_from([0.5, 1.0, 7.3]),
     st.sampled_from([1.0, 0.3, 0.01]),
 )
-def test_a_cheaper_frame_is_near_its_grid_point_or_the_one_on_screen(
-    made, gop, reorder, fps, share
+def test_within_takes_the_cheapest_frame_near_the_grid_point_or_the_frame_on_screen(
+    drawn, gop, reorder, fps, share
 ):
-    pts, footage = made
+    pts, footage = drawn
     packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
     sample = SampleConfig(fps=fps, mode="within", tolerance_s=share * 0.5 / fps)
-    taken = sampled_pts(video, packets, sample).tolist()
+    sampled = sampled_pts(video, packets, sample).tolist()
     exact = grid_pts(video, packets.shown_pts, fps).tolist()
     keyframes = set(packets.pts[packets.keyframe].tolist())
     row = {int(tick): number for number, tick in enumerate(packets.pts)}
@@ -126,27 +126,27 @@ def test_a_cheaper_frame_is_near_its_grid_point_or_the_one_on_screen(
         own = [tick for tick in pts if start <= tick < end]
         for tick in [tick for tick in own if tick in exact and tick not in keyframes - {start}]:
             point = start + math.floor(math.ceil((tick - start) / step_ms) * step_ms)
-            near = [p for p in own if point - tolerance_ms <= p < point + tolerance_ms]
-            cheapest = min(near, key=lambda p: (p not in keyframes, row[p]), default=tick)
+            close = [p for p in own if point - tolerance_ms <= p < point + tolerance_ms]
+            cheapest = min(close, key=lambda p: (p not in keyframes, row[p]), default=tick)
             expected.add(start if tick == start else cheapest)
-    assert set(taken) == expected | (set(exact) & keyframes)
-    assert len(taken) == len(set(taken))
+    assert set(sampled) == expected | (set(exact) & keyframes)
+    assert len(sampled) == len(set(sampled))
 
 
-def test_keyframes_are_taken_as_they_are_on_screen_among_keyframes():
+def test_keyframe_takes_the_last_keyframe_at_each_grid_point():
     pts = list(range(0, 10_000, 40))
     packets, video = make_packets(pts, gop=50), make_video([(0, 10_000)], len(pts))
-    for fps, taken in ((1.0, [0, 2000, 4000, 6000, 8000]), (0.2, [0, 4000])):
-        assert list(sampled_pts(video, packets, SampleConfig(fps=fps, mode="keyframe"))) == taken
+    for fps, sampled in ((1.0, [0, 2000, 4000, 6000, 8000]), (0.2, [0, 4000])):
+        assert list(sampled_pts(video, packets, SampleConfig(fps=fps, mode="keyframe"))) == sampled
 
 
-def test_footage_that_begins_without_a_keyframe_is_seen_from_its_first_frame():
+def test_footage_that_begins_without_a_keyframe_is_sampled_from_its_first_frame():
     pts = list(range(0, 3_000, 40))
     packets, video = make_packets(pts, gop=50), make_video([(0, 3_000)], len(pts))
     late = replace(packets, keyframe=packets.pts == 1000)
     for mode in ("within", "keyframe"):
-        taken = list(sampled_pts(video, late, SampleConfig(fps=1, mode=mode)))
-        assert taken[:2] == [0, 1000]
+        sampled = list(sampled_pts(video, late, SampleConfig(fps=1, mode=mode)))
+        assert sampled[:2] == [0, 1000]
 
 
 def test_a_tolerance_of_more_than_half_a_step_is_refused():
@@ -155,7 +155,7 @@ def test_a_tolerance_of_more_than_half_a_step_is_refused():
     assert SampleConfig(fps=1, mode="within", tolerance_s=0.5).tolerance == 0.5
 
 
-def test_less_exact_is_cheaper():
+def test_less_exact_sample_modes_are_cheaper():
     pts = list(range(0, 60_000, 40))
     packets, video = make_packets(pts, gop=250), make_video([(0, 60_000)], len(pts))
     costs = [
@@ -166,7 +166,7 @@ def test_less_exact_is_cheaper():
     assert costs[0] > 5 * costs[2]
 
 
-def test_frames_that_nobody_refers_to_cost_nothing_unless_they_are_wanted():
+def test_frames_to_which_no_other_refers_cost_nothing_unless_they_are_wanted():
     packets = make_packets(list(range(0, 400, 40)), gop=10, reorder=True)
     rows = np.zeros(1, dtype=np.int64)
     leaves = [40, 120, 200, 280]
@@ -177,8 +177,8 @@ def test_frames_that_nobody_refers_to_cost_nothing_unless_they_are_wanted():
 
 @settings(max_examples=60, deadline=None)
 @given(stretches(), st.integers(1, 20), st.booleans())
-def test_a_shard_carries_every_packet_it_may_need(made, gop, reorder):
-    pts, footage = made
+def test_a_shard_carries_every_packet_it_may_need(drawn, gop, reorder):
+    pts, footage = drawn
     packets, video = make_packets(pts, gop=gop, reorder=reorder), make_video(footage, len(pts))
     for shard in plan_of(video, packets, fps=1000.0, shard_cost_s=0.01):
         wanted = {frame for window in shard.windows for frame in window.frame_pts}
@@ -192,7 +192,7 @@ def test_the_lead_in_is_three_keyframes():
     assert (int(part.pts[0]), int(part.pts[-1])) == (2_000, 5_600)
 
 
-def test_a_leading_picture_behind_the_next_keyframe_is_carried():
+def test_a_leading_picture_after_the_next_keyframe_is_included():
     packets = PacketIndex(
         pts=np.array([0, 200, 500, 300, 400], dtype=np.int64),
         dts=np.arange(5, dtype=np.int64),
@@ -203,7 +203,7 @@ def test_a_leading_picture_behind_the_next_keyframe_is_carried():
     assert packets_for(packets, [200, 300]).pts.tolist() == [0, 200, 500, 300]
 
 
-def test_shards_of_even_footage_cost_about_the_same():
+def test_shards_of_uniform_footage_cost_about_the_same():
     pts = list(range(0, 600_000, 40))
     video = make_video([(0, 600_000)], len(pts))
     shards = plan_of(video, make_packets(pts, gop=50), shard_cost_s=2.0)
@@ -225,7 +225,7 @@ def test_a_video_with_one_keyframe_is_one_shard():
         (33, [16, 8, 9]), (40, [16, 16, 8]),
     ],
 )  # fmt: skip
-def test_windows_are_full_but_for_the_last_or_two_that_share_less_than_one_and_a_half(
+def test_windows_are_full_except_for_two_that_share_less_than_one_and_a_half_windows(
     num_frames, sizes
 ):
     pts = [n * 1000 for n in range(num_frames)]
@@ -234,7 +234,7 @@ def test_windows_are_full_but_for_the_last_or_two_that_share_less_than_one_and_a
     assert [len(window.frame_pts) for window in shard.windows] == sizes
 
 
-def test_ids_depend_on_what_a_shard_is_and_not_on_when_it_was_made():
+def test_shard_ids_depend_only_on_the_content_of_the_shard():
     pts = [n * 40 for n in range(500)]
     video, packets = make_video([(0, 20_000)], 500), make_packets(pts, gop=50)
     ids = [shard.shard_id for shard in plan_of(video, packets)]

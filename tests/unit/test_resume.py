@@ -1,4 +1,4 @@
-"""What was committed is recognised by the next run, whatever the frame rate."""
+"""The next run recognises committed shards at any frame rate."""
 
 from fractions import Fraction
 
@@ -17,7 +17,7 @@ from tests.videos import make_video
 
 @pytest.mark.parametrize("suffix", ["mp4", "ts", "mkv"])
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30), Fraction(30_000, 1001), Fraction(7)])
-def test_no_committed_shard_is_asked_again(tmp_path, rate, suffix):
+def test_no_committed_shard_is_answered_again(tmp_path, rate, suffix):
     path = make_video(tmp_path / f"v.{suffix}", rate=rate, num_frames=180, gop=12, bframes=0)
     config = load_config(None, ("plan.shard_cost_s=0.002", "plan.max_window_frames=2"))
     [source] = list_sources([str(path)], config.sources)

@@ -1,4 +1,4 @@
-"""What an engine could not answer is asked again by the next run; what it answered is not."""
+"""The next run asks the engine again where it failed to answer, and nowhere else."""
 
 import asyncio
 from contextlib import nullcontext
@@ -73,13 +73,13 @@ def index(tmp_path):
 
 
 def statuses(index) -> tuple[list[str], list[str]]:
-    """Of the windows in their order, and of the videos."""
-    held = open_index(index.uri)
-    windows = sorted(held.windows().to_pylist(), key=lambda row: row["media_start"])
-    return [row["status"] for row in windows], held.videos()["status"].to_pylist()
+    """The statuses of the windows in their order, and of the videos."""
+    reader = open_index(index.uri)
+    windows = sorted(reader.windows().to_pylist(), key=lambda row: row["media_start"])
+    return [row["status"] for row in windows], reader.videos()["status"].to_pylist()
 
 
-def test_a_video_without_any_answer_is_asked_about_again(index):
+def test_a_video_without_any_answer_is_answered_again_by_the_next_run(index):
     first = index(Convalescent(*range(0, 24, 4)))
     assert (first.windows["failed"], len(first.failures)) == (NUM_WINDOWS, 1)
     assert statuses(index) == (["failed"] * NUM_WINDOWS, ["failed"])
@@ -89,7 +89,7 @@ def test_a_video_without_any_answer_is_asked_about_again(index):
     assert statuses(index) == (["analysed"] * NUM_WINDOWS, ["done"])
 
 
-def test_unanswered_windows_of_others_are_asked_again_when_that_is_wanted(index):
+def test_unanswered_windows_of_other_videos_are_answered_again_with_retry_failed(index):
     index(Convalescent(8))
     expected = ["analysed"] * NUM_WINDOWS
     expected[2] = "failed"

@@ -1,4 +1,4 @@
-"""Every run leaves a row that says how it ended, whichever way; and takes no camera of another."""
+"""Every run leaves a row that says how it ended, and indexes no camera of another run."""
 
 import json
 from contextlib import nullcontext
@@ -79,7 +79,7 @@ def raising(error):
     return between
 
 
-def test_a_run_that_is_done_says_what_it_did_and_holds_nothing(index):
+def test_the_row_of_a_finished_run_has_its_figures_and_no_leases(index):
     report = index()
     [run] = runs(index)
     assert (run.state, run.exit_code, run.error) == ("done", 0, "")
@@ -93,7 +93,7 @@ def test_a_run_that_is_done_says_what_it_did_and_holds_nothing(index):
 
 
 @pytest.mark.parametrize(
-    ("error", "exit_code", "told"),
+    ("error", "exit_code", "message"),
     [
         (KeyboardInterrupt(), 130, ""),
         (EngineStartError("no GPU here"), 3, "no GPU here"),
@@ -101,18 +101,18 @@ def test_a_run_that_is_done_says_what_it_did_and_holds_nothing(index):
     ],
     ids=["Ctrl-C", "named", "bug"],
 )
-def test_an_exception_ends_the_row_with_its_text_and_frees_the_cameras(
-    index, error, exit_code, told
+def test_after_an_exception_the_row_has_its_text_and_the_leases_are_free(
+    index, error, exit_code, message
 ):
     with pytest.raises(type(error)):
         index(between=raising(error))
     assert index().videos_done == 2
     first, second = runs(index)
-    assert (first.state, first.exit_code, first.error) == ("interrupted", exit_code, told)
+    assert (first.state, first.exit_code, first.error) == ("interrupted", exit_code, message)
     assert (second.state, second.exit_code) == ("done", 0)
 
 
-def test_a_failed_file_shows_in_the_exit_code_that_the_caller_asked_for(index, archive):
+def test_a_failed_file_changes_the_exit_code_as_fail_on_says(index, archive):
     (archive / "gate_20260301T090000Z.mp4").write_bytes(b"no video")
     index()
     index()
@@ -122,7 +122,7 @@ def test_a_failed_file_shows_in_the_exit_code_that_the_caller_asked_for(index, a
     assert {run.figures.num_videos_failed for run in runs(index)} == {1}
 
 
-def test_cameras_of_another_run_are_left_to_it_and_the_others_done(index):
+def test_cameras_of_another_run_are_skipped_and_the_others_are_indexed(index):
     config = load_config(None, EAGER)
     other = a_run("other", task=config.task.name, fingerprint=config.fingerprint)
     lease = take_lease(Writer(index.uri).store, other, {"gate"})
@@ -135,7 +135,7 @@ def test_cameras_of_another_run_are_left_to_it_and_the_others_done(index):
     assert cameras_of(index) == ["gate", "yard"]
 
 
-def test_who_finds_every_camera_taken_says_by_whom_and_ends_well(cli, index, archive):
+def test_a_run_without_a_free_camera_names_the_other_run_and_ends_with_0(cli, index, archive):
     config = load_config(None, ())
     other = a_run("other", task=config.task.name, fingerprint=config.fingerprint)
     take_lease(Writer(index.uri).store, other, set(CAMERAS))
@@ -165,7 +165,7 @@ def test_a_run_that_has_lost_its_lease_commits_nothing_more(index, monkeypatch):
     assert index().videos_done == 2
 
 
-def test_a_run_that_could_not_write_its_end_is_not_in_the_way_of_the_next(index, monkeypatch):
+def test_a_run_that_could_not_write_its_end_does_not_block_the_next(index, monkeypatch):
     def fail():
         monkeypatch.setattr(leases, "commit", raising(OSError("no room")))
         raise EngineStartError("no GPU here")
@@ -179,22 +179,22 @@ def test_a_run_that_could_not_write_its_end_is_not_in_the_way_of_the_next(index,
     assert [run.state for run in runs(index)] == ["lost", "done"]
 
 
-def test_shards_of_an_archive_do_all_of_it_and_nothing_twice(index):
+def test_the_shards_of_an_archive_index_all_of_it_and_nothing_twice(index):
     reports = [index(shard=CameraShard(number, 3)) for number in (1, 2, 3)]
     assert sum(report.num_sources for report in reports) == sum(r.videos_done for r in reports) == 2
     assert [run.shard for run in runs(index)] == ["1/3", "2/3", "3/3"]
     assert index().videos_skipped == 2
 
 
-def test_a_submitted_job_is_known_by_its_id_and_what_its_submitter_said(index, monkeypatch):
-    told = {"metadata": {"job_submission_id": "raysubmit_7", "owner": "ops"}, "runtime_env": {}}
-    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(told))
+def test_the_row_of_a_submitted_job_has_its_id_and_metadata(index, monkeypatch):
+    job = {"metadata": {"job_submission_id": "raysubmit_7", "owner": "ops"}, "runtime_env": {}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(job))
     index()
     [run] = runs(index)
     assert (run.job_id, run.job_metadata) == ("raysubmit_7", {"owner": "ops"})
 
 
-def test_each_run_is_there_while_it_works(index):
+def test_each_run_has_a_row_while_it_runs(index):
     seen = []
     index(between=lambda: seen.append([(run.state, set(run.cameras)) for run in runs(index)]))
     assert seen[0] == [("running", set(CAMERAS))]

@@ -18,8 +18,8 @@ def at(*parts):
 
 
 def start_of(uri, **settings):
-    told = from_path(uri, SourcesConfig(**settings))
-    return told.camera, None if told.start_ns is None else ns_to_datetime(told.start_ns)
+    hints = from_path(uri, SourcesConfig(**settings))
+    return hints.camera, None if hints.start_ns is None else ns_to_datetime(hints.start_ns)
 
 
 def listed(*locations, config=CONFIG):
@@ -30,21 +30,21 @@ def test_the_usual_name_gives_camera_and_start():
     assert start_of("/a/cam01_20260314T090000Z.mp4") == ("cam01", at(2026, 3, 14, 9))
 
 
-def test_an_offset_in_the_name_is_honoured():
+def test_a_utc_offset_in_the_name_is_applied():
     assert start_of("cam02_20260314T143000+0530.mp4") == ("cam02", at(2026, 3, 14, 9))
 
 
-def test_the_mark_of_a_copy_does_not_hide_the_time():
+def test_the_name_of_a_copy_gives_the_time_of_the_original():
     assert start_of("cam01_20260314T090150Z (1).mp4") == ("cam01", at(2026, 3, 14, 9, 1, 50))
 
 
 def test_a_template_may_span_folders():
     template = "{camera}/{*}/{start:%Y-%m-%d_%H-%M-%S}"
-    found = start_of("s3://b/gate/x/2026-07-01_12-00-00.mkv", templates=(template,))
-    assert found == ("gate", at(2026, 7, 1, 12))
+    hints = start_of("s3://b/gate/x/2026-07-01_12-00-00.mkv", templates=(template,))
+    assert hints == ("gate", at(2026, 7, 1, 12))
 
 
-def test_times_without_a_zone_are_in_the_configured_one():
+def test_times_without_a_zone_are_in_the_configured_zone():
     settings = {"templates": ("{camera}_{start:%Y%m%d%H%M%S}",), "timezone": "Europe/Berlin"}
     assert start_of("c_20260701120000.mp4", **settings)[1] == at(2026, 7, 1, 10)
     assert start_of("c_20260101120000.mp4", **settings)[1] == at(2026, 1, 1, 11)
@@ -71,16 +71,16 @@ def test_a_regex_with_named_groups_is_tried_after_the_templates():
     )
 
 
-def test_digits_that_are_no_date_name_no_time():
+def test_digits_that_are_not_a_date_give_no_time():
     assert start_of("cam01_20261399T996100Z.mp4") == (None, None)
 
 
-def test_an_unknown_placeholder_is_refused_with_the_known_ones():
+def test_the_error_for_an_unknown_placeholder_names_the_known_ones():
     with pytest.raises(ConfigError, match=r"\{place\} is unknown; use \{camera\}"):
         start_of("x.mp4", templates=("{place}",))
 
 
-def test_a_sidecar_fills_what_the_name_does_not_say(tmp_path):
+def test_a_sidecar_gives_what_the_name_does_not_contain(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"x")
     (tmp_path / "clip.json").write_text('{"camera": "lobby", "start": "2026-03-14T09:00:00Z"}')
     [source] = listed(tmp_path / "clip.mp4")
@@ -88,7 +88,7 @@ def test_a_sidecar_fills_what_the_name_does_not_say(tmp_path):
     assert ns_to_datetime(source.start_ns) == at(2026, 3, 14, 9)
 
 
-def test_a_broken_sidecar_fails_its_own_video_and_says_what_it_must_hold(tmp_path):
+def test_a_broken_sidecar_fails_only_its_video_and_the_message_shows_a_valid_one(tmp_path):
     for name in ("clip.mp4", "other.mp4"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "clip.json").write_text('{"start": "yesterday"}')
@@ -100,7 +100,7 @@ def test_a_broken_sidecar_fails_its_own_video_and_says_what_it_must_hold(tmp_pat
 LOCAL = ("{camera}_{start:%Y%m%d%H%M%S}",)
 
 
-def test_the_hour_that_comes_twice_is_the_earlier_one_unless_told_and_says_so():
+def test_a_time_in_the_hour_that_comes_twice_is_the_earlier_one_by_default_with_a_warning():
     # On 2026-10-25 at 03:00 CEST (01:00 UTC) the clocks of Berlin go back to 02:00.
     name, berlin = "c_20261025023000.mp4", {"templates": LOCAL, "timezone": "Europe/Berlin"}
     assert start_of(name, **berlin)[1] == at(2026, 10, 25, 0, 30)
@@ -120,12 +120,12 @@ def test_the_hour_that_comes_twice_is_the_earlier_one_unless_told_and_says_so():
         ("20260329030000", at(2026, 3, 29, 1)),
     ],
 )
-def test_times_on_the_borders_of_a_changed_hour_are_plain(digits, utc):
-    told = from_path(f"c_{digits}.mp4", SourcesConfig(templates=LOCAL, timezone="Europe/Berlin"))
-    assert (ns_to_datetime(told.start_ns), told.warnings) == (utc, ())
+def test_times_on_the_borders_of_a_changed_hour_have_no_warning(digits, utc):
+    hints = from_path(f"c_{digits}.mp4", SourcesConfig(templates=LOCAL, timezone="Europe/Berlin"))
+    assert (ns_to_datetime(hints.start_ns), hints.warnings) == (utc, ())
 
 
-def test_a_local_time_that_does_not_exist_fails_its_file_with_a_way_out(tmp_path):
+def test_a_local_time_that_does_not_exist_fails_its_file_and_the_message_names_a_remedy(tmp_path):
     for digits in ("20260329020000", "20260329025959", "20260329033000"):
         (tmp_path / f"c_{digits}.mp4").write_bytes(b"x")
     config = SourcesConfig(templates=LOCAL, timezone="Europe/Berlin")
@@ -157,7 +157,7 @@ TELEMETRY = {
 
 
 @pytest.mark.parametrize("line", TELEMETRY)
-def test_the_telemetry_of_a_drone_tells_when_its_video_began(tmp_path, line):
+def test_the_telemetry_of_a_drone_gives_the_start_of_its_video(tmp_path, line):
     (tmp_path / "DJI_0001.MP4").write_bytes(b"x")
     (tmp_path / "DJI_0001.SRT").write_text(
         f"1\n00:00:01,000 --> 00:00:01,033\n<font size=28>FrameCnt: 1\n{line}\n[iso: 100]\n\n"
@@ -168,7 +168,7 @@ def test_the_telemetry_of_a_drone_tells_when_its_video_began(tmp_path, line):
     assert ns_to_datetime(source.start_ns) == TELEMETRY[line]
 
 
-def test_subtitles_without_a_time_are_no_telemetry_and_no_failure(tmp_path):
+def test_subtitles_without_a_time_are_not_telemetry_and_do_not_fail_the_video(tmp_path):
     (tmp_path / "talk.mp4").write_bytes(b"x")
     (tmp_path / "talk.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nHello in 2026\n")
     [source] = listed(tmp_path)
@@ -183,7 +183,7 @@ def test_a_sidecar_beside_a_remote_video_is_found():
     assert (source.camera, source.clock) == ("lobby", "sidecar")
 
 
-def test_a_folder_that_may_not_be_listed_for_notes_is_told(monkeypatch):
+def test_a_folder_that_may_not_be_listed_for_sidecars_is_logged(monkeypatch):
     memory = fsspec.filesystem("memory")
     memory.pipe("/closed/clip.mp4", b"xyz")
 
@@ -219,15 +219,15 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
     assert [s.problem for s in listed(tmp_path / "star*?[x].mp4")] == [""]
 
 
-def test_a_list_file_may_hold_comments_and_stale_lines(tmp_path):
+def test_a_list_file_may_contain_comments_and_outdated_lines(tmp_path):
     (tmp_path / "one.mp4").write_bytes(b"x")
     (tmp_path / "all.txt").write_text(f"# mine\n{tmp_path}/one.mp4\n\n{tmp_path}/gone.mp4\n")
-    found = {os.path.basename(s.uri): s.problem for s in listed(tmp_path / "all.txt")}
-    assert found["one.mp4"] == ""
-    assert "does not exist" in found["gone.mp4"]
+    problems = {os.path.basename(s.uri): s.problem for s in listed(tmp_path / "all.txt")}
+    assert problems["one.mp4"] == ""
+    assert "does not exist" in problems["gone.mp4"]
 
 
-def test_what_cannot_be_opened_is_listed_with_its_problem(tmp_path):
+def test_a_path_that_cannot_be_opened_is_listed_with_its_problem(tmp_path):
     (tmp_path / "a.mp4").symlink_to("b.mp4")
     (tmp_path / "b.mp4").symlink_to("a.mp4")
     (tmp_path / "gone.mp4").symlink_to("nowhere.mp4")
@@ -264,7 +264,7 @@ def test_remote_files_are_listed_through_fsspec():
     assert listed("memory://bucket/*.mp4") == [source]
 
 
-def test_a_missing_path_and_an_empty_folder_are_told_apart(tmp_path):
+def test_a_missing_path_and_an_empty_folder_raise_different_errors(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         listed(tmp_path / "gone")
     with pytest.raises(NoSourcesError, match="no videos"):

@@ -1,4 +1,4 @@
-"""A file that lies wholly inside another of its camera, over runs, settings and corrections."""
+"""A file whose time lies inside that of another: several runs, new settings, corrections."""
 
 import json
 import os
@@ -28,7 +28,7 @@ LONG, INSIDE = "cam1_20260301T080000Z.mp4", "cam1_20260301T080020Z.mp4"
 
 @pytest.fixture
 def archive(tmp_path):
-    """60 s of a camera, and 20 s of it once more from the twentieth second on."""
+    """60 s of a camera, and a second file with 20 s from the twentieth second on."""
     folder = tmp_path / "archive"
     folder.mkdir()
     make_video(folder / LONG, num_frames=120, rate=2, gop=2, bframes=0)
@@ -56,8 +56,8 @@ def index(tmp_path, archive):
 
 
 def statuses(index) -> dict[str, str]:
-    held = open_index(index.uri)
-    return {os.path.basename(row["uri"]): row["status"] for row in held.videos().to_pylist()}
+    rows = open_index(index.uri).videos().to_pylist()
+    return {os.path.basename(row["uri"]): row["status"] for row in rows}
 
 
 def covered(index) -> list[tuple[float, float, str]]:
@@ -67,7 +67,7 @@ def covered(index) -> list[tuple[float, float, str]]:
     ]
 
 
-def test_a_superseded_file_takes_nothing_from_the_other_under_the_next_setting(index):
+def test_a_superseded_file_takes_no_time_from_the_other_file_under_new_settings(index):
     first = index()
     assert (first.videos_done, first.videos_superseded, first.failures) == (1, 1, [])
     assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
@@ -79,13 +79,13 @@ def test_a_superseded_file_takes_nothing_from_the_other_under_the_next_setting(i
     assert covered(index) == before
 
 
-def test_a_superseded_file_is_not_done_again_as_long_as_nothing_changes(index):
+def test_a_superseded_file_is_skipped_as_long_as_nothing_changes(index):
     index()
     again = index()
     assert (again.videos_skipped, again.videos_superseded) == (2, 0)
 
 
-def test_a_superseded_file_whose_name_is_set_right_is_indexed_at_its_time(index, archive):
+def test_a_superseded_file_with_a_corrected_name_is_indexed_at_its_time(index, archive):
     index()
     (archive / INSIDE).rename(archive / "cam1_20260301T080100Z.mp4")
     moved = index()
@@ -94,29 +94,29 @@ def test_a_superseded_file_whose_name_is_set_right_is_indexed_at_its_time(index,
     assert statuses(index)["cam1_20260301T080100Z.mp4"] == "done"
 
 
-def test_a_superseded_file_whose_sidecar_is_set_right_is_indexed_at_its_time(index, archive):
+def test_a_superseded_file_with_a_corrected_sidecar_is_indexed_at_its_time(index, archive):
     (archive / INSIDE).rename(archive / "inside.mp4")
 
-    def says(start):
+    def state_start(start):
         (archive / "inside.json").write_text(json.dumps({"camera": "cam1", "start": start}))
 
-    says("2026-03-01T08:00:20Z")
+    state_start("2026-03-01T08:00:20Z")
     assert index().videos_superseded == 1
-    says("2026-03-01T08:01:00Z")
+    state_start("2026-03-01T08:01:00Z")
     assert index().videos_done == 1
     assert statuses(index) == {LONG: "done", "inside.mp4": "done"}
     assert [(start, end) for start, end, _ in covered(index)] == [(0, 80)]
 
 
-def test_the_report_and_the_terminal_count_what_was_superseded(index):
+def test_the_report_and_the_terminal_count_superseded_files(index):
     report = index()
     counts = {"done": 1, "skipped": 0, "superseded": 1, "waiting": 0, "failed": 0}
     assert report.to_json()["videos"] == counts
-    told = "videos: 1 done, 0 skipped, 1 superseded, 0 failed, 20.0 s yielded; "
-    assert _summary(report).startswith(told)
+    line = "videos: 1 done, 0 skipped, 1 superseded, 0 failed, 20.0 s yielded; "
+    assert _summary(report).startswith(line)
 
 
-def test_include_erased_restores_what_older_versions_took_from_the_good_file(index, archive):
+def test_include_erased_restores_time_that_older_versions_took_from_the_good_file(index, archive):
     index()
     erase(Writer(index.uri).store, Scope.parse(video=str(archive / LONG), start=at(20), end=at(40)))
     assert "erased" in {state for _, _, state in covered(index)}
@@ -125,21 +125,21 @@ def test_include_erased_restores_what_older_versions_took_from_the_good_file(ind
     assert statuses(index) == {LONG: "done", INSIDE: "superseded"}
 
 
-def test_a_log_line_names_the_superseded_file_and_those_that_speak_for_it(index):
+def test_a_log_line_names_the_superseded_file_and_the_owners_of_its_time(index):
     with capture_logs() as logs:
         index()
-    [told] = [one for one in logs if one["event"] == "superseded"]
-    assert (Path(told["uri"]).name, [Path(uri).name for uri in told["by"]]) == (INSIDE, [LONG])
+    [entry] = [entry for entry in logs if entry["event"] == "superseded"]
+    assert (Path(entry["uri"]).name, [Path(uri).name for uri in entry["by"]]) == (INSIDE, [LONG])
 
 
-def test_a_superseded_file_that_is_erased_is_an_order_from_then_on(index, archive):
+def test_erasing_a_superseded_file_is_an_erase_order(index, archive):
     index()
     erase(Writer(index.uri).store, Scope.parse(video=str(archive / INSIDE)))
     assert statuses(index)[INSIDE] == "erased"
     assert erased_videos(open_index(index.uri)).num_rows == 1
 
 
-def test_rows_that_older_versions_called_erased_by_mistake_are_no_orders(tmp_path):
+def test_rows_that_older_versions_marked_erased_by_mistake_are_not_erase_orders(tmp_path):
     writer = Writer(tmp_path)
     inside = {"status": "erased", "footage": [], "overlap_s": 20.0, "num_bytes": 9}
     mistaken = video("inside", 20, 40, **inside, config="{}")
@@ -155,11 +155,11 @@ def test_rows_that_older_versions_called_erased_by_mistake_are_no_orders(tmp_pat
     }
 
 
-def test_a_mistaken_row_of_an_older_version_is_put_right_by_the_next_run(index):
+def test_the_next_run_corrects_a_mistaken_row_of_an_older_version(index):
     index()
     writer = Writer(index.uri)
-    held = open_index(index.uri).videos().to_pylist()
-    [mistaken] = [row | {"status": "erased"} for row in held if row["status"] == "superseded"]
+    videos = open_index(index.uri).videos().to_pylist()
+    [mistaken] = [row | {"status": "erased"} for row in videos if row["status"] == "superseded"]
     writer.finish_videos(pa.Table.from_pylist([mistaken], schema=VIDEOS))
     assert statuses(index)[INSIDE] == "erased"
     then = index()
@@ -168,29 +168,29 @@ def test_a_mistaken_row_of_an_older_version_is_put_right_by_the_next_run(index):
     assert {state for _, _, state in covered(index)} == {"analysed"}
 
 
-def test_the_file_with_more_pixels_speaks_and_the_other_keeps_what_it_alone_shows(index, archive):
+def test_the_file_with_more_pixels_owns_the_overlap_and_the_other_owns_the_rest(index, archive):
     make_video(archive / INSIDE, num_frames=40, rate=2, gop=2, bframes=0, width=320, height=192)
     index()
     owned = {
         os.path.basename(row["uri"]): [
-            ((shown["start"] - at(0)).total_seconds(), (shown["end"] - at(0)).total_seconds())
-            for shown in row["footage"]
+            ((span["start"] - at(0)).total_seconds(), (span["end"] - at(0)).total_seconds())
+            for span in row["footage"]
         ]
         for row in open_index(index.uri).videos().to_pylist()
     }
     assert owned == {LONG: [(0, 20), (40, 60)], INSIDE: [(20, 40)]}
 
 
-def test_chapters_that_all_claim_the_first_ones_start_take_nothing_from_it(index, archive):
+def test_files_that_all_state_the_start_of_the_first_take_no_time_from_it(index, archive):
     for number, name in enumerate(("b", "a", "c")):
         (archive / "chapters").mkdir(exist_ok=True)
         path = archive / "chapters" / f"{name}.mp4"
         make_video(path, num_frames=16, rate=2, gop=2 + number, bframes=0)
-        told = {"camera": "cam2", "start": "2026-03-01T08:00:00Z"}
-        path.with_suffix(".json").write_text(json.dumps(told))
+        sidecar = {"camera": "cam2", "start": "2026-03-01T08:00:00Z"}
+        path.with_suffix(".json").write_text(json.dumps(sidecar))
     for overrides in ((), ("sample.fps=1",)):
         index(*overrides)
-        told = statuses(index)
-        assert [told[f"{name}.mp4"] for name in "abc"] == ["done", "superseded", "superseded"]
+        by_name = statuses(index)
+        assert [by_name[f"{name}.mp4"] for name in "abc"] == ["done", "superseded", "superseded"]
         states = open_index(index.uri).coverage(camera="cam2")["state"].to_pylist()
         assert states == ["analysed"]

@@ -1,4 +1,4 @@
-"""Files that are still being written are left to a later run, and everybody is told."""
+"""Files that are still being written wait for a later run, and every command says so."""
 
 import json
 import os
@@ -43,12 +43,12 @@ def modified(at):
         (None, False),
     ],
 )
-def test_a_file_waits_until_it_was_left_alone_for_settle_s(at, waits):
+def test_a_file_waits_until_it_was_not_modified_for_settle_s(at, waits):
     assert is_being_written(modified(at), 60.0, NOW) is waits
     assert not is_being_written(modified(at), 0.0, NOW)
 
 
-def test_since_keeps_what_was_modified_at_that_moment_or_later_or_at_no_known_time():
+def test_since_selects_files_modified_at_that_time_or_later_or_at_an_unknown_time():
     early, at, unknown = modified(NOW - NS), modified(NOW), modified(None)
     assert modified_since([early, at, unknown], NOW) == [at, unknown]
 
@@ -70,7 +70,7 @@ def test_since_is_an_age_or_a_time(text, at):
 
 
 @pytest.mark.parametrize("text", ["2", "h", "2 weeks", "-2h", "yesterday", "", "9999999d"])
-def test_since_refuses_what_is_neither(text):
+def test_since_refuses_other_texts(text):
     with pytest.raises(ConfigError, match="30m, 2h or 7d"):
         parse_since(text, NOW)
 
@@ -96,7 +96,7 @@ def timereel():
         yield lambda *words: CliRunner().invoke(app, list(map(str, words)))
 
 
-def test_waiting_files_have_no_row_and_are_no_failure(timereel, archive, tmp_path):
+def test_waiting_files_have_no_row_and_are_not_failures(timereel, archive, tmp_path):
     words = ("index", archive, "--index", tmp_path / "index", "--set", AN_HOUR_AGO)
     ran = timereel(*words, "--json")
     assert ran.exit_code == 0
@@ -111,7 +111,7 @@ def test_waiting_files_have_no_row_and_are_no_failure(timereel, archive, tmp_pat
     assert "1 videos are indexed already; 2 files are still being written" in again.stdout
 
 
-def test_a_file_that_was_left_alone_since_is_taken_by_the_next_run(timereel, archive, tmp_path):
+def test_a_waiting_file_is_indexed_by_the_next_run_when_it_is_complete(timereel, archive, tmp_path):
     words = ("index", archive, "--index", tmp_path / "index", "--set", AN_HOUR_AGO, "--json")
     timereel(*words)
     make_video(archive / "open.mp4", num_frames=10, gop=5)
@@ -122,19 +122,19 @@ def test_a_file_that_was_left_alone_since_is_taken_by_the_next_run(timereel, arc
     }  # fmt: skip
 
 
-def test_without_settle_s_a_file_is_taken_as_it_is(timereel, archive, tmp_path):
+def test_without_settle_s_a_file_is_indexed_as_it_is(timereel, archive, tmp_path):
     ran = timereel("index", archive, "--index", tmp_path / "index")
     assert ran.exit_code == 4
     assert "waiting" not in ran.stdout
 
 
-def test_plan_and_probe_say_what_waits(timereel, archive):
+def test_plan_and_probe_report_waiting_files(timereel, archive):
     planned = timereel("plan", archive, "--set", AN_HOUR_AGO)
     assert planned.exit_code == 0
     assert "waiting        2 files are still being written" in planned.stdout
     planned = timereel("plan", archive, "--set", AN_HOUR_AGO, "--json")
-    told = json.loads(planned.stdout)
-    assert (told["videos"], told["waiting"], told["failures"]) == (1, 2, [])
+    figures = json.loads(planned.stdout)
+    assert (figures["videos"], figures["waiting"], figures["failures"]) == (1, 2, [])
     probed = timereel("probe", archive / "open.mp4", "--set", AN_HOUR_AGO)
     assert "1 file is still being written" in probed.stderr
     assert "moov" in str(probed.exception or probed.stderr)
@@ -143,7 +143,7 @@ def test_plan_and_probe_say_what_waits(timereel, archive):
     assert "still being written" not in probed.stderr
 
 
-def test_since_leaves_older_files_out_of_a_run_and_its_plan(timereel, archive, tmp_path):
+def test_since_excludes_older_files_from_a_run_and_its_plan(timereel, archive, tmp_path):
     make_video(archive / "new.mp4", num_frames=10, gop=5)
     for name in ("empty.ts", "open.mp4"):
         (archive / name).unlink()
@@ -155,7 +155,7 @@ def test_since_leaves_older_files_out_of_a_run_and_its_plan(timereel, archive, t
     assert json.loads(timereel("plan", archive, "--since", "3h", "--json").stdout)["videos"] == 2
 
 
-def test_a_run_to_which_nothing_is_new_enough_has_nothing_to_do(timereel, archive, tmp_path):
+def test_a_run_without_a_file_that_is_new_enough_has_nothing_to_do(timereel, archive, tmp_path):
     for path in archive.iterdir():
         os.utime(path, ns=(0, 0))
     ran = timereel("index", archive, "--index", tmp_path / "index", "--since", "1h")

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config import Config, RatesConfig
 from pipeline.engine import Forecast
 from pipeline.flow.driver.batches import batches
-from pipeline.flow.task.isolated import probe_all_isolated
+from pipeline.flow.task.crash_isolation import probe_all_isolated
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.read_answer import verify_of
 from pipeline.flow.task.stages import Planned, Probed
