@@ -146,7 +146,7 @@ def _without_videos(rows: pa.Table, video_ids: AbstractSet[str]) -> pa.Table:
 
 
 def matching_fields(config: Config) -> frozenset[str]:
-    """The task's free-text fields that tell one object from another."""
+    """The task's free-text fields that identify an object."""
     return frozenset(name for name, field in config.task.fields.items() if field.alike)
 
 

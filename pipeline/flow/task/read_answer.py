@@ -59,7 +59,7 @@ def verify_of(config: Config) -> VerifyConfig | None:
 
 
 def identity_fields(task: Task) -> frozenset[str]:
-    """The task's fields that tell one object from another: those with a fixed set of values."""
+    """The task's fields that identify an object: those with a fixed set of values."""
     return frozenset(name for name, field in task.fields.items() if field.values is not None)
 
 
