@@ -88,8 +88,8 @@ def erase(
             f" {', '.join(waits_for)}",
             err=True,
         )
-    asked = {name: value for name, value in options.items() if value}
-    _print({"asked": asked, "dry_run": dry_run} | receipt)
+    selection = {name: value for name, value in options.items() if value}
+    _print({"asked": selection, "dry_run": dry_run} | receipt)
 
 
 @app.command()

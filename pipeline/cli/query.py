@@ -70,7 +70,7 @@ def query(
 ) -> None:
     """List what happened in a wall-clock range: all rows that overlap the range."""
     index = open_index(index_uri)
-    asked: Asked = {
+    filters: Asked = {
         "camera": camera,
         "label": label,
         "text": text,
@@ -83,9 +83,9 @@ def query(
         "fingerprint": fingerprint,
     }
     if sql is None:
-        asked |= {"order_by": order_by, "descending": descending}
-        rows = index.rows(table, start, end, **asked)
-    elif any(value is not None for value in (start, end, *asked.values())):
+        filters |= {"order_by": order_by, "descending": descending}
+        rows = index.rows(table, start, end, **filters)
+    elif any(value is not None for value in (start, end, *filters.values())):
         raise ConfigError(
             "--sql cannot be combined with filters; put range, camera and limit into the SELECT"
         )

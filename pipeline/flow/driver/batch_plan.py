@@ -18,7 +18,12 @@ from pipeline.flow.driver.ownership import (
     neighbours,
     resolve_footage_overlaps,
 )
-from pipeline.flow.driver.planning import answered, erased_time, without_answered, without_erased
+from pipeline.flow.driver.planning import (
+    erased_time,
+    stored_results,
+    without_answered,
+    without_erased,
+)
 from pipeline.flow.driver.report import OutstandingFile
 from pipeline.flow.driver.worklist import Worklist
 from pipeline.flow.task.packed_shard import PackedShard
@@ -57,11 +62,11 @@ class BatchPlanner:
             include_erased=context.include_erased,
             now=context.started_at,
         )
-        answers = answered(planned, context.writer, context.config)
+        stored = stored_results(planned, context.writer, context.config)
         missing_by_video: list[list[PackedShard]] = []
         for video_id, (video, shards) in planned.items():
-            expected = ledger.expect(video, shards, answers.committed.get(video_id, ()))
-            earlier = answers.earlier.get(video.uri)
+            expected = ledger.expect(video, shards, stored.committed.get(video_id, ()))
+            earlier = stored.earlier.get(video.uri)
             missing: list[PackedShard] = []
             for shard in expected:
                 rest, results = without_erased(shard, erased[video_id])
@@ -129,9 +134,7 @@ class BatchPlanner:
             file for file in overtaken(_videos(planned), others.indexed) if file.uri not in tried
         ]:
             for file in again:
-                self._context.report.do_again(
-                    file, was_due=file.uri in self._worklist.last_position
-                )
+                self._context.report.uncount(file, was_due=file.uri in self._worklist.last_position)
                 log.info("indexed again: a better file of its camera was added", uri=file.uri)
             tried |= {file.uri for file in again}
             self._worklist.reindexed.update(tried)

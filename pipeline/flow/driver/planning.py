@@ -69,7 +69,7 @@ def without_erased(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class StoredResults:
     """Results in the index for planned videos, under the same fingerprint."""
 
     committed: Mapping[str, Sequence[WindowResult]]
@@ -78,10 +78,10 @@ class Answered:
     """By URI: results for the video that the file held before it grew."""
 
 
-def answered(planned: PlannedVideos, writer: Writer, config: Config) -> Answered:
+def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> StoredResults:
     """Read the results for planned videos; delete those of shards that are no longer planned."""
     if not planned:
-        return Answered(committed={}, earlier={})
+        return StoredResults(committed={}, earlier={})
     videos = [video for video, _ in planned.values()]
     goal = {"task": config.task.name, "fingerprint": config.fingerprint}
     uris = {video.uri for video in videos}
@@ -98,7 +98,7 @@ def answered(planned: PlannedVideos, writer: Writer, config: Config) -> Answered
     # A file that was added since owns part of such a shard, which is therefore cut in another way.
     if obsolete_ids := committed_ids - planned_ids:
         writer.drop_shards(obsolete_ids, **goal)
-    return Answered(
+    return StoredResults(
         committed={
             video_id: _without_unanswered(results) for video_id, results in committed.items()
         },

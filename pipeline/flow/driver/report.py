@@ -117,7 +117,7 @@ class Report:
         self.videos_done += 1
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)
 
-    def do_again(self, file: IndexedFile, *, was_due: bool) -> None:
+    def uncount(self, file: IndexedFile, *, was_due: bool) -> None:
         """Undo how a file was counted that is indexed again after all."""
         if not was_due:
             self.videos_skipped -= 1
