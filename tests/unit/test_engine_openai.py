@@ -214,3 +214,24 @@ def test_where_and_how_fast_an_endpoint_is_asked_is_no_part_of_the_answer(serve)
     )
     same, changed = Config(engine=other), Config(engine=one.model_copy(update={"model": "n"}))
     assert Config(engine=one).fingerprint == same.fingerprint != changed.fingerprint
+
+
+def test_a_proxy_of_the_environment_is_used_unless_the_host_is_excepted(serve, monkeypatch):
+    proxy = serve((200, GOOD))
+    monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+    far = make_config(proxy, base_url="http://far.invalid/v1", max_retries=0)
+    (answer,) = ask(far, WINDOW)
+    assert answer.text == GOOD
+    monkeypatch.setenv("no_proxy", "far.invalid")
+    with pytest.raises(EngineStartError, match="cannot be reached"):
+        ask(far, WINDOW)
+
+
+def test_a_key_goes_as_it_is_also_where_a_netrc_knows_the_host(serve, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("MY_KEY", KEY)
+    endpoint = serve((200, GOOD))
+    ask(make_config(endpoint, api_key_env="MY_KEY"), WINDOW)
+    assert endpoint.requests[0][0]["Authorization"] == f"Bearer {KEY}"

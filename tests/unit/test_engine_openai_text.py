@@ -13,6 +13,8 @@ from pipeline.engine.openai.text import estimated_tokens
 from pipeline.records import Line
 from pipeline.summarize import Summarizer, SummaryDay, SummaryVideo, summarize_day
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.endpoint import RAW, response
+from tests.unit.test_hostile_endpoint import UNUSABLE
 
 GOOD = '{"title": "The gate", "sentences": [{"lines": [1, 2], "text": "It opens and shuts."}]}'
 BAD = '{"title": "The gate", "sentences": [{"lines": [3], "text": "It opens."}]}'
@@ -70,6 +72,19 @@ def test_a_failure_of_the_endpoint_is_that_summarys(serve):
     chapter, _ = told(serve((400, "context too long")))
     assert chapter.method == "extractive"
     assert "context too long" in chapter.error
+
+
+@pytest.mark.parametrize("attack", UNUSABLE)
+def test_an_answer_that_is_none_is_counted_and_quoted_instead(serve, attack):
+    body, words = UNUSABLE[attack]
+    chapter, _ = told(serve((RAW, response(body))))
+    assert chapter.method == "extractive"
+    assert words in chapter.error
+
+
+def test_a_thought_and_a_fence_around_a_summary_are_taken_off(serve):
+    chapter, _ = told(serve((200, f"<think>hm</think>\n```json\n{GOOD}\n```")))
+    assert (chapter.method, chapter.title) == ("model", "The gate")
 
 
 @pytest.mark.parametrize(
