@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -121,8 +121,9 @@ class Endpoint:
                 raise EndpointError("the answer holds the key that was sent, and is not kept")
             return body
         words = error_words(self._key.hidden_in(body))
-        if status in _REDIRECTS:
-            event = f"the endpoint redirects to {self._host(url, headers)}, which is not followed"
+        if status in _REDIRECTS and "Location" in headers:
+            where = self._server(url, headers["Location"])
+            event = f"the endpoint redirects to {where}, which is not followed"
             raise EndpointError(event, words, status=status)
         after_s = _retry_after_s(headers)
         event = "the endpoint refused the request"
@@ -167,13 +168,14 @@ class Endpoint:
         text = f"{type(exc).__name__}: {exc}".encode("utf-8", "replace")
         return clean(self._key.hidden_in(text).decode("utf-8", "replace"))
 
-    def _host(self, url: str, headers: Mapping[str, str]) -> str:
-        """Where a redirect leads: its host alone, since a path may hold anything."""
+    def _server(self, url: str, location: str) -> str:
+        """Where a redirect leads; its path is left out, since it may hold anything."""
         try:
-            host = urlsplit(headers.get("Location", "")).hostname or urlsplit(url).hostname or ""
+            parts = urlsplit(urljoin(url, location))
         except ValueError:
-            host = "no valid address"
-        hidden = self._key.hidden_in(host.encode("utf-8", "replace"))
+            return "an address that is none"
+        server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        hidden = self._key.hidden_in(server.encode("utf-8", "replace"))
         return clean(hidden.decode("utf-8", "replace"))
 
 

@@ -317,8 +317,9 @@ def _read(model: type[M], body: bytes) -> M:
             raise EndpointError("the endpoint failed", told, status=_status(value)) from None
         wrong = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, wrong["loc"]))
+        expected = wrong["msg"].partition(" or instance of")[0]
         raise EndpointError(
-            f"the answer has another shape than the API's ({where}: {wrong['msg']})",
+            f"the answer has another shape than the API's ({where}: {expected})",
             clean(body[:_MAX_QUOTED_BYTES].decode("utf-8", "replace")),
         ) from None
 

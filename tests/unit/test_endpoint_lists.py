@@ -26,7 +26,10 @@ def test_a_list_of_models_of_another_shape_says_nothing(monkeypatch, models):
     [
         (response(b"<html>log in"), "not JSON: <html>log in"),
         (response({"error": {"message": f"bad {KEY}"}}, status=401), r"HTTP 401: bad \*\*\*"),
-        (response(b"", status=302, headers=["Location: https://other/"]), "redirects to other"),
+        (
+            response(b"", status=302, headers=["Location: https://other/"]),
+            "redirects to https://other",
+        ),
         (response([{"id": f"n {KEY}"}]), "holds the key"),
     ],
 )
