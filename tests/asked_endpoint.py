@@ -10,7 +10,8 @@ from pipeline.config import Config
 from pipeline.engine import open_model
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.flow.task.answer import answer_window
-from pipeline.tables.rows import Provenance, window_results, windows_table
+from pipeline.tables.shared import Provenance
+from pipeline.tables.windows import window_results, windows_table
 from tests.endpoint import completion
 from tests.made import a_video
 from tests.unit.test_engine_ask import TASK, a_window

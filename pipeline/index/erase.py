@@ -33,7 +33,7 @@ from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
 from pipeline.index.validate import ID_COLUMN, conform
-from pipeline.tables.schema import TABLES, VIDEOS, WINDOWS, TableName
+from pipeline.tables.schema import DECLARED, TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
 
 _IDS_PER_COMMIT = 1000
@@ -192,12 +192,12 @@ def _event_groups(events: Sequence[Row]) -> Iterator[list[Row]]:
 
 def _blank_window(row: Row) -> Row:
     kept = {name: row[name] for name in KEPT_OF_WINDOW}
-    return _empty(WINDOWS) | kept | {"status": "erased"}
+    return DECLARED["windows"].empty_row() | kept | {"status": "erased"}
 
 
 def _tombstones(videos: Iterable[Row]) -> list[Row]:
     """One erased row per video and task, made from the newest if there are several fingerprints."""
-    empty = _empty(VIDEOS)
+    empty = DECLARED["videos"].empty_row()
     blank = {name: empty[name] for name in _CLEARED_OF_VIDEO}
     now = datetime.now(tz=UTC)
     newest = {
@@ -234,17 +234,6 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
 
 def _is_of(row: Row, video: Row) -> bool:
     return all(row[name] == video[name] for name in ("video_id", "task", "fingerprint"))
-
-
-def _empty(schema: pa.Schema) -> Row:
-    def empty_value(kind: pa.DataType) -> object:
-        if pa.types.is_list(kind) or pa.types.is_map(kind):
-            return []
-        if pa.types.is_string(kind):
-            return ""
-        return 0
-
-    return {f.name: None if f.nullable else empty_value(f.type) for f in schema}
 
 
 def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: list[Row]) -> None:

@@ -9,19 +9,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pipeline.index.filters import Where
 from pipeline.index.replace import both, equal, on_dates
 from pipeline.index.replace import replace as replace_rows
-from pipeline.index.runs import is_lost, runs_of_table
-from pipeline.index.scope import Scope
+from pipeline.index.runs import is_lost
+from pipeline.index.scope import SCOPE_MAKERS, Scope
 from pipeline.index.store import Store
 from pipeline.index.validate import conform
 from pipeline.records import make_id
-from pipeline.tables.schema import ERASURES
+from pipeline.tables.erasures import COLUMNS
+from pipeline.tables.runs import runs_of_table
 
 if TYPE_CHECKING:
     from pipeline.index.query import Index
@@ -58,7 +57,7 @@ class Erasure:
 
 def write_order(store: Store, order: Erasure) -> None:
     """Commit the order; it replaces its earlier row."""
-    rows = pa.Table.from_pylist([_row(order)], schema=ERASURES)
+    rows = COLUMNS.table([order])
     predicate = both(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
     replace_rows(store, "erasures", conform("erasures", rows), predicate)
 
@@ -67,7 +66,8 @@ def open_orders(index: "Index") -> list[Erasure]:
     """Orders that must be carried out, the oldest first."""
     where = Where().add("state = 'ordered'")
     rows = index.every("erasures", where, order="ORDER BY asked_at, erasure_id")
-    return [_order(row) for row in rows.to_pylist()]
+    read = COLUMNS.reader({"": Erasure, **SCOPE_MAKERS})
+    return [read(row) for row in rows.to_pylist()]
 
 
 def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str, int]) -> Erasure:
@@ -95,26 +95,3 @@ def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str,
     if done != order:
         write_order(index.store, done)
     return done
-
-
-def _row(order: Erasure) -> dict[str, Any]:
-    return {
-        "date": order.asked_at.date(),
-        "asked_at": order.asked_at,
-        "state": "ordered" if order.is_open else "applied",
-        "erasure_id": order.erasure_id,
-        "reason": order.reason,
-        **order.scope.order_columns(),
-        "waits_for": order.waits_for,
-        "rows": list(order.rows.items()),
-        "applied_at": order.applied_at,
-    }
-
-
-def _order(row: Mapping[str, Any]) -> Erasure:
-    return Erasure(
-        **{name: row[name] for name in ("erasure_id", "asked_at", "reason", "applied_at")},
-        scope=Scope.of_order(row),
-        rows=dict(row["rows"]),
-        waits_for=None if row["waits_for"] is None else tuple(row["waits_for"]),
-    )

@@ -13,8 +13,8 @@ from pipeline.index.validate import ID_COLUMN
 from pipeline.records import Event
 from pipeline.records.pieces import without_pieces
 from pipeline.tables.events import events_of_table, events_table
-from pipeline.tables.rows import Provenance
 from pipeline.tables.schema import EVENTS, TABLES, TableName
+from pipeline.tables.shared import Provenance
 from pipeline.timebase import ns_to_datetime
 
 # Tables that are not derived from windows row by row, or that hold nothing about footage.
@@ -155,8 +155,7 @@ def remaining_events(events: pa.Table, erased: ErasedScope) -> pa.Table:
         if split == [event]:
             remaining.append(events.slice(number, 1))
         else:
-            provenance = Provenance(config="", **{name: row[name] for name in Provenance.COLUMNS})
-            remaining.append(events_table(split, provenance))
+            remaining.append(events_table(split, Provenance.of_row(row)))
     return pa.concat_tables(remaining)
 
 

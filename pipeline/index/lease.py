@@ -29,12 +29,11 @@ from pipeline.index.runs import (
     conflicts,
     end_time,
     mark_lost,
-    runs_of_table,
-    runs_table,
 )
 from pipeline.index.store import Store
 from pipeline.index.validate import conform
 from pipeline.records import EndState, Run, RunFigures
+from pipeline.tables.runs import runs_of_table, runs_table
 from pipeline.tables.schema import RUNS
 
 # How often a waiting run checks whether the cameras are free.

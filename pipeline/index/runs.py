@@ -1,18 +1,17 @@
 """The runs of an index: which still run, which are lost, and which cameras are free."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 
 from pipeline.index.filters import Where
 from pipeline.index.query import Index
 from pipeline.processes import identity
-from pipeline.records import Run, RunFigures
-from pipeline.tables.schema import RUNS
+from pipeline.records import Run
+from pipeline.tables.runs import runs_of_table, runs_table
 
 HEARTBEAT = timedelta(seconds=30)
 LOST_AFTER = 3 * HEARTBEAT
@@ -98,33 +97,3 @@ def list_runs(index: Index) -> pa.Table:
     return runs_table(
         replace(run, state="lost") if is_lost(run, now) else run for run in runs_of_table(rows)
     )
-
-
-def runs_table(runs: Iterable[Run]) -> pa.Table:
-    """Rows of ``runs``, in the given order."""
-    return pa.Table.from_pylist([_row(run) for run in runs], schema=RUNS)
-
-
-def runs_of_table(rows: pa.Table) -> list[Run]:
-    """The runs of rows that ``runs_table`` made."""
-    return [_run(row) for row in rows.to_pylist()]
-
-
-def _row(run: Run) -> dict[str, Any]:
-    row = asdict(run)
-    row |= row.pop("figures")
-    return row | {"date": run.start.date(), "job_metadata": list(run.job_metadata.items())}
-
-
-def _run(row: Mapping[str, Any]) -> Run:
-    converted: dict[str, Any] = {
-        "figures": RunFigures(**_only(row, (field.name for field in fields(RunFigures)))),
-        "cameras": tuple(row["cameras"]),
-        "job_metadata": dict(row["job_metadata"]),
-    }
-    rest = _only(row, {field.name for field in fields(Run)} - converted.keys())
-    return Run(**rest, **converted)
-
-
-def _only(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: row[name] for name in names}

@@ -5,12 +5,13 @@ A name that the index knows is never a glob.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
-from pipeline.timebase import NS_PER_US, datetime_to_ns, ns_to_datetime
+from pipeline.tables.columns import Makers
+from pipeline.tables.erasures import COLUMNS
+from pipeline.timebase import NS_PER_US, datetime_to_ns
 
 if TYPE_CHECKING:
     from pipeline.index.query import Index
@@ -43,23 +44,8 @@ class Scope:
     @classmethod
     def of_order(cls, row: Mapping[str, Any]) -> "Scope":
         """The scope of a row of ``erasures``."""
-        return cls(
-            videos=tuple(row["videos"]),
-            known_videos=frozenset(row["known_videos"]),
-            cameras=Cameras(exact=tuple(row["cameras"]), globs=tuple(row["camera_globs"])),
-            span=Span.parse(row["start"], row["end"]),
-        )
-
-    def order_columns(self) -> Row:
-        """The scope as columns of ``erasures``."""
-        return {
-            "videos": self.videos,
-            "known_videos": sorted(self.known_videos),
-            "cameras": self.cameras.exact,
-            "camera_globs": self.cameras.globs,
-            "start": _instant(self.span.start_us),
-            "end": _instant(self.span.end_us),
-        }
+        scope: Scope = COLUMNS.reader(SCOPE_MAKERS, "scope")(row)
+        return scope
 
     def with_known_names(self, index: "Index") -> "Scope":
         """The same scope, in which a name that the index knows is not a glob."""
@@ -119,5 +105,5 @@ class Scope:
         )
 
 
-def _instant(us: int | None) -> datetime | None:
-    return None if us is None else ns_to_datetime(us * NS_PER_US)
+SCOPE_MAKERS: Makers = {"scope": Scope, "scope.cameras": Cameras, "scope.span": Span}
+"""What makes the scope out of a row of ``erasures``."""

@@ -68,6 +68,11 @@ class Event:
     """One event per file, in order, if the event runs through several files; else empty."""
 
     @property
+    def first(self) -> Part:
+        """Its share of the file it began in."""
+        return self.parts[0]
+
+    @property
     def pieces(self) -> tuple["Event", ...]:
         """One event per file; the event itself if it lies in one file."""
         return self.joined or (self,)

@@ -1,1 +1,1 @@
-"""Records as rows of the tables, and rows as records."""
+"""Each table is declared in one module; its schema, rows, records and documentation follow."""

@@ -1,8 +1,8 @@
-"""Events become rows and come back as records, with what each file shows of them."""
+"""The table ``events``: what happened, when, in which files, and what each file shows of it."""
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -10,54 +10,127 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.records import Box, Event, Part, make_id
-from pipeline.tables.rows import Provenance, instant, media_columns, range_columns
-from pipeline.tables.schema import EVENTS
-from pipeline.timebase import TimeRange, datetime_to_ns, seconds_to_ns
+from pipeline.tables.columns import Column, Columns, Row, list_of
+from pipeline.tables.shared import (
+    FLOAT32,
+    INT32,
+    PROVENANCE,
+    STRING,
+    STRINGS,
+    TEXT_BY_NAME,
+    Provenance,
+    file_columns,
+    media_range,
+    range_columns,
+    utc_instant,
+    utc_range,
+)
+
+BOX: Columns[Box] = Columns(
+    "Where something was at one moment, in pixels of the upright source picture.",
+    [
+        utc_instant("at", "The moment.", path="at_ns"),
+        Column("x0", FLOAT32, "Left edge.", path="x0"),
+        Column("y0", FLOAT32, "Upper edge.", path="y0"),
+        Column("x1", FLOAT32, "Right edge.", path="x1"),
+        Column("y1", FLOAT32, "Lower edge.", path="y1"),
+    ],
+)
+
+PART: Columns[Part] = Columns(
+    "The share of an event in one file.",
+    [
+        *file_columns(video_id="video_id", uri="uri"),
+        *utc_range("span"),
+        *media_range("media"),
+    ],
+)
+
+_CONFIDENCE: Column[Event] = Column(
+    "confidence",
+    FLOAT32,
+    "How sure the model is of the label, 0 to 1; null where it does not say.",
+    path="confidence",
+    nullable=True,
+)
+_VERDICT: Column[Event] = Column(
+    "verdict",
+    STRING,
+    "What the second look made of it: `confirmed`, `moved` or `split`; null if there was none.",
+    path="verdict",
+    nullable=True,
+)
+_FIELDS: Column[Event] = Column(
+    "fields", TEXT_BY_NAME, "The task's extra fields, in the task's order.", path="fields"
+)
+
+PIECE: Columns[Event] = Columns(
+    "What one file alone shows of an event that runs through several, beside its part.",
+    [
+        Column("event_id", STRING, "Id of the piece as an event of its own.", path="event_id"),
+        Column("text", STRING, "What the file alone says of it.", path="text"),
+        _CONFIDENCE,
+        _VERDICT,
+        _FIELDS,
+        Column(
+            "num_window_ids",
+            INT32,
+            "How many of the event's `window_ids` are of this file; they follow each other.",
+            to_row=lambda piece: len(piece.window_ids),
+        ),
+        Column(
+            "num_boxes",
+            INT32,
+            "How many of the event's `boxes` are of this file; they follow each other.",
+            to_row=lambda piece: len(piece.boxes),
+        ),
+    ],
+)
+
+COLUMNS: Columns[Event] = Columns(
+    "What happened: one row for each event, joined over the borders of windows and files.",
+    [
+        *range_columns(camera="camera", utc="span"),
+        Column("label", STRING, "One of the task's labels.", path="label"),
+        *file_columns(video_id="first.video_id", uri="first.uri"),
+        *media_range("first.media"),
+        Column("event_id", STRING, "Hash of what the event is.", path="event_id"),
+        Column("text", STRING, "The sentence that tells it.", path="text"),
+        _CONFIDENCE,
+        _VERDICT,
+        list_of(
+            "boxes",
+            BOX,
+            "Where it was, by time; one object's track if the task asks for boxes.",
+            path="boxes",
+            makers={"": Box},
+        ),
+        _FIELDS,
+        list_of(
+            "parts",
+            PART,
+            "One entry for each file the event runs through; the first is (`video_id`, `uri`).",
+            path="parts",
+            makers={"": Part},
+        ),
+        Column(
+            "pieces",
+            pa.list_(PIECE.struct),
+            "One entry for each part, so that the event can be split and joined again; null if "
+            "there is one part.",
+            to_row=lambda event: [PIECE.row(piece) for piece in event.joined] or None,
+            nullable=True,
+            items=PIECE,
+        ),
+        Column("window_ids", STRINGS, "The windows that show it.", path="window_ids"),
+        *PROVENANCE,
+    ],
+)
 
 
 def events_table(events: Iterable[Event], provenance: Provenance) -> pa.Table:
     """Rows of ``events``."""
-    rows = [
-        {
-            **range_columns(event.camera, event.span),
-            **media_columns(event.parts[0].video_id, event.parts[0].uri, event.parts[0].media),
-            "event_id": event.event_id,
-            "label": event.label,
-            "text": event.text,
-            "confidence": event.confidence,
-            "verdict": event.verdict,
-            "boxes": [
-                {"at": instant(box.at_ns), "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1}
-                for box in event.boxes
-            ],
-            "fields": list(event.fields),
-            "parts": [
-                {
-                    **media_columns(part.video_id, part.uri, part.media),
-                    "start": instant(part.span.start_ns),
-                    "end": instant(part.span.end_ns),
-                }
-                for part in event.parts
-            ],
-            "pieces": [_piece_row(piece) for piece in event.joined] or None,
-            "window_ids": list(event.window_ids),
-            **provenance.columns(),
-        }
-        for event in events
-    ]
-    return pa.Table.from_pylist(rows, schema=EVENTS)
-
-
-def _piece_row(piece: Event) -> dict[str, Any]:
-    return {
-        "event_id": piece.event_id,
-        "text": piece.text,
-        "confidence": piece.confidence,
-        "verdict": piece.verdict,
-        "fields": list(piece.fields),
-        "num_window_ids": len(piece.window_ids),
-        "num_boxes": len(piece.boxes),
-    }
+    return COLUMNS.table(events, **provenance.columns())
 
 
 def events_of_table(table: pa.Table) -> list[Event]:
@@ -65,55 +138,24 @@ def events_of_table(table: pa.Table) -> list[Event]:
     return [_event(row) for row in table.to_pylist()]
 
 
-def _event(row: Mapping[str, Any]) -> Event:
-    event = Event(
-        event_id=row["event_id"],
-        camera=row["camera"],
-        span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
-        label=row["label"],
-        text=row["text"],
-        confidence=row["confidence"],
-        verdict=row["verdict"],
-        boxes=tuple(
-            Box(
-                at_ns=datetime_to_ns(box["at"]),
-                x0=box["x0"],
-                y0=box["y0"],
-                x1=box["x1"],
-                y1=box["y1"],
-            )
-            for box in row["boxes"]
-        ),
-        fields=tuple(row["fields"]),
-        parts=tuple(
-            Part(
-                video_id=part["video_id"],
-                uri=part["uri"],
-                span=TimeRange(datetime_to_ns(part["start"]), datetime_to_ns(part["end"])),
-                media=TimeRange(
-                    seconds_to_ns(part["media_start"]), seconds_to_ns(part["media_end"])
-                ),
-            )
-            for part in row["parts"]
-        ),
-        window_ids=tuple(row["window_ids"]),
-    )
+_event_of_row = COLUMNS.reader({"": Event})
+_piece_of_row = PIECE.reader({"": dict})
+
+
+def _event(row: Row) -> Event:
+    event: Event = _event_of_row(row)
     if len(event.parts) == 1:
         return event
     return replace(event, joined=_pieces(event, row["pieces"] or _guessed_pieces(event)))
 
 
-def _pieces(event: Event, rows: Sequence[Mapping[str, Any]]) -> tuple[Event, ...]:
+def _pieces(event: Event, rows: Sequence[Row]) -> tuple[Event, ...]:
     window_ids, boxes = iter(event.window_ids), iter(event.boxes)
     return tuple(
         replace(
             event,
-            event_id=row["event_id"],
+            **_piece_of_row(row),
             span=part.span,
-            text=row["text"],
-            confidence=row["confidence"],
-            verdict=row["verdict"],
-            fields=tuple(row["fields"]),
             parts=(part,),
             window_ids=tuple(islice(window_ids, row["num_window_ids"])),
             boxes=tuple(islice(boxes, row["num_boxes"])),
@@ -131,7 +173,7 @@ def _guessed_pieces(event: Event) -> list[dict[str, Any]]:
     starts_ns = [part.span.start_ns for part in event.parts[1:]]
     of_part = Counter(bisect_right(starts_ns, box.at_ns) for box in event.boxes)
     for number in range(len(event.parts)):
-        piece = _piece_row(event) | {"num_boxes": of_part[number]}
+        piece = PIECE.row(event) | {"num_boxes": of_part[number]}
         if number:
             piece |= {"event_id": make_id(event.event_id, number), "num_window_ids": 0}
         pieces.append(piece)

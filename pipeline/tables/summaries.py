@@ -1,89 +1,134 @@
-"""Rows of ``summaries``, and the lines that a summary is made from, out of rows."""
+"""The table ``summaries``, and the lines that a summary is made from, out of rows."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from pipeline.records import Line, Summary
-from pipeline.tables.rows import Provenance, instant, range_columns, seconds
-from pipeline.tables.schema import SUMMARIES
+from pipeline.tables.columns import Column, Columns, Row, list_of
+from pipeline.tables.shared import (
+    INT32,
+    PROVENANCE,
+    SECONDS,
+    STRING,
+    STRINGS,
+    Provenance,
+    range_columns,
+    seconds,
+    utc_range,
+)
 from pipeline.timebase import TimeRange, datetime_to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSummary:
+    """The record behind a row."""
+
+    summary: Summary
+    clock_start_ns: int | None
+    """UTC of media time 0 of its video; None for a day."""
+
+    def media_s(self, utc_ns: int) -> float | None:
+        """Seconds in the video at an instant."""
+        return None if self.clock_start_ns is None else seconds(utc_ns - self.clock_start_ns)
+
+
+SENTENCE: Columns[Line] = Columns(
+    "One sentence of a summary, with the time it is about.",
+    [
+        *utc_range("span"),
+        Column("text", STRING, "The sentence.", path="text"),
+        Column(
+            "sources", STRINGS, "Ids of the segments and events that it rests on.", path="sources"
+        ),
+    ],
+)
+
+COLUMNS: Columns[StoredSummary] = Columns(
+    "What happened in a chapter, a video, or a camera's day.",
+    [
+        *range_columns(camera="summary.camera", utc="summary.span"),
+        Column(
+            "level",
+            STRING,
+            "`chapter`, `video`, or `day`: a camera's UTC date, which has no file.",
+            path="summary.level",
+        ),
+        Column("video_id", STRING, "Id of the video; empty for a day.", path="summary.video_id"),
+        Column("uri", STRING, "The file; empty for a day.", path="summary.uri"),
+        Column(
+            "media_start",
+            SECONDS,
+            "Seconds in the file where it begins; null for a day.",
+            to_row=lambda stored: stored.media_s(stored.summary.span.start_ns),
+            nullable=True,
+        ),
+        Column(
+            "media_end",
+            SECONDS,
+            "Seconds in the file where it ends; null for a day.",
+            to_row=lambda stored: stored.media_s(stored.summary.span.end_ns),
+            nullable=True,
+        ),
+        Column("summary_id", STRING, "Hash of what the summary is.", path="summary.summary_id"),
+        Column("title", STRING, "A few words.", path="summary.title"),
+        Column(
+            "text",
+            STRING,
+            "The sentences, one after the other.",
+            to_row=lambda stored: stored.summary.text,
+        ),
+        list_of(
+            "sentences",
+            SENTENCE,
+            "Each sentence with its time and what it rests on.",
+            path="summary.sentences",
+            makers={"": Line},
+        ),
+        Column(
+            "method",
+            STRING,
+            "`model`, or `extractive`: counted and quoted, without a model.",
+            path="summary.method",
+        ),
+        Column(
+            "error",
+            STRING,
+            "Why a model that was asked did not write it; else empty.",
+            path="summary.error",
+        ),
+        Column(
+            "num_prompt_tokens", INT32, "Tokens of its prompts.", path="summary.num_prompt_tokens"
+        ),
+        Column(
+            "num_output_tokens", INT32, "Tokens of its answers.", path="summary.num_output_tokens"
+        ),
+        Column(
+            "inputs_id",
+            STRING,
+            "Names everything it was made from: equal while nothing needs to be done again.",
+            path="summary.inputs_id",
+        ),
+        *PROVENANCE,
+    ],
+)
 
 
 def summaries_table(
     summaries: Iterable[Summary], clock_starts_ns: Mapping[str, int], provenance: Provenance
 ) -> pa.Table:
     """Rows of ``summaries``; ``clock_starts_ns`` is UTC of media time 0, by video id."""
-    rows = [
-        {
-            **range_columns(summary.camera, summary.span),
-            "level": summary.level,
-            "video_id": summary.video_id,
-            "uri": summary.uri,
-            **_summary_media(summary, clock_starts_ns.get(summary.video_id)),
-            "summary_id": summary.summary_id,
-            "title": summary.title,
-            "text": summary.text,
-            "sentences": [
-                {
-                    "start": instant(sentence.span.start_ns),
-                    "end": instant(sentence.span.end_ns),
-                    "text": sentence.text,
-                    "sources": list(sentence.sources),
-                }
-                for sentence in summary.sentences
-            ],
-            "method": summary.method,
-            "error": summary.error,
-            "num_prompt_tokens": summary.num_prompt_tokens,
-            "num_output_tokens": summary.num_output_tokens,
-            "inputs_id": summary.inputs_id,
-            **provenance.columns(),
-        }
-        for summary in summaries
-    ]
-    return pa.Table.from_pylist(rows, schema=SUMMARIES)
-
-
-def _summary_media(summary: Summary, clock_start_ns: int | None) -> dict[str, float | None]:
-    if clock_start_ns is None:
-        return {"media_start": None, "media_end": None}
-    return {
-        "media_start": seconds(summary.span.start_ns - clock_start_ns),
-        "media_end": seconds(summary.span.end_ns - clock_start_ns),
-    }
+    stored = (
+        StoredSummary(summary, clock_starts_ns.get(summary.video_id)) for summary in summaries
+    )
+    return COLUMNS.table(stored, **provenance.columns())
 
 
 def summaries_of_table(table: pa.Table) -> list[Summary]:
     """The records behind rows of ``summaries``."""
-    return [
-        Summary(
-            summary_id=row["summary_id"],
-            level=row["level"],
-            camera=row["camera"],
-            video_id=row["video_id"],
-            uri=row["uri"],
-            span=TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"])),
-            title=row["title"],
-            sentences=tuple(
-                Line(
-                    span=TimeRange(
-                        datetime_to_ns(sentence["start"]), datetime_to_ns(sentence["end"])
-                    ),
-                    text=sentence["text"],
-                    sources=tuple(sentence["sources"]),
-                )
-                for sentence in row["sentences"]
-            ),
-            method=row["method"],
-            error=row["error"],
-            inputs_id=row["inputs_id"],
-            num_prompt_tokens=row["num_prompt_tokens"],
-            num_output_tokens=row["num_output_tokens"],
-        )
-        for row in table.to_pylist()
-    ]
+    read = COLUMNS.reader({"summary": Summary}, "summary")
+    return [read(row) for row in table.to_pylist()]
 
 
 def lines_of_tables(segments: pa.Table, events: pa.Table, within: TimeRange) -> tuple[Line, ...]:
@@ -106,7 +151,7 @@ def lines_of_tables(segments: pa.Table, events: pa.Table, within: TimeRange) -> 
     return tuple(sorted(lines, key=lambda line: (line.span.start_ns, line.label, line.span)))
 
 
-def _told(event: Mapping[str, Any]) -> str:
+def _told(event: Row) -> str:
     """The event's sentence and its further fields."""
     fields = (f"{name}: {value}" for name, value in event["fields"] if value)
     return "; ".join([event["text"], *fields])

@@ -1,6 +1,6 @@
 """A year of a large archive as rows of the declared schemas, made from whole arrays at once.
 
-``pipeline.tables.rows`` builds one Python dict per row, which is right for a job (a model answers
+``pipeline.tables`` makes each value of a row in Python, which is right for a job (a model answers
 a few windows a second) and would take hours for 20 million rows. So this bypasses it; what follows
 is the project's own: schemas, checks, order, file settings, Delta log.
 """
@@ -18,7 +18,8 @@ from pipeline.index.replace import writer_properties
 from pipeline.index.store import Store
 from pipeline.index.validate import conform
 from pipeline.records import make_id
-from pipeline.tables.schema import BOX, PART, TABLES, TableName
+from pipeline.tables.events import BOX, PART
+from pipeline.tables.schema import TABLES, TableName
 
 FIRST_DAY = datetime(2025, 3, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
@@ -149,8 +150,10 @@ def _events(
     rows = len(camera)
     base = _base(camera, start_us, end_us, video_us)
     corners = [pa.array(chance.random(rows, np.float32)) for _ in range(4)]
-    box = pa.StructArray.from_arrays([base["start"], *corners], fields=list(BOX))
-    part = pa.StructArray.from_arrays([base[field.name] for field in PART], fields=list(PART))
+    box = pa.StructArray.from_arrays([base["start"], *corners], fields=list(BOX.struct))
+    part = pa.StructArray.from_arrays(
+        [base[field.name] for field in PART.struct], fields=list(PART.struct)
+    )
     return _table(
         "events",
         base,

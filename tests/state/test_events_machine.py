@@ -18,8 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 import pipeline.index as pi
 from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.index import commit
-from pipeline.tables.rows import windows_table
 from pipeline.tables.schema import EVENTS
+from pipeline.tables.windows import windows_table
 from tests.state import examples
 from tests.unit.test_finish import CONFIG, answered, provenance
 from tests.unit.test_rejoin import REACH

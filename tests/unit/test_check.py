@@ -14,9 +14,9 @@ from pipeline.errors import EXIT_DAMAGED, ConfigError, IndexDamagedError, IndexF
 from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.repair import repair
-from pipeline.index.runs import runs_table
 from pipeline.index.scope import Scope
 from pipeline.index.store import DAMAGED, REPAIRING, Store
+from pipeline.tables.runs import runs_table
 from pipeline.tables.schema import TABLES
 from tests.damage import DAMAGE, data_file
 from tests.golden import make

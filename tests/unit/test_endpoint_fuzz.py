@@ -16,7 +16,7 @@ from pipeline.engine import open_model
 from pipeline.flow.task.answer import answer_window
 from pipeline.index.filters import Where
 from pipeline.records.sanitize import sanitized
-from pipeline.tables.rows import window_results, windows_table
+from pipeline.tables.windows import window_results, windows_table
 from tests.asked_endpoint import GOOD, KEY, PROVENANCE, config_of
 from tests.endpoint import DROPPED, RAW, completion, response
 from tests.made import a_video

@@ -11,8 +11,8 @@ from pipeline.config import Config
 from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.flow.driver.ledger import WholeVideo
 from pipeline.records import WindowResult, Yielded, make_id
-from pipeline.tables.rows import Provenance
 from pipeline.tables.schema import EVENTS
+from pipeline.tables.shared import Provenance
 from tests.unit.test_stitch import make_video, seconds
 
 CONFIG = Config()

@@ -17,7 +17,7 @@ from pipeline.flow.task.read_answer import read_answer
 from pipeline.records import Window, WindowPlan
 from pipeline.stitch import events_of_video
 from pipeline.tables.events import events_table
-from pipeline.tables.rows import Provenance
+from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 

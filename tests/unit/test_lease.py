@@ -14,10 +14,11 @@ from pipeline.errors import LeaseLostError
 from pipeline.index import lease as leases
 from pipeline.index import maintain
 from pipeline.index.lease import take_lease
-from pipeline.index.runs import LOST_AFTER, runs_table
+from pipeline.index.runs import LOST_AFTER
 from pipeline.index.validate import conform
 from pipeline.processes import identity
 from pipeline.records import RunFigures
+from pipeline.tables.runs import runs_table
 from tests.unit import test_runs
 
 # A run that says what it has got, and goes on until it is killed or its input ends.

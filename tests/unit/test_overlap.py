@@ -18,7 +18,8 @@ from pipeline.plan.overlap import (
 )
 from pipeline.records import IndexedFile, Ownership, PacketIndex, Shard, Video, WindowPlan, Yielded
 from pipeline.tables.ownership import indexed_file
-from pipeline.tables.rows import Provenance, video_row, videos_table
+from pipeline.tables.shared import Provenance
+from pipeline.tables.videos import IndexedVideo, video_row, videos_table
 from pipeline.timebase import ClockCorrection, TimeRange, ns_to_datetime, without
 from tests.made import a_video
 
@@ -308,7 +309,7 @@ def test_a_row_gives_all_the_time_its_file_can_own_whatever_it_has_yielded(files
     files = [replace(file, correction=correction, start_ns=file.start_ns + ns) for file in files]
     for video, shards in resolved(files).values():
         row = video_row(
-            video, status="done", num_shards=len(shards), results=(), num_events=0, num_segments=0,
+            IndexedVideo(video=video, status="done", num_shards=len(shards), results=()),
             provenance=Provenance(task="t", model="", prompt_id="", fingerprint="f", config=""),
             at=ns_to_datetime(0),
         )  # fmt: skip

@@ -18,11 +18,8 @@ from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.records import Box, Observation, WindowResult
 from pipeline.stitch import events_of_video, join_files
 from pipeline.tables.events import events_of_table, events_table
-from pipeline.tables.rows import (
-    window_results,
-    windows_table,
-)
 from pipeline.tables.schema import EVENTS
+from pipeline.tables.windows import window_results, windows_table
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.made import a_video
 from tests.unit.test_finish import answered, provenance

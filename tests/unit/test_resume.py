@@ -10,7 +10,7 @@ from pipeline.flow.task.packed_shard import pack_shard
 from pipeline.flow.task.stages import Planned, probe_and_plan
 from pipeline.records import WindowResult
 from pipeline.sources import list_sources
-from pipeline.tables.rows import window_results, windows_table
+from pipeline.tables.windows import window_results, windows_table
 from tests.unit.test_finish import provenance
 from tests.videos import make_video
 

@@ -14,9 +14,10 @@ from pipeline.index import Writer, list_runs, open_index
 from pipeline.index import lease as leases
 from pipeline.index.lease import take_lease
 from pipeline.index.replace import replace
-from pipeline.index.runs import mark_lost, runs_of_table, runs_table
+from pipeline.index.runs import mark_lost
 from pipeline.index.validate import conform
 from pipeline.sources import CameraShard, list_sources
+from pipeline.tables.runs import runs_of_table, runs_table
 from tests.hard import without_ray
 from tests.unit.test_lease import a_run
 from tests.videos import make_video

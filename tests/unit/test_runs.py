@@ -18,11 +18,10 @@ from pipeline.index.runs import (
     conflicts,
     is_lost,
     mark_lost,
-    runs_of_table,
-    runs_table,
 )
 from pipeline.processes import identity
 from pipeline.records import Run, RunFigures
+from pipeline.tables.runs import runs_of_table, runs_table
 from pipeline.tables.schema import RUNS
 from tests.unit.test_index_schema import GOLDEN
 

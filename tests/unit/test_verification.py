@@ -16,7 +16,8 @@ from pipeline.flow.task.read_answer import read_verified_answer
 from pipeline.flow.task.stages import OpenShard, decode_and_gate, probe_and_plan
 from pipeline.flow.task.supervisor import Replica
 from pipeline.records import Completion, Window
-from pipeline.tables.rows import Provenance, window_results, windows_table
+from pipeline.tables.shared import Provenance
+from pipeline.tables.windows import window_results, windows_table
 from pipeline.timebase import NS_PER_S
 from tests.videos import damage, make_video, number_in, source_of
 

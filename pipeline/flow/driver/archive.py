@@ -32,7 +32,7 @@ from pipeline.index import Writer, apply_orders
 from pipeline.index.lease import take_lease
 from pipeline.records import Source
 from pipeline.sources import CameraShard
-from pipeline.tables.rows import Provenance
+from pipeline.tables.shared import Provenance
 
 
 def index_archive(

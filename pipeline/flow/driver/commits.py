@@ -14,7 +14,8 @@ from pipeline.flow.driver.report import FailedFile
 from pipeline.flow.task.stages import Failure
 from pipeline.index import apply_orders
 from pipeline.records import Source, Video
-from pipeline.tables.rows import failed_video_row, video_error, videos_table, windows_table
+from pipeline.tables.videos import failed_video_row, video_error, videos_table
+from pipeline.tables.windows import windows_table
 
 
 class Commits:

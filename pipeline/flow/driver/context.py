@@ -8,7 +8,7 @@ from pipeline.flow.driver.indexed_files import IndexContents
 from pipeline.flow.driver.report import OnProgress, Report
 from pipeline.index import Writer
 from pipeline.index.lease import Lease
-from pipeline.tables.rows import Provenance
+from pipeline.tables.shared import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

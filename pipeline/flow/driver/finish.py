@@ -16,14 +16,10 @@ from pipeline.records.pieces import without_pieces
 from pipeline.stitch import events_of_video, join_files
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table
-from pipeline.tables.rows import (
-    Provenance,
-    segments_table,
-    video_error,
-    video_row,
-    videos_table,
-)
 from pipeline.tables.schema import EVENTS
+from pipeline.tables.segments import segments_table
+from pipeline.tables.shared import Provenance
+from pipeline.tables.videos import IndexedVideo, video_error, video_row, videos_table
 from pipeline.timebase import seconds_to_ns
 
 
@@ -51,12 +47,14 @@ def finish_videos(
         all_segments.extend(segments)
         rows.append(
             video_row(
-                whole.video,
-                status=_status(whole),
-                num_shards=whole.num_shards,
-                results=whole.results,
-                num_events=len(events),
-                num_segments=len(segments),
+                IndexedVideo(
+                    video=whole.video,
+                    status=_status(whole),
+                    num_shards=whole.num_shards,
+                    results=whole.results,
+                    num_events=len(events),
+                    num_segments=len(segments),
+                ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
             )
@@ -73,16 +71,16 @@ def pending_videos(pending: Sequence[PendingVideo], provenance: Provenance) -> p
     return videos_table(
         [
             video_row(
-                pending_video.video,
-                status="pending",
-                num_shards=pending_video.num_shards,
-                results=pending_video.results,
-                num_events=0,
-                num_segments=0,
+                IndexedVideo(
+                    video=pending_video.video,
+                    status="pending",
+                    num_shards=pending_video.num_shards,
+                    results=pending_video.results,
+                    error=pending_video.error,
+                ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
             )
-            | {"error": pending_video.error}
             for pending_video in pending
         ]
     )
@@ -140,8 +138,7 @@ def _without_videos(rows: pa.Table, video_ids: AbstractSet[str]) -> pa.Table:
         if remaining == [event]:
             tables.append(rows.slice(number, 1))
         else:
-            provenance = Provenance(config="", **{name: row[name] for name in Provenance.COLUMNS})
-            tables.append(events_table(remaining, provenance))
+            tables.append(events_table(remaining, Provenance.of_row(row)))
     return pa.concat_tables(tables)
 
 

@@ -12,7 +12,7 @@ from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shar
 from pipeline.flow.task.stages import leave_out
 from pipeline.index import Writer, erased_media, erased_ranges, forget_erased, windows_of
 from pipeline.records import Video, WindowResult
-from pipeline.tables.rows import window_results
+from pipeline.tables.windows import window_results
 from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
 
 

@@ -1,7 +1,6 @@
 """Derives events and segments again from stored windows, for a damaged index. No Ray here."""
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -14,8 +13,10 @@ from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.flow.driver.ledger import WholeVideo
 from pipeline.index.repair import Derived
 from pipeline.records import Video, WindowResult
-from pipeline.tables.rows import Provenance, window_results
-from pipeline.timebase import ClockCorrection, TimeRange
+from pipeline.tables.shared import Provenance
+from pipeline.tables.videos import video_of_row
+from pipeline.tables.windows import window_results
+from pipeline.timebase import TimeRange
 
 
 def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | None:
@@ -43,9 +44,7 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
         for row in rows
         if results.get(row["video_id"])
     ]
-    provenance = Provenance(
-        config=rows[0]["config"], **{name: rows[0][name] for name in Provenance.COLUMNS}
-    )
+    provenance = Provenance.of_row(rows[0], rows[0]["config"])
     finished = finish_videos(whole, config=config, provenance=provenance)
     counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(
@@ -81,25 +80,5 @@ def _video(row: Mapping[str, Any], results: Sequence[WindowResult]) -> Video:
 
     Its footage comes from its windows, which tile the time that it owns to the nanosecond.
     """
-    return Video(
-        video_id=row["video_id"],
-        content_id=row["content_id"],
-        uri=row["uri"],
-        num_bytes=row["num_bytes"],
-        etag=row["etag"],
-        camera=row["camera"],
-        clock=row["clock"],
-        start_ns=row["clock_start_ns"],
-        stream_index=0,
-        codec=row["codec"],
-        width=row["width"],
-        height=row["height"],
-        rotation=row["rotation"],
-        time_base=Fraction(row["time_base"]),
-        origin_pts=row["origin_pts"],
-        footage=(TimeRange(results[0].span.start_ns, results[-1].span.end_ns),),
-        num_frames=row["num_frames"],
-        num_keyframes=0,
-        correction=ClockCorrection.parse(row["clock_correction"]),
-        warnings=tuple(row["warnings"]),
-    )
+    footage = TimeRange(results[0].span.start_ns, results[-1].span.end_ns)
+    return video_of_row(row, (footage,))

@@ -20,7 +20,7 @@ from pipeline.flow.summaries.pending_days import DayKey, days_with_videos, pendi
 from pipeline.index import Writer, latest_configs, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
 from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
-from pipeline.tables.rows import Provenance
+from pipeline.tables.shared import Provenance
 from pipeline.tables.summaries import summaries_table
 from pipeline.timebase import days_between, ns_to_datetime
 
