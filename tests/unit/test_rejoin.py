@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from fractions import Fraction
 from functools import partial
@@ -110,19 +111,22 @@ def test_two_processes_that_finish_neighbouring_files_at_once_join_them_once(tmp
     # Each finishes all files, in opposite orders, so that both join over every border.
     pi.Writer(tmp_path)
     numbers = [str(n) for n in range(len(FILES))]
-    jobs = [
-        subprocess.Popen(
-            [sys.executable, "-c", _PROCESS, str(tmp_path), *order],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for order in (numbers, numbers[::-1])
-    ]  # fmt: skip
-    for job in jobs:
-        assert job.stdout.readline() == "ready\n"
-    for job in jobs:
-        job.stdin.write("go\n")
-        job.stdin.flush()
-    assert [job.wait(timeout=200) for job in jobs] == [0, 0]
+    with ExitStack() as stack:
+        jobs = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _PROCESS, str(tmp_path), *order],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                )
+            )
+            for order in (numbers, numbers[::-1])
+        ]  # fmt: skip
+        for job in jobs:
+            assert job.stdout.readline() == "ready\n"
+        for job in jobs:
+            job.stdin.write("go\n")
+            job.stdin.flush()
+        assert [job.wait(timeout=200) for job in jobs] == [0, 0]
     assert events_of(pi.Writer(tmp_path)) == expected
 
 
