@@ -9,8 +9,8 @@ import typer
 from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
-from pipeline.index import Asked, Order, list_runs, open_index
-from pipeline.index.hits import MomentOrder, Searched
+from pipeline.index import Order, QueryOptions, list_runs, open_index
+from pipeline.index.hits import HitOrder, SearchedTable
 from pipeline.index.query_filters import MAX_LIMIT
 from pipeline.tables.schema import AskedTable
 
@@ -70,7 +70,7 @@ def query(
 ) -> None:
     """List what happened in a wall-clock range: all rows that overlap the range."""
     index = open_index(index_uri)
-    filters: Asked = {
+    filters: QueryOptions = {
         "camera": camera,
         "label": label,
         "text": text,
@@ -122,10 +122,10 @@ def search(
     camera: CameraOption = None,
     video: VideoOption = None,
     table: Annotated[
-        Searched | None, typer.Option("--table", help="Only events, or only segments.")
+        SearchedTable | None, typer.Option("--table", help="Only events, or only segments.")
     ] = None,
     order_by: Annotated[
-        MomentOrder, typer.Option("--order-by", help="Order of the best hits.")
+        HitOrder, typer.Option("--order-by", help="Order of the best hits.")
     ] = "score",
     limit: LimitOption = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read all texts again.")] = False,  # noqa: FBT002
@@ -138,7 +138,7 @@ def search(
     from pipeline.index import search as search_index  # noqa: PLC0415
 
     index = open_index(index_uri)
-    filters: search_index.Wanted = {
+    filters: search_index.SearchOptions = {
         "camera": camera,
         "video": video,
         "table": table,

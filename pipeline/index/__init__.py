@@ -4,53 +4,52 @@ The only package that uses deltalake and DuckDB.
 """
 
 from pipeline.index.commit import Writer
-from pipeline.index.erase import apply_orders
-from pipeline.index.erase import forget as forget_erased
+from pipeline.index.erase import apply_orders, clear_erased
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
-from pipeline.index.query_filters import Asked, Order
+from pipeline.index.query_filters import Order, QueryOptions
 from pipeline.index.resume_state import (
-    LISTED,
-    Goal,
-    Near,
-    cut_ids,
+    LISTED_FILES,
+    CameraRange,
+    RunGoal,
     erased_media,
     erased_ranges,
     erased_videos,
     failures,
     finished_ids,
-    footage_near,
+    footage_in_range,
     latest_configs,
-    misplaced,
-    rows_near,
+    partly_erased_ids,
+    rows_in_range,
     unfinished,
     windows_of,
+    wrong_yields,
 )
 from pipeline.index.runs import list_runs
 
 __all__ = [
-    "LISTED",
-    "Asked",
-    "Goal",
+    "LISTED_FILES",
+    "CameraRange",
     "Index",
-    "Near",
     "Order",
+    "QueryOptions",
+    "RunGoal",
     "Writer",
     "apply_orders",
-    "cut_ids",
+    "clear_erased",
     "erased_media",
     "erased_ranges",
     "erased_videos",
     "failures",
     "finished_ids",
-    "footage_near",
-    "forget_erased",
+    "footage_in_range",
     "latest_configs",
     "list_runs",
-    "misplaced",
     "open",
     "open_index",
-    "rows_near",
+    "partly_erased_ids",
+    "rows_in_range",
     "unfinished",
     "windows_of",
+    "wrong_yields",
 ]

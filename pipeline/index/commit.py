@@ -12,8 +12,16 @@ import pyarrow.compute as pc
 from pipeline.index.filters import Span, Where
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, change, conflict_retries, equal, on_dates, replace
-from pipeline.index.resume_state import Near
+from pipeline.index.replace import (
+    all_of,
+    change,
+    conflict_retries,
+    equal,
+    is_one_of,
+    on_dates,
+    replace,
+)
+from pipeline.index.resume_state import CameraRange
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
 from pipeline.index.validate import conform
 from pipeline.index.video_lookup import KnownVideos
@@ -56,40 +64,42 @@ class Writer:
         for task, of_task in _groups(rows, "task"):
             for fingerprint, group in _groups(of_task, "fingerprint"):
                 for shard_ids, part in _chunks(group, "shard_id"):
-                    predicate = both(
+                    predicate = all_of(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
                         equal("fingerprint", fingerprint),
-                        among("video_id", part["video_id"].to_pylist()),
-                        among("shard_id", shard_ids),
+                        is_one_of("video_id", part["video_id"].to_pylist()),
+                        is_one_of("shard_id", shard_ids),
                     )
                     replace(self.store, "windows", part, predicate)
 
     def drop_shards(self, shard_ids: Collection[str], *, task: str, fingerprint: str) -> None:
         """Remove the windows of committed shards that no plan contains any more."""
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
-        where.among("shard_id", shard_ids)
-        rows = self.index.every("windows", where, columns=["date", "video_id", "shard_id"])
+        where.is_one_of("shard_id", shard_ids)
+        rows = self.index.select_all("windows", where, columns=["date", "video_id", "shard_id"])
         for chunk_ids, part in _chunks(rows, "shard_id"):
-            predicate = both(
+            predicate = all_of(
                 on_dates(part["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
-                among("video_id", part["video_id"].to_pylist()),
-                among("shard_id", chunk_ids),
+                is_one_of("video_id", part["video_id"].to_pylist()),
+                is_one_of("shard_id", chunk_ids),
             )
             replace(self.store, "windows", WINDOWS.empty_table(), predicate)
 
-    def reopen(self, video_ids: Iterable[str], near: Near, task: str, fingerprint: str) -> None:
+    def reopen(
+        self, video_ids: Iterable[str], near: CameraRange, task: str, fingerprint: str
+    ) -> None:
         """Set done videos to pending, before the data that their rows describe changes.
 
         Their events, segments and windows stay until they are replaced. If the run is killed in
         between, the next run sees that the videos are unfinished, in any configuration.
         """
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
-        where.among("video_id", video_ids)
+        where.is_one_of("video_id", video_ids)
         columns = ["date", "video_id", "fingerprint", "status", "indexed_at"]
-        rows = self.index.every("videos", where, **near.bounds, columns=columns)
+        rows = self.index.select_all("videos", where, **near.bounds, columns=columns)
         self._reopen(task, rows)
 
     def finish_videos(
@@ -150,16 +160,16 @@ class Writer:
         videos = conform("videos", videos)
         for task, of_task in _groups(videos, "task"):
             answered = Where().add("task = ? AND status <> 'pending'", task)
-            answered.among("video_id", of_task["video_id"].to_pylist())
-            ids = _ids(self.index.every("videos", answered, columns=["video_id"]), "video_id")
+            answered.is_one_of("video_id", of_task["video_id"].to_pylist())
+            ids = _ids(self.index.select_all("videos", answered, columns=["video_id"]), "video_id")
             new = of_task.filter(~_in("video_id", ids))
             for fingerprint, group in _groups(new, "fingerprint"):
                 for video_ids, part in _chunks(group, "video_id"):
-                    predicate = both(
+                    predicate = all_of(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
                         equal("fingerprint", fingerprint),
-                        among("video_id", video_ids),
+                        is_one_of("video_id", video_ids),
                     )
                     replace(self.store, "videos", part, predicate)
 
@@ -175,11 +185,11 @@ class Writer:
         for level, of_level in _groups(rows, "level"):
             key = "video_id" if level == "chapter" else "summary_id"
             for ids, part in _chunks(of_level, key):
-                predicate = both(
+                predicate = all_of(
                     on_dates({*dates, *part["date"].to_pylist()}),
                     equal("task", part["task"][0].as_py()),
                     equal("level", level),
-                    among(key, ids),
+                    is_one_of(key, ids),
                 )
                 replace(self.store, "summaries", part, predicate)
 
@@ -200,12 +210,12 @@ class Writer:
         dates = _dates_of(videos) | _dates_of(previous)
         stale = self._stale_windows(task, videos, previous, dates, only)
         same = _ids(videos, "video_id")
-        of_videos = _of_fingerprint(among("video_id", same), only)
+        of_videos = _of_fingerprint(is_one_of("video_id", same), only)
         # Other contents of these files no longer exist, so they go for every fingerprint.
         others = (_ids(previous, "video_id") | _ids(stale, "video_id")) - same
         if others:
-            of_videos = f"({of_videos}) OR ({among('video_id', others)})"
-        of_videos = both(equal("task", task), of_videos)
+            of_videos = f"({of_videos}) OR ({is_one_of('video_id', others)})"
+        of_videos = all_of(equal("task", task), of_videos)
         times = times_by_camera(videos, previous, stale)
         replaced = previous
         if only is not None:
@@ -213,29 +223,29 @@ class Writer:
         self._reopen(task, replaced)
         rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
         on = on_dates(dates | set(segments["date"].to_pylist()))
-        replace(self.store, "segments", segments, both(on, of_videos))
+        replace(self.store, "segments", segments, all_of(on, of_videos))
         self._remove_summaries(task, same | others, _ids(videos, "camera"), dates)
         for fingerprint, rows in _groups(stale, "fingerprint"):
-            predicate = both(
+            predicate = all_of(
                 on_dates(rows["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
-                among("video_id", _ids(rows, "video_id")),
+                is_one_of("video_id", _ids(rows, "video_id")),
             )
             replace(self.store, "windows", rows.slice(0, 0), predicate)
         on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
-        replace(self.store, "videos", videos, both(on, of_videos))
+        replace(self.store, "videos", videos, all_of(on, of_videos))
 
     def _reopen(self, task: str, videos: pa.Table) -> None:
         done = videos.filter(pc.field("status").isin(["done", "partial"]))
         for fingerprint, rows in _groups(done, "fingerprint"):
-            predicate = both(
+            predicate = all_of(
                 on_dates(rows["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
-                among("video_id", _ids(rows, "video_id")),
+                is_one_of("video_id", _ids(rows, "video_id")),
                 # Only the rows that were read: a row that another run has written since stays done.
-                among("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
+                is_one_of("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
             change(self.store, "videos", {"status": "pending"}, predicate)
 
@@ -244,11 +254,11 @@ class Writer:
     ) -> None:
         """Remove the outdated summaries of these videos and of their cameras' days."""
         where = Where().add("task = ?", task).add(on_dates(dates))
-        days = both("level = 'day'", among("camera", cameras))
-        where.add(f"({among('video_id', video_ids)} OR {days})")
+        days = all_of("level = 'day'", is_one_of("camera", cameras))
+        where.add(f"({is_one_of('video_id', video_ids)} OR {days})")
         outdated = self.index.select("summaries", where, columns=["summary_id", "date"])
         for ids, rows in _chunks(outdated, "summary_id"):
-            predicate = both(on_dates(rows["date"].to_pylist()), among("summary_id", ids))
+            predicate = all_of(on_dates(rows["date"].to_pylist()), is_one_of("summary_id", ids))
             replace(self.store, "summaries", rows.slice(0, 0), predicate)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
@@ -291,7 +301,7 @@ class Writer:
         where.add(on_dates(dates))
         span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
         columns = ["date", "camera", "start", "end", "video_id", "fingerprint"]
-        return self.index.every("windows", where, span=span, columns=columns)
+        return self.index.select_all("windows", where, span=span, columns=columns)
 
 
 def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
@@ -317,7 +327,7 @@ def times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
 
 
 def _of_fingerprint(condition: str, only: str | None) -> str:
-    return condition if only is None else both(condition, equal("fingerprint", only))
+    return condition if only is None else all_of(condition, equal("fingerprint", only))
 
 
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:

@@ -142,7 +142,7 @@ def _ranges(
     """The ranges of files and windows that overlap ``span``, with their level; by camera."""
     where = Where().overlaps(span).of(cameras)
     if tasks:
-        where.among("task", tasks)
+        where.is_one_of("task", tasks)
     ordered_videos = Where.any_of(scope.of_whole_videos() for scope in ordered)
     ordered_windows = Where.any_of(scope.of_rows() for scope in ordered)
     tables: dict[str, Any] = {

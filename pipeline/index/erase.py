@@ -28,7 +28,7 @@ from pipeline.index.erase_selection import (
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, change, equal, on_dates, replace
+from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates, replace
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
@@ -124,7 +124,7 @@ def erase_older(
     return receipts
 
 
-def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
+def clear_erased(store: Store, camera: str, start: datetime, end: datetime) -> None:
     """Remove the erased marks of a camera in ``[start, end)``, so that jobs analyse it again.
 
     This does not restore erased rows. Videos that were done except for the erased part become
@@ -132,15 +132,15 @@ def forget(store: Store, camera: str, start: datetime, end: datetime) -> None:
     """
     index, exact = Index(store), Cameras(exact=(camera,))
     erased = Where().add("status = 'erased'")
-    parts = index.every(
+    parts = index.select_all(
         "windows", erased, span=Span.parse(start, end), cameras=exact, columns=["video_id"]
     )
-    with_parts = Where().among("video_id", parts["video_id"].to_pylist())
+    with_parts = Where().is_one_of("video_id", parts["video_id"].to_pylist())
     done = with_parts.add("status IN ('done', 'partial')")
-    rows = index.every("videos", done, cameras=exact, columns=["date", "video_id"])
+    rows = index.select_all("videos", done, cameras=exact, columns=["date", "video_id"])
     if rows.num_rows:
         ids, on = rows["video_id"].to_pylist(), on_dates(rows["date"].to_pylist())
-        is_done = both(on, among("video_id", ids), "status IN ('done', 'partial')")
+        is_done = all_of(on, is_one_of("video_id", ids), "status IN ('done', 'partial')")
         change(store, "videos", {"status": "pending"}, is_done)
     overlapping = (
         f"camera = {quote(camera)} AND status = 'erased' AND "
@@ -209,12 +209,12 @@ def _tombstones(videos: Iterable[Row]) -> list[Row]:
 
 def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
     """The rows of these videos with the numbers of the windows, events and segments that remain."""
-    where = Where().among("video_id", {row["video_id"] for row in videos})
+    where = Where().is_one_of("video_id", {row["video_id"] for row in videos})
     key = ("video_id", "task", "fingerprint")
     tables = {
-        "windows": index.every("windows", where, columns=[*key, "status"]).to_pylist(),
-        "events": index.every("events", where, columns=key).to_pylist(),
-        "segments": index.every("segments", where, columns=key).to_pylist(),
+        "windows": index.select_all("windows", where, columns=[*key, "status"]).to_pylist(),
+        "events": index.select_all("events", where, columns=key).to_pylist(),
+        "segments": index.select_all("segments", where, columns=key).to_pylist(),
     }
     return [
         video
@@ -248,7 +248,7 @@ def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: li
         ]
         conditions = [equal(column, value) for column, value in made_by.items()]
         dates = on_dates(row["date"] for row in chunk)
-        predicate = both(dates, *conditions, among(id_column, ids))
+        predicate = all_of(dates, *conditions, is_one_of(id_column, ids))
         replace(store, name, _table(name, replacements), predicate)
 
 
@@ -259,8 +259,10 @@ def _replace_of_videos(
     days: set[date] = {
         day for row in videos for day in (row["date"], *days_between(row["start"], row["end"]))
     }
-    conditions = [among(column, {row[column] for row in videos}) for column in ("video_id", *same)]
-    replace(store, name, _table(name, others), both(on_dates(days), *conditions))
+    conditions = [
+        is_one_of(column, {row[column] for row in videos}) for column in ("video_id", *same)
+    ]
+    replace(store, name, _table(name, others), all_of(on_dates(days), *conditions))
 
 
 def _table(name: TableName, rows: list[Row]) -> pa.Table:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pipeline.index.filters import Where
-from pipeline.index.replace import both, equal, on_dates
+from pipeline.index.replace import all_of, equal, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import is_lost
 from pipeline.index.scope import SCOPE_MAKERS, Scope
@@ -58,14 +58,14 @@ class Erasure:
 def write_order(store: Store, order: Erasure) -> None:
     """Commit the order; it replaces its earlier row."""
     rows = COLUMNS.table([order])
-    predicate = both(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
+    predicate = all_of(on_dates([order.asked_at.date()]), equal("erasure_id", order.erasure_id))
     replace_rows(store, "erasures", conform("erasures", rows), predicate)
 
 
 def open_orders(index: "Index") -> list[Erasure]:
     """Orders that must be carried out, the oldest first."""
     where = Where().add("state = 'ordered'")
-    rows = index.every("erasures", where, order="ORDER BY asked_at, erasure_id")
+    rows = index.select_all("erasures", where, order="ORDER BY asked_at, erasure_id")
     read = COLUMNS.reader({"": Erasure, **SCOPE_MAKERS})
     return [read(row) for row in rows.to_pylist()]
 
@@ -78,7 +78,7 @@ def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str,
         order: as it was before.
         num_removed: rows that were removed this time, by table.
     """
-    running = runs_of_table(index.every("runs", Where().add("state = 'running'"), order=""))
+    running = runs_of_table(index.select_all("runs", Where().add("state = 'running'"), order=""))
     now = datetime.now(tz=UTC)
     working = {run.run_id for run in running if not is_lost(run, now)}
     if order.waits_for is None:

@@ -101,7 +101,7 @@ def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
     of_windows = scope.of_videos().add("status <> 'erased'")
     of_windows.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", sorted(whole_ids))
     windows = _rows(index, "windows", scope, of_windows, sorted(KEPT_OF_WINDOW)).to_pylist()
-    of_whole = Where().among("video_id", whole_ids)
+    of_whole = Where().is_one_of("video_id", whole_ids)
     others = {row["video_id"] for row in (*cut, *windows)}
     for name in _NAMING:
         rows = _rows(index, name, scope, scope.of_videos(), ["video_id"])
@@ -173,4 +173,4 @@ def _rows(
     where: Where,
     columns: Iterable[str] | None = None,
 ) -> pa.Table:
-    return index.every(name, where, span=scope.span, cameras=scope.cameras, columns=columns)
+    return index.select_all(name, where, span=scope.span, cameras=scope.cameras, columns=columns)

@@ -92,7 +92,7 @@ class Cameras:
     @classmethod
     def parse(cls, names: Names, known: Collection[str] = ()) -> "Cameras":
         """Parse one name or several; each may be a glob such as ``cam*``, unless it is known."""
-        listed = as_list(names)
+        listed = list_names(names)
         return cls(
             tuple(name for name in listed if not is_glob(name, known)),
             tuple(name for name in listed if is_glob(name, known)),
@@ -140,7 +140,7 @@ class Where:
             self.add(f"({' OR '.join(exact + globs)})", *cameras.exact, *cameras.globs)
         return self
 
-    def among(self, column: str, wanted: Iterable[str]) -> "Where":
+    def is_one_of(self, column: str, wanted: Iterable[str]) -> "Where":
         """Rows whose ``column`` is one of the ``wanted`` values, of which there may be many."""
         values = list(wanted)
         if 0 < len(values) <= _MAX_LISTED:
@@ -172,7 +172,7 @@ class Where:
         return " AND ".join(self.clauses) if self.clauses else "true"
 
 
-def as_list(names: Names) -> list[str]:
+def list_names(names: Names) -> list[str]:
     """One name, several or none, as a list."""
     if names is None:
         return []

@@ -22,14 +22,14 @@ from pipeline.index.replace import on_dates
 from pipeline.index.validate import ID_COLUMN
 from pipeline.timebase import NS_PER_US, ns_to_datetime
 
-Searched = Literal["events", "segments"]
-SEARCHED: tuple[Searched, ...] = get_args(Searched)
-MomentOrder = Literal["score", "time"]
-Sources: TypeAlias = Mapping[Searched, tuple[str, Where]]
+SearchedTable = Literal["events", "segments"]
+SEARCHED: tuple[SearchedTable, ...] = get_args(SearchedTable)
+HitOrder = Literal["score", "time"]
+Sources: TypeAlias = Mapping[SearchedTable, tuple[str, Where]]
 """By table: what to select from, and which rows of it count."""
 
 # The whole text of a row: it is searched, and the excerpt is cut from it.
-ROW_TEXT: dict[Searched, str] = {
+ROW_TEXT: dict[SearchedTable, str] = {
     "events": (
         "concat_ws(' | ', nullif(replace(label, '_', ' '), ''), nullif(text, ''), "
         "nullif(array_to_string(map_values(fields), ' | '), ''))"
@@ -48,7 +48,7 @@ CONTENT_KEY = {
 ROW_KEY = {name: f"hash('{name}', task, fingerprint, {ID_COLUMN[name]})" for name in SEARCHED}
 # The summary of a video or day repeats texts of its windows without their time.
 _HAS_MOMENT = "level NOT IN ('video', 'day')"
-_LABEL: dict[Searched, str] = {"events": "label", "segments": "level"}
+_LABEL: dict[SearchedTable, str] = {"events": "label", "segments": "level"}
 _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '
     "fingerprint"
@@ -63,7 +63,7 @@ _CHARS_BEFORE = 50
 class Hits:
     """Rows and their scores; position ``i`` of each field is hit ``i``, the best first."""
 
-    key_of: Mapping[Searched, str]
+    key_of: Mapping[SearchedTable, str]
     """The SQL of ``keys`` by table: ROW_KEY or CONTENT_KEY."""
     keys: Sequence[int] = ()
     scores: Sequence[float] = ()
@@ -103,7 +103,7 @@ def sources(
     span: Span = ALWAYS,
     cameras: Cameras = ALL,
     *,
-    table: Searched | None = None,
+    table: SearchedTable | None = None,
     video: str | None = None,
 ) -> Sources:
     """By table, the files that may hold rows of a range, and the conditions for its rows."""
@@ -116,7 +116,7 @@ def sources(
     return sources
 
 
-def text_select(sources: Sources, key_of: Mapping[Searched, str], more: str = "true") -> str:
+def text_select(sources: Sources, key_of: Mapping[SearchedTable, str], more: str = "true") -> str:
     """One SELECT over all ``sources``, with the key of each row and its text as ``said``."""
     parts = [
         f"""SELECT '{name}' AS "table", {_LABEL[name]} AS kind, {ID_COLUMN[name]} AS id,

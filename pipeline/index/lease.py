@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.errors import EXIT_BUG, EXIT_INTERRUPTED, LeaseLostError, TimereelError
-from pipeline.index.replace import among, both, commit, conflict_retries, equal, on_dates
+from pipeline.index.replace import all_of, commit, conflict_retries, equal, is_one_of, on_dates
 from pipeline.index.runs import (
     HEARTBEAT,
     LIVE,
@@ -157,7 +157,7 @@ class Lease:
             raise self._lost()
         figures, now = self._figures(), datetime.now(tz=UTC)
         run = replace(self.run, heartbeat_at=now, figures=figures, **changes)
-        own_row = both(on_dates([run.start.date()]), equal("run_id", run.run_id))
+        own_row = all_of(on_dates([run.start.date()]), equal("run_id", run.run_id))
         commit(table, "runs", conform("runs", runs_table([run])), own_row)
         self.run = run
 
@@ -216,8 +216,8 @@ def _try_to_take(
     unchanged = [other for other in running if other.run_id not in lost_ids]
     # The commit rewrites all rows that were read. So a run that began, ended or wrote a heartbeat
     # in between is a conflict.
-    read = both(*(equal(name, value) for name, value in of_task.items()))
-    changed = among("run_id", [run.run_id, *lost_ids])
+    read = all_of(*(equal(name, value) for name, value in of_task.items()))
+    changed = is_one_of("run_id", [run.run_id, *lost_ids])
     rows = runs_table([*unchanged, run, *(mark_lost(lost, now) for lost in availability.lost)])
     commit(table, "runs", conform("runs", rows), f"({read}) OR ({changed})")
     return Lease(store, run, availability.others, figures)

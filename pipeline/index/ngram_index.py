@@ -19,7 +19,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from pipeline.errors import ConfigError
 from pipeline.index import duck
 from pipeline.index.filters import Span
-from pipeline.index.hits import ROW_KEY, ROW_TEXT, Hits, Searched, Words
+from pipeline.index.hits import ROW_KEY, ROW_TEXT, Hits, SearchedTable, Words
 from pipeline.index.sidecars import search_folder
 from pipeline.index.store import Store
 
@@ -41,7 +41,7 @@ _COMMIT_ROWS = 100_000
 _BATCH_ROWS = 10_000
 _LOCKED_S = 120.0
 
-Files = Mapping[str, Searched]
+Files = Mapping[str, SearchedTable]
 """Path of a Parquet file -> its table."""
 
 
@@ -165,7 +165,7 @@ def _add(
     writer: tantivy.IndexWriter,
     store: Store,
     connection: duckdb.DuckDBPyConnection,
-    name: Searched,
+    name: SearchedTable,
     path: str,
 ) -> int:
     with duck.naming_damage(connection, [path]):

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.index import coverage, duck, histogram, query_filters, sql_sandbox
-from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
-from pipeline.index.query_filters import Asked
+from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, list_names
+from pipeline.index.query_filters import QueryOptions
 from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
 from pipeline.index.snapshot_view import SnapshotView
@@ -45,28 +45,42 @@ class Index:
         # only lists files needs none.
         return duck.connect(self.store)
 
-    def events(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+    def events(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
         """Events; ``text`` is searched in their text."""
         return self.rows("events", start, end, **options)
 
-    def segments(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+    def segments(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
         """Timestamped texts; ``text`` is searched in them."""
         return self.rows("segments", start, end, **options)
 
-    def summaries(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+    def summaries(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
         """Summaries of chapters, videos and days; ``text`` is searched in them."""
         return self.rows("summaries", start, end, **options)
 
-    def windows(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+    def windows(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
         """Windows with their provenance; ``text`` is searched in the completion."""
         return self.rows("windows", start, end, **options)
 
-    def videos(self, start: When = None, end: When = None, **options: Unpack[Asked]) -> pa.Table:
+    def videos(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
         """Indexed and failed files; ``text`` is searched in the uri."""
         return self.rows("videos", start, end, **options)
 
     def rows(
-        self, table: TableName, start: When = None, end: When = None, **options: Unpack[Asked]
+        self,
+        table: TableName,
+        start: When = None,
+        end: When = None,
+        **options: Unpack[QueryOptions],
     ) -> pa.Table:
         """The rows of a table that overlap ``[start, end)`` and meet the options.
 
@@ -74,7 +88,7 @@ class Index:
             ConfigError: a column is unknown, the table has no label or confidence, or a time or
                 limit is invalid.
         """
-        select = self.every if options.get("fingerprint") else self.select
+        select = self.select_all if options.get("fingerprint") else self.select
         return select(
             table,
             query_filters.conditions(table, options),
@@ -90,7 +104,7 @@ class Index:
         names: Iterable[str],
         start: When = None,
         end: When = None,
-        **options: Unpack[Asked],
+        **options: Unpack[QueryOptions],
     ) -> pa.Table:
         """The distinct values in the named columns of the rows that ``rows`` finds."""
         span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
@@ -110,18 +124,22 @@ class Index:
         Columns camera, start, end, state. The rows of a camera touch, differ from their neighbours
         and add up to the range exactly. An open end is the camera's first or last footage.
         """
-        open_orders = self.every("erasures", Where().add("state = 'ordered'"), order="")
+        open_orders = self.select_all("erasures", Where().add("state = 'ordered'"), order="")
         return coverage.table(
             self._connection,
             self._view().source,
             span=Span.parse(start, end),
             cameras=self.cameras(camera),
-            tasks=as_list(task),
+            tasks=list_names(task),
             ordered=[Scope.of_order(row) for row in open_orders.to_pylist()],
         )
 
     def by_date(
-        self, table: TableName, start: When = None, end: When = None, **options: Unpack[Asked]
+        self,
+        table: TableName,
+        start: When = None,
+        end: When = None,
+        **options: Unpack[QueryOptions],
     ) -> Iterator[tuple[str, pa.Table]]:
         """The rows that ``rows`` finds, by UTC date of their start: the date's name, and its rows.
 
@@ -149,7 +167,7 @@ class Index:
         *,
         every: timedelta = timedelta(hours=1),
         table: TableName = "events",
-        **options: Unpack[Asked],
+        **options: Unpack[QueryOptions],
     ) -> pa.Table:
         """The number of rows in each step of a range: see ``pipeline.index.histogram``.
 
@@ -204,9 +222,9 @@ class Index:
     def _known(self, column: str, names: tuple[str, ...], cameras: Cameras = ALL) -> set[str]:
         known: set[str] = set()
         for table in _NAMING if names else ():
-            where = Where().among(column, names)
+            where = Where().is_one_of(column, names)
             known.update(
-                self.every(table, where, cameras=cameras, columns=[column])[column].to_pylist()
+                self.select_all(table, where, cameras=cameras, columns=[column])[column].to_pylist()
             )
         return known
 
@@ -229,7 +247,7 @@ class Index:
             columns=columns,
         )
 
-    def every(
+    def select_all(
         self,
         table: TableName,
         where: Where,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 from pipeline.errors import ConfigError
-from pipeline.index.filters import Names, Where, as_list
+from pipeline.index.filters import Names, Where, list_names
 from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
 from pipeline.timebase import NS_PER_US, seconds_to_ns
@@ -25,7 +25,7 @@ _MAX_LENGTH_S = 10_000 * 366 * 86_400
 _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 
 
-class Asked(TypedDict, total=False):
+class QueryOptions(TypedDict, total=False):
     """Options of a query besides its range; an option that is missing or None has no effect."""
 
     camera: Names
@@ -51,7 +51,7 @@ class Asked(TypedDict, total=False):
     columns: Iterable[str] | None
 
 
-def conditions(table: TableName, options: Asked) -> Where:
+def conditions(table: TableName, options: QueryOptions) -> Where:
     """The conditions of all options except range, camera and limit.
 
     Raises:
@@ -60,12 +60,12 @@ def conditions(table: TableName, options: Asked) -> Where:
     where = Where()
     if (label := options.get("label")) is not None:
         _must_have(table, "label")
-        where.among("label", as_list(label))
+        where.is_one_of("label", list_names(label))
     if (level := options.get("level")) is not None:
         _must_have(table, "level")
-        where.among("level", as_list(level))
+        where.is_one_of("level", list_names(level))
     if (task := options.get("task")) is not None:
-        where.among("task", as_list(task))
+        where.is_one_of("task", list_names(task))
     if (fingerprint := options.get("fingerprint")) and fingerprint != "all":
         where.add("fingerprint = ?", fingerprint)
     if text := options.get("text"):
@@ -83,7 +83,7 @@ def conditions(table: TableName, options: Asked) -> Where:
     return where
 
 
-def order(table: TableName, options: Asked) -> str:
+def order(table: TableName, options: QueryOptions) -> str:
     """The ORDER BY and LIMIT of a query.
 
     Raises:

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 from pipeline.index import duck
 from pipeline.index.filters import Cameras, Span
-from pipeline.index.replace import both, commit, conflict_retries, equal, on_dates
+from pipeline.index.replace import all_of, commit, conflict_retries, equal, on_dates
 from pipeline.index.snapshot import read_snapshot
 from pipeline.index.store import Store
 from pipeline.index.validate import conform
@@ -86,7 +86,7 @@ def _rejoin(
             break
     days = {day for start, end in wide.values() for day in days_between(start, end)}
     days |= {row["date"] for row in (*before.values(), *after.values())}
-    commit(table, "events", rows, both(on_dates(days), _overlapping(task, wide)))
+    commit(table, "events", rows, all_of(on_dates(days), _overlapping(task, wide)))
 
 
 def _rows(
@@ -108,14 +108,14 @@ def _rows(
 
 def _overlapping(task: str, wide: Mapping[str, Times]) -> str:
     overlaps = " OR ".join(
-        both(
+        all_of(
             equal("camera", camera),
             f"start < '{end.isoformat()}'",
             f"\"end\" > '{start.isoformat()}'",
         )
         for camera, (start, end) in sorted(wide.items())
     )
-    return both(equal("task", task), overlaps)
+    return all_of(equal("task", task), overlaps)
 
 
 def _by_id(rows: pa.Table) -> dict[tuple[str, ...], dict[str, Any]]:

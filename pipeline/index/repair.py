@@ -26,7 +26,7 @@ from pipeline.index.filters import Where
 from pipeline.index.findings import Finding
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import among, both, change, equal, on_dates
+from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
 from pipeline.index.store import DAMAGED, REPAIRING, Store
@@ -177,7 +177,7 @@ def _set_pending(store: Store, video_ids: Sequence[str], work: Work) -> None:
 def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: Work) -> None:
     index = Index(store)
     rows = _rows(store, "videos", "video_id", video_ids, work)
-    windows = index.every("windows", _of_work(work).among("video_id", video_ids))
+    windows = index.select_all("windows", _of_work(work).is_one_of("video_id", video_ids))
     if (derived := derive(rows, windows)) is None:
         _set_pending(store, video_ids, work)
         return
@@ -204,7 +204,9 @@ def _of_work(work: Work) -> Where:
 
 
 def _rows(store: Store, name: TableName, column: str, ids: Iterable[str], work: Work) -> list[Row]:
-    rows: list[Row] = Index(store).every(name, _of_work(work).among(column, ids)).to_pylist()
+    rows: list[Row] = (
+        Index(store).select_all(name, _of_work(work).is_one_of(column, ids)).to_pylist()
+    )
     return rows
 
 
@@ -219,8 +221,8 @@ def _replace(
 
 def _having_ids(column: str, rows: Sequence[Row]) -> str:
     """Condition: rows of the same dates, task and fingerprint, with one of the ids."""
-    return both(
+    return all_of(
         on_dates(row["date"] for row in rows),
         *(equal(name, rows[0][name]) for name in ("task", "fingerprint")),
-        among(column, (row[column] for row in rows)),
+        is_one_of(column, (row[column] for row in rows)),
     )

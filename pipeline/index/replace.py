@@ -139,7 +139,7 @@ def equal(column: str, value: str) -> str:
     return f"{column} = {quote(value)}"
 
 
-def among(column: str, values: Iterable[str]) -> str:
+def is_one_of(column: str, values: Iterable[str]) -> str:
     """Condition: the column is one of the values; there must be at least one value."""
     return f"{column} IN ({', '.join(quote(value) for value in sorted(set(values)))})"
 
@@ -152,6 +152,6 @@ def on_dates(dates: Iterable[date]) -> str:
     return f"date IN ({', '.join(quote(str(day)) for day in days)})"
 
 
-def both(*conditions: str) -> str:
+def all_of(*conditions: str) -> str:
     """Condition: all of the conditions hold."""
     return " AND ".join(f"({condition})" for condition in conditions)

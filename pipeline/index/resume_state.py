@@ -25,7 +25,7 @@ _ERASED: dict[TableName, str] = {
 }
 
 
-LISTED = pa.schema(
+LISTED_FILES = pa.schema(
     [
         ("place", pa.int64()),
         ("uri", pa.string()),
@@ -52,7 +52,7 @@ _SAME_FILE = """
 _RANK = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
 # A file that has failed or is pending stays the same file when it is indexed again.
 _IS_REINDEXED = "(due.uri IS NOT NULL AND owner.status IN ('done', 'partial', 'superseded'))"
-_MISPLACED = f"""
+_WRONG_YIELDS = f"""
     SELECT yielder.video_id, yielder.uri, yielder.part.to_uri AS to_uri,
         bool_or(owner.video_id IS NULL OR {_IS_REINDEXED}) AS is_outdated
     FROM (
@@ -68,7 +68,7 @@ _MISPLACED = f"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
+class RunGoal:
     """The task and fingerprint of a run: which rows of ``videos`` leave it nothing to do."""
 
     task: str
@@ -76,19 +76,19 @@ class Goal:
     include_erased: bool = False
     retry_failed: bool = False
 
-    def reached(self, index: Index) -> Where:
+    def finished_rows(self, index: Index) -> Where:
         """Rows of videos that are indexed like this, or were erased completely on purpose."""
         statuses = ["done", "superseded", *([] if self.retry_failed else ["partial"])]
         done = _of_task(self.task).add("fingerprint = ?", self.fingerprint)
-        done.among("status", statuses)
+        done.is_one_of("status", statuses)
         if self.include_erased:
-            with_erased_parts = sorted(cut_ids(index))
+            with_erased_parts = sorted(partly_erased_ids(index))
             return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", with_erased_parts)
         return Where().add(f"(({done.sql}) OR ({_ERASED['videos']}))", *done.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Near:
+class CameraRange:
     """Cameras, by their exact names, and a half-open range of time."""
 
     cameras: Collection[str]
@@ -104,31 +104,33 @@ class Near:
         }
 
 
-def unfinished(index: Index, listed: pa.Table, goal: Goal) -> list[int]:
-    """The ``place`` of each listed file that is not indexed or has changed; columns ``LISTED``."""
+def unfinished(index: Index, listed: pa.Table, goal: RunGoal) -> list[int]:
+    """The ``place`` of each listed file not indexed or changed since; columns ``LISTED_FILES``."""
     sql = f"SELECT listed.place FROM listed ANTI JOIN existing ON {_SAME_FILE}"  # noqa: S608
-    rows = index.join("videos", goal.reached(index), sql, listed=listed)
+    rows = index.join("videos", goal.finished_rows(index), sql, listed=listed)
     return sorted(rows["place"].to_pylist())
 
 
-def finished_ids(index: Index, video_ids: Iterable[str], near: Near, goal: Goal) -> set[str]:
+def finished_ids(
+    index: Index, video_ids: Iterable[str], near: CameraRange, goal: RunGoal
+) -> set[str]:
     """The ids of those videos, all of them ``near``, that leave nothing to do."""
-    where = goal.reached(index).among("video_id", video_ids)
-    return _ids(index.every("videos", where, **near.bounds, columns=["video_id"]))
+    where = goal.finished_rows(index).is_one_of("video_id", video_ids)
+    return _ids(index.select_all("videos", where, **near.bounds, columns=["video_id"]))
 
 
 def failures(index: Index, uris: Iterable[str], task: str) -> set[tuple[str, int, str, str]]:
     """How these files failed completely, in any configuration: uri, bytes, etag, error."""
-    where = _of_task(task).add("status = 'failed'").among("uri", uris)
+    where = _of_task(task).add("status = 'failed'").is_one_of("uri", uris)
     columns = ["uri", "num_bytes", "etag", "error"]
-    rows = index.every("videos", where, columns=columns).to_pylist()
+    rows = index.select_all("videos", where, columns=columns).to_pylist()
     return {tuple(row[name] for name in columns) for row in rows}
 
 
 def windows_of(
     index: Index,
     video_ids: Iterable[str],
-    near: Near,
+    near: CameraRange,
     *,
     uris: Iterable[str] = (),
     task: str,
@@ -136,25 +138,29 @@ def windows_of(
 ) -> pa.Table:
     """All windows of these videos and files, even unfinished ones; by start, camera and id."""
     where = _of_task(task).add("fingerprint = ?", fingerprint)
-    of_videos, of_files = Where().among("video_id", video_ids), Where().among("uri", uris)
+    of_videos, of_files = Where().is_one_of("video_id", video_ids), Where().is_one_of("uri", uris)
     either = f"({of_videos.sql} OR {of_files.sql})"
-    return index.every(
+    return index.select_all(
         "windows", where.add(either, *of_videos.values, *of_files.values), **near.bounds
     )
 
 
-def footage_near(index: Index, near: Near, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
+def footage_in_range(
+    index: Index, near: CameraRange, *, task: str, fingerprint: str
+) -> list[dict[str, Any]]:
     """Rows of probed files that overlap a range, with the footage that they may own.
 
     Columns ``_FOOTAGE``. Of each video the row of this fingerprint, or else the newest.
     """
     where = _of_task(task).add("status <> 'erased' AND content_id <> ''")
-    rows = index.every("videos", where, **near.bounds, columns=_FOOTAGE).to_pylist()
+    rows = index.select_all("videos", where, **near.bounds, columns=_FOOTAGE).to_pylist()
     rows.sort(key=lambda row: (row["fingerprint"] == fingerprint, row["indexed_at"]))
     return list({row["video_id"]: row for row in rows}.values())
 
 
-def misplaced(index: Index, due: pa.Table, *, task: str, fingerprint: str) -> list[dict[str, Any]]:
+def wrong_yields(
+    index: Index, due: pa.Table, *, task: str, fingerprint: str
+) -> list[dict[str, Any]]:
     """Finished videos that yielded time to a file that has changed, or that ranks lower.
 
     Args:
@@ -169,11 +175,11 @@ def misplaced(index: Index, due: pa.Table, *, task: str, fingerprint: str) -> li
         not in the archive when time was yielded.
     """
     where = _of_task(task).add("status <> 'erased'")
-    rows = index.join("videos", where, _MISPLACED, [fingerprint], due=due)
+    rows = index.join("videos", where, _WRONG_YIELDS, [fingerprint], due=due)
     return list(rows.to_pylist())
 
 
-def rows_near(
+def rows_in_range(
     index: Index, table: TableName, camera: str, start: datetime, end: datetime, *, task: str
 ) -> pa.Table:
     """Rows of exactly this camera and task that overlap ``[start, end)``."""
@@ -189,14 +195,14 @@ def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.
     """
     where = Where().add(_ERASED["videos"])
     if content_ids is not None:
-        where.among("content_id", content_ids)
-    return index.every("videos", where, columns=["video_id", "content_id", "camera"])
+        where.is_one_of("content_id", content_ids)
+    return index.select_all("videos", where, columns=["video_id", "content_id", "camera"])
 
 
-def cut_ids(index: Index) -> set[str]:
+def partly_erased_ids(index: Index) -> set[str]:
     """Ids of videos of which a part was erased, of any task."""
     where = Where().add("status = 'erased'")
-    return _ids(index.every("windows", where, columns=["video_id"]))
+    return _ids(index.select_all("windows", where, columns=["video_id"]))
 
 
 def erased_ranges(
@@ -209,7 +215,7 @@ def erased_ranges(
     ranges: dict[str, list[tuple[datetime, datetime]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
         for table, is_erased in _ERASED.items():
-            rows = index.every(
+            rows = index.select_all(
                 table,
                 Where().add(is_erased),
                 span=Span.parse(start, end),
@@ -231,21 +237,21 @@ def erased_media(
     Returns:
         By content id and camera: media time, start and end in nanoseconds.
     """
-    of_contents = Where().add("status <> 'erased'").among("content_id", content_ids)
+    of_contents = Where().add("status <> 'erased'").is_one_of("content_id", content_ids)
     columns = ["video_id", "content_id", "camera", "start", "end"]
-    videos = index.every("videos", of_contents, columns=columns).to_pylist()
+    videos = index.select_all("videos", of_contents, columns=columns).to_pylist()
     others = {row["video_id"]: row for row in videos if row["video_id"] not in but}
     if not others:
         return {}
-    near = Near(
+    near = CameraRange(
         cameras={row["camera"] for row in others.values()},
         start=min(row["start"] for row in others.values()),
         end=max(row["end"] for row in others.values()),
     )
     where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
-    rows = index.every(
+    rows = index.select_all(
         "windows",
-        where.among("video_id", others),
+        where.is_one_of("video_id", others),
         **near.bounds,
         columns=["video_id", "media_start_ns", "media_end_ns"],
     )

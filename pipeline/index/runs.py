@@ -92,7 +92,7 @@ def list_runs(index: Index) -> pa.Table:
     A run that ended without writing so is shown as ``lost``, even if no other run has marked it
     yet.
     """
-    rows = index.every("runs", Where(), order='ORDER BY "start" DESC, run_id')
+    rows = index.select_all("runs", Where(), order='ORDER BY "start" DESC, run_id')
     now = datetime.now(tz=UTC)
     return runs_table(
         replace(run, state="lost") if is_lost(run, now) else run for run in runs_of_table(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, as_list
+from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, list_names
 from pipeline.tables.columns import Makers
 from pipeline.tables.erasures import COLUMNS
 from pipeline.timebase import NS_PER_US, datetime_to_ns
@@ -36,7 +36,7 @@ class Scope:
     ) -> "Scope":
         """The scope that a user names; times are ISO 8601 or datetimes, ``end`` is exclusive."""
         return cls(
-            videos=tuple(as_list(video)),
+            videos=tuple(list_names(video)),
             cameras=Cameras.parse(camera),
             span=Span.parse(start, end),
         )

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.errors import ConfigError
 from pipeline.index import duck, hits, vectors
 from pipeline.index.filters import Names, Span, When
-from pipeline.index.hits import SEARCHED, Hits, MomentOrder, Searched, Words
+from pipeline.index.hits import SEARCHED, HitOrder, Hits, SearchedTable, Words
 from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
 
@@ -16,18 +16,18 @@ NEAREST = 20
 _HITS_PER_ROW = 4
 
 
-class Wanted(TypedDict, total=False):
+class SearchOptions(TypedDict, total=False):
     """Which hits to return; an option that is missing or None has no effect."""
 
     camera: Names
     video: str | None
-    table: Searched | None
-    order_by: MomentOrder
+    table: SearchedTable | None
+    order_by: HitOrder
     limit: int | None
 
 
 def by_words(
-    index: Index, query: str, start: When = None, end: When = None, **wanted: Unpack[Wanted]
+    index: Index, query: str, start: When = None, end: When = None, **wanted: Unpack[SearchOptions]
 ) -> pa.Table:
     """Every event or segment in ``[start, end)`` whose text contains all words, ranked by BM25.
 
@@ -55,7 +55,7 @@ def by_meaning(
     embedder: str,
     start: When = None,
     end: When = None,
-    **wanted: Unpack[Wanted],
+    **wanted: Unpack[SearchOptions],
 ) -> pa.Table:
     """The events and segments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
 
@@ -80,7 +80,7 @@ def _best(
     words: Words,
     *,
     span: Span,
-    wanted: Wanted,
+    wanted: SearchOptions,
 ) -> pa.Table:
     """The best ``limit`` of the hits that still exist and are wanted, or all of them."""
     cameras = index.cameras(wanted.get("camera"))
@@ -107,6 +107,6 @@ def remove_sidecar(index: Index) -> None:
     Sidecar.of(index.store).remove()
 
 
-def searched_files(index: Index) -> dict[str, Searched]:
+def searched_files(index: Index) -> dict[str, SearchedTable]:
     """The current files of all searched tables: path to table."""
     return {path: name for name in SEARCHED for path in index.files(name)}

@@ -18,7 +18,7 @@ from pipeline.index import duck, hits
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.hits import CONTENT_KEY, Hits
 from pipeline.index.query import Index
-from pipeline.index.replace import both, equal, replace
+from pipeline.index.replace import all_of, equal, replace
 from pipeline.index.validate import conform
 from pipeline.tables.schema import VECTORS
 
@@ -79,7 +79,7 @@ def _replace_day(index: Index, rows: pa.Table, day: str, embed: Embed, embedder:
         "vector": pa.array(vectors, pa.binary()),
     }
     table = pa.table([columns[name] for name in VECTORS.names], names=VECTORS.names)
-    predicate = both(f"date = '{day}'", equal("embedder", embedder))
+    predicate = all_of(f"date = '{day}'", equal("embedder", embedder))
     replace(index.store, "vectors", conform("vectors", table.cast(VECTORS)), predicate)
     return len(missing)
 

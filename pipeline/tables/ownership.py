@@ -9,7 +9,7 @@ from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns
 
 
 def indexed_file(row: Mapping[str, Any]) -> IndexedFile:
-    """What a row of ``videos`` says to others of its camera; columns as of ``footage_near``."""
+    """What a row of ``videos`` says to others of its camera; columns as of ``footage_in_range``."""
     yielded = row["yielded"] or ()
     return IndexedFile(
         video_id=row["video_id"],

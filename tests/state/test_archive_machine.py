@@ -297,7 +297,8 @@ class ArchiveMachine(RuleBasedStateMachine):
 def _check_ids(index):
     """No id twice, and nothing about what is not there."""
     tables = {
-        name: index.every(name, Where()).to_pylist() for name in ("videos", "windows", "events")
+        name: index.select_all(name, Where()).to_pylist()
+        for name in ("videos", "windows", "events")
     }
     for name, key in (("videos", "video_id"), ("windows", "window_id"), ("events", "event_id")):
         ids = [(row["task"], row["fingerprint"], row[key]) for row in tables[name]]

@@ -107,7 +107,7 @@ class Events(RuleBasedStateMachine):
 
     @invariant()
     def the_rows_are_those_that_follow_from_what_each_file_shows(self):
-        found = self.writer.index.every("events", pi.filters.Where())
+        found = self.writer.index.select_all("events", pi.filters.Where())
         expected = []
         for fingerprint in FINGERPRINTS:
             shown = [

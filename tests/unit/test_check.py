@@ -106,7 +106,7 @@ def statuses(index):
     return {row["video_id"]: row["status"] for row in pi.open(index).videos().to_pylist()}
 
 
-def test_a_sound_index_has_nothing_to_find_and_nothing_to_mend(index):
+def test_an_intact_index_has_no_findings_and_a_repair_changes_nothing(index):
     assert check(Store.at(index)) == []
     before = {name: pi.open(index).rows(name) for name in TABLES if name != "vectors"}
     assert mend(index) == []
@@ -121,12 +121,12 @@ def test_an_index_of_an_older_version_is_sound(folder, tmp_path):
     assert check(Store.at(index)) == []
 
 
-def test_where_there_is_no_index_it_says_so(tmp_path):
+def test_a_folder_without_an_index_is_refused(tmp_path):
     with pytest.raises(IndexFormatError, match="no index at"):
         check(Store.at(tmp_path))
 
 
-def test_what_a_killed_run_has_left_is_no_contradiction(index):
+def test_rows_of_a_killed_run_are_no_contradiction(index):
     made = tables("v9", 6000)
     writer = pi.Writer(index)
     writer.write_windows(rows("windows", made["windows"][0]))
@@ -161,7 +161,7 @@ def test_a_video_without_all_of_its_windows_is_asked_again_and_keeps_its_old_ans
 
 
 @pytest.mark.parametrize(("over", "kinds"), [(2, []), (3, [("unanswered", "windows")])])
-def test_windows_that_cover_one_another_go_with_their_shard(index, over, kinds):
+def test_overlapping_windows_are_removed_with_their_shard(index, over, kinds):
     first, _ = tables("v1", 600)["windows"]
     put(index, "windows", "window_id", first | {"end": at(900) + over * US})
     assert found(index) == kinds
@@ -181,7 +181,7 @@ def test_of_rows_with_the_same_id_one_is_kept(index, name):
 
 
 @pytest.mark.parametrize("name", ["events", "segments"])
-def test_a_video_that_lacks_what_it_showed_is_found(index, name):
+def test_a_video_with_missing_events_or_segments_is_found(index, name):
     pi.Writer(index)
     put_none(index, name, "video_id = 'v1'")
     assert found(index) == [("underived", "events")]
@@ -206,7 +206,7 @@ def put_none(index, name, predicate):
         {"end": at(620) - 3 * US},
     ],
 )
-def test_an_event_that_its_windows_do_not_bear_out_is_found(index, change):
+def test_an_event_that_its_windows_do_not_support_is_found(index, change):
     put(index, "events", "event_id", tables("v1", 600)["events"][0] | change)
     assert found(index) == [("underived", "events")]
 
@@ -236,7 +236,7 @@ def test_the_pieces_of_an_event_must_add_up(index, change, kinds):
 
 
 @pytest.mark.parametrize("name", ["events", "segments", "summaries", "vectors"])
-def test_rows_of_videos_that_are_no_more_go(index, name):
+def test_rows_of_missing_videos_are_removed(index, name):
     row = {"start": at(0), "end": at(1), "video_id": "gone"}
     row |= {"events": {"event_id": "x", "parts": [part("gone", 0, 1)]}}.get(name, {})
     row |= {"segments": {"segment_id": "x"}, "summaries": {"summary_id": "x"}}.get(name, {})
@@ -249,7 +249,7 @@ def test_rows_of_videos_that_are_no_more_go(index, name):
         assert pi.open(index).rows(name).num_rows == before[name] - 1
 
 
-def test_what_cannot_be_read_is_set_aside_and_never_deleted(index):
+def test_damaged_files_are_moved_and_never_deleted(index):
     DAMAGE["file cut"](index, "events")
     cut = data_file(index, "events")
     held, name = cut.read_bytes(), cut.name
@@ -259,7 +259,7 @@ def test_what_cannot_be_read_is_set_aside_and_never_deleted(index):
     assert not cut.exists()
 
 
-def test_erasing_reaches_what_was_set_aside(index):
+def test_erasing_removes_the_moved_damaged_files(index):
     DAMAGE["file cut"](index, "events")
     mend(index)
     receipt = erase(Store.at(index), Scope.parse(None, ["cam1"], None, None))
@@ -267,7 +267,7 @@ def test_erasing_reaches_what_was_set_aside(index):
     assert not (index / DAMAGED).exists()
 
 
-def test_nothing_is_mended_beside_a_run(index):
+def test_a_repair_is_refused_while_a_run_works(index):
     now = datetime.now(tz=UTC)
     at_work = a_run("r7", "cam1", start=now, end=now + US, heartbeat_at=now)
     write_deltalake(index / "runs", runs_table([at_work]), mode="append")
@@ -277,7 +277,7 @@ def test_nothing_is_mended_beside_a_run(index):
     assert not (index / DAMAGED).exists()
 
 
-def test_until_a_repair_has_ended_nobody_reads_what_is_half_mended(index):
+def test_readers_are_refused_until_a_repair_has_finished(index):
     DAMAGE["newest entry empty"](index, "events")
 
     class KilledError(Exception):

@@ -191,6 +191,6 @@ def assert_read_back(folder, rows):
     written = pa.concat_tables(rows)
     writer = pi.Writer(folder)
     writer.write_windows(written)
-    read = writer.index.every("windows", Where())
+    read = writer.index.select_all("windows", Where())
     by_id = {result.window_id: result for result in window_results(read)}
     assert by_id == {result.window_id: result for result in window_results(written)}

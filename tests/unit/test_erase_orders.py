@@ -72,7 +72,7 @@ def rows_of(store, where=None):
     return {
         name: [
             {column: value for column, value in row.items() if column not in OF_THE_MOMENT}
-            for row in index.every(name, where or Where()).to_pylist()
+            for row in index.select_all(name, where or Where()).to_pylist()
         ]
         for name in TABLES
     }
@@ -83,7 +83,9 @@ def coverage_of(store):
 
 
 def orders_of(store):
-    return pi.open(store.root).every("erasures", Where(), order="ORDER BY asked_at").to_pylist()
+    return (
+        pi.open(store.root).select_all("erasures", Where(), order="ORDER BY asked_at").to_pylist()
+    )
 
 
 def told_between(store, camera, start, end):
@@ -142,7 +144,7 @@ def test_the_next_run_carries_out_what_was_left_and_does_not_look_there(store):
 
 @pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize("number", [3, 5, 8])
-def test_a_job_that_was_at_work_does_not_bring_it_back(tmp_path, scope, number):
+def test_a_running_job_does_not_restore_erased_rows(tmp_path, scope, number):
     """The order comes at some commit of a job that has planned to look there."""
     uri = str(tmp_path / "index")
     store = pi.Writer(uri).store
@@ -159,7 +161,7 @@ def test_a_job_that_was_at_work_does_not_bring_it_back(tmp_path, scope, number):
 
 
 @pytest.mark.parametrize("number", [4, 8])
-def test_nor_does_a_job_that_is_killed_before_it_hears_of_the_order(tmp_path, number):
+def test_a_job_killed_before_it_reads_the_order_restores_no_erased_rows(tmp_path, number):
     uri = str(tmp_path / "index")
     store = pi.Writer(uri).store
     scope = SCOPES["a range"]
@@ -189,12 +191,12 @@ def assert_is_erased(store, scope):
     index = pi.open(store.root)
     scope = scope.with_known_names(index)
     for name in ("windows", "events", "segments"):
-        rows = index.every(name, Where(), span=scope.span, cameras=scope.cameras).to_pylist()
+        rows = index.select_all(name, Where(), span=scope.span, cameras=scope.cameras).to_pylist()
         left = [row for row in rows if scope.names(row) and row.get("status") != "erased"]
         assert left == [], name
 
 
-def test_maintenance_carries_out_what_was_left(store, cli):
+def test_maintenance_carries_out_an_open_order(store, cli):
     with suppress(KilledError), at_write(2, kill, before=True):
         erase(store, SCOPES["a range"])
     cli.json("maintain", "--index", store.root)
@@ -202,7 +204,7 @@ def test_maintenance_carries_out_what_was_left(store, cli):
     assert [order["state"] for order in orders_of(store)] == ["applied"]
 
 
-def test_a_search_in_the_cache_of_its_user_is_forgotten(store, tmp_path, monkeypatch):
+def test_the_search_index_in_the_cache_of_its_user_is_removed(store, tmp_path, monkeypatch):
     """There it lies where the index cannot be written, or is in a bucket."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with monkeypatch.context() as patched:

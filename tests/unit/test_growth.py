@@ -61,7 +61,7 @@ def all_rows(where: Path) -> dict[str, list[str]]:
     return {
         name: sorted(
             str({key: row[key] for key in row if key not in _OF_THE_RUN})
-            for row in stored.every(name, Where()).to_pylist()
+            for row in stored.select_all(name, Where()).to_pylist()
         )
         for name in TABLES.keys() - {"runs"}
     }
@@ -128,7 +128,7 @@ def test_windows_that_a_killed_run_committed_for_the_shorter_file_are_reused(tmp
         pytest.raises(KeyboardInterrupt),
     ):
         index(path, first)
-    num_left = open_index(str(first)).every("windows", Where()).num_rows
+    num_left = open_index(str(first)).select_all("windows", Where()).num_rows
     assert num_left > 0
     path = next(growing)
     assert decoded(index(path, first)) < num_left

@@ -1,4 +1,4 @@
-"""What stands in the index after commits: once, twice, torn."""
+"""Which rows the index holds after commits that are made once, repeated or interrupted."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -30,7 +30,7 @@ def test_windows_of_one_shard_may_lie_on_two_dates(writer):
     shard = rows("windows", window("a", 0, border - 9, border), window("a", 1, border, border + 9))
     writer.write_windows(shard)
     writer.write_windows(shard)
-    near = pi.Near(cameras=["cam1"], start=at(border - 9), end=at(border + 9))
+    near = pi.CameraRange(cameras=["cam1"], start=at(border - 9), end=at(border + 9))
     found = pi.windows_of(writer.index, ["v1"], near, task="t", fingerprint="f1")
     assert found["window_id"].to_pylist() == ["a-0", "a-1"]
     assert len(set(found["date"].to_pylist())) == 2
@@ -49,7 +49,7 @@ def test_only_the_row_that_was_read_is_reopened(writer, monkeypatch, later_us):
         change(*args)
 
     monkeypatch.setattr(commit, "change", change_late)
-    near = pi.Near(cameras=["cam1"], start=at(0), end=at(600))
+    near = pi.CameraRange(cameras=["cam1"], start=at(0), end=at(600))
     writer.reopen(["v1"], near, "t", "f1")
     [status] = writer.index.videos()["status"].to_pylist()
     assert status == ("done" if later_us else "pending")
@@ -95,7 +95,7 @@ def test_new_answers_replace_all_old_ones_of_the_same_task(writer):
     ]
 
 
-def test_a_video_whose_start_moved_leaves_nothing_on_the_old_date(writer):
+def test_a_video_whose_start_moved_leaves_no_row_on_the_old_date(writer):
     writer.finish_videos(rows("videos", video()), rows("events", event("old", at(1), at(2))), None)
     later = video(start=9 * DAY, end=9 * DAY + 600)
     moved = rows("events", event("new", at(9 * DAY), at(9 * DAY + 1)))
@@ -167,7 +167,9 @@ class TornError(Exception):
 
 
 @pytest.mark.parametrize("survived", range(5))
-def test_a_crash_between_any_two_steps_is_healed_by_the_same_call(writer, monkeypatch, survived):
+def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
+    writer, monkeypatch, survived
+):
     writer.write_windows(rows("windows", window("a", 0, 0, 600)))
     writer.finish_videos(
         rows("videos", video()),
@@ -237,7 +239,7 @@ def test_a_conflict_that_never_ends_is_raised(writer, monkeypatch):
         writer.write_windows(rows("windows", window("a", 0, 0, 10)))
 
 
-def test_what_a_reused_name_held_at_another_time_stays(writer):
+def test_an_earlier_content_of_a_reused_name_stays_if_its_time_does_not_overlap(writer):
     earlier = video("monday", 0, 600, uri="latest.mp4")
     writer.finish_videos(rows("videos", earlier))
     later = video("tuesday", 600, 1200, uri="latest.mp4")
@@ -245,7 +247,7 @@ def test_what_a_reused_name_held_at_another_time_stays(writer):
     assert ids(writer.index.videos(), "video_id") == ["monday", "tuesday"]
 
 
-def test_a_recording_whose_clock_was_set_right_moves_and_leaves_nothing_behind(writer):
+def test_a_recording_with_a_corrected_clock_leaves_no_row_at_its_old_time(writer):
     wrong = video("wrong", 0, 600, uri="a.mp4", content_id="c")
     writer.write_windows(rows("windows", window("a", 0, 0, 600, video_id="wrong", uri="a.mp4")))
     writer.finish_videos(

@@ -1,4 +1,4 @@
-"""What is known about each moment, against an oracle that asks every moment alone."""
+"""The state of each moment, compared with an oracle that computes every moment alone."""
 
 import itertools
 from datetime import timedelta
@@ -102,20 +102,20 @@ def test_a_range_is_summed_to_exactly_and_what_is_outside_is_no_footage(index):
     assert states(index.coverage(at(100), at(100) + US)) == [(100, 100.000001, "quiet")]
 
 
-def test_open_ends(index):
+def test_an_open_end_is_the_first_or_last_footage(index):
     assert states(index.coverage(at(750))) == [(750, 800, "not_analysed"), (800, 900, "failed")]
     assert states(index.coverage(None, at(50))) == [(0, 50, "analysed")]
     assert index.coverage(at(2000)).num_rows == 0
 
 
-def test_a_camera_without_footage_in_the_range_is_said_to_have_none(index):
+def test_a_camera_without_footage_in_the_range_has_no_footage(index):
     assert states(index.coverage(at(5000), at(6000))) == [(5000, 6000, "no_footage")]
     asked = index.coverage(at(0), at(10), camera=["cam1", "never-seen"])
     assert states(asked, "never-seen") == [(0, 10, "no_footage")]
     assert index.coverage(at(0), at(10), camera="zz*").num_rows == 0
 
 
-def test_the_better_looked_at_wins_where_files_overlap(writer):
+def test_where_files_overlap_the_highest_state_applies(writer):
     writer.write_windows(
         rows(
             "windows",
@@ -145,7 +145,7 @@ def test_windows_of_an_unfinished_video_count_and_stale_ones_do_not(writer):
     assert states(writer.index.coverage()) == [(0, 100, "analysed"), (100, 300, "not_analysed")]
 
 
-def test_tasks_can_be_told_apart(writer):
+def test_coverage_can_be_limited_to_a_task(writer):
     writer.write_windows(rows("windows", window("a", 0, 0, 300)))
     writer.finish_videos(rows("videos", video("v1", 0, 300)))
     writer.finish_videos(rows("videos", video("v1", 0, 300, task="u")))
@@ -224,7 +224,7 @@ def _file(n, span, status, looked, footage):
 
 @given(files, st.tuples(moments, moments))
 @settings(max_examples=25, deadline=None)
-def test_coverage_is_what_an_oracle_says_of_each_microsecond(tmp_path_factory, archive, asked):
+def test_coverage_equals_an_oracle_at_each_microsecond(tmp_path_factory, archive, asked):
     parts = [_file(n, *one) for n, one in enumerate(archive)]
     windows, videos, known = ([row for part in parts for row in part[i]] for i in range(3))
     writer = pi.Writer(tmp_path_factory.mktemp("index"))
@@ -240,7 +240,7 @@ def test_coverage_is_what_an_oracle_says_of_each_microsecond(tmp_path_factory, a
 
 
 @pytest.mark.parametrize("status", ["superseded", "erased"])
-def test_a_file_that_speaks_for_no_moment_says_nothing_of_any(writer, status):
+def test_a_file_without_a_known_time_gives_no_moment_a_state(writer, status):
     inside = video("b", 100, 300, status=status, footage=[], overlap_s=200.0, config="{}")
     writer.finish_videos(rows("videos", video("a", 0, 400), inside))
     assert states(writer.index.coverage(start=at(0), end=at(500))) == [

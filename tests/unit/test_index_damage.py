@@ -1,4 +1,4 @@
-"""A damaged index never reads as an empty one: readers and writers name what is wrong."""
+"""A damaged index never reads as an empty one: readers and writers name the fault."""
 
 import os
 import shutil
@@ -59,13 +59,13 @@ def test_every_reader_and_writer_names_the_damage(index, kind, table, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(["query", "--index", str(index), "--table", table])
     assert ended.value.code == EXIT_DAMAGED
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("error: index at")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith("error: index at")
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_coverage_erase_and_compaction_name_it_as_well(index, kind):
+def test_coverage_erase_and_compaction_name_the_damage_too(index, kind):
     DAMAGE[kind](index, "windows")
     works = (
         lambda: pi.open(index).coverage(),
@@ -96,7 +96,7 @@ def test_a_checkpoint_that_is_cut_is_named(index):
         pi.open(index).events()
 
 
-def test_a_log_that_was_cleaned_is_whole(index):
+def test_a_shortened_log_is_not_damaged(index):
     maintain.vacuum(Store.at(index), retention=maintain.timedelta(0))
     assert len(entries(index, "events")) < 4
     assert pi.open(index).events().num_rows == 3
@@ -119,7 +119,7 @@ def test_a_table_that_was_added_to_an_older_index_is_missed_from_then_on(tmp_pat
         pi.Writer(index)
 
 
-def test_a_first_run_that_was_killed_goes_on(tmp_path):
+def test_an_index_of_a_killed_first_run_is_completed(tmp_path):
     store = Store.at(tmp_path / "index")
     for name in ("events", "segments"):
         store.create_table(name)

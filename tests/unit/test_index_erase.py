@@ -1,4 +1,4 @@
-"""What is gone after erasing, what stays, and that no byte of it is left after vacuum."""
+"""Which rows erasing removes and which stay; after vacuum no byte of removed rows is left."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -82,13 +82,13 @@ def left(writer, table, column):
 
 def everything_stored(folder: Path) -> str:
     """All bytes and all values of Parquet files, which hide their texts from a plain search."""
-    told = []
+    contents = []
     for path in folder.rglob("*"):
         if path.is_file():
-            told.append(path.read_bytes().decode("latin-1"))
+            contents.append(path.read_bytes().decode("latin-1"))
             if path.suffix == ".parquet":
-                told.append(str(pq.read_table(path, partitioning=None).to_pylist()))
-    return "\n".join(told)
+                contents.append(str(pq.read_table(path, partitioning=None).to_pylist()))
+    return "\n".join(contents)
 
 
 def erased_rows(receipt):
@@ -100,7 +100,7 @@ def test_a_camera_is_gone_from_every_table_and_after_vacuum_from_every_byte(writ
     assert UMBRELLA in everything_stored(tmp_path)
     receipt = erase(writer.store, Scope.parse(camera="cam1"))
     assert erased_rows(receipt) == {"videos": 2, "windows": 12, "events": 4, "segments": 2}
-    assert [told["video_id"] for told in receipt["videos"]] == ["v1", "v2"]
+    assert [entry["video_id"] for entry in receipt["videos"]] == ["v1", "v2"]
     assert left(writer, "events", "event_id") == ["other"]
     assert left(writer, "segments", "segment_id") == ["s3"]
     assert left(writer, "windows", "window_id") == [f"v3-{i}" for i in range(6)]
@@ -137,7 +137,7 @@ def test_coverage_says_erased_and_not_that_nothing_was_seen(writer):
     ]
 
 
-def test_a_range_takes_what_overlaps_it_and_leaves_what_only_touches_it(writer):
+def test_a_range_erases_rows_that_overlap_it_and_not_rows_that_touch_it(writer):
     receipt = erase(writer.store, Scope.parse(camera="cam*", start=at(20), end=at(250)))
     assert erased_rows(receipt) == {"windows": 6, "segments": 2}
     assert left(writer, "events", "event_id") == ["early", "late", "other", "sequel", "through"]
@@ -173,8 +173,8 @@ def test_videos_cameras_and_range_must_all_hold(writer):
     assert left(writer, "events", "event_id") == ["early", "late", "sequel", "through"]
 
 
-def test_what_was_made_from_erased_rows_goes_with_them(writer):
-    def told(name, camera, video_id, start, end):
+def test_rows_made_from_erased_rows_are_removed_too(writer):
+    def summary(name, camera, video_id, start, end):
         text = {"video_id": video_id, "text": UMBRELLA, "title": UMBRELLA}
         level = "video" if video_id else "day"
         return {
@@ -183,10 +183,10 @@ def test_what_was_made_from_erased_rows_goes_with_them(writer):
         }  # fmt: skip
 
     summaries = (
-        told("of v1", "cam1", "v1", 0, 600),
-        told("of v2", "cam1", "v2", 600, 1200),
-        told("day 1", "cam1", "", 0, 1200),
-        told("day 2", "cam2", "", 0, 600),
+        summary("of v1", "cam1", "v1", 0, 600),
+        summary("of v2", "cam1", "v2", 600, 1200),
+        summary("day 1", "cam1", "", 0, 1200),
+        summary("day 2", "cam2", "", 0, 600),
     )
     writer.write_summaries(rows("summaries", *summaries), [T0.date()])
     vectors = (
@@ -209,16 +209,16 @@ def test_windows_of_a_job_that_was_killed_are_erased_too(writer):
     assert (row["status"], row["completion"]) == ("erased", "")
 
 
-def test_what_a_job_must_not_look_at_again_is_known_until_it_is_forgotten(writer):
+def test_erased_marks_stay_until_they_are_cleared(writer):
     erase(writer.store, Scope.parse(video="v1"))
     erase(writer.store, Scope.parse(camera="cam1", start=at(650), end=at(660)))
     index = pi.open(writer.store.root)
     assert ids(pi.erased_videos(index), "video_id") == ["v1"]
-    assert pi.cut_ids(index) == {"v2"}
+    assert pi.partly_erased_ids(index) == {"v2"}
     known = pi.erased_ranges(index, ["cam1", "cam2"], at(0), at(1200))
     assert known == {"cam1": [(at(0), at(600)), (at(600), at(700))]}
     assert pi.erased_ranges(index, ["cam1"], at(700), at(1200)) == {}
-    pi.forget_erased(writer.store, "cam1", at(0), at(600))
+    pi.clear_erased(writer.store, "cam1", at(0), at(600))
     assert pi.erased_ranges(index, ["cam1"], at(0), at(1200)) == {"cam1": [(at(600), at(700))]}
 
 
@@ -230,11 +230,11 @@ def test_retention_erases_by_age_and_by_the_first_glob_that_matches(writer):
     assert left(writer, "events", "event_id") == ["other", "sequel"]
     windows = writer.index.windows(camera="cam1").to_pylist()
     assert [row["status"] for row in windows] == ["erased"] + ["analysed"] * 5
-    num_orders = writer.index.every("erasures", Where(), order="").num_rows
+    num_orders = writer.index.select_all("erasures", Where(), order="").num_rows
     again = erase_older(writer.store, {"cam1": 1.0}.get, now=now)
     assert [receipt["rows"]["windows"] for receipt in again] == [0]
     # A night on which nothing has become too old leaves no order.
-    assert writer.index.every("erasures", Where(), order="").num_rows == num_orders
+    assert writer.index.select_all("erasures", Where(), order="").num_rows == num_orders
 
 
 def test_compaction_after_erasing_keeps_it_erased(writer):
@@ -243,7 +243,7 @@ def test_compaction_after_erasing_keeps_it_erased(writer):
     assert left(writer, "events", "event_id") == ["other", "sequel"]
 
 
-def test_the_command_says_when_it_has_erased_nothing(writer, cli):
+def test_the_command_reports_that_it_erased_nothing(writer, cli):
     writer.finish_videos(rows("videos", video("v1")))
     for name, is_there in (("v1.mp", False), ("*1.mp4", True)):
         receipt = cli.json("erase", "--index", writer.store.root, "--video", name)
@@ -276,7 +276,7 @@ def test_retention_of_a_camera_that_exists_is_of_that_camera_and_no_other(bracke
     config = tmp_path / "run.yaml"
     config.write_text('retention_days: {"gate[1]": 1}')
     receipt = cli.json("maintain", "--index", bracketed.store.root, "--config", config)
-    assert [(told["keep_days"], told["cameras"]) for told in receipt["erased"]] == [
+    assert [(entry["keep_days"], entry["cameras"]) for entry in receipt["erased"]] == [
         (1, ["gate[1]"])
     ]
     assert bracketed.index.events(camera=["gate[1]", "gate1"])["camera"].to_pylist() == ["gate1"]
@@ -290,10 +290,10 @@ def test_a_name_that_no_camera_has_is_a_glob(bracketed):
 @pytest.mark.parametrize("name", ["/gate[1]/a.mp4", "/gate1/a.mp4"])
 def test_a_file_that_exists_is_that_file_and_no_other(bracketed, name):
     receipt = erase(bracketed.store, Scope.parse(video=name))
-    assert [told["uri"] for told in receipt["videos"]] == [name]
+    assert [entry["uri"] for entry in receipt["videos"]] == [name]
 
 
-def test_erasing_what_one_setting_found_leaves_what_another_found(tmp_path):
+def test_erasing_rows_of_one_fingerprint_leaves_those_of_another(tmp_path):
     writer = pi.Writer(tmp_path)
     # The same event of the first file for both; under f2 it goes on in the second.
     parts = [part("v1", 590, 600), part("v2", 600, 620)]
@@ -310,5 +310,5 @@ def test_erasing_what_one_setting_found_leaves_what_another_found(tmp_path):
         keep=True,
     )
     erase(writer.store, Scope.parse(start=at(610), end=at(620)))
-    events = writer.index.every("events", Where()).to_pylist()
+    events = writer.index.select_all("events", Where()).to_pylist()
     assert {row["fingerprint"]: row["end"] for row in events} == {"f1": at(600), "f2": at(600)}

@@ -57,8 +57,8 @@ def test_a_query_gets_the_newest_of_each_video_and_any_other_if_asked(writer):
         {"video_id": "v1", "text": "f2"},
         {"video_id": "v2", "text": "f1"},
     ]
-    done = pi.Goal(task="t", fingerprint="f1")
-    near = pi.Near(cameras=["cam1"], start=at(0), end=at(600))
+    done = pi.RunGoal(task="t", fingerprint="f1")
+    near = pi.CameraRange(cameras=["cam1"], start=at(0), end=at(600))
     assert pi.finished_ids(writer.index, ["v1", "v2", "v3"], near, done) == {"v1", "v2"}
     compact(writer.store, min_age=timedelta(0))
     assert of(pi.open(writer.store.root), "events") == ["f1", "f2"]

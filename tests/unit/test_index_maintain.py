@@ -62,7 +62,9 @@ def test_compaction_never_drops_or_revives_rows_written_meanwhile(writer, monkey
     assert ids(writer.index.windows(), "window_id") == ["new-0", "s0-0", "s1-7", "s2-0"]
 
 
-def test_a_date_of_several_full_files_is_done_once_and_again_when_rows_come(writer, monkeypatch):
+def test_a_date_of_several_full_files_is_rewritten_once_and_again_after_new_rows(
+    writer, monkeypatch
+):
     # A file ends with a row group, and a batch of the library's: some thousand rows are needed.
     monkeypatch.setitem(replace._ROW_GROUP, "windows", 500)
     num_rows = 7000

@@ -1,4 +1,4 @@
-"""What a question finds: borders, filters, types."""
+"""Which rows a query finds: borders, filters, types."""
 
 import subprocess
 import sys
@@ -105,9 +105,9 @@ def test_confidence_and_duration_filter_on_their_very_borders(tmp_path):
     assert ids(index.events(order_by="duration", descending=True, limit=1)) == ["unknown"]
     assert ids(index.events(order_by="confidence")) == ["unsure", "sure", "unknown"]
     assert ids(index.events(order_by="confidence", descending=True))[0] == "sure"
-    for asked in ({"min_confidence": 0.5}, {"order_by": "confidence"}):
+    for options in ({"min_confidence": 0.5}, {"order_by": "confidence"}):
         with pytest.raises(ConfigError, match="no confidence"):
-            index.segments(**asked)
+            index.segments(**options)
 
 
 def test_a_video_is_named_by_id_uri_or_file_name_and_holds_parts_of_events(tmp_path):
@@ -141,7 +141,7 @@ def test_limit_columns_and_task(index):
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("options", "message"),
     [
         ({"start": "yesterday"}, "ISO 8601"),
         ({"start": at(2), "end": at(2)}, "empty"),
@@ -154,9 +154,9 @@ def test_limit_columns_and_task(index):
         ({"max_duration_s": 1e300}, "max_duration_s"),
     ],
 )
-def test_a_question_that_makes_no_sense_says_why(index, asked, message):
+def test_an_invalid_query_is_refused_with_the_reason(index, options, message):
     with pytest.raises(ConfigError, match=message):
-        index.events(**asked)
+        index.events(**options)
 
 
 def test_only_events_have_labels(index):
@@ -234,10 +234,10 @@ def test_a_folder_that_cannot_be_made_and_a_store_that_does_not_answer_say_so(tm
     nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ALLOW_HTTP": "true"}
     account = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "hidden", "max_retries": "0"}
     for use in (pi.open, pi.Writer):
-        with pytest.raises(ConfigError, match=r"cannot be read: .*onnection refused") as told:
+        with pytest.raises(ConfigError, match=r"cannot be read: .*onnection refused") as error:
             use("s3://bucket/index", {**nobody, **account})
-        assert "hidden" not in str(told.value)
-        assert "\x1b" not in str(told.value)
+        assert "hidden" not in str(error.value)
+        assert "\x1b" not in str(error.value)
 
 
 def test_importing_the_index_imports_nothing_heavy():

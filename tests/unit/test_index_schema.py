@@ -20,7 +20,7 @@ GOLDEN = sorted(make.FOLDER.parent.glob("v*"))
 MORE = pa.field("more", pa.list_(pa.string()))
 
 
-def told(folder):
+def rows_of(folder):
     """All rows of the tables that the golden indexes have."""
     index = pi.open(folder)
     tables = ("videos", "windows", "events", "segments")
@@ -43,7 +43,7 @@ def newer(monkeypatch):
 
 
 def test_every_golden_index_is_read_as_it_was_written(golden):
-    found = told(golden)
+    found = rows_of(golden)
     assert {name: len(rows) for name, rows in found.items()} == {
         "videos": 3, "windows": 3, "events": 1, "segments": 1,
     }  # fmt: skip
@@ -75,11 +75,11 @@ def test_columns_added_since_the_first_version_may_be_null():
 
 
 def test_a_golden_index_goes_on_being_written_and_compacted(golden):
-    before = told(golden)
+    before = rows_of(golden)
     writer = pi.Writer(golden)
     writer.finish_videos(rows("videos", video("v9", 2000, 2600)))
     maintain.compact(writer.store, min_age=timedelta(0))
-    after = told(golden)
+    after = rows_of(golden)
     assert [row for row in after["videos"] if row["video_id"] != "v9"] == before["videos"]
     assert after["events"] == before["events"]
 
@@ -102,9 +102,9 @@ def test_this_version_reads_and_writes_what_has_columns_of_a_newer_one(golden, m
     with monkeypatch.context() as patched:
         patched.setitem(schema.TABLES, "events", pa.schema([*schema.EVENTS, MORE]))
         pi.Writer(golden)
-    before = told(golden)
+    before = rows_of(golden)
     writer = pi.Writer(golden)
-    assert told(golden) == before
+    assert rows_of(golden) == before
     happened = event("e9", at(2000), at(2001), video_id="v9")
     writer.finish_videos(rows("videos", video("v9", 2000, 2600)), rows("events", happened))
     assert ids(writer.index.events(), "event_id") == ["e1", "e9"]
@@ -121,7 +121,7 @@ def test_an_index_older_than_a_table_is_read_as_if_it_were_empty_and_gets_it(gol
     assert pi.open(golden).summaries().num_rows == 0
 
 
-def test_a_newer_schema_version_is_refused_with_the_way_out(golden):
+def test_a_newer_schema_version_is_refused_with_a_remedy(golden):
     table = DeltaTable(golden / "events")
     version = str(schema.SCHEMA_VERSION + 1)
     table.alter.set_table_properties({VERSION_PROPERTY: version}, raise_if_not_exists=False)

@@ -25,7 +25,7 @@ def test_sql_sees_the_views(index):
     assert index.sql(joined)["event_id"].to_pylist() == ["other"]
 
 
-def test_sql_reaches_nothing_else(index, tmp_path):
+def test_sql_can_access_nothing_else(index, tmp_path):
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
     own_file = index.files("events")[0].replace("'", "''")
@@ -103,11 +103,11 @@ def test_sql_that_fails_after_its_first_rows_says_why(index):
         index.sql("SELECT if(range = 900000, error('late'), range) FROM range(1000000)")
 
 
-def test_two_columns_of_one_name_are_told_apart(index):
+def test_two_columns_of_one_name_get_different_names(index):
     assert index.sql("SELECT label, label FROM events").column_names == ["label", "label_1"]
 
 
-def test_sql_may_take_so_long_and_return_so_much(index, monkeypatch):
+def test_sql_is_limited_in_time_and_size_of_its_result(index, monkeypatch):
     forever = "WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a FROM r) SELECT sum(a) FROM r"
     with pytest.raises(ConfigError, match="not finished after"):
         index.sql(forever, timeout_s=0.2)

@@ -36,7 +36,7 @@ def test_a_date_and_the_times_of_numpy_and_pandas_are_times(start, span):
 
 
 @pytest.mark.parametrize("no_time", [pd.NaT, np.datetime64("NaT"), np.datetime64("NaT", "ns")])
-def test_what_is_no_time_is_refused_with_the_way_out(index, no_time):
+def test_a_value_that_is_no_time_is_refused_with_a_remedy(index, no_time):
     with pytest.raises(ConfigError, match="NaT is no time; leave that end of the range open"):
         index.coverage(None, no_time)
 

@@ -64,7 +64,7 @@ def test_the_nearest_moments_come_first_within_range_and_camera(tmp_path, endpoi
     assert best["excerpt"] == "a red car stops"
 
 
-def test_only_what_is_missing_is_embedded_and_what_is_gone_is_forgotten(
+def test_only_new_rows_are_embedded_and_vectors_of_removed_rows_are_removed(
     tmp_path, endpoint, embedder
 ):
     writer = pi.Writer(tmp_path)

@@ -93,7 +93,7 @@ def test_each_camera_goes_to_exactly_one_of_the_processes_that_want_it_at_once(
     assert {row["state"] for row in rows} == {"running"}
 
 
-def test_what_a_killed_process_held_is_taken_over_at_once(start, store):
+def test_the_cameras_of_a_killed_process_are_taken_over_at_once(start, store):
     child = start("dead", "ab")
     assert go(child) == [{"a", "b"}]
     assert take_lease(store, a_run("early"), {"a"}).run.cameras == ()
@@ -138,7 +138,7 @@ def test_a_run_of_another_task_holds_nothing_of_this_one_nor_one_of_other_settin
     assert take_lease(store, a_run("r4", **other, keep=True), {"a"}).run.cameras == ("a",)
 
 
-def test_what_is_given_back_or_ended_is_free_and_the_way_it_ended_is_kept(store):
+def test_released_cameras_are_free_and_the_end_of_a_run_is_recorded(store):
     lease = take_lease(
         store, a_run("r1"), {"a", "b"}, figures=lambda: RunFigures(num_windows=12, gpu_s=1.5)
     )
@@ -170,7 +170,7 @@ def test_heartbeats_go_on_while_the_index_is_compacted_and_others_come_and_go(st
     assert len(states(store)) == 4
 
 
-def test_who_waits_holds_nothing_until_all_it_wants_is_free(store, monkeypatch):
+def test_a_waiting_run_holds_nothing_until_all_its_cameras_are_free(store, monkeypatch):
     monkeypatch.setattr(leases, "_POLL_S", 0.01)
     first = take_lease(store, a_run("r1"), {"a"})
     got = []

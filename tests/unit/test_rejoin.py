@@ -187,7 +187,7 @@ def test_windows_that_were_stored_keep_their_nanoseconds(base, ticks):
     assert window_results(windows_table([(video, result)], provenance())) == [result]
 
 
-def test_events_of_an_older_index_are_parted_and_joined_as_well(expected):
+def test_events_of_an_older_index_are_split_and_joined_too(expected):
     # It did not write which file shows what.
     rows = [row | {"pieces": None} for row in expected]
     events = events_of_table(pa.Table.from_pylist(rows, schema=EVENTS))

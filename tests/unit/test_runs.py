@@ -65,7 +65,7 @@ def test_a_run_keeps_its_cameras_until_three_heartbeats_are_missing_and_not_a_mo
     assert camera_availability([silent], {"gate"}, NOW, alive).free == {"gate"}
 
 
-def test_a_run_whose_process_is_gone_loses_its_cameras_at_once():
+def test_a_run_whose_process_has_ended_loses_its_cameras_at_once():
     shared = camera_availability([a_run("r1", "gate")], {"gate", "yard"}, NOW, gone)
     assert shared.free == {"gate", "yard"}
     assert [run.run_id for run in shared.lost] == ["r1"]
@@ -81,7 +81,7 @@ def test_a_run_that_has_ended_is_never_lost():
         assert not is_lost(a_run(state=state, silent_for=timedelta(days=9)), NOW, gone)
 
 
-def test_a_run_that_holds_none_of_the_cameras_is_in_nobodys_way():
+def test_a_run_without_wanted_cameras_blocks_no_other_run():
     other = a_run("r1", "gate")
     shared = camera_availability([other], {"yard"}, NOW, alive)
     assert shared.free == {"yard"}
@@ -129,7 +129,7 @@ def test_a_lost_run_ends_after_its_start_whatever_the_clocks_say():
     assert run.end > run.start
 
 
-def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
+def test_a_process_has_ended_only_if_that_can_be_seen():
     code = (
         "from pipeline.processes.identity import unique_name;"
         "print(unique_name(), flush=True); input()"
@@ -148,7 +148,7 @@ def test_a_process_is_gone_once_it_has_ended_and_never_if_it_cannot_be_seen():
     assert not identity.has_ended(f"another machine/{pid}/{int(started) - 1}")
 
 
-def test_a_killed_process_that_nobody_has_waited_for_is_gone():
+def test_a_zombie_process_has_ended():
     pid = os.fork()
     if not pid:
         os._exit(0)

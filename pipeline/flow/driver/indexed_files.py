@@ -13,15 +13,15 @@ import pyarrow as pa
 
 from pipeline.config import ClockConfig, Config
 from pipeline.index import (
-    LISTED,
-    Goal,
+    LISTED_FILES,
+    CameraRange,
     Index,
-    Near,
+    RunGoal,
     erased_videos,
     failures,
     finished_ids,
-    misplaced,
     unfinished,
+    wrong_yields,
 )
 from pipeline.records import Source, Video
 from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime
@@ -36,13 +36,13 @@ class IndexContents:
     """The index, as a run with one task and fingerprint queries it."""
 
     index: Index
-    goal: Goal
+    goal: RunGoal
     clock: ClockConfig
 
     @classmethod
     def of(cls, index: Index, config: Config, *, include_erased: bool, retry_failed: bool) -> Self:
         """Build the queries of a run; for the options see ``index_archive``."""
-        goal = Goal(
+        goal = RunGoal(
             task=config.task.name,
             fingerprint=config.fingerprint,
             include_erased=include_erased,
@@ -64,14 +64,14 @@ class IndexContents:
             todo += [part[position] for position in positions]
         return todo
 
-    def misplaced(self, due: Iterable[str], listed: AbstractSet[str]) -> set[str]:
+    def wrong_yields(self, due: Iterable[str], listed: AbstractSet[str]) -> set[str]:
         """URIs of finished files that yielded time to a file that no longer takes precedence.
 
         Either that file is ``due`` to be indexed again, or it has changed or was erased since. Or
         it was not listed at that time and would yield now that it is.
         """
         goal = {"task": self.goal.task, "fingerprint": self.goal.fingerprint}
-        rows = misplaced(self.index, pa.table({"uri": pa.array(due, pa.string())}), **goal)
+        rows = wrong_yields(self.index, pa.table({"uri": pa.array(due, pa.string())}), **goal)
         return {
             row["uri"]
             for row in rows
@@ -107,10 +107,10 @@ def as_failure(file: Source | Video, error: str) -> tuple[str, int, str, str]:
     return file.uri, file.num_bytes, file.etag, error
 
 
-def bounds_of(videos: Collection[Video]) -> Near:
+def bounds_of(videos: Collection[Video]) -> CameraRange:
     """The cameras and the UTC range of some videos, rounded outwards to whole microseconds."""
     spans = [video.utc(video.span) for video in videos]
-    return Near(
+    return CameraRange(
         cameras={video.camera for video in videos},
         start=ns_to_datetime(min(span.start_ns for span in spans)),
         end=ns_to_datetime(max(span.end_ns for span in spans) + NS_PER_US),
@@ -128,7 +128,7 @@ def _listed(sources: Sequence[Source], corrections: Mapping[str, ClockCorrection
         [_stated_start_us(source, corrections[source.camera]) for source in sources],
         [of_camera[source.camera] for source in sources],
     ]
-    return pa.table(columns, schema=LISTED)
+    return pa.table(columns, schema=LISTED_FILES)
 
 
 def _stated_start_us(source: Source, correction: ClockCorrection) -> int | None:

@@ -9,7 +9,7 @@ import structlog
 from pipeline.config import Config
 from pipeline.flow.driver.indexed_files import bounds_of
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
-from pipeline.index import Index, footage_near
+from pipeline.index import Index, footage_in_range
 from pipeline.plan.overlap import STATED_CLOCKS, resolve_overlaps, yield_to_others
 from pipeline.records import IndexedFile, Ownership, Video
 from pipeline.tables.ownership import indexed_file, ownerships_of_row
@@ -50,7 +50,7 @@ def neighbours(
     indexed: list[IndexedFile] = []
     missing: dict[str, list[Ownership]] = {}
     fingerprint = config.fingerprint
-    for row in footage_near(
+    for row in footage_in_range(
         index, bounds_of(with_clock), task=config.task.name, fingerprint=fingerprint
     ):
         uri = row["uri"]

@@ -10,7 +10,7 @@ from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import leave_out
-from pipeline.index import Writer, erased_media, erased_ranges, forget_erased, windows_of
+from pipeline.index import Writer, clear_erased, erased_media, erased_ranges, windows_of
 from pipeline.records import Video, WindowResult
 from pipeline.tables.windows import window_results
 from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
@@ -44,7 +44,7 @@ def erased_time(
         start, end = _utc(video)
         ranges = [r for r in by_camera.get(video.camera, ()) if r[0] < end and start < r[1]]
         if ranges and include_erased:
-            forget_erased(writer.store, video.camera, start, end)
+            clear_erased(writer.store, video.camera, start, end)
             ranges = []
         if (video.content_id, video.camera) in erased_contents:
             ranges = [(start, end)]

@@ -36,7 +36,7 @@ def worklist_of(sources: Sequence[Source], context: RunContext) -> Worklist:
     ]
     waiting = {source.uri for source in unfinished} - {source.uri for source in due}
     listed = {source.uri: source for source in sources if source.uri not in waiting}
-    reindexed = context.indexed.misplaced([source.uri for source in due], listed.keys())
+    reindexed = context.indexed.wrong_yields([source.uri for source in due], listed.keys())
     if reindexed:
         due_uris = reindexed | {source.uri for source in due}
         due = [source for source in sources if source.uri in due_uris]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import Config
-from pipeline.index import Index, rows_near
+from pipeline.index import Index, rows_in_range
 from pipeline.records import Summary, SummaryLevel
 from pipeline.summarize import SummaryDay, SummaryVideo, day_inputs_of, inputs_of
 from pipeline.tables.summaries import lines_of_tables, summaries_of_table
@@ -71,13 +71,13 @@ def pending_day(
     camera, day = key
     task = config.task.name
     midnight = datetime.combine(day, time(), UTC)
-    rows = rows_near(index, "videos", camera, midnight, midnight + timedelta(days=1), task=task)
+    rows = rows_in_range(index, "videos", camera, midnight, midnight + timedelta(days=1), task=task)
     of_day = rows.filter((pc.field("date") == pa.scalar(day)) & pc.field("status").isin(_ANALYSED))
     if not of_day.num_rows:
         return None
     end = max(of_day["end"].to_pylist())
     segments, events, all_summaries = (
-        rows_near(index, table, camera, midnight, end, task=task)
+        rows_in_range(index, table, camera, midnight, end, task=task)
         for table in ("segments", "events", "summaries")
     )
     summaries = summaries_of_table(
