@@ -226,6 +226,26 @@ def config_validate(
     typer.echo(f"{file}: valid; fingerprint {settings.fingerprint}")
 
 
+@config_app.command("explain")
+def config_explain(
+    key: Annotated[str | None, typer.Argument(help="Such as sample.fps; without it all.")] = None,
+) -> None:
+    """Say what a setting means, its default, and whether a change does videos again."""
+    from pipeline.config.reference import explain  # noqa: PLC0415
+    from pipeline.config.reference_formats import to_markdown, to_text  # noqa: PLC0415
+
+    text = "\n".join(map(to_text, explain(key))) if key else to_markdown().rstrip()
+    typer.echo(text)
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of a configuration, for editors."""
+    from pipeline.config.reference_formats import to_json_schema  # noqa: PLC0415
+
+    typer.echo(to_json(to_json_schema()))
+
+
 def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without importing them here
     from pipeline.sources import list_sources  # noqa: PLC0415
 

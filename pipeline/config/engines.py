@@ -36,19 +36,26 @@ class RatesConfig(Section):
     """What a GPU is assumed to do and to cost. Only ``timereel plan`` and budgets use it."""
 
     gpu: str = ""
+    """Which GPU the figures are for."""
     prompt_tokens_per_gpu_s: float = Field(gt=0)
+    """Prompt tokens that one GPU reads in a second."""
     output_tokens_per_gpu_s: float = Field(gt=0)
+    """Tokens that one GPU writes in a second."""
     output_tokens_per_window: float = Field(default=200.0, gt=0)
+    """Tokens of a usual answer."""
     usd_per_gpu_hour: float = Field(default=2.5, ge=0)
+    """US dollars for one hour of one GPU."""
     error_factor: float = Field(default=2.0, ge=1)
     """The truth is taken to lie between a figure divided and multiplied by this."""
     source: str = ""
+    """Where the figures come from."""
 
 
 class VerifyConfig(Section):
     """The second look: short ranges around the borders of what was found, with more frames."""
 
     fps: float = Field(default=4.0, ge=0.001, le=1000)
+    """Points of the sample grid per second in the ranges that are shown again."""
     reach_s: Seconds = Field(default=2.0, gt=0)
     """Time shown to either side of a border; more than a border may be off."""
     max_looks: int = Field(default=8, gt=0)
@@ -59,11 +66,13 @@ class ModelEngineConfig(EngineConfig):
     """What every engine that asks a model has."""
 
     model: str
+    """Name of the model."""
     max_output_tokens: int = Field(default=1024, gt=0)
     """Of the answer alone."""
     max_concurrency: Operational[int] = Field(default=16, gt=0)
     """Requests in flight per replica."""
     replicas: Operational[int] = Field(default=1, gt=0)
+    """How many copies of the model answer at a time."""
     verify: VerifyConfig | None = None
     """Check each event once more, at its borders; None takes the first answer."""
 
@@ -89,10 +98,14 @@ class EmbeddingConfig(Section):
     base_url: EndpointUrl
     """Up to and including ``/v1``."""
     model: str
+    """Name under which the endpoint serves the model."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key."""
     question_prefix: str = ""
     """Put before what is looked for, where a model wants an instruction there."""
     batch_texts: int = Field(default=64, gt=0)
+    """Texts per request."""
     max_retries: int = Field(default=6, ge=0)
+    """How often a failed request is repeated."""
     timeout_s: Seconds = Field(default=60.0, gt=0)
+    """For one request."""

@@ -49,6 +49,7 @@ class CameraClock(Section):
     """What must be added to the time that a camera's clock shows to get UTC."""
 
     offset_s: float = Field(default=0.0, ge=-1e10, le=1e10)
+    """Seconds that are added to the time of the camera's clock."""
     rate_ppm: float = Field(default=0.0, ge=-100_000, le=100_000)
     """Microseconds per second that passed: positive for a clock that runs slow."""
     since: datetime | None = None
@@ -117,6 +118,7 @@ class FrameConfig(Section):
     """How large pictures are; both keep the aspect ratio and never enlarge."""
 
     luma_width: int = Field(default=160, ge=32, le=640)
+    """Pixels of the grey pictures that the gate and the signals engine look at."""
     rgb_max_pixels: int = Field(default=768 * 448, ge=32 * 32)
     """Pixel budget of one frame for a model; sides become multiples of 32."""
 
@@ -127,6 +129,7 @@ class DecodeConfig(Section):
     max_pixels: Operational[int] = Field(default=64_000_000, gt=0)
     """Coded width x height; larger videos are failed before they are decoded."""
     max_packets: Operational[int] = Field(default=20_000_000, gt=0)
+    """Packets of one video; longer videos are failed before they are decoded."""
     max_duration_s: Operational[Seconds] = Field(default=31 * 86_400.0, gt=0)
     """From the first frame to the end of the last, by their times; headers are not believed."""
     max_stall_s: Operational[Seconds] = Field(default=120.0, gt=0)
@@ -148,5 +151,6 @@ class GateConfig(Section):
     """Which windows need no engine."""
 
     kind: Literal["none", "motion"] = "none"
+    """``motion`` does not send windows to the model in which nothing changes."""
     threshold: float = Field(default=6.0, gt=0)
     """Robust standard deviations by which one block of the picture must change."""

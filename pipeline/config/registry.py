@@ -30,6 +30,11 @@ def _registered() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)} | _OURS
 
 
+def known_kinds() -> list[str]:
+    """The names of all engines that are installed: ours first."""
+    return [*_OURS, *sorted(_registered().keys() - _OURS.keys())]
+
+
 def is_kind(name: object) -> TypeGuard[str]:
     """Whether an engine is called so."""
     return isinstance(name, str) and (name in _OURS or name in _registered())

@@ -26,8 +26,11 @@ class SummariesConfig(Section):
     max_prompt_tokens: int = Field(default=8192, gt=0)
     """Of one call; longer logs are told in parts first. The model's context bounds it, too."""
     max_output_tokens: int = Field(default=1536, gt=0)
+    """Of the answer of one call."""
     min_chapter_s: Seconds = Field(default=60.0, ge=0)
+    """No chapter is shorter, unless the video is."""
     max_chapter_s: Seconds = Field(default=900.0, gt=0)
+    """No chapter is longer."""
     gap_s: Seconds = Field(default=300.0, gt=0)
     """So long a time without anything to tell ends a chapter."""
 
@@ -36,7 +39,9 @@ class CommitConfig(Section):
     """How often results reach the index."""
 
     shards: int = Field(default=256, gt=0)
+    """Finished shards after which results are written to the index."""
     seconds: Seconds = Field(default=60.0, gt=0)
+    """Time after which results are written to the index."""
     batch_videos: int | None = Field(default=None, gt=0)
     """Sources probed and planned together; None: 256, or 4096 where a model is loaded per batch."""
     batch_bytes: int = Field(default=10**12, gt=0)
@@ -58,6 +63,7 @@ class ClusterConfig(Section):
     decode_cpus: float = Field(default=1.0, gt=0)
     """CPUs per decode task; one process per core is fastest."""
     max_decode_tasks: int | None = Field(default=None, gt=0)
+    """Decode tasks at a time; None leaves it to Ray."""
     object_store_bytes: int | None = Field(default=None, gt=0)
     """Of the embedded Ray; None lets Ray choose. A model waits for windows where this is small: for
     each request of ``max_concurrency`` the RGB of nine was enough, of four it was not."""

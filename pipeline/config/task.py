@@ -36,7 +36,9 @@ class TaskField(BaseModel):
     values: tuple[str, ...] | None = None
     """Allowed values; None is free text."""
     required: bool = True
+    """Whether the model must write it in every event."""
     max_chars: int = Field(default=400, gt=0)
+    """Longest text of a free field."""
     alike: bool = False
     """Across a border only events whose words here are alike are one: titles tell slides apart."""
 
@@ -47,15 +49,18 @@ class Task(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    """Name of the task, as the rows have it."""
     labels: dict[str, str] = Field(min_length=1)
     """Label -> its definition, as the prompt will tell it."""
     vocabulary: Literal["closed", "open"] = "closed"
     """``closed``: only these labels can be answered. ``open``: they are examples."""
     system: str | None = None
+    """System text of the prompt; None sends none."""
     prompt: str = "Report the events in this video."
     """The question. ``{labels}`` is replaced by a list of the labels and their definitions,
     ``{fields}`` by one of the fields that have a description; without it that list comes last."""
     fields: dict[str, TaskField] = Field(default_factory=dict)
+    """Extra fields of every event, by name."""
     summary: bool = True
     """Also ask for one caption of the window; it becomes a segment."""
     max_events: int = Field(default=16, gt=0)

@@ -30,6 +30,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     timeout_s: Operational[Seconds] = Field(default=300.0, gt=0)
     """For one request, from connecting to the last byte of its answer."""
     jpeg_quality: int = Field(default=92, ge=1, le=100)
+    """Quality of the pictures that are sent, from 1 to 100."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Further request fields, by the API's own names; null leaves one of ours out."""
 

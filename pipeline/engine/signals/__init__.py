@@ -21,6 +21,7 @@ class SignalsEngineConfig(EngineConfig):
     standing_s: Seconds = Field(default=90.0, gt=0)
     """What has stood perfectly still for so long has become part of the scene."""
     frozen_s: Seconds = Field(default=20.0, gt=0)
+    """A picture without any change for so long is a ``frozen`` event."""
 
 
 SIGNALS_TASK = Task(

@@ -28,6 +28,7 @@ class VllmEngineConfig(ModelEngineConfig):
     weights: ByContent[str | None] = None
     """Where the weights of ``model`` are, if not there: local folder or URL."""
     revision: str | None = None
+    """Revision of a model on the hub; None takes the newest."""
     thinking: bool = False
     """A Thinking checkpoint: reasons before it answers, and needs a reasoning parser."""
     max_thinking_tokens: int = Field(default=4096, gt=0)
@@ -37,6 +38,7 @@ class VllmEngineConfig(ModelEngineConfig):
     args: dict[str, Any] = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
     rates: Operational[RatesConfig | None] = None
+    """Speed and price for ``timereel plan`` and budgets; the catalogue has them for its models."""
 
     @property
     def gpus_per_replica(self) -> float:
