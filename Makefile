@@ -9,7 +9,7 @@ EXAMPLES ?= 500
 ROWS ?= 20000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs exactness bench-index bench-graph bench-driver bench-decode clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints exactness bench-index bench-graph bench-driver bench-decode clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,8 +68,12 @@ fuzz: $(VENV)/.dev  ## 2,000 random damages to five videos: no crash, no hang; n
 endpoint-fuzz: $(VENV)/.dev  ## answers of an endpoint that nobody has thought of: EXAMPLES=5000
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_endpoint_fuzz.py --timeout 0
 
-docs: $(VENV)/.core  ## docs/settings.md: every setting, as the code has it
+docs: $(VENV)/.core  ## docs/settings.md and docs/tables.md: every setting and column, as the code has it
 	$(BIN)/timereel config explain > docs/settings.md
+	$(BIN)/python -m pipeline.tables.reference docs/tables.md
+
+constraints: $(VENV)/.dev  ## constraints.txt: the installed versions; `pip install -c constraints.txt .` repeats them
+	$(BIN)/python .ci/constraints.py > constraints.txt
 
 exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/exactness.md
 	$(BIN)/python -m tests.hard.exactness --out docs/exactness.md

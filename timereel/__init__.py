@@ -36,7 +36,7 @@ from pipeline.errors import TimereelError  # noqa: E402 - now it is the right pa
 if TYPE_CHECKING:
     from pipeline.index import Index
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["TimereelError", "__version__", "open"]
 

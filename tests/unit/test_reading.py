@@ -99,11 +99,11 @@ def test_the_snippet_reads_the_current_rows_of_the_range(code, folder, cli, tmp_
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     names = {}
     exec(source, names)  # noqa: S102 - the document's own code
-    if "found" not in names:
+    if "events" not in names:
         assert len(names["rows"]) == 4
         assert not any(i.startswith("old") for i in ids(names["rows"]))
         return
-    assert ids(names["found"]) == ["new-inside", "new-runs-on"]
+    assert ids(names["events"]) == ["new-inside", "new-runs-on"]
 
 
 def test_a_reader_that_globs_the_folder_is_wrong(folder):
