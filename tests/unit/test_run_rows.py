@@ -158,7 +158,7 @@ def test_a_run_that_has_lost_its_lease_commits_nothing_more(index, monkeypatch):
             row = conform("runs", runs_table([mark_lost(mine, mine.heartbeat_at)]))
             replace(store, "runs", row, f"run_id = '{mine.run_id}'")
 
-    with pytest.raises(LeaseLostError, match="the same command goes on"):
+    with pytest.raises(LeaseLostError, match="the same command continues"):
         index(between=take_over)
     assert open_index(index.uri).windows().num_rows == 0
     assert [run.state for run in runs(index)] == ["lost"]
