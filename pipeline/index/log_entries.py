@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -86,9 +88,23 @@ def entry_problem(text: bytes) -> str:
     if not all(isinstance(action, dict) and action.keys() & _ACTIONS for action in actions):
         return "is no log entry"
     for action in actions:
+        for kind in ("add", "remove"):
+            path = (action.get(kind) or {}).get("path", "-")
+            if not isinstance(path, str) or leads_out(path):
+                return f"names a file outside of the table, {str(path)[:200]!r}"
+    for action in actions:
         if metrics := (action.get("commitInfo") or {}).get("operationMetrics"):
             return _missing_files(metrics, actions)
     return ""
+
+
+def leads_out(path: str) -> bool:
+    """Whether a name is anything but a path downwards, also once it is percent-decoded."""
+    return any(
+        not text or "\\" in text or "://" in text or text.startswith("/") or ".." in parts
+        for text in (path, unquote(path))
+        for parts in [PurePosixPath(text).parts]
+    )
 
 
 def _missing_files(metrics: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, pairwise
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,6 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from pipeline.errors import IndexFormatError, IndexFullError
 from pipeline.index import duck
+from pipeline.index.data_files import data_files, data_paths, over_links
 from pipeline.index.durable_commits import synced
 from pipeline.index.log_cleanup import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
@@ -85,6 +87,9 @@ def _remove_files(store: Store, name: TableName, retention: timedelta) -> int:
         enforce_retention_duration=False,
         full=True,
     )
+    if store.is_local:  # what lies behind a link is not the table's
+        behind_links = set(over_links(Path(store.table_uri(name)), paths))
+        paths = [path for path in paths if path not in behind_links]
     filesystem = store.filesystem()
     files = [f"{store.table_uri(name)}/{path}" for path in paths]
     # An object store removes many files in one request. On a disk another vacuum may be faster.
@@ -148,9 +153,8 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
                     "timereel, which would be lost; compact it with that version"
                 )
             is_mixed = is_marked(table, MIXED_PROPERTY)
-            files = pa.table(table.get_add_actions(flatten=True))
-            files = files.filter(pc.field("partition.date") == day)
-            paths = [f"{store.table_uri(name)}/{path}" for path in files["path"].to_pylist()]
+            files = data_files(store, name, table).filter(pc.field("partition.date") == day)
+            paths = data_paths(store, name, files)
             with duck.connect(store) as connection:
                 rows = duck.fetch(
                     connection, f"FROM {duck.scan(store, name, paths, is_mixed=is_mixed)}"

@@ -26,9 +26,12 @@ def remove_sidecars(store: Store) -> dict[str, int]:
     folders = [_in_index(store)] if store.is_local else []
     with suppress(ImportError):  # without platformdirs no search could write to the cache
         folders.append(_in_cache(store))
-    existing = [folder for folder in folders if folder.exists()]
+    existing = [folder for folder in folders if folder.is_symlink() or folder.exists()]
     for folder in existing:
-        shutil.rmtree(folder)
+        if folder.is_symlink():  # what it leads to is not the index's
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
     filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
     is_damaged = filesystem.exists(damaged)
     if is_damaged:

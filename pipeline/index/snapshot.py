@@ -8,6 +8,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from pipeline.index.data_files import data_files, data_paths
 from pipeline.index.filters import Cameras, Span
 from pipeline.index.store import (
     GENERATIONS_PROPERTY,
@@ -112,12 +113,9 @@ class TableReader:
 
 def read_snapshot(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
     """The files in the table version of the handle."""
-    folder = store.table_uri(name)
-    # Not pa.table(): it imports pandas to check its argument, a third of a query's time.
-    files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
-    # Not file_uris(): it percent-encodes the name of the folder.
+    files = data_files(store, name, handle)
     return Snapshot(
-        paths=[f"{folder}/{path}" for path in files["path"].to_pylist()],
+        paths=data_paths(store, name, files),
         first_start_us=_instants(files, "min.start", _EARLIEST_US),
         last_end_us=_instants(files, "max.end", _LATEST_US),
         cameras=_bounds(files, "camera"),

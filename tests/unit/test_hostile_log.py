@@ -1,0 +1,138 @@
+"""A log that somebody else has written names no file outside of its table, whatever is done."""
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+import pipeline.index as pi
+from pipeline.errors import IndexDamagedError
+from pipeline.index.check import check
+from pipeline.index.erase import Scope, erase
+from pipeline.index.log_entries import leads_out
+from pipeline.index.maintain import compact, vacuum
+from tests.index_rows import at, event, rows, video
+
+PRIVATE = "nobody who asks this index may read this"
+
+
+@pytest.fixture
+def store(tmp_path):
+    """An index, beside another one that is none of its readers' business."""
+    for name in ("index", "victim"):
+        writer = pi.Writer(tmp_path / name)
+        text = PRIVATE if name == "victim" else "a car"
+        writer.finish_videos(
+            rows("videos", video()), rows("events", event(f"e-{name}", at(1), at(2), text=text))
+        )
+    return pi.Writer(tmp_path / "index").store
+
+
+def doctor(store, path, size):
+    """Add a log entry to ``events`` that names ``path``."""
+    log = Path(store.table_uri("events"), "_delta_log")
+    newest = max(log.glob("*.json"))
+    lines = [
+        line for entry in sorted(log.glob("*.json")) for line in entry.read_text().splitlines()
+    ]
+    actions = [json.loads(line) for line in lines]
+    [*_, added] = [action for action in actions if "add" in action]
+    added["add"] |= {"path": path, "size": size}
+    info = {"commitInfo": {"timestamp": 1, "operation": "WRITE"}}
+    entry = log / f"{int(newest.stem) + 1:020}.json"
+    entry.write_text("\n".join(json.dumps(action) for action in (info, added)) + "\n")
+
+
+def victims_file(store):
+    [path] = Path(store.root).parent.glob("victim/events/date=*/*.parquet")
+    return path
+
+
+WAYS = {
+    "up": os.path.relpath,
+    "up after down": lambda path, table: f"date=2026-03-14/../{os.path.relpath(path, table)}",
+    "absolute": lambda path, _: str(path),
+    "file url": lambda path, _: f"file://{path}",
+    "percent-encoded": lambda path, table: os.path.relpath(path, table).replace("../", "..%2F"),
+    "other server": lambda *_: "http://127.0.0.1:9/evil.parquet",
+}
+USES = {
+    "events": lambda store: pi.open(store.root).events(),
+    "files": lambda store: pi.open(store.root).files("events"),
+    "sql": lambda store: pi.open(store.root).sql("SELECT * FROM events"),
+    "events of a camera": lambda store: pi.open(store.root).events(camera="cam1"),
+    "compact": lambda store: compact(store, settled=timedelta(0)),
+    "erase": lambda store: erase(store, Scope.parse(camera="*")),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_file_outside_of_the_table_is_refused_by_whoever_uses_it(store, way, use):
+    path = victims_file(store)
+    doctor(store, WAYS[way](path, store.table_uri("events")), path.stat().st_size)
+    with pytest.raises(IndexDamagedError, match="outside of the table") as caught:
+        USES[use](store)
+    assert PRIVATE not in str(caught.value)
+    assert path.exists()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_check_names_the_entry_and_what_it_names(store, way):
+    path = victims_file(store)
+    doctor(store, WAYS[way](path, store.table_uri("events")), path.stat().st_size)
+    [finding] = [f for f in check(store) if f.table == "events" and f.kind == "log"]
+    assert "names a file outside of the table" in str(finding)
+    vacuum(store, retention=timedelta(0))
+    assert path.exists()
+
+
+def test_sql_reads_no_text_file_that_a_log_names(store):
+    doctor(store, "../../../../../../../../../etc/passwd", 1)
+    path = f"{store.table_uri('events')}/../../../../../../../../../etc/passwd"
+    with pytest.raises(IndexDamagedError):
+        pi.open(store.root).sql(f"SELECT content FROM read_text('{path}'), events")  # noqa: S608
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_data_file_that_is_a_link_or_lies_behind_one_is_refused(store, what):
+    path, table = victims_file(store), Path(store.table_uri("events"))
+    (table / "date=2026-03-15").mkdir()
+    link = table / ("date=2026-03-15/x.parquet" if what == "file" else "date=2026-03-16")
+    link.symlink_to(path if what == "file" else path.parent)
+    name = "date=2026-03-15/x.parquet" if what == "file" else f"date=2026-03-16/{path.name}"
+    doctor(store, name, path.stat().st_size)
+    with pytest.raises(IndexDamagedError, match="outside of the table"):
+        pi.open(store.root).events()
+
+
+def test_vacuum_and_erase_leave_what_lies_behind_a_link(store, tmp_path):
+    precious = tmp_path / "precious"
+    (precious / "sub").mkdir(parents=True)
+    for name in ("thesis.txt", "sub/movie.parquet"):
+        (precious / name).write_text("x")
+    Path(store.table_uri("events"), "more").symlink_to(precious)
+    Path(store.root, "search").symlink_to(precious)
+    vacuum(store, retention=timedelta(0))
+    erase(store, Scope.parse(camera="*"))
+    vacuum(store, retention=timedelta(0))
+    assert sorted(str(p.relative_to(precious)) for p in precious.rglob("*.*")) == [
+        "sub/movie.parquet",
+        "thesis.txt",
+    ]
+    assert not os.path.lexists(f"{store.root}/search")
+
+
+@given(st.lists(st.sampled_from(["..", ".", "a", "date=2026-03-14", "%2e%2e", "..%2f", "", "\\"])))
+def test_a_name_that_does_not_lead_out_stays_below_the_folder(parts):
+    path = "/".join(parts)
+    if not leads_out(path):
+        from urllib.parse import unquote
+
+        for text in (path, unquote(path)):
+            assert os.path.normpath(f"/table/{text}").startswith("/table")
+            assert ".." not in text.split("/")
