@@ -1,40 +1,53 @@
-"""Runs the SQL of an untrusted user: one SELECT over the views, without access to anything else."""
+"""Runs the SQL of an untrusted user: one SELECT over the views, in a child process."""
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
+import resource
 import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, IndexDamagedError
 from pipeline.index import duck
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
+from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
+from pipeline.processes.watchdog import watchdog
 from pipeline.tables.schema import TABLES, TableName
 
 TIMEOUT_S = 60.0
 _MAX_RESULT_BYTES = 2**30
+_MAX_MEMORY_BYTES = 2**31
+"""Address space that the child may use beyond what it starts with."""
+_GRACE_S = 2.0
+"""A call of one DuckDB function notices the interrupt only at its end; then the kernel ends it."""
 _BATCH_ROWS = 100_000
 _LIMITS = {
-    "memory_limit": "2GiB",
-    # No spilling to disk: the query must not cause this process to write any file.
+    "memory_limit": "1GiB",
+    # No spilling to disk: the query must not cause the process to write any file.
     "temp_directory": "",
     "enable_external_access": "false",
     "lock_configuration": "true",  # must be set last
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    timeout_s: float
+    max_result_bytes: int
+
+
 def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
-    """The result of one SELECT in a separate database.
+    """The result of one SELECT, which a child process runs in a database of its own.
 
     The query can open only current data files. It can change no setting, load no extension and
     read no Python variable. COPY could overwrite those files: as a statement it is refused, since
     it is not a SELECT. Inside a SELECT (``WITH x AS (COPY ...)``) DuckDB refuses it, since it
-    allows COPY only at the top level, and the query always runs below that. Result size, time and
-    memory are limited, the last two only as far as DuckDB checks them: one call such as
-    ``repeat('x', 4000000000)`` exceeds them. So a service for untrusted users should run queries in
-    a process with limits of the operating system.
+    allows COPY only at the top level, and the query always runs below that. The kernel limits time
+    and memory of the child, also inside one function call such as ``repeat('x', 4000000000)``.
 
     Raises:
         ConfigError: the query is not one SELECT, has an error, accesses anything else, or exceeds a
@@ -47,42 +60,95 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
         raise ConfigError(f"sql: {exc}") from exc
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
-    with duck.connect(store) as connection:
-        allowed = view.files("videos")
-        for name in store.tables():
-            if name in query.lower():
-                allowed += view.files(name)
+    allowed = view.files("videos")
+    sources: dict[TableName, str] = {}
+    for name in store.tables():
+        if name in query.lower():
+            allowed += view.files(name)
+            sources[name] = view.source(name)
+    batches: list[pa.RecordBatch] = []
+    schema: pa.Schema | None = None
+    child = in_child_process(
+        _answers, store, query, allowed, sources, _Bounds(timeout_s, _MAX_RESULT_BYTES)
+    )
+    try:
+        for item in child:
+            match item:
+                case pa.Schema():
+                    schema = item
+                case pa.RecordBatch():
+                    batches.append(item)
+                case Exception():
+                    raise item
+    except ProcessDiedError as exc:
+        raise ConfigError(
+            f"sql: needs more than {timeout_s:g} s or {_MAX_MEMORY_BYTES >> 30} GiB of memory; "
+            "query less at a time"
+        ) from exc
+    return pa.Table.from_batches(batches, schema)
+
+
+def _answers(
+    store: Store,
+    query: str,
+    allowed: Sequence[str],
+    sources: Mapping[TableName, str],
+    bounds: _Bounds,
+) -> Iterator[pa.Schema | pa.RecordBatch | Exception]:
+    """In the child: the schema, then batches of rows; an error ends them."""
+    _limit_memory()
+    try:
+        with watchdog(bounds.timeout_s + _GRACE_S), duck.connect(store) as connection:
+            for name, source in sources.items():
                 with duck.naming_damage(connection, allowed):
-                    _create_view(connection, name, view.source(name))
-        _lock(connection, allowed)
-        timer = threading.Timer(timeout_s, connection.interrupt)
-        timer.start()
-        try:
-            with duck.naming_damage(connection, allowed):
-                return _fetch(connection, query)
-        # An error after the first rows arrives through pyarrow, as one of its exceptions.
-        except (duckdb.Error, pa.ArrowException, OSError) as exc:
-            if timer.finished.is_set():
-                raise ConfigError(
-                    f"sql: not finished after {timeout_s:g} s; query a shorter range of time"
-                ) from exc
-            raise ConfigError(f"sql: {exc}") from exc
-        finally:
-            timer.cancel()
+                    _create_view(connection, name, source)
+            _lock(connection, allowed)
+            yield from _rows(connection, query, allowed, bounds)
+    except IndexDamagedError as exc:
+        yield exc
+    except (duckdb.Error, pa.ArrowException, OSError, MemoryError, ConfigError) as exc:
+        yield exc if isinstance(exc, ConfigError) else ConfigError(f"sql: {exc}")
 
 
-def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    reader = connection.sql(f"FROM query({duck.quote(query)})").to_arrow_reader(_BATCH_ROWS)
-    batches, num_bytes = [], 0
-    for batch in reader:
-        batches.append(batch)
-        num_bytes += batch.nbytes
-        if num_bytes > _MAX_RESULT_BYTES:
+def _limit_memory() -> None:
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+        used_bytes = int(file.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = used_bytes + _MAX_MEMORY_BYTES
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    allowed: Sequence[str],
+    bounds: _Bounds,
+) -> Iterator[pa.Schema | pa.RecordBatch]:
+    timer = threading.Timer(bounds.timeout_s, connection.interrupt)
+    timer.start()
+    try:
+        with duck.naming_damage(connection, allowed):
+            reader = connection.sql(f"FROM query({duck.quote(query)})").to_arrow_reader(_BATCH_ROWS)
+            yield reader.schema
+            num_bytes = 0
+            for batch in reader:
+                num_bytes += batch.nbytes
+                if num_bytes > bounds.max_result_bytes:
+                    raise ConfigError(
+                        f"sql: the result is larger than {bounds.max_result_bytes >> 20} MiB; ask"
+                        " for fewer columns or rows, or read the files themselves"
+                    )
+                yield batch
+    # What goes wrong after the first rows comes through pyarrow, as one of its errors.
+    except (duckdb.Error, pa.ArrowException, OSError) as exc:
+        if timer.finished.is_set():
             raise ConfigError(
-                f"sql: the result is larger than {_MAX_RESULT_BYTES >> 20} MiB; select fewer "
-                "columns or rows, or read the files themselves"
-            )
-    return pa.Table.from_batches(batches, reader.schema)
+                f"sql: not finished after {bounds.timeout_s:g} s; query a shorter range of time"
+            ) from exc
+        raise
+    finally:
+        timer.cancel()
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source: str) -> None:
@@ -90,7 +156,7 @@ def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source:
     connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, allowed: list[str]) -> None:
+def _lock(connection: duckdb.DuckDBPyConnection, allowed: Sequence[str]) -> None:
     listed = {form for path in allowed for form in (path, duck.pattern(path))}
     connection.execute(f"SET allowed_paths = [{', '.join(map(duck.quote, sorted(listed)))}]")
     for name, value in _LIMITS.items():

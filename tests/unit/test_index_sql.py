@@ -2,6 +2,8 @@
 
 # ruff: noqa: S608
 
+import resource
+
 import pytest
 
 import pipeline.index as pi
@@ -116,3 +118,21 @@ def test_sql_is_limited_in_time_and_size_of_its_result(index, monkeypatch):
     monkeypatch.setattr(sql_sandbox, "_MAX_RESULT_BYTES", 2**20)
     with pytest.raises(ConfigError, match="larger than 1 MiB"):
         index.sql("SELECT * FROM range(10000000)")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT length(repeat('x', 4000000000))",
+        "SELECT list_sum(range(500000000))",
+        "SELECT max(length(s)) FROM (SELECT string_agg(repeat('x', 1000000)) s FROM range(9000))",
+        "SELECT count(*) FROM range(1000000) a, range(1000000) b",
+    ],
+)
+def test_one_function_call_takes_no_more_time_or_memory_than_a_query_may(index, query):
+    before_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(ConfigError, match="sql: "):
+        index.sql(query, timeout_s=1)
+    peak_kib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak_kib < max(before_kib, 2.5 * 2**20)
+    assert index.sql("SELECT count(*) AS n FROM events")["n"].to_pylist() == [4]
