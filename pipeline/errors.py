@@ -93,10 +93,15 @@ class IndexDamagedError(IndexFormatError):
     exit_code = EXIT_DAMAGED
 
     def __init__(self, root: str, what: str) -> None:
+        self._parts = root, what
         super().__init__(
             f"index at {root} is damaged: {what}; timereel check --index {root} says what is lost, "
             "and with --repair mends it"
         )
+
+    def __reduce__(self) -> tuple[type["IndexDamagedError"], tuple[str, str]]:
+        """Let the error cross a process border: pickle would give the whole message as the root."""
+        return type(self), self._parts
 
 
 class SourceError(TimereelError):
