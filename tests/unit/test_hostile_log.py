@@ -65,7 +65,7 @@ USES = {
     "files": lambda store: pi.open(store.root).files("events"),
     "sql": lambda store: pi.open(store.root).sql("SELECT * FROM events"),
     "events of a camera": lambda store: pi.open(store.root).events(camera="cam1"),
-    "compact": lambda store: compact(store, settled=timedelta(0)),
+    "compact": lambda store: compact(store, min_age=timedelta(0)),
     "erase": lambda store: erase(store, Scope.parse(camera="*")),
 }
 
