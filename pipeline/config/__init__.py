@@ -3,11 +3,12 @@
 A YAML file is whole: no inheritance. Unknown keys are refused, ``None`` means off.
 
 footage   sources, clocks, sampling, decoding, cutting, the gate
-engines   what the sections of all engines share; second looks, rates; embeddings
+engines   what the sections of all engines share; verification, rates; embeddings
 registry  which engines there are, each with a section of its own (engine_kind)
 run       stitching, summaries, commits, budgets, the cluster
 tree      all of it, and which of it decides what a row says (fingerprints)
 read      YAML, overrides, and errors that name every wrong key
+reference what every setting means, as text, page and JSON schema (reference_formats)
 """
 
 from pipeline.config.engines import (

@@ -52,14 +52,14 @@ class RatesConfig(Section):
 
 
 class VerifyConfig(Section):
-    """The second look: short ranges around the borders of what was found, with more frames."""
+    """Verification: short ranges around the borders of events are shown again, with more frames."""
 
     fps: float = Field(default=4.0, ge=0.001, le=1000)
     """Points of the sample grid per second in the ranges that are shown again."""
     reach_s: Seconds = Field(default=2.0, gt=0)
-    """Time shown to either side of a border; more than a border may be off."""
+    """Time shown to either side of a border; it must be more than a border can be wrong by."""
     max_looks: int = Field(default=8, gt=0)
-    """Per window: what a second look may cost at most."""
+    """At most so many ranges are shown again for one window."""
 
 
 class ModelEngineConfig(EngineConfig):
