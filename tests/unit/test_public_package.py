@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.metadata import version
 
 import pytest
 
@@ -46,10 +45,6 @@ def test_an_index_is_opened_by_one_call(folder):
 def test_a_folder_that_is_no_index_is_an_error_of_timereels_own(tmp_path):
     with pytest.raises(timereel.TimereelError, match="nowhere"):
         timereel.open(tmp_path / "nowhere")
-
-
-def test_the_version_is_that_of_the_installed_package():
-    assert timereel.__version__ == version("timereel")
 
 
 def test_a_folder_named_pipeline_in_the_working_directory_is_passed_over(folder):
