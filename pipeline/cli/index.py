@@ -188,7 +188,10 @@ def summarize(
     task: Annotated[str | None, typer.Option("--task", help="Only this task.")] = None,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="YAML run configuration; without it: that of the index."),
+        typer.Option(
+            "--config",
+            help="YAML run configuration; else the task of the index.",
+        ),
     ] = None,
     overrides: SetOption = None,
     address: AddressOption = None,

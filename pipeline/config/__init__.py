@@ -28,7 +28,7 @@ from pipeline.config.footage import (
     SampleConfig,
     SourcesConfig,
 )
-from pipeline.config.read import load_config, stored_config
+from pipeline.config.read import config_for_stored, load_config, stored_config
 from pipeline.config.run import (
     BudgetConfig,
     ClusterConfig,
@@ -58,6 +58,7 @@ __all__ = [
     "StitchConfig",
     "SummariesConfig",
     "VerifyConfig",
+    "config_for_stored",
     "load_config",
     "stored_config",
 ]

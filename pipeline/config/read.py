@@ -38,15 +38,45 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
         raise ConfigError(_explain(path, exc)) from exc
 
 
-def stored_config(text: str, overrides: tuple[str, ...] = ()) -> Config:
-    """The tree that ``Config.to_json`` wrote, with overrides.
+_NOT_FROM_AN_INDEX = ("engine", "embedding", "cluster", "sources", "index", "budget")
+
+
+def stored_config(text: str) -> Config:
+    """The settings with which rows were made, as ``Config.to_json`` wrote them.
+
+    An index may come from somebody else. So this may be used to read its rows, never to open
+    something: ``config_for_stored`` is what a run may use.
 
     Raises:
         ConfigError: names each wrong key with its value.
     """
+    return _validated(json.loads(text))
+
+
+def config_for_stored(text: str, overrides: tuple[str, ...] = ()) -> Config:
+    """The task of stored settings and how it is stitched and summarized, for a run of the user's.
+
+    What an index says of engines, endpoints, keys, places and code is not used. The engine is the
+    default one, which connects to nothing, unless ``overrides`` (the user's own) name another.
+
+    Raises:
+        ConfigError: the rows were made with a model, and ``overrides`` name no engine; or names
+            each wrong key with its value.
+    """
     tree = json.loads(text)
+    kind = (tree.get("engine") or {}).get("kind", DEFAULT_KIND)
+    if kind != DEFAULT_KIND and not any(override.startswith("engine") for override in overrides):
+        raise ConfigError(
+            f"the index was made with the engine {str(kind)[:40]!r}; an index is never asked where"
+            " to connect or which model to load: give your own --config, or --set engine={...}"
+        )
+    tree = {key: value for key, value in tree.items() if key not in _NOT_FROM_AN_INDEX}
     for override in overrides:
         _apply(tree, override)
+    return _validated(_resolved(tree))
+
+
+def _validated(tree: dict[str, Any]) -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as exc:

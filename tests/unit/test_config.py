@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from pipeline.config import Config, load_config, stored_config
+from pipeline.config import Config, config_for_stored, load_config
 from pipeline.config.section import Section
 from pipeline.config.task import Task
 from pipeline.engine.signals import SIGNALS_TASK
@@ -129,7 +129,7 @@ def test_an_override_reaches_into_a_section_that_is_off(tmp_path, off):
     config = load_config(path, overrides)
     assert config.embedding
     assert (config.embedding.model, config.sample.fps) == ("m", 3)
-    assert stored_config(Config().to_json(), overrides) == load_config(None, overrides)
+    assert config_for_stored(Config().to_json(), overrides) == load_config(None, overrides)
 
 
 def test_the_fingerprint_follows_what_changes_answers_and_nothing_else():

@@ -253,6 +253,34 @@ def test_the_stored_configuration_of_a_task_is_that_of_its_last_video(writer):
     ]  # fmt: skip
 
 
+STOLEN = {
+    "kind": "openai",
+    "model": "m",
+    "base_url": "http://127.0.0.1:9/v1",
+    "api_key_env": "HOME",
+}
+
+
+@pytest.mark.parametrize(
+    "engine", [STOLEN, {"kind": "vllm", "model": "/x", "args": {"trust_remote_code": True}}]
+)
+def test_an_index_never_says_where_to_connect_or_what_to_load(cli, writer, engine):
+    foreign = json.loads(CONFIG.to_json()) | {
+        "engine": engine,
+        "embedding": {"base_url": "http://127.0.0.1:9/v1", "model": "e"},
+        "sources": {"locations": ["http://127.0.0.1:9/list.txt"]},
+        "index": "http://127.0.0.1:9/",
+    }
+    seen = {"task": TASK, "config": json.dumps(foreign), "indexed_at": at(99 * 3600)}
+    writer.finish_videos(rows("videos", video("foreign", 0, 60) | seen))
+    cli.run("summarize", "--index", writer.store.root, code=2)
+    assert "give your own --config" in cli.err
+    [used] = stored_configs(writer.store.root, ["engine.kind=signals"])
+    assert used.task == CONFIG.task
+    assert "127.0.0.1" not in used.to_json()
+    assert "trust_remote_code" not in used.to_json()
+
+
 def test_summarize_does_not_create_an_index(tmp_path):
     with pytest.raises(IndexFormatError):
         summarize_index(str(tmp_path / "none"), CONFIG)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.config import Config, ModelEngineConfig, stored_config
+from pipeline.config import Config, ModelEngineConfig, config_for_stored
 from pipeline.errors import ConfigError
 from pipeline.flow.driver.interrupt import Interruption
 from pipeline.flow.driver.spent import Spent
@@ -127,16 +127,17 @@ def summarize_days(
 def stored_configs(
     index_uri: str, overrides: Sequence[str] = (), task: str | None = None
 ) -> list[Config]:
-    """For each task, the configuration with which its latest video was indexed.
+    """For each task, a configuration with the task of its latest video; see ``config_for_stored``.
 
     Raises:
-        ConfigError: nothing is indexed for the task.
+        ConfigError: nothing is indexed for the task, or a model answered and ``overrides`` name no
+            engine.
     """
     configs = latest_configs(open_index(index_uri), task)
     if not configs:
         of_task = f" for the task {task!r}" if task else ""
         raise ConfigError(f"{index_uri}: nothing is indexed{of_task}; run timereel index first")
-    return [stored_config(text, tuple(overrides)) for text in configs]
+    return [config_for_stored(text, tuple(overrides)) for text in configs]
 
 
 class _Run:
