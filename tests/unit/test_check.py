@@ -309,7 +309,7 @@ def test_the_command_ends_with_its_own_exit_code_and_tells_in_words_and_json(ind
     DAMAGE["newest entry empty"](index, "segments")
     code, out = run()
     assert code == EXIT_DAMAGED
-    assert "segments: log entry 3 is empty; what that commit wrote or removed is lost" in out
+    assert "segments: log entry 3 is empty; the changes of that commit are lost" in out
     code, out = run("--json")
     assert code == EXIT_DAMAGED
     assert [finding["kind"] for finding in json.loads(out)["found"]] == ["log", "underived"]

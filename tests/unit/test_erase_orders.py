@@ -254,7 +254,7 @@ def test_erasing_that_is_killed_and_asked_again_leaves_the_rows_of_erasing_undis
         undisturbed = copy_of(indexed, Path(folder) / "undisturbed")
         killed = copy_of(indexed, Path(folder) / "killed")
         for given_scope, number in asked:
-            scope = given_scope.within(pi.open(undisturbed.root))
+            scope = given_scope.with_known_names(pi.open(undisturbed.root))
             before = rows_of(undisturbed)
             erase(undisturbed, scope)
             assert_is_erased(undisturbed, scope)
