@@ -14,7 +14,7 @@ NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 _BILLION = 1_000_000_000
-_TOLD_CORRECTION = re.compile(
+_WRITTEN_CORRECTION = re.compile(
     r"(?:(?P<offset>[+-]\d+) ns)?(?:, )?(?:(?P<rate>[+-]\d+) ppb)?(?: since (?P<since>.+))?"
 )
 
@@ -99,14 +99,14 @@ class ClockCorrection:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What ``str`` has told; ``since_ns`` to the microsecond."""
-        told = _TOLD_CORRECTION.fullmatch(text)
-        if told is None:
+        """What ``str`` has written; ``since_ns`` to the microsecond."""
+        match = _WRITTEN_CORRECTION.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is no clock correction")
-        since = told["since"]
+        since = match["since"]
         return cls(
-            offset_ns=int(told["offset"] or 0),
-            rate_ppb=int(told["rate"] or 0),
+            offset_ns=int(match["offset"] or 0),
+            rate_ppb=int(match["rate"] or 0),
             since_ns=datetime_to_ns(datetime.fromisoformat(since)) if since else None,
         )
 

@@ -111,7 +111,7 @@ class EngineKind(Generic[Settings]):
     open_text: Callable[[Settings, SummariesConfig], TextEngine] | None = None
     """Opens the same model for words alone; without it summaries count and quote."""
     task: Task | None = None
-    """All that it can see, if that is fixed; a model is told what to look for."""
+    """The task of an engine that always looks for the same; None for a model."""
     dark_label: str = ""
     """Of ``task``: the label of a dark picture, which tests the engine's times."""
     forecast: Callable[[Settings, Task], Forecast | None] | None = None

@@ -11,11 +11,11 @@ class StitchConfig(Section):
     """How observations become events."""
 
     max_gap_s: Seconds = Field(default=2.0, ge=0)
-    """Same label and fields, no further apart: one event."""
+    """Events of the same label and fields with at most this gap are joined."""
 
 
 class SummariesConfig(Section):
-    """How chapters, videos and days are told; changing it never does a video again."""
+    """How chapters, videos and days are summarized; changing it never does a video again."""
 
     level: Operational[Literal["chapter", "video", "day"] | None] = None
     """Written at the end of each run, up to this; None leaves it to ``timereel summarize``."""
@@ -24,7 +24,7 @@ class SummariesConfig(Section):
     max_sentences: int = Field(default=6, gt=0, le=50)
     """Of one text."""
     max_prompt_tokens: int = Field(default=8192, gt=0)
-    """Of one call; longer logs are told in parts first. The model's context bounds it, too."""
+    """Of one call; longer logs are summarized in parts. The model's context is a limit, too."""
     max_output_tokens: int = Field(default=1536, gt=0)
     """Of the answer of one call."""
     min_chapter_s: Seconds = Field(default=60.0, ge=0)

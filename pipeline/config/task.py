@@ -40,7 +40,7 @@ class TaskField(BaseModel):
     max_chars: int = Field(default=400, gt=0)
     """Longest text of a free field."""
     alike: bool = False
-    """Across a border only events whose words here are alike are one: titles tell slides apart."""
+    """Events are joined over a border only if their words here are similar, as titles of slides."""
 
 
 class Task(BaseModel):

@@ -40,7 +40,7 @@ Days = Annotated[float, Field(ge=0, le=36_525)]
 
 
 class Config(Section):
-    """Everything a run may be told."""
+    """All settings of a run."""
 
     index: Operational[str | None] = None
     """Folder or URL of the index, where the command line names none."""
@@ -136,7 +136,7 @@ class Config(Section):
         """
         kept = self.answering()
         if any(field.description for field in self.task.fields.values()):
-            # Descriptions have not always been told: what was answered without them is another.
+            # Earlier prompts had no descriptions: an answer without them is another answer.
             kept["question"] = self.task.question
         return _digest([ALGORITHM_VERSION, kept])
 

@@ -1,4 +1,4 @@
-"""The time self-test: clips in which the light goes out at known times, and when it was told.
+"""The time self-test: clips in which the light goes out at times that the engine must find.
 
 The engine is opened and asked as a run would, so that a server which drops frames, shifts times or
 loses them is found before an archive is indexed with it.
@@ -24,7 +24,7 @@ from pipeline.timebase import NS_PER_MS, NS_PER_S, TimeRange
 
 NUM_CLIPS = 6
 MIN_ON_TIME = 2 / 3
-"""Share of clips that must be told on time: models err, endpoints that lose time never hit."""
+"""Share of clips whose time must be right: models err, endpoints that lose time are never right."""
 
 _MIN_FRAMES = 8
 _FRAME_HEIGHT, _FRAME_WIDTH = 96, 160
@@ -55,7 +55,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeVerdict:
-    """How well an engine has told the times."""
+    """How well an engine gives times."""
 
     is_on_time: bool
     detail: str
@@ -185,16 +185,16 @@ def judge_times(
         is_on_time = all(abs(off) <= clip.step_ns + 50 * NS_PER_MS for off in off_ns)
         num_on_time += is_on_time and len(spans) == 1
     step_s = clips[0].step_ns / NS_PER_S
-    told = f"{num_on_time} of {len(clips)} stretches told to within {step_s:g} s, one marker"
+    detail = f"{num_on_time} of {len(clips)} stretches found to within {step_s:g} s, one marker"
     if offs_s:
-        told += f"; starts off by {statistics.median(offs_s):+.2f} s in the median"
+        detail += f"; starts off by {statistics.median(offs_s):+.2f} s in the median"
     if num_on_time >= MIN_ON_TIME * len(clips):
-        return TimeVerdict(is_on_time=True, detail=told)
+        return TimeVerdict(is_on_time=True, detail=detail)
     if problems:
-        told += f"; {len(problems)} not told at all: {problems[0]}"
+        detail += f"; {len(problems)} not found at all: {problems[0]}"
     return TimeVerdict(
         is_on_time=False,
-        detail=f"{told}. This engine's times cannot be trusted: do not index with it",
+        detail=f"{detail}. This engine's times cannot be trusted: do not index with it",
     )
 
 

@@ -81,7 +81,7 @@ def halves(window: Window) -> tuple[Window, Window] | None:
     span = window.plan.span
     first = _part(window, slice(0, middle), TimeRange(span.start_ns, cut_ns))
     second = _part(window, slice(middle, None), TimeRange(cut_ns, span.end_ns))
-    # What was spent on the whole is told once.
+    # The tokens of the whole are counted once.
     return first, replace(second, decode_cpu_s=0.0)
 
 

@@ -106,8 +106,8 @@ def _joined(value: Any) -> Any:  # noqa: ANN401 - any JSON
     if not isinstance(value, list):
         return value
     texts = [part.get("text") if isinstance(part, dict) else None for part in value]
-    told = [text for text in texts if isinstance(text, str)]
-    return "".join(told) if len(told) == len(value) else value
+    strings = [text for text in texts if isinstance(text, str)]
+    return "".join(strings) if len(strings) == len(value) else value
 
 
 def _or_none(value: Any, read: Handler) -> Any:  # noqa: ANN401 - any JSON
@@ -270,7 +270,7 @@ def error_words(body: bytes) -> str:
         value = json.loads(body)
     except (ValueError, RecursionError):
         value = None
-    return _told(value) or clean(body[:_MAX_QUOTED_BYTES].decode("utf-8", "replace"))
+    return _message(value) or clean(body[:_MAX_QUOTED_BYTES].decode("utf-8", "replace"))
 
 
 def clean(text: str) -> str:
@@ -313,8 +313,8 @@ def _read(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as exc:
-        if told := _told(value):
-            raise EndpointError("the endpoint failed", told, status=_status(value)) from None
+        if message := _message(value):
+            raise EndpointError("the endpoint failed", message, status=_status(value)) from None
         wrong = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(map(str, wrong["loc"]))
         expected = wrong["msg"].partition(" or instance of")[0]
@@ -332,7 +332,7 @@ def _json(body: bytes) -> Any:  # noqa: ANN401 - any JSON
         raise EndpointError("the answer is not JSON", words or "it is empty") from None
 
 
-def _told(value: Any) -> str:  # noqa: ANN401 - any JSON
+def _message(value: Any) -> str:  # noqa: ANN401 - any JSON
     """The words of an error in JSON, wherever endpoints put them; "" if there are none."""
     if not isinstance(value, dict):
         return ""
@@ -349,9 +349,9 @@ def _told(value: Any) -> str:  # noqa: ANN401 - any JSON
 def _status(value: Any) -> int:  # noqa: ANN401 - any JSON
     """The status that an error inside a body names; 0 if it names none."""
     error = value.get("error")
-    for held in (error if isinstance(error, dict) else {}, value):
+    for part in (error if isinstance(error, dict) else {}, value):
         for key in ("code", "status", "status_code"):
-            code = held.get(key)
+            code = part.get(key)
             if isinstance(code, str) and code.isdecimal() and len(code) == len("500"):
                 code = int(code)
             if isinstance(code, int) and not isinstance(code, bool) and code in _STATUSES:

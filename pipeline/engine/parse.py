@@ -172,9 +172,9 @@ def _observation(
         if name in event
     }
     if "text" in event and "text" not in fields:
-        told = _text(event["text"], f"{where}.text", _MAX_SUMMARY_CHARS)
+        text = _text(event["text"], f"{where}.text", _MAX_SUMMARY_CHARS)
     else:
-        told = fields.pop("text", "")
+        text = fields.pop("text", "")
     confidence = None
     # A model's own word on how sure it is says little.
     if event.get("confidence") is not None and not task.prompt:
@@ -186,7 +186,7 @@ def _observation(
         window_id=clock.window_id,
         span=during,
         label=label,
-        text=told or " ".join([*filter(None, fields.values()), label]),
+        text=text or " ".join([*filter(None, fields.values()), label]),
         confidence=confidence,
         boxes=_boxes(event.get("boxes", []), f"{where}.boxes", clock, task, during),
         fields=tuple(fields.items()),
@@ -289,14 +289,14 @@ def _pixels(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - any JS
 
 
 def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:
-    """Refuse the same thing told over and over, the way models get stuck.
+    """Refuse an answer that repeats itself, as models do that are stuck.
 
     The same event at the same time; one sentence as time advances; or one event that comes again
     and again by the clock. That the same label comes often is what happens at a busy door, but
     doors keep no time.
     """
-    told = Counter((_identity(event, task), event["start"], event["end"]) for event in events)
-    for (identity, start, _), repeats in told.items():
+    repeats_of = Counter((_identity(event, task), event["start"], event["end"]) for event in events)
+    for (identity, start, _), repeats in repeats_of.items():
         if repeats > MAX_COPIES and task.prompt:
             raise WindowError(
                 f"the answer tells {_shown(identity)} at {_shown(start)} {repeats} times"

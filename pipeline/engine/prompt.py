@@ -54,7 +54,7 @@ def messages(
 
 
 def shown_ms(frame_ns: Sequence[int], start_ns: int) -> tuple[int, ...]:
-    """Times at which a model is told that it sees the frames, in ms since the window's start.
+    """The times that a model is given for the frames, in ms since the window's start.
 
     A frame that came on screen before the window began is what is on screen as it begins. A
     single frame is shown twice: the model's video processor takes no fewer than two.

@@ -21,11 +21,11 @@ _MIN_FRAMES = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a second look saw."""
+    """What the model saw in a verification."""
 
     span: TimeRange
     found: tuple[Observation, ...]
-    """The alike and the others."""
+    """Those that match, and the others."""
     step_ns: int
     """Between two markers of the look."""
 
@@ -93,14 +93,14 @@ def revise(
             for verification in verifications
             if any(_is_of(verification, span) for span in spans)
         ]
-        alike = [
+        matches = [
             [f for f in verification.found if identity(f) == identity(one)] for verification in mine
         ]
-        if mine and not any(alike):
+        if mine and not any(matches):
             if not _is_refuted(one, mine, _borders(one, plan, frame_ns)):
                 revised.append(one)
             continue
-        revised.extend(_revised(one, list(zip(mine, alike, strict=True))))
+        revised.extend(_revised(one, list(zip(mine, matches, strict=True))))
     return revised
 
 
@@ -163,18 +163,18 @@ def _revised(
 ) -> list[Observation]:
     start_ns, end_ns = one.span.start_ns, one.span.end_ns
     gaps: list[tuple[int, int]] = []
-    for verification, alike in verifications:
-        if not alike:
+    for verification, matches in verifications:
+        if not matches:
             continue
-        alike.sort(key=lambda found: found.span)
-        first_ns, last_ns = alike[0].span.start_ns, max(found.span.end_ns for found in alike)
+        matches.sort(key=lambda found: found.span)
+        first_ns, last_ns = matches[0].span.start_ns, max(found.span.end_ns for found in matches)
         if verification.span.start_ns <= one.span.start_ns < verification.span.end_ns:
             start_ns = first_ns
         if verification.span.start_ns < one.span.end_ns <= verification.span.end_ns:
             end_ns = last_ns
         gaps += [
             (earlier.span.end_ns, later.span.start_ns)
-            for earlier, later in pairwise(alike)
+            for earlier, later in pairwise(matches)
             if later.span.start_ns - earlier.span.end_ns > verification.step_ns
         ]
     gaps = [gap for gap in gaps if start_ns < gap[0] and gap[1] < end_ns]

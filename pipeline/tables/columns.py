@@ -70,12 +70,14 @@ class Columns(Generic[R]):
         return pa.struct([(one.name, one.kind) for one in self.columns])
 
     def table(self, records: Iterable[R], **given: object) -> pa.Table:
-        """A row for each record; ``given`` are the columns that are alike in all rows."""
-        held = list(records)
+        """A row for each record; ``given`` are the columns with one value for all rows."""
+        all_records = list(records)
         return pa.Table.from_arrays(
             [
                 pa.array(
-                    [given[name]] * len(held) if get is None else [get(one) for one in held],
+                    [given[name]] * len(all_records)
+                    if get is None
+                    else [get(one) for one in all_records],
                     field.type,
                 )
                 for (name, get), field in zip(self._getters, self.schema, strict=True)

@@ -56,7 +56,7 @@ _CONFIDENCE: Column[Event] = Column(
 _VERDICT: Column[Event] = Column(
     "verdict",
     STRING,
-    "What the second look made of it: `confirmed`, `moved` or `split`; null if there was none.",
+    "The result of the verification: `confirmed`, `moved` or `split`; null if there was none.",
     path="verdict",
     nullable=True,
 )

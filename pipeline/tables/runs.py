@@ -91,7 +91,7 @@ COLUMNS: Columns[Run] = Columns(
         Column(
             "gpu_s",
             SECONDS,
-            "Seconds for which GPUs were held, whether they had work or not.",
+            "Seconds for which GPUs were reserved, whether they had work or not.",
             path="figures.gpu_s",
         ),
         Column("error", STRING, "Why it did not end well; else empty.", path="error"),

@@ -136,12 +136,12 @@ def lines_of_tables(segments: pa.Table, events: pa.Table, within: TimeRange) -> 
 
     Ordered by start; captions come before the events that begin with them.
     """
-    told = [
+    texts = [
         *((row, row["segment_id"], "", row["text"]) for row in segments.to_pylist()),
-        *((row, row["event_id"], row["label"], _told(row)) for row in events.to_pylist()),
+        *((row, row["event_id"], row["label"], _event_text(row)) for row in events.to_pylist()),
     ]
     lines = []
-    for row, id_, label, text in told:
+    for row, id_, label, text in texts:
         start_ns = max(datetime_to_ns(row["start"]), within.start_ns)
         end_ns = min(datetime_to_ns(row["end"]), within.end_ns)
         if start_ns < end_ns:
@@ -151,7 +151,7 @@ def lines_of_tables(segments: pa.Table, events: pa.Table, within: TimeRange) -> 
     return tuple(sorted(lines, key=lambda line: (line.span.start_ns, line.label, line.span)))
 
 
-def _told(event: Row) -> str:
+def _event_text(event: Row) -> str:
     """The event's sentence and its further fields."""
     fields = (f"{name}: {value}" for name, value in event["fields"] if value)
     return "; ".join([event["text"], *fields])

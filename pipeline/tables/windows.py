@@ -39,7 +39,7 @@ class AnsweredWindow:
 
 
 VERIFICATION: Columns[Verification] = Columns(
-    "A second look at a short range of a window, with its own receipt.",
+    "A verification of a short range of a window, with its own receipt.",
     [
         *media_range("span"),
         Column("frame_pts", pa.list_(INT64), "Ticks of its frames.", path="frame_pts"),

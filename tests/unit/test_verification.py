@@ -1,4 +1,4 @@
-"""A model that reads the frames' own numbers: what a second look makes of its first answers."""
+"""A model that reads the frames' own numbers: what a verification makes of its first answers."""
 
 import asyncio
 import json

@@ -90,7 +90,7 @@ class OpenAIEngine:
             return await ask_twice(partial(self._ask, window, shown), window, self._task)
 
     def _check_endpoint(self) -> None:
-        """Ask which models there are, so that a wrong address is not told once per window."""
+        """Ask which models there are, so that a wrong address is one error, not one per window."""
         endpoint = Endpoint(
             self._config.base_url,
             self._key,
@@ -165,7 +165,7 @@ class OpenAIEngine:
         """The times in the tokens that the server says the model was given."""
         if not answer.prompt_token_ids:
             raise WindowError(
-                "markers: the server returned no prompt tokens, so that it cannot be told what "
+                "markers: the server returned no prompt tokens, so that nobody can tell what "
                 "the model saw; is it vLLM 0.32 or later? Else set engine.server: any"
             )
         url = f"{self._endpoint.base_url.removesuffix('/v1')}/detokenize"

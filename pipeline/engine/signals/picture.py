@@ -128,8 +128,8 @@ def _breaks(
         levels = np.abs(new - old)
         if not seen.any() or (levels > _CHANGED_LEVELS)[seen].mean() <= _WHOLE_SHARE:
             continue
-        alike = correlation(old[None], new[None])[0]
-        if change[i] > _CUT_LEVELS and alike < _CUT_CORRELATION:
+        likeness = correlation(old[None], new[None])[0]
+        if change[i] > _CUT_LEVELS and likeness < _CUT_CORRELATION:
             cut[i] = True
         else:
             old_rest, new_rest = old - old.mean(), new - new.mean()
@@ -172,9 +172,9 @@ class DetailWatch:
             if self._blocked:
                 self._blocked = detail < _CLEAR_SHARE * self._usual
             elif low and self._usual > _MIN_DETAIL and now_ns - self._clear_ns <= sudden_ns:
-                # In dim light the detail is lost too, but the picture is still alike.
-                alike = correlation(self._clear, measures.means[i : i + 1])[0]
-                self._blocked = bool(alike < _CUT_CORRELATION)
+                # In dim light the detail is lost too, but the picture is still similar.
+                likeness = correlation(self._clear, measures.means[i : i + 1])[0]
+                self._blocked = bool(likeness < _CUT_CORRELATION)
             out[i] = self._blocked
             if not self._blocked:
                 learn = 1 - np.exp(-(now_ns - self._last_ns) / NS_PER_S / _DETAIL_LEARN_S)
