@@ -129,7 +129,7 @@ def _no_digests() -> npt.NDArray[np.uint8]:
     return np.empty((0, DIGEST_BYTES), np.uint8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PacketIndex:
     """The packets of one video stream in decode order; row ``i`` of each array is packet ``i``."""
 
@@ -143,6 +143,9 @@ class PacketIndex:
     digests: npt.NDArray[np.uint8] = field(default_factory=_no_digests)
     """For each keyframe the hash of the stream before it, of shape [K, 12]; only a whole index has
     them. Appending to a file does not change them."""
+
+    def __repr__(self) -> str:
+        return f"PacketIndex({len(self)} packets, {int(self.keyframe.sum())} keyframes)"
 
     def __len__(self) -> int:
         """Number of packets."""

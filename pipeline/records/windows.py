@@ -41,7 +41,7 @@ def name_shard(windows: Iterable[WindowPlan]) -> str:
     return make_id(*(plan.window_id for plan in windows))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Shard:
     """One unit of decoding: windows that tile ``span``, and the packets needed for them."""
 
@@ -52,6 +52,9 @@ class Shard:
     windows: tuple[WindowPlan, ...]
     cost_s: float
     """Predicted CPU seconds of decoding."""
+
+    def __repr__(self) -> str:
+        return f"Shard({self.shard_id}, {len(self.windows)} windows, {self.packets!r})"
 
 
 class Colour(Protocol):
@@ -64,7 +67,7 @@ class Colour(Protocol):
         """Upright picture for a model [H, W, 3]."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Frame:
     """One decoded picture."""
 
@@ -77,13 +80,16 @@ class Frame:
     colour: Colour | None
     """None if the engine needs no colour."""
 
+    def __repr__(self) -> str:
+        return f"Frame(pts={self.pts}, luma={self.luma.shape}, suspect={self.suspect})"
+
     @property
     def rgb(self) -> npt.NDArray[np.uint8] | None:
         """Upright picture for a model [H, W, 3]; every call converts it again."""
         return None if self.colour is None else self.colour.rgb()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Window:
     """The decoded frames of one ``WindowPlan``; row ``i`` of each array is frame ``i``."""
 
@@ -104,6 +110,14 @@ class Window:
     packets: PacketIndex | None = None
     """The packets for decoding this window and its surroundings again, which verification does;
     None without verification."""
+
+    def __repr__(self) -> str:
+        plan = self.plan
+        rgb = None if self.rgb is None else self.rgb.shape
+        return (
+            f"Window({plan.window_id}, {len(self.frame_pts)} of {len(plan.frame_pts)} frames,"
+            f" luma={self.luma.shape}, rgb={rgb}, uri={self.video.uri!r})"
+        )
 
     def __post_init__(self) -> None:
         """Refuse arrays of different lengths, and times that do not increase."""
