@@ -6,13 +6,15 @@ itself, so that ``timereel query`` does not import Ray.
 
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
 from pipeline.cli import evaluate, index, inspect, maintain, query
-from pipeline.errors import EXIT_USAGE, TimereelError
+from pipeline.cli.terminal import LogFormatter, echo
+from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
 
 app = typer.Typer(
     name="timereel",
@@ -28,7 +30,7 @@ def _print_version(is_set: bool) -> None:  # noqa: FBT001 - Typer's form of a fl
     if is_set:
         from importlib.metadata import version  # noqa: PLC0415
 
-        typer.echo(f"timereel {version('timereel')}")
+        echo(f"timereel {version('timereel')}")
         raise typer.Exit
 
 
@@ -45,10 +47,15 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command, and exit with one of the codes in ``errors.py``."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         app(args=argv)
     except TimereelError as exc:
-        typer.echo(f"error: {exc}", err=True)
+        echo(f"error: {exc}", err=True)
         sys.exit(exc.exit_code)
+    except Exception as exc:  # noqa: BLE001 - a bug: what Python would print may quote file names
+        echo("".join(traceback.format_exception(exc)), err=True)
+        sys.exit(EXIT_BUG)
     sys.exit(EXIT_USAGE)  # not reached: the app itself exits

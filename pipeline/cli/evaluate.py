@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.terminal import echo
 from pipeline.errors import ConfigError
 from pipeline.index import open_index
 from pipeline.records.sanitize import sanitized
@@ -53,7 +54,7 @@ def evaluate(
     if as_table:
         _print_table(side_by_side(true_events, found), figures)
     else:
-        typer.echo(json.dumps(figures, indent=1))
+        echo(json.dumps(figures, indent=1))
 
 
 def _print_table(

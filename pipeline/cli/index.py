@@ -19,12 +19,14 @@ from pipeline.cli.options import (
     SinceOption,
     ToOption,
 )
+from pipeline.cli.terminal import echo
 from pipeline.errors import (
     EXIT_BUDGET,
     EXIT_INTERRUPTED,
     ConfigError,
     FailOn,
 )
+from pipeline.export.formats import to_json
 from pipeline.records import Run, SummaryLevel
 from pipeline.records.sanitize import sanitized
 
@@ -119,19 +121,19 @@ def index(
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
-        typer.echo("interrupted: run the same command again to continue", err=True)
+        echo("interrupted: run the same command again to continue", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     for failed in report.failures:
         status = "failed as before" if failed.known else "failed"
-        typer.echo(sanitized(f"{status}: {_error_with_uri(failed)}"), err=True)
+        echo(sanitized(f"{status}: {_error_with_uri(failed)}"), err=True)
     for outstanding in report.outstanding:
-        typer.echo(sanitized(f"outstanding: {_error_with_uri(outstanding)}"), err=True)
+        echo(sanitized(f"outstanding: {_error_with_uri(outstanding)}"), err=True)
     for run in report.others:
-        typer.echo(sanitized(_skipped_cameras(run)), err=True)
+        echo(sanitized(_skipped_cameras(run)), err=True)
     if as_json:
-        typer.echo(json.dumps(report.to_json(), ensure_ascii=False))
+        echo(to_json(report.to_json()))
     else:
-        typer.echo(_summary(report))
+        echo(_summary(report))
     if report.stopped:
         _print_stopped(report.stopped)
     raise typer.Exit(report.exit_code(fail_on))
@@ -143,7 +145,7 @@ def _error_with_uri(file: Any) -> str:  # noqa: ANN401 - FailedFile or Outstandi
 
 
 def _print_stopped(reason: str) -> None:
-    typer.echo(f"stopped: {reason}; run the same command again to continue", err=True)
+    echo(f"stopped: {reason}; run the same command again to continue", err=True)
 
 
 def _skipped_cameras(run: Run) -> str:
@@ -213,12 +215,12 @@ def summarize(
                     address=address, spent=spent,
                 )  # fmt: skip
         except KeyboardInterrupt:
-            typer.echo("interrupted: run the same command again to continue", err=True)
+            echo("interrupted: run the same command again to continue", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         for reason, times in report.errors.items():
-            typer.echo(f"{times} not written by the model: {reason}", err=True)
+            echo(f"{times} not written by the model: {reason}", err=True)
         figures = {"task": settings.task.name, **report.to_json()}
-        typer.echo(json.dumps(figures) if as_json else _summary_counts(figures))
+        echo(json.dumps(figures) if as_json else _summary_counts(figures))
         if report.stopped:
             _print_stopped(report.stopped)
             raise typer.Exit(EXIT_BUDGET)

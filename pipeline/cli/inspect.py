@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption
+from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_ENGINE, ConfigError, SourceError
 from pipeline.export.formats import to_json
 from pipeline.records.sanitize import sanitized
@@ -87,7 +88,7 @@ def probe(
     source = _one_source(file, settings.sources)
     waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
     if waiting:
-        typer.echo(sanitized(f"{file}: {still_written(1)}; a later run would index it"), err=True)
+        echo(sanitized(f"{file}: {still_written(1)}; a later run would index it"), err=True)
     video, packets = probe_video(
         source,
         sample=settings.sample,
@@ -115,10 +116,10 @@ def probe(
         "warnings": list(video.warnings),
     }
     if as_json:
-        typer.echo(to_json(facts))
+        echo(to_json(facts))
     else:
         for name, value in facts.items():
-            typer.echo(f"{name:14} {value}")
+            echo(f"{name:14} {value}")
 
 
 @app.command()
@@ -157,23 +158,23 @@ def plan(
         if not isinstance(planned, Planned):
             failures.append({"uri": planned.source.uri, "error": planned.error})
             status = "failed" if isinstance(planned, Failure) else "outstanding"
-            typer.echo(sanitized(f"{status}: {planned.error}"), err=True)
+            echo(sanitized(f"{status}: {planned.error}"), err=True)
             continue
         estimate.add(planned)
         shards.extend(shard_figures(planned))
     if as_json:
         figures = {**estimate.to_json(), "waiting": num_waiting, "failures": failures}
-        typer.echo(to_json({**figures, "per_shard": shards}))
+        echo(to_json({**figures, "per_shard": shards}))
         return
     num_copies = len(sources) - estimate.num_videos - len(failures)
-    typer.echo(
+    echo(
         f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
         f"{num_copies} are copies of other files"
     )
     if num_waiting:
-        typer.echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
+        echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
     for name, figure in estimate.lines():
-        typer.echo(f"{name:14} {figure}")
+        echo(f"{name:14} {figure}")
 
 
 @app.command()
@@ -190,12 +191,12 @@ def doctor(
     for check in examine(load_config(config, tuple(overrides or ()))):
         checks.append(asdict(check))
         if not as_json:
-            typer.echo(f"{check.verdict:4}  {check.name:14}  {sanitized(check.detail)}")
+            echo(f"{check.verdict:4}  {check.name:14}  {sanitized(check.detail)}")
     if as_json:
-        typer.echo(to_json(checks))
+        echo(to_json(checks))
     failed = [check["name"] for check in checks if check["verdict"] == "FAIL"]
     if failed:
-        typer.echo(f"error: not fit for a run: {', '.join(failed)}", err=True)
+        echo(f"error: not fit for a run: {', '.join(failed)}", err=True)
         raise typer.Exit(EXIT_ENGINE)
 
 
@@ -210,8 +211,8 @@ def config_show(
     from pipeline.config import load_config  # noqa: PLC0415
 
     settings = load_config(file, tuple(overrides or ()))
-    typer.echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).rstrip())
-    typer.echo(f"# fingerprint: {settings.fingerprint}")
+    echo(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False).rstrip())
+    echo(f"# fingerprint: {settings.fingerprint}")
 
 
 @config_app.command("validate")
@@ -223,7 +224,7 @@ def config_validate(
     from pipeline.config import load_config  # noqa: PLC0415
 
     settings = load_config(file, tuple(overrides or ()))
-    typer.echo(f"{file}: valid; fingerprint {settings.fingerprint}")
+    echo(f"{file}: valid; fingerprint {settings.fingerprint}")
 
 
 @config_app.command("explain")
@@ -235,7 +236,7 @@ def config_explain(
     from pipeline.config.reference_formats import to_markdown, to_text  # noqa: PLC0415
 
     text = "\n".join(map(to_text, explain(key))) if key else to_markdown().rstrip()
-    typer.echo(text)
+    echo(text)
 
 
 @config_app.command("schema")
@@ -243,7 +244,7 @@ def config_schema() -> None:
     """Print the JSON schema of a configuration, for editors."""
     from pipeline.config.reference_formats import to_json_schema  # noqa: PLC0415
 
-    typer.echo(to_json(to_json_schema()))
+    echo(to_json(to_json_schema()))
 
 
 def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without importing them here
@@ -259,7 +260,7 @@ def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without
 
 def _write_json_or_lines(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo("[" + ",\n ".join(to_json(row) for row in rows) + "]")
+        echo("[" + ",\n ".join(to_json(row) for row in rows) + "]")
         return
     for row in rows:
-        typer.echo("  ".join(f"{name}={value}" for name, value in row.items()))
+        echo("  ".join(f"{name}={value}" for name, value in row.items()))

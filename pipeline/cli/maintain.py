@@ -3,7 +3,6 @@
 Each of them except ``check`` prints one JSON object that says what it did.
 """
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.cli.options import IndexOption, JsonOption
+from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_DAMAGED, EXIT_OK, ConfigError
+from pipeline.export.formats import to_json
 from pipeline.records.sanitize import sanitized
 
 app = typer.Typer()
@@ -81,9 +82,9 @@ def erase(
     options = {"video": video, "camera": camera, "from": start, "to": end}
     receipt = (would_erase if dry_run else erase_rows)(_store(index_uri), scope)
     if not (receipt["videos"] or any(receipt["rows"].values())):
-        typer.echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
+        echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
     if waits_for := receipt.get("waits_for"):
-        typer.echo(
+        echo(
             "these runs are indexing now; what they commit of it is erased at each commit:"
             f" {', '.join(waits_for)}",
             err=True,
@@ -118,8 +119,8 @@ def check(
         _print({"repaired": repair, "found": [finding.to_json() for finding in findings]})
     else:
         for finding in findings:
-            typer.echo(sanitized(str(finding)))
-        typer.echo(_check_result(len(findings), is_repaired=repair))
+            echo(sanitized(str(finding)))
+        echo(_check_result(len(findings), is_repaired=repair))
     raise typer.Exit(EXIT_DAMAGED if findings and not repair else EXIT_OK)
 
 
@@ -172,4 +173,4 @@ def _store(index_uri: str) -> Any:  # noqa: ANN401 - Store, without importing it
 
 
 def _print(receipt: dict[str, Any]) -> None:
-    typer.echo(json.dumps(receipt, ensure_ascii=False))
+    echo(to_json(receipt))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import typer
 
 from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
+from pipeline.cli.terminal import echo
 from pipeline.errors import ConfigError
 from pipeline.export.formats import Format, write_rows
 from pipeline.index import Order, QueryOptions, list_runs, open_index
@@ -163,7 +164,7 @@ def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOpt
 
     embedder = _embedder(config, overrides)
     num_vectors = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
-    typer.echo(f"{num_vectors} vectors made", err=True)
+    echo(f"{num_vectors} vectors made", err=True)
 
 
 def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
@@ -205,4 +206,4 @@ def export(
         "camera": ", ".join(camera or ()),
     }
     num_rows = write_parquet_folder(directory, parts, about)
-    typer.echo(f"{num_rows} rows in {directory}", err=True)
+    echo(f"{num_rows} rows in {directory}", err=True)

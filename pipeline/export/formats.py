@@ -1,8 +1,14 @@
-"""Rows of the index as a table for people, JSON lines, CSV, Parquet or WebVTT."""
+"""Rows of the index as a table for people, JSON lines, CSV, Parquet or WebVTT.
+
+Each format but Parquet may end on a terminal, through a pipe or a file too. So none of them holds
+a control character or one that changes the direction of text: JSON escapes them, and the others
+have a space instead. Parquet keeps every text as it is stored.
+"""
 
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from datetime import date, datetime
@@ -13,7 +19,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.export import webvtt
-from pipeline.records.sanitize import sanitized
+from pipeline.records.sanitize import escaped_json, sanitized, sanitized_lines
 
 Format = Literal["table", "jsonl", "csv", "parquet", "webvtt"]
 
@@ -49,27 +55,33 @@ _TABLE_COLUMNS = (
 )
 _MAX_CELL_CHARS = 80
 _NEVER_CUT = ("uri", "excerpt")
+# A spreadsheet takes such a cell for a formula; some accept the full-width signs of East Asia too.
+_FORMULA = re.compile("[\t\n]|\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
     """Write ``table`` to ``out``, a binary stream.
 
     Raises:
-        ConfigError: WebVTT of rows of several videos, or a time that Python cannot represent.
+        ConfigError: WebVTT of rows of several videos, a time that Python cannot represent, or a
+            type that Parquet cannot hold.
     """
     match form:
         case "parquet":
             import pyarrow.parquet as pq  # noqa: PLC0415 - a table for people needs none of it
 
             buffer = io.BytesIO()
-            pq.write_table(table, buffer, compression="zstd")
+            try:
+                pq.write_table(table, buffer, compression="zstd")
+            except pa.ArrowNotImplementedError as exc:  # SQL has types that Parquet has not
+                raise ConfigError(f"parquet: {exc}; cast that column to text") from exc
             out.write(buffer.getvalue())
         case "jsonl":
             out.writelines(f"{line}\n".encode() for line in _json_lines(table))
         case "csv":
             text = io.StringIO()
             writer = csv.writer(text)
-            writer.writerow(table.column_names)
+            writer.writerow(map(_csv_cell, table.column_names))
             writer.writerows([_csv_cell(v) for v in row.values()] for row in python_rows(table))
             out.write(text.getvalue().encode())
         case "webvtt":
@@ -80,8 +92,8 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any value of a row
-    """JSON with times as ISO 8601 in UTC, microseconds and ``Z``."""
-    return json.dumps(value, default=_json_default, ensure_ascii=False)
+    """JSON with times as ISO 8601 in UTC, microseconds and ``Z``; safe on a terminal."""
+    return escaped_json(json.dumps(value, default=_json_default, ensure_ascii=False))
 
 
 def _json_lines(table: pa.Table) -> Iterator[str]:
@@ -144,7 +156,12 @@ def _json_default(value: object) -> int | str:
 
 
 def _csv_cell(value: Any) -> Any:  # noqa: ANN401 - any value of a row
-    return to_json(value).strip('"') if isinstance(value, list | dict | date) else value
+    """Numbers as they are; all else as text, after an apostrophe if it looks like a formula."""
+    if value is None or isinstance(value, int | float | Decimal):
+        return value
+    text = to_json(value).strip('"') if isinstance(value, list | dict | date) else str(value)
+    text = sanitized_lines(text)
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _write_table(table: pa.Table, out: BinaryIO) -> None:
@@ -162,7 +179,9 @@ def _write_table(table: pa.Table, out: BinaryIO) -> None:
         shown.remove("text")
     sheet = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for name in shown:
-        sheet.add_column(name, overflow="fold" if name in _NEVER_CUT else "ellipsis")
+        sheet.add_column(
+            Text(sanitized(name)), overflow="fold" if name in _NEVER_CUT else "ellipsis"
+        )
     for row in python_rows(table.select(shown)):
         sheet.add_row(*(Text(_cell(name, row[name])) for name in shown))
     is_terminal = out is sys.stdout.buffer and sys.stdout.isatty()
@@ -187,4 +206,4 @@ def _cell(name: str, value: Any) -> str:  # noqa: ANN401 - any value of a row
             cut = len(line) > _MAX_CELL_CHARS and name not in _NEVER_CUT
             return line[: _MAX_CELL_CHARS - 1] + "\u2026" if cut else line
         case _:
-            return str(value)
+            return sanitized(str(value))

@@ -3,6 +3,7 @@
 https://www.w3.org/TR/webvtt1/
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from math import ceil, floor
 from typing import Any
@@ -76,4 +77,4 @@ def _clock(ms: int) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(sanitized(text).split()).replace("-->", "->")
+    return re.sub("-{2,}>", "->", " ".join(sanitized(text).split()))

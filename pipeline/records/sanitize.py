@@ -1,4 +1,4 @@
-"""Makes untrusted text safe for a terminal and a caption cue.
+"""Makes untrusted text safe for a terminal, a caption cue and a spreadsheet.
 
 Such text comes from models, from signs in a picture and from file names.
 """
@@ -8,11 +8,24 @@ import re
 # Control characters of C0 and C1 (escape sequences, bells, NUL), the line and paragraph separators,
 # and characters that change the direction of text. Joiners stay, since some scripts need them.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+# JSON writes the other control characters as escapes itself. A lone surrogate has no UTF-8.
+_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def sanitized(text: str) -> str:
     """The text on one line, each run of unsafe characters replaced by a space."""
     return _UNSAFE.sub(" ", text).strip()
+
+
+def sanitized_lines(text: str) -> str:
+    """The text with its line breaks and tabs, each other run of unsafe characters a space."""
+    return _UNSAFE_IN_LINES.sub(" ", storable(text))
+
+
+def escaped_json(json_text: str) -> str:
+    """The same JSON, which reads back equal, with escapes for unsafe characters."""
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
 
 
 def storable(text: str) -> str:
