@@ -3,7 +3,7 @@
 A name that the index knows is never a glob.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -48,12 +48,21 @@ class Scope:
         return scope
 
     def with_known_names(self, index: "Index") -> "Scope":
-        """The same scope, in which a name that the index knows is not a glob."""
-        return replace(
+        """The same scope, in which a name that the index knows is not a glob.
+
+        A video that is named as a whole brings its copies with it: the same content of the same
+        camera at another time, as after a renaming or a correction of the clock.
+        """
+        scope = replace(
             self,
             known_videos=frozenset(index.known_videos(self.videos)),
             cameras=index.cameras((*self.cameras.exact, *self.cameras.globs)),
         )
+        if not self.videos or self.span != ALWAYS:
+            return scope
+        copies = frozenset(_copies(index, scope.of_videos().of(scope.cameras)))
+        names = dict.fromkeys((*self.videos, *sorted(copies)))
+        return replace(scope, videos=tuple(names), known_videos=scope.known_videos | copies)
 
     def of_videos(self) -> Where:
         """Rows of the videos of this scope."""
@@ -103,6 +112,18 @@ class Scope:
         return (self.span.end_us is None or start_us < self.span.end_us) and (
             self.span.start_us is None or self.span.start_us < end_us
         )
+
+
+def _copies(index: "Index", named: Where) -> Iterator[str]:
+    """Ids of the videos with the content and camera of videos that meet ``named``."""
+    columns = ["video_id", "content_id", "camera"]
+    rows = index.select_all("videos", named, columns=columns).to_pylist()
+    contents = {(row["content_id"], row["camera"]) for row in rows if row["content_id"]}
+    if contents:
+        same = Where().is_one_of("content_id", {content_id for content_id, _ in contents})
+        for row in index.select_all("videos", same, columns=columns).to_pylist():
+            if (row["content_id"], row["camera"]) in contents:
+                yield row["video_id"]
 
 
 SCOPE_MAKERS: Makers = {"scope": Scope, "scope.cameras": Cameras, "scope.span": Span}

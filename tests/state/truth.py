@@ -45,8 +45,9 @@ class Order:
     asked: Span
     known: tuple[Span, ...] = ()
     """The footage that the index had there then; none where files were named, and no time."""
-    frames: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    """By content id, the frames that go; they stay away wherever and whenever they turn up."""
+    frames: Mapping[tuple[str, str], frozenset[int]] = field(default_factory=dict)
+    """By content id and uri, the frames that are erased, also under another clock. An empty uri
+    stands for every copy of a file that was named."""
     clock: Clock = ()
     """How the camera's clock was corrected then: corrected anew, other frames have this time."""
 
@@ -102,22 +103,18 @@ class Truth:
     def erased(self, camera: str, asked: Span, config: Config) -> Order:
         """The order to erase a time, as it stands from now on."""
         of_camera = [one for one in self.recordings.values() if one.camera == camera]
-        frames: dict[str, set[int]] = {}
-        for one in of_camera:
-            frames[one.content_id] = {
-                number
-                for number in range(one.num_frames)
-                if _overlap(_utc(one, config, number, number + 1), asked)
-            }
-        # What others speak for is not looked at, and so not erased as what it shows.
-        spoken_for = {(s.uri, s.number) for s in self.shots(camera, config)}
+        # What others own is not analysed, and so not erased as what it shows.
+        owned = {(shot.uri, shot.number) for shot in self.shots(camera, config)}
         return Order(
             camera,
             asked,
             tuple(self.footage(camera, config)),
             {
-                one.content_id: frozenset(
-                    n for n in frames[one.content_id] if (one.uri, n) in spoken_for
+                (one.content_id, one.uri): frozenset(
+                    number
+                    for number in range(one.num_frames)
+                    if (one.uri, number) in owned
+                    and _overlap(_utc(one, config, number, number + 1), asked)
                 )
                 for one in of_camera
             },
@@ -127,7 +124,7 @@ class Truth:
     def erased_file(self, one: Recording, config: Config) -> Order:
         """The order to erase a file. What others show of its time may stay until it is due."""
         asked = _utc(one, config, 0, one.num_frames)
-        frames = {one.content_id: frozenset(range(one.num_frames))}
+        frames = {(one.content_id, ""): frozenset(range(one.num_frames))}
         return Order(one.camera, asked, (), frames, self.clock_of(one.camera))
 
     def clock_of(self, camera: str) -> Clock:
@@ -139,7 +136,7 @@ class Truth:
         content_id = self.recordings[shot.uri].content_id
         orders = [order for order in self.orders if order.camera == camera]
         return any(
-            shot.number in order.frames.get(content_id, ())
+            any(shot.number in order.frames.get((content_id, uri), ()) for uri in ("", shot.uri))
             or (
                 order.clock == self.clock_of(camera)
                 and any(
@@ -162,7 +159,9 @@ class Truth:
             or _overlap(_frames_under(order.clock, one, shot.number, WINDOW_FRAMES), order.asked)
             or any(
                 abs(shot.number - number) <= WINDOW_FRAMES
-                for number in order.frames.get(one.content_id, ())
+                for (content_id, _), numbers in order.frames.items()
+                if content_id == one.content_id
+                for number in numbers
             )
             for order in self.orders
             if order.camera == camera

@@ -312,3 +312,36 @@ def test_erasing_rows_of_one_fingerprint_leaves_those_of_another(tmp_path):
     erase(writer.store, Scope.parse(start=at(610), end=at(620)))
     events = writer.index.select_all("events", Where()).to_pylist()
     assert {row["fingerprint"]: row["end"] for row in events} == {"f1": at(600), "f2": at(600)}
+
+
+@pytest.mark.parametrize("named", ["old.mp4", "old", "ol*.mp4"])
+def test_a_named_video_takes_its_copies_at_other_times_with_it(tmp_path, named):
+    """As after a renaming: the index still has the rows of the first name."""
+    writer = pi.Writer(tmp_path / "index")
+    writer.finish_videos(
+        rows(
+            "videos",
+            video("old", 0, 10, content_id="c"),
+            video("new", 50, 60, content_id="c"),
+            video("other", 100, 110, content_id="d"),
+            video("elsewhere", 0, 10, content_id="c", camera="cam2"),
+        ),
+        rows("events", *(one(f"e-{n}", n, s, s + 1) for n, s in (("new", 51), ("other", 101)))),
+    )
+    receipt = erase(writer.store, Scope.parse(video=named))
+    assert receipt["rows"]["videos"] == 2
+    status = {row["uri"]: row["status"] for row in writer.index.videos().to_pylist()}
+    assert status == {
+        "old.mp4": "erased", "new.mp4": "erased", "other.mp4": "done", "elsewhere.mp4": "done",
+    }  # fmt: skip
+    assert ids(writer.index.events(), "event_id") == ["e-other"]
+
+
+def test_a_time_of_a_named_video_is_erased_in_that_video_alone(tmp_path):
+    writer = pi.Writer(tmp_path / "index")
+    videos = (video(n, s, s + 10, content_id="c") for n, s in (("old", 0), ("new", 50)))
+    writer.finish_videos(rows("videos", *videos))
+    assert (
+        would_erase(writer.store, Scope.parse("old.mp4", start=at(0), end=at(70)))["rows"]["videos"]
+        == 1
+    )
