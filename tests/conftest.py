@@ -64,6 +64,14 @@ def manifest(footage: Path) -> dict:
     return json.loads((footage / "manifest.json").read_text())["files"]
 
 
+@pytest.fixture(autouse=True)
+def _memory_is_a_store(monkeypatch):
+    """Tests keep footage in fsspec's memory too; no run may."""
+    from pipeline.storage import access
+
+    monkeypatch.setattr(access, "SCHEMES", (*access.SCHEMES, "memory"))
+
+
 class Cli:
     """Runs ``timereel`` as a process of its own."""
 

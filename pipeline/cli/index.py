@@ -102,6 +102,7 @@ def index(
         raise ConfigError("no index: give --index DIR, or set index in the config")
     camera_shard = CameraShard.parse(shard) if shard else None
     oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
+    settings = settings.naming(locations)
     sources = list_sources(locations, settings.sources)
     if oldest:
         sources = modified_since(sources, oldest)

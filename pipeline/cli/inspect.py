@@ -32,15 +32,21 @@ def frames(
     from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
     from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
 
-    settings = load_config(overrides=(f"sample.fps={fps}",))
+    settings = load_config(overrides=(f"sample.fps={fps}",)).naming([file])
     source = _one_source(file, settings.sources)
-    video, packets = probe(source, sample=settings.sample, decode=settings.decode)
+    access = settings.sources.access
+    video, packets = probe(source, sample=settings.sample, decode=settings.decode, access=access)
     want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
     if out:
         make_folder(out)
     rows = []
     for frame in decode_frames(
-        video, packets_for(packets, want_pts), want_pts, frame=settings.frame, rgb=True
+        video,
+        packets_for(packets, want_pts),
+        want_pts,
+        frame=settings.frame,
+        rgb=True,
+        access=access,
     ):
         rgb = frame.rgb
         assert rgb is not None  # noqa: S101 - rgb=True above
@@ -84,7 +90,7 @@ def probe(
     from pipeline.sources import is_being_written, still_written  # noqa: PLC0415
     from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
 
-    settings = load_config(config, tuple(overrides or ()))
+    settings = load_config(config, tuple(overrides or ())).naming([file])
     source = _one_source(file, settings.sources)
     waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
     if waiting:
@@ -94,6 +100,7 @@ def probe(
         sample=settings.sample,
         decode=settings.decode,
         correction=settings.clock.of(source.camera),
+        access=settings.sources.access,
     )
     facts = {
         "uri": video.uri,
@@ -142,7 +149,7 @@ def plan(
         still_written,
     )
 
-    settings = load_config(config, tuple(overrides or ()))
+    settings = load_config(config, tuple(overrides or ())).naming(src)
     now = datetime.now(tz=UTC)
     oldest = parse_since(since, now) if since else None
     estimate = Estimate(settings)

@@ -1,5 +1,6 @@
 """Which files, when they were taken, and what is made of them before an engine looks."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.section import Operational, Seconds, Section
 from pipeline.records.camera_names import of_camera
+from pipeline.storage.access import Access, named_hosts
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
 
@@ -34,6 +36,24 @@ class SourcesConfig(Section):
     settle_s: Seconds = Field(default=0.0, ge=0)
     """A file that was modified less than so long ago is still being written: it is left to a later
     run. 0 takes every file as it is."""
+
+    roots: tuple[str, ...] = ()
+    """Folders and prefixes of URLs; nothing outside of them is opened, also not through links, list
+    files or ``..``. Without any, list files may name every path that this user may read."""
+    hosts: tuple[str, ...] = ("*",)
+    """Servers that ``http(s)://`` may ask, as ``name`` or ``name:port``; ``*`` is every public one.
+    Private, loopback and link-local addresses must be listed. What you name yourself, on the
+    command line or in ``locations``, counts as listed."""
+
+    @property
+    def access(self) -> Access:
+        """What of this may be opened."""
+        return Access(roots=self.roots, hosts=self.hosts)
+
+    def naming(self, locations: Iterable[str]) -> Self:
+        """The same for a run over ``locations``, which the user has named: their hosts count."""
+        hosts = (*self.hosts, *named_hosts((*locations, *self.roots)))
+        return self.model_copy(update={"hosts": tuple(dict.fromkeys(hosts))})
 
     @field_validator("timezone")
     @classmethod

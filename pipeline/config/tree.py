@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -76,6 +76,10 @@ class Config(Section):
         clock = self.clock.model_copy(update={"cameras": for_known(self.clock.cameras, cameras)})
         days = for_known(self.retention_days, cameras)
         return self.model_copy(update={"clock": clock, "retention_days": days})
+
+    def naming(self, locations: Iterable[str]) -> Self:
+        """The same for a run over ``locations``, which the user has named."""
+        return self.model_copy(update={"sources": self.sources.naming(locations)})
 
     @property
     def engine_kind(self) -> EngineKind[Any]:

@@ -13,6 +13,7 @@ from pipeline.config import DecodeConfig
 from pipeline.errors import SourceError
 from pipeline.media.codec import size_limit
 from pipeline.media.failures import explain
+from pipeline.storage.access import PUBLIC, Access
 from pipeline.storage.file import open_file
 
 # Formats that hold their own data. All other formats can open further files and URLs (hls, dash,
@@ -30,7 +31,11 @@ _GENERATE_PTS = 1
 
 @contextmanager
 def open_container(
-    uri: str, *, num_bytes: int = 0, max_pixels: int = DecodeConfig().max_pixels
+    uri: str,
+    *,
+    num_bytes: int = 0,
+    max_pixels: int = DecodeConfig().max_pixels,
+    access: Access = PUBLIC,
 ) -> Iterator[InputContainer]:
     """Open a local path or any fsspec URL to read packets.
 
@@ -40,6 +45,7 @@ def open_container(
         uri: of the file.
         num_bytes: length of the file as its store listed it; 0 if unknown.
         max_pixels: limit for one picture.
+        access: what may be opened.
 
     Raises:
         SourceError: the file cannot be used; the message names the file, the cause and the remedy.
@@ -51,7 +57,7 @@ def open_container(
         "protocol_whitelist": "file",
         **size_limit(max_pixels),
     }
-    with open_file(uri, num_bytes) as file:
+    with open_file(uri, num_bytes, access) as file:
         try:
             container = av.open(file, mode="r", options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as exc:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, pairwise
 
 import av
@@ -15,6 +16,7 @@ from pipeline.media.pixels import Converter
 from pipeline.media.reader import Reader
 from pipeline.media.reorder_buffer import ReorderBuffer
 from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Frame, PacketIndex, Video
+from pipeline.storage.access import PUBLIC, Access
 
 # More packets than any decoder delays before it outputs a frame.
 _MAX_DELAY = 33
@@ -30,6 +32,7 @@ def decode_frames(
     frame: FrameConfig,
     rgb: bool,
     max_pixels: int = DecodeConfig().max_pixels,
+    access: Access = PUBLIC,
 ) -> Iterator[Frame]:
     """Decode the frames at ``want_pts``, ascending; omit those that cannot be decoded.
 
@@ -46,6 +49,7 @@ def decode_frames(
         frame: sizes of the pictures.
         rgb: whether to make colour pictures too.
         max_pixels: limit for one picture; a stream may change to larger pictures after the probe.
+        access: what may be opened.
 
     Raises:
         SourceError: the file cannot be read, or it has changed since the probe.
@@ -56,9 +60,10 @@ def decode_frames(
     if not any(gop.wanted for gop in gops):
         return
     buffer = ReorderBuffer([gop.wanted for gop in gops])
-    with Reader(video, packets, max_pixels) as reader, closing(buffer):
+    open_reader = partial(Reader, video, packets, max_pixels, access=access)
+    with open_reader() as reader, closing(buffer):
         yield from _Session(
-            video, packets, gops, reader, buffer, max_pixels=max_pixels, frame=frame, rgb=rgb
+            video, packets, gops, reader, buffer, open_reader=open_reader, frame=frame, rgb=rgb
         ).frames()
 
 
@@ -126,7 +131,7 @@ class _Session:
         reader: Reader,
         buffer: ReorderBuffer,
         *,
-        max_pixels: int,
+        open_reader: partial[Reader],
         frame: FrameConfig,
         rgb: bool,
     ) -> None:
@@ -134,7 +139,7 @@ class _Session:
         self._packets = packets
         self._gops = gops
         self._reader = reader
-        self._max_pixels = max_pixels
+        self._open_reader = open_reader
         self._pixels = Converter(video, sar=video.sar, frame=frame, rgb=rgb)
         self._starts = [gop.first for gop in gops]
         self._rows_by_pts = np.argsort(packets.pts, kind="stable")
@@ -264,7 +269,7 @@ class _Session:
         for first, strict in self._attempts(number, work):
             frames: dict[int, Frame] = {}
             damaged = not strict
-            with Reader(self._video, self._packets, self._max_pixels, strict=strict) as reader:
+            with self._open_reader(strict=strict) as reader:
                 retry = _Pass(reader, skip=False, first=first, begin=number)
                 for row, packet in chain(reader.rows(first, last), [(last, None)]):
                     for gop, picture in self._pictures(retry, row, packet):

@@ -19,6 +19,7 @@ from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
 from pipeline.records import DIGEST_BYTES, NO_PTS, PacketIndex, Source, Video, make_id
+from pipeline.storage.access import PUBLIC, Access
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
 # If the decoder has output no picture after this many packets, only keyframes are tried.
@@ -33,6 +34,7 @@ def probe(
     sample: SampleConfig,
     decode: DecodeConfig,
     correction: ClockCorrection = UNCORRECTED,
+    access: Access = PUBLIC,
 ) -> tuple[Video, PacketIndex]:
     """Read every packet of the main video stream once.
 
@@ -41,6 +43,7 @@ def probe(
         sample: says how long a gap in the footage must be.
         decode: limits.
         correction: of the camera's clock.
+        access: what may be opened.
 
     Raises:
         SourceError: the file cannot be used; the message names the file, the cause and the remedy.
@@ -49,7 +52,9 @@ def probe(
     uri = source.uri
     if source.problem:
         raise SourceError(f"{uri}: {source.problem}")
-    with open_container(uri, num_bytes=source.num_bytes, max_pixels=decode.max_pixels) as container:
+    with open_container(
+        uri, num_bytes=source.num_bytes, max_pixels=decode.max_pixels, access=access
+    ) as container:
         stream = pick_video(container, uri)
         _check_size(uri, stream.width, stream.height, decode)
         scan = _Scan(uri, stream, decode)
@@ -60,7 +65,7 @@ def probe(
         packets, durations = scan.finish()
         scan.check_picture()
         packets, warnings = presentation_pts(
-            packets, uri, stream, durations, max_pixels=decode.max_pixels
+            packets, uri, stream, durations, max_pixels=decode.max_pixels, access=access
         )
         if not len(packets.shown_pts):
             raise SourceError(_nothing_shown(uri, len(packets)))

@@ -14,6 +14,7 @@ from pipeline.media.codec import prepare
 from pipeline.media.container import open_container, use_stream
 from pipeline.media.demux import Demuxer
 from pipeline.records import NO_PTS, PacketIndex
+from pipeline.storage.access import PUBLIC, Access
 from pipeline.timebase import Int64Array
 
 
@@ -24,6 +25,7 @@ def presentation_pts(
     durations: Int64Array,
     *,
     max_pixels: int,
+    access: Access = PUBLIC,
 ) -> tuple[PacketIndex, list[str]]:
     """Give every shown packet a pts; also return a warning if the container does not store them.
 
@@ -42,7 +44,8 @@ def presentation_pts(
         return replace(packets, pts=pts), [
             "the file stores no display times; decode times are used"
         ]
-    shown = np.array(_shown_order(uri, stream.index, len(packets), max_pixels), dtype=np.int64)
+    order = _shown_order(uri, stream.index, len(packets), max_pixels, access)
+    shown = np.array(order, dtype=np.int64)
     pts = np.full(len(packets), NO_PTS, dtype=np.int64)
     pts[shown] = np.sort(dts[shown])
     if packets.pts[0] != NO_PTS:  # the container stores some times, including the first
@@ -53,10 +56,12 @@ def presentation_pts(
     ]
 
 
-def _shown_order(uri: str, stream_index: int, num_packets: int, max_pixels: int) -> list[int]:
+def _shown_order(
+    uri: str, stream_index: int, num_packets: int, max_pixels: int, access: Access
+) -> list[int]:
     """Rows of the packet index in the order in which the decoder outputs their frames."""
     order: dict[int | None, None] = {}
-    with open_container(uri, max_pixels=max_pixels) as container:
+    with open_container(uri, max_pixels=max_pixels, access=access) as container:
         stream = use_stream(container, stream_index)
         context = stream.codec_context
         prepare(context, max_pixels)

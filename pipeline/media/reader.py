@@ -1,7 +1,9 @@
 """Reads exactly the packets that a plan names, and refuses a file that has changed."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +15,7 @@ from pipeline.media.codec import Decoder
 from pipeline.media.container import open_container, use_stream
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.records import NO_PTS, PacketIndex, Video
-from pipeline.storage.file import is_remote, local_path
+from pipeline.storage.access import PUBLIC, Access, is_remote, local_path
 from pipeline.storage.retry import retried
 
 # To read and discard this many packets costs less than a seek.
@@ -30,11 +32,18 @@ class Reader:
     """
 
     def __init__(
-        self, video: Video, packets: PacketIndex, max_pixels: int, *, strict: bool = True
+        self,
+        video: Video,
+        packets: PacketIndex,
+        max_pixels: int,
+        *,
+        strict: bool = True,
+        access: Access = PUBLIC,
     ) -> None:
         self._video = video
         self._packets = packets
         self._max_pixels = max_pixels
+        self._access = access
         self._stack = ExitStack()
         self._reopened = self._stack.enter_context(ExitStack())
         self._position: int | None = None
@@ -89,7 +98,10 @@ class Reader:
     def _open(self, stack: ExitStack) -> None:
         container = stack.enter_context(
             open_container(
-                self._video.uri, num_bytes=self._video.num_bytes, max_pixels=self._max_pixels
+                self._video.uri,
+                num_bytes=self._video.num_bytes,
+                max_pixels=self._max_pixels,
+                access=self._access,
             )
         )
         if len(container.streams) <= self._video.stream_index:
@@ -165,7 +177,7 @@ def _check_unchanged(video: Video) -> None:
         return
     try:
         message = f"{video.uri}: cannot be read any more"
-        num_bytes = retried(local_path(video.uri).stat, message).st_size
+        num_bytes = retried(partial(os.stat, local_path(video.uri)), message).st_size
     except OSError as exc:
         raise SourceError(
             f"{video.uri}: cannot be read any more ({exc.strerror}); was it moved?"

@@ -7,6 +7,7 @@
     modified_since    the files that are new enough; ``parse_since`` parses the option
 
 listing     local files, and what cannot be opened      sidecar     JSON sidecars and telemetry
+list_files  lists of locations                          link_pages  folders of web servers
 remote      files of a store                            suffixes    file name suffixes of videos
 names       templates and regexes for paths             local_time  zones, summer time, UTC
 modified    when files were last written

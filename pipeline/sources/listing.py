@@ -11,18 +11,19 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
-from io import StringIO
 from pathlib import PurePosixPath
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
+from pipeline.sources.list_files import ListFiles
 from pipeline.sources.local_time import RecordingHints
 from pipeline.sources.names import from_path
 from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import Sidecars
 from pipeline.sources.suffixes import is_video_name
 from pipeline.storage import retry
+from pipeline.storage.access import check, masked, scheme_of
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
@@ -34,23 +35,31 @@ def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source
     list file (``*.txt``, ``*.lst``, or any file as ``@file``) with one location per line.
 
     Raises:
-        ConfigError: a location does not exist.
+        ConfigError: a location does not exist, or may not be opened.
         NoSourcesError: nothing matched.
     """
     by_uri: dict[str, Source] = {}
-    sidecars = Sidecars(config)
+    sidecars, lists = Sidecars(config.naming(locations)), ListFiles()
     for location in locations:
-        for source in _expand(location, sidecars):
+        for source in _expand(location, sidecars, lists):
             by_uri.setdefault(source.uri, source)
     if not by_uri:
         raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
     return sorted(by_uri.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
 
 
-def _expand(location: str, sidecars: Sidecars) -> Iterator[Source]:
+def _expand(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+    try:
+        check(location.removeprefix("@"), sidecars.access)
+    except SourceError as exc:
+        raise ConfigError(str(exc)) from exc
+    yield from _found_at(location, sidecars, lists)
+
+
+def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
     if location.startswith("@") and not os.path.lexists(location):
-        yield from _read_list(location[1:], sidecars)
-    elif "://" in location:
+        yield from _read_list(location[1:], sidecars, lists)
+    elif scheme_of(location):
         yield from _remote(location, sidecars)
     elif os.path.isdir(location):
         unlisted: list[OSError] = []
@@ -59,7 +68,7 @@ def _expand(location: str, sidecars: Sidecars) -> Iterator[Source]:
         yield from (_unlisted(exc, sidecars) for exc in unlisted)
     elif os.path.lexists(location):
         if PurePosixPath(location).suffix.lower() in LIST_SUFFIXES:
-            yield from _read_list(location, sidecars)
+            yield from _read_list(location, sidecars, lists)
         else:
             yield _local(location, sidecars)
     elif glob.has_magic(location):
@@ -67,10 +76,10 @@ def _expand(location: str, sidecars: Sidecars) -> Iterator[Source]:
             if not os.path.isdir(path):
                 yield _local(path, sidecars)
     else:
-        yield from _retry_missing(location, sidecars)
+        yield from _retry_missing(location, sidecars, lists)
 
 
-def _retry_missing(location: str, sidecars: Sidecars) -> Iterator[Source]:
+def _retry_missing(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
     """A path that does not seem to exist. A mount that fails looks the same, so it is retried."""
     try:
         retry.retried(partial(os.lstat, location), f"{location}: cannot be opened")
@@ -79,26 +88,22 @@ def _retry_missing(location: str, sidecars: Sidecars) -> Iterator[Source]:
     except OSError as exc:
         raise ConfigError(f"{location}: does not exist; name a file, folder, glob or URL") from exc
     else:
-        yield from _expand(location, sidecars)
+        yield from _expand(location, sidecars, lists)
 
 
-def _read_list(path: str, sidecars: Sidecars) -> Iterator[Source]:
+def _read_list(path: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+    """The sources of a list. A wrong line becomes one failed row and does not stop a job."""
     try:
-        text = retry.read_bytes(path).decode()
+        for line in lists.lines(path, sidecars.access):
+            if line.problem:
+                yield _source(line.text, sidecars, problem=line.problem)
+                continue
+            try:
+                yield from _expand(line.text, sidecars, lists)
+            except ConfigError as exc:
+                yield _source(masked(line.text), sidecars, problem=f"listed, but {exc}")
     except UnreachableError as exc:
         yield _source(path, sidecars, unreachable=str(exc))
-        return
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: the list cannot be read ({exc})") from exc
-    for line in StringIO(text, newline=None):
-        entry = line.rstrip("\n")
-        if not entry.strip() or entry.startswith("#"):
-            continue
-        try:
-            yield from _expand(entry, sidecars)
-        except ConfigError:
-            # One outdated line must not stop a job: it becomes a failed row.
-            yield _source(entry, sidecars, problem="listed, but does not exist; update the list")
 
 
 def _walk(root: str, unlisted: list[OSError]) -> Iterator[str]:
@@ -173,7 +178,7 @@ def _local(path: str, sidecars: Sidecars, root: str | None = None) -> Source:
 
 
 def _remote(location: str, sidecars: Sidecars) -> Iterator[Source]:
-    for file in remote_files(location):
+    for file in remote_files(location, sidecars.access):
         yield _source(sidecars=sidecars, **asdict(file))
 
 
@@ -189,6 +194,8 @@ def _source(
 ) -> Source:
     in_path, in_sidecar = RecordingHints(), RecordingHints()
     try:
+        if not (problem or unreachable):
+            check(uri, sidecars.access)
         in_path = from_path(uri, sidecars.config)
         if not (problem or unreachable) and (in_path.camera is None or in_path.start_ns is None):
             in_sidecar = sidecars.read(uri)

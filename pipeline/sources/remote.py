@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from pipeline.errors import ConfigError, UnreachableError
+from pipeline.errors import ConfigError, SourceError, UnreachableError
+from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
 from pipeline.sources.suffixes import is_video_name
 from pipeline.storage import retry
+from pipeline.storage.access import Access, check, masked
+from pipeline.storage.locations import filesystem as open_filesystem
 from pipeline.timebase import NS_PER_S, datetime_to_ns
 
+_MAX_FILE_BYTES = 2**63 - 1
 _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
 
 
@@ -30,7 +34,7 @@ class RemoteFile:
     unreachable: str = ""
 
 
-def remote_files(location: str) -> Iterator[RemoteFile]:
+def remote_files(location: str, access: Access) -> Iterator[RemoteFile]:
     """The videos at a URL: the file that it names, or the videos of a folder or of a glob.
 
     Raises:
@@ -38,17 +42,17 @@ def remote_files(location: str) -> Iterator[RemoteFile]:
     """
     message = f"{location}: cannot be listed"
     try:
-        filesystem, path = retry.filesystem(location)
+        filesystem, path = open_filesystem(location, access)
         infos = retry.retried(partial(_find, filesystem, path), message)
     except UnreachableError as exc:
         yield RemoteFile(uri=location, unreachable=str(exc))
         return
     except FileNotFoundError as exc:
         raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
-    except (OSError, ImportError, ValueError) as exc:
+    except Exception as exc:  # each store has its own exceptions
         raise ConfigError(f"{message}: {exc}") from exc
     for name, info in sorted(infos.items()):
-        yield _remote_file(filesystem, name, info)
+        yield _remote_file(filesystem, name, info, access)
 
 
 def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - any of fsspec's
@@ -72,19 +76,12 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
 
 def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
     """As ``_find`` over HTTP, where a folder is a page of links to files."""
-    if "*" in url or "[" in url:  # but "?" begins a query
-        return _files(filesystem.glob(url, detail=True, on_error=_raise_transient))
+    if is_pattern(url):
+        return matching_files(filesystem, url)
     info = {} if url.endswith("/") else filesystem.info(url)
     if info and info.get("mimetype") != "text/html":
         return {url: info}
-    linked = filesystem.find(url, detail=True, on_error=_raise_transient)
-    return _videos(linked) or ({url: info} if info else {})
-
-
-def _raise_transient(exc: Exception) -> None:
-    """Ignore permanent errors, so that one broken link does not hide the other files."""
-    if retry.is_transient(exc):
-        raise exc
+    return _videos(linked_files(filesystem, url)) or ({url: info} if info else {})
 
 
 def _files(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -99,19 +96,34 @@ def _is_http(filesystem: Any) -> bool:  # noqa: ANN401
     return bool({"http", "https"} & {*filesystem.protocol})
 
 
-def _remote_file(filesystem: Any, name: str, info: dict[str, Any]) -> RemoteFile:  # noqa: ANN401
+def _remote_file(
+    filesystem: Any,  # noqa: ANN401
+    name: str,
+    info: dict[str, Any],
+    access: Access,
+) -> RemoteFile:
     uri = filesystem.unstrip_protocol(name)
     if _is_http(filesystem) and info.get("size") is None:
         try:
+            check(uri, access)
             info = retry.retried(partial(filesystem.info, name), f"{uri}: cannot be opened")
         except UnreachableError as exc:
             return RemoteFile(uri=uri, unreachable=str(exc))
         except FileNotFoundError:
             return RemoteFile(uri=uri, problem="a link that leads nowhere; remove or repair it")
+        except SourceError as exc:
+            return RemoteFile(uri=masked(uri), problem=str(exc))
+    num_bytes = int(info.get("size") or 0)
+    if not 0 <= num_bytes <= _MAX_FILE_BYTES:
+        return RemoteFile(uri=uri, problem=f"its server reports {num_bytes} bytes; check it")
     mtime_ns = _modified_ns(next((info[key] for key in _MODIFIED if info.get(key)), None))
     etag = info.get("ETag") or info.get("etag") or mtime_ns or info.get("Last-Modified")
     return RemoteFile(
-        uri=uri, num_bytes=int(info.get("size") or 0), etag=str(etag or ""), mtime_ns=mtime_ns
+        uri=uri,
+        num_bytes=num_bytes,
+        # A header may hold bytes that are no text.
+        etag=str(etag or "").encode("utf-8", "backslashreplace").decode(),
+        mtime_ns=mtime_ns,
     )
 
 

@@ -14,12 +14,16 @@ from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError, UnreachableError
 from pipeline.sources.local_time import RecordingHints, credible, hints_at
 from pipeline.storage import retry
+from pipeline.storage.access import Access, scheme_of
+from pipeline.storage.locations import filesystem, read_bytes
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
 log = structlog.get_logger()
 
+_MAX_BYTES = 1024 * 1024
+_MAX_CAMERA_CHARS = 255
 _TELEMETRY_BYTES = 65_536
-_CUE = re.compile(r"(\d+):(\d\d):(\d\d)[,.](\d{3})\s*-->")
+_CUE = re.compile(r"(?<!\d)(\d{1,4}):(\d\d):(\d\d)[,.](\d{3})\s*-->")
 # Drones write 2023-09-07 10:11:12.345, 2019-09-25 01:22:35,118,697 and 2017.08.05 14:11:51.
 _STAMP = re.compile(
     r"(\d{4})[-./](\d\d)[-./](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,:](\d{3}))?(?:[.,:](\d{3}))?(?!\d)"
@@ -37,6 +41,7 @@ class Sidecars:
 
     def __init__(self, config: SourcesConfig) -> None:
         self.config = config
+        self.access = config.access
         self._names: dict[str, dict[str, str] | UnreachableError] = {}
 
     def read(self, uri: str) -> RecordingHints:
@@ -64,7 +69,9 @@ class Sidecars:
         if folder not in self._names:
             names: list[str] = []
             try:
-                names = retry.retried(partial(_names, folder), f"{folder}: cannot be listed")
+                names = retry.retried(
+                    partial(_names, folder, self.access), f"{folder}: cannot be listed"
+                )
             except UnreachableError as exc:  # remembered, so that the run waits only once
                 self._names[folder] = exc
                 raise
@@ -87,12 +94,13 @@ class Sidecars:
 
     def _json(self, sidecar: str) -> RecordingHints:
         try:
-            content = json.loads(retry.read_bytes(sidecar))
-            camera = str(content["camera"]) if "camera" in content else None
+            content = json.loads(read_bytes(sidecar, self.access, max_bytes=_MAX_BYTES))
+            camera = _camera(content["camera"]) if "camera" in content else None
             start = None
             if "start" in content:
                 start = credible(datetime.fromisoformat(content["start"]))
-        except (OSError, ValueError, TypeError) as exc:
+        # RecursionError: brackets without end.
+        except (OSError, ValueError, TypeError, RecursionError) as exc:
             raise SourceError(
                 f'{sidecar} must hold {{"camera": "...", "start": "2026-03-14T09:00:00Z"}}: {exc}'
             ) from exc
@@ -102,7 +110,9 @@ class Sidecars:
 
     def _telemetry(self, sidecar: str) -> RecordingHints:
         try:
-            text = retry.read_bytes(sidecar, end=_TELEMETRY_BYTES).decode("utf-8", "replace")
+            text = read_bytes(
+                sidecar, self.access, max_bytes=_MAX_BYTES, end=_TELEMETRY_BYTES
+            ).decode("utf-8", "replace")
         except OSError as exc:
             raise SourceError(f"{sidecar} cannot be read: {exc}; repair or remove it") from exc
         stamp = _STAMP.search(text)
@@ -119,11 +129,26 @@ class Sidecars:
         return replace(hints, start_ns=hints.start_ns - cue_ns) if hints.start_ns else hints
 
 
-def _names(folder: str) -> list[str]:
-    if "://" not in folder:
+def _camera(content: object) -> str:
+    """A camera's name that every table can hold.
+
+    Raises:
+        ValueError: it is none; a ``TypeError`` if it is no text.
+    """
+    if not isinstance(content, str | int | float):
+        raise TypeError("a camera's name is a text")
+    name = str(content)
+    if len(name) > _MAX_CAMERA_CHARS:
+        raise ValueError(f"a camera's name has at most {_MAX_CAMERA_CHARS} characters")
+    name.encode()  # half of a surrogate pair has no UTF-8
+    return name
+
+
+def _names(folder: str, access: Access) -> list[str]:
+    if not scheme_of(folder):
         return os.listdir(folder or ".")
-    filesystem, path = retry.filesystem(folder)
-    return [entry.rpartition("/")[2] for entry in filesystem.ls(path, detail=False)]
+    store, path = filesystem(folder, access)
+    return [entry.rpartition("/")[2] for entry in store.ls(path, detail=False)]
 
 
 def _completed(hints: RecordingHints, other: RecordingHints) -> RecordingHints:

@@ -5,7 +5,6 @@ which can distinguish these cases, and the file object remembers that its medium
 """
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,9 +14,9 @@ from typing import Any, BinaryIO, TypeAlias
 
 from pipeline.errors import SourceError, TimereelError, UnreachableError
 from pipeline.processes.watchdog import extend_limit, limit_s
-from pipeline.storage import retry
+from pipeline.storage import locations, retry
+from pipeline.storage.access import PUBLIC, Access, is_remote, local_path
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
 # A call may stall, and so may the read-ahead of the next block. Both must time out before the
@@ -27,16 +26,6 @@ _CALLS_PER_WATCHDOG_LIMIT = 4
 File: TypeAlias = BinaryIO | Any  # fsspec file objects are not typed
 
 
-def is_remote(uri: str) -> bool:
-    """Whether ``uri`` is a URL that fsspec reads, not a path on this machine."""
-    return bool(_SCHEME.match(uri)) and not uri.startswith("file://")
-
-
-def local_path(uri: str) -> Path:
-    """The path of a local ``uri``."""
-    return Path(uri.removeprefix("file://"))
-
-
 class MediumFile:
     """A file object that reopens its file and continues to read after the medium failed.
 
@@ -44,8 +33,9 @@ class MediumFile:
     the failed read.
     """
 
-    def __init__(self, uri: str, num_bytes: int = 0) -> None:
+    def __init__(self, uri: str, num_bytes: int = 0, access: Access = PUBLIC) -> None:
         self.name = uri
+        self._access = access
         self._file: File = None
         self._offset = 0
         self._version: tuple[object, ...] = (num_bytes,) if num_bytes else ()
@@ -122,7 +112,7 @@ class MediumFile:
     def _open(self) -> None:
         extend_limit()
         if is_remote(self.name):
-            filesystem, path = retry.filesystem(self.name, _limit_s())
+            filesystem, path = locations.filesystem(self.name, self._access, _limit_s())
             self._file = filesystem.open(
                 path,
                 "rb",
@@ -131,7 +121,7 @@ class MediumFile:
                 cache_options={"maxblocks": _MAX_BLOCKS},
             )
         else:
-            self._file = local_path(self.name).open("rb")
+            self._file = locations.open_local(self.name, self._access)
         version = self._length(), _etag(self._file)
         if any(old != new for old, new in zip(self._version, version, strict=False)):
             self.close()
@@ -158,7 +148,7 @@ def _etag(file: File) -> str:
 
 
 @contextmanager
-def open_file(uri: str, num_bytes: int = 0) -> Iterator[MediumFile]:
+def open_file(uri: str, num_bytes: int = 0, access: Access = PUBLIC) -> Iterator[MediumFile]:
     """Open a file for reading.
 
     If the medium fails, its failure replaces the exception that FFmpeg raises as a result.
@@ -169,7 +159,7 @@ def open_file(uri: str, num_bytes: int = 0) -> Iterator[MediumFile]:
     """
     if not is_remote(uri):
         _check_local(uri)
-    with closing(MediumFile(uri, num_bytes if is_remote(uri) else 0)) as file:
+    with closing(MediumFile(uri, num_bytes if is_remote(uri) else 0, access)) as file:
         if file.num_bytes == 0:
             raise SourceError(f"{uri}: is empty (0 bytes); nothing was recorded, delete it")
         try:
@@ -181,7 +171,7 @@ def open_file(uri: str, num_bytes: int = 0) -> Iterator[MediumFile]:
 
 
 def _check_local(uri: str) -> None:
-    path = local_path(uri)
+    path = Path(local_path(uri))
     try:
         status = retry.retried(path.stat, f"{uri}: cannot be read")
     except OSError as exc:

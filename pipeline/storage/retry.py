@@ -1,17 +1,14 @@
 """Retries: a store or a mount may fail for a while, which says nothing about a file on it.
 
-filesystem      the fsspec file system of a URL, with time limits, so that a stall becomes an error
 is_transient    whether the medium caused an error, so that the same call may succeed later
 retried         makes a call again while the medium fails
-read_bytes      reads a small file, whole or its first bytes
+check_length    refuses an answer that is too short
 """
 
 import errno
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import fsspec
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -20,7 +17,7 @@ from tenacity import (
     wait_random,
 )
 
-from pipeline.errors import TimereelError, UnreachableError
+from pipeline.errors import SourceError, TimereelError, UnreachableError
 
 LIMIT_S = 20.0
 """How long a store may send nothing before the call counts as failed."""
@@ -54,38 +51,6 @@ _PERMANENT_ERRNO = frozenset({errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, err
 T = TypeVar("T")
 
 
-def filesystem(uri: str, limit_s: float | None = None) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it.
-
-    Its clients do not retry, because ``retried`` does. Credentials and endpoints come from where
-    fsspec and the tools of each store look for them.
-    """
-    limit_s = limit_s or LIMIT_S
-    scheme = uri.partition("://")[0]
-    if scheme in {"http", "https"}:
-        import aiohttp  # noqa: PLC0415 - an extra that only HTTP needs
-
-        # No limit on the total: a large block over a slow line takes long, which is no failure.
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=limit_s, sock_read=limit_s)
-        return _with(uri, scheme, client_kwargs={"timeout": limits})
-    if scheme in {"s3", "s3a"}:
-        once = {"retries": {"total_max_attempts": 1}}
-        waits = {"connect_timeout": limit_s, "read_timeout": limit_s}
-        s3, path = _with(uri, "s3", config_kwargs=waits | once)
-        s3.retries = 1
-        return s3, path
-    opened, path = fsspec.core.url_to_fs(uri)
-    return opened, path
-
-
-def _with(uri: str, scheme: str, **options: dict[str, Any]) -> tuple[Any, str]:
-    """The file system with these options; the user's fsspec configuration takes precedence."""
-    set_by_user = fsspec.config.conf.get(scheme, {})
-    merged = {name: value | set_by_user.get(name, {}) for name, value in options.items()}
-    opened, path = fsspec.core.url_to_fs(uri, **merged)
-    return opened, path
-
-
 def is_transient(exc: BaseException) -> bool:
     """Whether the medium failed: connections, 5xx, 429, time limits, short answers, stale handles.
 
@@ -96,6 +61,8 @@ def is_transient(exc: BaseException) -> bool:
     statuses = [status for cause in chain if (status := _http_status(cause))]
     if statuses:
         return statuses[-1] >= _SERVER_ERROR or statuses[-1] in _BUSY
+    if any(getattr(cause, "history", ()) for cause in chain):
+        return False  # redirects that lead round in a circle have no status
     first = chain[-1]
     if isinstance(first, OSError) and first.errno in _PERMANENT_ERRNO:
         return False
@@ -142,10 +109,13 @@ def retried(call: Callable[[], T], message: str) -> T:
     try:
         return attempts(call)
     except Exception as exc:
+        first = list(_causes(exc))[-1]
+        if isinstance(first, SourceError) and first is not exc:
+            raise first from exc  # fsspec reports a file as missing that may not be opened
         if not is_transient(exc):
             raise
         raise UnreachableError(
-            f"{message} ({oneline(list(_causes(exc))[-1])}), tried {ATTEMPTS} times; check the"
+            f"{message} ({oneline(first)}), tried {ATTEMPTS} times; check the"
             " network and the server, then run the same command again"
         ) from exc
 
@@ -153,28 +123,6 @@ def retried(call: Callable[[], T], message: str) -> T:
 def oneline(exc: BaseException) -> str:
     """The message of an exception without line breaks."""
     return " ".join(str(exc).split()) or type(exc).__name__
-
-
-def read_bytes(uri: str, end: int | None = None) -> bytes:
-    """Read a small file, or its first ``end`` bytes.
-
-    Raises:
-        UnreachableError: the medium failed. Any other exception is about the file.
-    """
-
-    def attempt() -> bytes:
-        if "://" not in uri:
-            with Path(uri).open("rb") as file:
-                return file.read(-1 if end is None else end)
-        store, path = filesystem(uri)
-        num_bytes = store.info(path).get("size")
-        data = bytes(store.cat_file(path, end=end))
-        if num_bytes is not None and end is not None:
-            num_bytes = min(num_bytes, end)
-        check_length(data, num_bytes)
-        return data[:end]
-
-    return retried(attempt, f"{uri}: cannot be read")
 
 
 def check_length(data: bytes, num_bytes: int | None) -> None:

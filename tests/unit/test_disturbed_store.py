@@ -55,7 +55,9 @@ def index(address, where):
     """One run as of the command: over the files by their addresses, or over a whole bucket."""
     config = load_config(None, CUT)
     names = [f"{address}/{name}" for name in NAMES]
-    sources = list_sources([address] if address == BUCKET else names, config.sources)
+    locations = [address] if address == BUCKET else names
+    config = config.naming(locations)
+    sources = list_sources(locations, config.sources)
     return driver.index_archive(sources, config, str(where), on_progress=lambda _: None)
 
 
@@ -69,7 +71,8 @@ def held(where, address):
         ]
         for name in TABLES
     }
-    text = json.dumps(tables, default=str, sort_keys=True).replace(address, "http://server")
+    host = address.removeprefix("http://")
+    text = json.dumps(tables, default=str, sort_keys=True).replace(host, "server")
     return json.loads(text) | {"coverage": index.coverage().to_pylist()}
 
 

@@ -31,8 +31,8 @@ def server(tmp_path):
         yield root, line, address
 
 
-def listed(*locations):
-    return list_sources([str(location) for location in locations], SourcesConfig())
+def listed(*locations, **settings):
+    return list_sources([str(location) for location in locations], SourcesConfig(**settings))
 
 
 def test_an_http_url_is_listed_from_its_headers_without_reading_its_content(server):
@@ -115,7 +115,7 @@ def test_a_list_that_cannot_be_read_and_a_line_that_cannot_are_unreachable(serve
     [unreachable] = listed(f"@{address}/list.txt")
     assert f"{address}/list.txt" in unreachable.unreachable
     (tmp_path / "list.txt").write_text(f"{address}/{NAME}\n")
-    [unreachable] = listed(tmp_path / "list.txt")
+    [unreachable] = listed(tmp_path / "list.txt", hosts=("127.0.0.1",))
     assert unreachable.uri == f"{address}/{NAME}"
     assert unreachable.unreachable
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from functools import partial
 
 import aiohttp
 import botocore.exceptions
@@ -11,7 +12,8 @@ from tenacity import wait_none
 from yarl import URL
 
 from pipeline.errors import SourceError, UnreachableError
-from pipeline.storage import retry
+from pipeline.storage import locations, retry
+from pipeline.storage.access import PUBLIC
 from pipeline.storage.file import MediumFile, open_file
 from pipeline.storage.retry import is_transient, retried
 
@@ -140,11 +142,11 @@ class FailingMount:
     """Opens a local file as on a mount where reads past ``from_byte`` fail, ``times`` times."""
 
     def __init__(self, path, *, from_byte, times, number=errno.ESTALE):
-        self._opened = path.open
+        self._opened = partial(locations.open_local, str(path), PUBLIC)
         self.from_byte, self.times, self.number = from_byte, times, number
 
-    def open(self, *args):
-        mount, file = self, self._opened(*args)
+    def open(self, *_):
+        mount, file = self, self._opened()
 
         class Handle:
             fileno, seek, close, tell = file.fileno, file.seek, file.close, file.tell
@@ -167,10 +169,7 @@ def on_mount(tmp_path, monkeypatch):
 
     def opened(**failure):
         mount = FailingMount(path, **failure)
-        real = type(path).open
-        monkeypatch.setattr(
-            type(path), "open", lambda p, *a: mount.open(*a) if p == path else real(p, *a)
-        )
+        monkeypatch.setattr(locations, "open_local", mount.open)
         files.append(MediumFile(str(path)))
         return files[-1]
 

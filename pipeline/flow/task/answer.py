@@ -114,6 +114,7 @@ def decode_verification(window: Window, plan: WindowPlan, config: Config) -> Win
                     frame=config.frame,
                     rgb=True,
                     max_pixels=config.decode.max_pixels,
+                    access=config.sources.access,
                 )
             )
     except SourceError:

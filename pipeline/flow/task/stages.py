@@ -92,6 +92,7 @@ def probe_and_plan(source: Source, config: Config) -> Probed:
                 sample=config.sample,
                 decode=config.decode,
                 correction=config.clock.of(source.camera),
+                access=config.sources.access,
             )
     except UnreachableError as exc:
         return Outstanding(source=source, error=str(exc))
@@ -213,6 +214,7 @@ class _Frames:
             frame=config.frame,
             rgb=config.wants_rgb,
             max_pixels=config.decode.max_pixels,
+            access=config.sources.access,
         )
         self._next: Frame | None = None
         self._ended = False
