@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import timereel
 from pipeline.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ def test_the_versions_are_those_of_the_project():
     assert f"ray[data,default]=={spec['rayVersion']}" in project["dependencies"]
     pods = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
     images = {pod["template"]["spec"]["containers"][0]["image"] for pod in pods}
-    assert {image.rpartition(":")[2] for image in images} == {project["version"]}
+    assert {image.rpartition(":")[2] for image in images} == {timereel.__version__}
 
 
 @pytest.mark.parametrize("number", [0, 1])
