@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipeline.config.yaml_text import read_yaml
 from pipeline.errors import ConfigError
 
 FOLDER = Path(__file__).with_name("models")
@@ -25,7 +24,7 @@ def catalogue() -> dict[str, Tree]:
     """Name -> settings of a run: sections sample, frame, plan and engine."""
     entries: dict[str, Tree] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        family = yaml.safe_load(path.read_text(encoding="utf-8"))
+        family = read_yaml(path)
         for name, engine in family["models"].items():
             entries[name] = {section: family[section] for section in _SECTIONS} | {
                 "engine": merged(family["engine"], engine)

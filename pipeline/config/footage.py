@@ -55,6 +55,18 @@ class SourcesConfig(Section):
         hosts = (*self.hosts, *named_hosts((*locations, *self.roots)))
         return self.model_copy(update={"hosts": tuple(dict.fromkeys(hosts))})
 
+    @field_validator("regexes")
+    @classmethod
+    def _compile(cls, regexes: tuple[str, ...]) -> tuple[str, ...]:
+        import regex  # noqa: PLC0415 - few configs have one
+
+        for one in regexes:
+            try:
+                regex.compile(one)
+            except regex.error as exc:
+                raise ValueError(f"{one!r} is no regular expression: {exc}") from exc
+        return regexes
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:

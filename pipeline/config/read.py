@@ -5,12 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.registry import DEFAULT_KIND, default_task, find_kind, is_kind
 from pipeline.config.tree import Config
+from pipeline.config.yaml_text import parse_yaml, read_yaml
 from pipeline.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
     Raises:
         ConfigError: names the file and each wrong key with its value.
     """
-    tree = _read_yaml(path) if path else {}
+    tree = _read_tree(path) if path else {}
     folder = path.parent if path else Path()
     # The engine first: it may bring the task that other overrides reach into.
     for override in sorted(overrides, key=lambda one: not one.startswith("engine")):
@@ -83,13 +83,8 @@ def _validated(tree: dict[str, Any]) -> Config:
         raise ConfigError(_explain(Path("the stored config"), exc)) from exc
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise ConfigError(f"{path}: cannot be read ({exc.strerror}); check the path") from exc
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: is not YAML: {exc}") from exc
+def _read_tree(path: Path) -> dict[str, Any]:
+    tree = read_yaml(path)
     if not isinstance(tree, dict | None):
         raise ConfigError(f"{path}: must hold keys and values, not {type(tree).__name__}")
     return tree or {}
@@ -101,7 +96,7 @@ def _set_task(tree: dict[str, Any], folder: Path) -> None:
         kind = _kind_of(tree)
         tree["task"] = ((kind and kind.task) or default_task()).model_dump(mode="json")
     if isinstance(tree["task"], str):
-        tree["task"] = _read_yaml(folder / tree["task"])
+        tree["task"] = _read_tree(folder / tree["task"])
 
 
 def _kind_of(tree: dict[str, Any]) -> EngineKind[Any] | None:
@@ -129,21 +124,23 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         node = node[key]
         if not isinstance(node, dict):
             raise ConfigError(f"--set {override}: {key} is a value, not a section")
-    try:
-        node[leaf] = yaml.safe_load(value)
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"--set {override}: {value!r} is not a YAML value: {exc}") from exc
+    node[leaf] = parse_yaml(value, f"--set {override}")
 
 
+_MAX_TOLD = 50
+_MAX_VALUE_CHARS = 1000
 _NO_SUCH_KEY = "there is no such setting; `timereel config show FILE` lists all"
 
 
 def _explain(path: Path | None, exc: ValidationError) -> str:
+    errors = exc.errors()
     lines = [
         f"  {'.'.join(map(str, error['loc'])) or 'config'} = {_shown(error['input'])}: "
         + (_NO_SUCH_KEY if error["type"] == "extra_forbidden" else error["msg"])
-        for error in exc.errors()
+        for error in errors[:_MAX_TOLD]
     ]
+    if more := len(errors) - len(lines):
+        lines.append(f"  and {more} more")
     return "\n".join([f"{path or 'config'} is not valid:", *lines])
 
 
@@ -151,4 +148,5 @@ def _shown(value: object) -> str:
     """A wrong value; of an address without what may be a secret."""
     if isinstance(value, str) and "://" in value:
         value = re.sub(r"[?#].*", "?***", re.sub(r"//[^/]*@", "//***@", value), flags=re.DOTALL)
-    return repr(value)
+    shown = repr(value)
+    return shown if len(shown) <= _MAX_VALUE_CHARS else f"{shown[:_MAX_VALUE_CHARS]}\u2026"

@@ -49,6 +49,8 @@ _S3_ARGUMENTS = {
 }
 # delta-rs builds a host name from the path and panics at these characters.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
+# It also takes these for one character, and looks in another folder.
+_PERCENT_CODE = re.compile("%[0-9A-Fa-f]{2}")
 # The table library writes colour codes into its error messages.
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
@@ -77,6 +79,11 @@ class Store:
             raise ConfigError(
                 f"index folder {root!r}: its name must not contain "
                 f"{' '.join(map(repr, forbidden))}; choose another folder"
+            )
+        if code := _PERCENT_CODE.search(root):
+            raise ConfigError(
+                f"index folder {root!r}: its name must not contain {code[0]!r}, which table"
+                " libraries read as another character; choose another folder"
             )
         return cls(root, dict(storage_options or {}))
 

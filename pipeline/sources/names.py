@@ -6,21 +6,35 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+import regex
+
 from pipeline.config import SourcesConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.sources.local_time import RecordingHints, credible, hints_at
 from pipeline.timebase import NS_PER_MS, NS_PER_S, NS_PER_US, ns_to_datetime
+
+_MATCH_S = 0.5
+"""Of CPU time, for one name and pattern: some regexes try exponentially many ways, and whoever
+names files chooses the name."""
 
 
 def from_path(uri: str, config: SourcesConfig) -> RecordingHints:
     """The camera and UTC start in the path; None for what the path does not contain.
 
     Raises:
-        SourceError: the path contains a local time that does not exist, or that is ambiguous.
+        SourceError: the path contains a local time that does not exist, or that is ambiguous; or
+            to match it takes too long.
     """
     stem = uri.removesuffix(PurePosixPath(uri).suffix)
     for pattern, form in _patterns(config.templates, config.regexes):
-        if not (match := pattern.search(stem)):
+        try:
+            match = pattern.search(stem, timeout=_MATCH_S)
+        except TimeoutError as exc:
+            raise SourceError(
+                f"{uri}: to match its name with {pattern.pattern!r} takes more than {_MATCH_S} s"
+                " of CPU time; write sources.regexes with fewer repetitions"
+            ) from exc
+        if not match:
             continue
         groups = match.groupdict()
         if not groups.get("start"):
@@ -75,17 +89,12 @@ _COPY_MARK = r"(?: \(\d+\))?$"
 @lru_cache
 def _patterns(
     templates: tuple[str, ...], regexes: tuple[str, ...]
-) -> tuple[tuple[re.Pattern[str], str | None], ...]:
-    compiled = [_compile_template(template) for template in templates]
-    for regex in regexes:
-        try:
-            compiled.append((re.compile(regex), None))
-        except re.error as exc:
-            raise ConfigError(f"sources.regexes {regex!r}: {exc}") from exc
-    return tuple(compiled)
+) -> tuple[tuple[regex.Pattern[str], str | None], ...]:
+    own = ((regex.compile(one), None) for one in regexes)
+    return (*map(_compile_template, templates), *own)
 
 
-def _compile_template(template: str) -> tuple[re.Pattern[str], str | None]:
+def _compile_template(template: str) -> tuple[regex.Pattern[str], str | None]:
     """``{camera}/{start:%Y%m%dT%H%M%S%z}`` as a pattern for the end of a path."""
     form: str | None = None
     parts = []
@@ -106,7 +115,7 @@ def _compile_template(template: str) -> tuple[re.Pattern[str], str | None]:
                     f"sources.templates {template!r}: {{{name}}} is unknown; "
                     "use {camera}, {start:FORMAT} and {*}"
                 )
-    return re.compile("(?:^|/)" + "".join(parts) + _COPY_MARK), form
+    return regex.compile("(?:^|/)" + "".join(parts) + _COPY_MARK), form
 
 
 def _split_template(template: str) -> Iterable[tuple[str, str | None, str]]:

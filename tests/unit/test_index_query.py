@@ -222,9 +222,15 @@ def test_an_index_of_a_newer_version_is_refused(tmp_path):
             refused(tmp_path)
 
 
-def test_a_folder_name_that_the_table_library_cannot_store_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["cam[1]", "a%41b", "a%25b", "file:///a%2541b"])
+def test_a_folder_name_that_the_table_library_cannot_store_is_refused(tmp_path, name):
     with pytest.raises(ConfigError, match="another folder"):
-        pi.Writer(tmp_path / "cam[1]")
+        pi.Writer(name if "://" in name else tmp_path / name)
+
+
+def test_an_index_can_lie_in_a_folder_with_another_percent_sign(tmp_path):
+    pi.Writer(tmp_path / "100% of a%zz")
+    assert pi.open(tmp_path / "100% of a%zz").events().num_rows == 0
 
 
 def test_a_folder_that_cannot_be_made_and_a_store_that_does_not_answer_say_so(tmp_path):

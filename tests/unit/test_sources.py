@@ -71,6 +71,20 @@ def test_a_regex_with_named_groups_is_tried_after_the_templates():
     )
 
 
+def test_a_name_that_a_regex_takes_too_long_for_costs_that_file_and_no_other(tmp_path):
+    regex = "(?P<camera>(a|a)*)!$"
+    for name in ("a!.mp4", "a" * 200 + "!b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    fine, slow = listed(tmp_path, config=SourcesConfig(regexes=(regex,)))
+    assert (fine.camera, fine.problem) == ("a", "")
+    assert f"with {regex!r} takes more than 0.5 s" in slow.problem
+
+
+def test_a_regex_that_is_none_is_refused_when_it_is_configured():
+    with pytest.raises(ValueError, match=r"'\(' is no regular expression"):
+        SourcesConfig(regexes=("(",))
+
+
 def test_digits_that_are_not_a_date_give_no_time():
     assert start_of("cam01_20261399T996100Z.mp4") == (None, None)
 
