@@ -63,7 +63,7 @@ class SourcesConfig(Section):
         for one in regexes:
             try:
                 regex.compile(one)
-            except regex.error as exc:
+            except (regex.error, RecursionError) as exc:  # the latter: groups in groups
                 raise ValueError(f"{one!r} is no regular expression: {exc}") from exc
         return regexes
 

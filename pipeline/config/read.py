@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.registry import DEFAULT_KIND, default_task, find_kind, is_kind
 from pipeline.config.tree import Config
-from pipeline.config.yaml_text import parse_yaml, read_yaml
+from pipeline.config.yaml_text import MAX_DEPTH, parse_yaml, read_yaml
 from pipeline.errors import ConfigError
 
 
@@ -50,7 +50,7 @@ def stored_config(text: str) -> Config:
     Raises:
         ConfigError: names each wrong key with its value.
     """
-    return _validated(json.loads(text))
+    return _validated(_stored_tree(text))
 
 
 def config_for_stored(text: str, overrides: tuple[str, ...] = ()) -> Config:
@@ -63,8 +63,9 @@ def config_for_stored(text: str, overrides: tuple[str, ...] = ()) -> Config:
         ConfigError: the rows were made with a model, and ``overrides`` name no engine; or names
             each wrong key with its value.
     """
-    tree = json.loads(text)
-    kind = (tree.get("engine") or {}).get("kind", DEFAULT_KIND)
+    tree = _stored_tree(text)
+    engine = tree.get("engine")
+    kind = engine.get("kind", DEFAULT_KIND) if isinstance(engine, dict) else DEFAULT_KIND
     if kind != DEFAULT_KIND and not any(override.startswith("engine") for override in overrides):
         raise ConfigError(
             f"the index was made with the engine {str(kind)[:40]!r}; an index is never asked where"
@@ -74,6 +75,23 @@ def config_for_stored(text: str, overrides: tuple[str, ...] = ()) -> Config:
     for override in overrides:
         _apply(tree, override)
     return _validated(_resolved(tree))
+
+
+def _stored_tree(text: str) -> dict[str, Any]:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise ConfigError(f"the stored config is not JSON: {exc}") from exc
+    if not isinstance(tree, dict) or _is_deeper(tree, MAX_DEPTH):
+        raise ConfigError(
+            f"the stored config must hold keys and values in at most {MAX_DEPTH} levels"
+        )
+    return tree
+
+
+def _is_deeper(tree: object, levels: int) -> bool:
+    inner = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return levels < 0 or any(_is_deeper(value, levels - 1) for value in inner)
 
 
 def _validated(tree: dict[str, Any]) -> Config:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
+import re
 import resource
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,14 @@ TIMEOUT_S = 60.0
 _MAX_RESULT_BYTES = 2**30
 _MAX_MEMORY_BYTES = 2**31
 """Address space that the child may use beyond what it starts with."""
+# In a parsed query: what shows settings and the texts of views, in which absolute paths stand, and
+# functions that run a text, in which such a name could hide.
+_TELLS_OF_MACHINE = re.compile(
+    r'"function_name":"(current_setting|query|query_table|json_execute_serialized_sql|pg_get_\w*'
+    r'|(?:duckdb|pragma)_\w*)"|"table_name":"((?:duckdb|pragma|sqlite|pg)_\w*)"'
+    r'|"schema_name":"(information_schema|pg_catalog)"',
+    re.IGNORECASE,
+)
 _GRACE_S = 2.0
 """A call of one DuckDB function notices the interrupt only at its end; then the kernel ends it."""
 _BATCH_ROWS = 100_000
@@ -43,11 +52,12 @@ class _Bounds:
 def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIMEOUT_S) -> pa.Table:
     """The result of one SELECT, which a child process runs in a database of its own.
 
-    The query can open only current data files. It can change no setting, load no extension and
-    read no Python variable. COPY could overwrite those files: as a statement it is refused, since
-    it is not a SELECT. Inside a SELECT (``WITH x AS (COPY ...)``) DuckDB refuses it, since it
-    allows COPY only at the top level, and the query always runs below that. The kernel limits time
-    and memory of the child, also inside one function call such as ``repeat('x', 4000000000)``.
+    The query can open only current data files, and does not learn where they lie. It can change no
+    setting, load no extension and read no Python variable. COPY could overwrite those files: as a
+    statement it is refused, since it is not a SELECT. Inside a SELECT (``WITH x AS (COPY ...)``)
+    DuckDB refuses it, since it allows COPY only at the top level, and the query always runs below
+    that. The kernel limits time and memory of the child, also inside one function call such as
+    ``repeat('x', 4000000000)``.
 
     Raises:
         ConfigError: the query is not one SELECT, has an error, accesses anything else, or exceeds a
@@ -60,6 +70,7 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
         raise ConfigError(f"sql: {exc}") from exc
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
+    _refuse_what_tells_of_machine(query)
     allowed = view.files("videos")
     sources: dict[TableName, str] = {}
     for name in store.tables():
@@ -86,6 +97,17 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
             "query less at a time"
         ) from exc
     return pa.Table.from_batches(batches, schema)
+
+
+def _refuse_what_tells_of_machine(query: str) -> None:
+    with duckdb.connect(":memory:") as parser:
+        [(tree,)] = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
+    if tree.startswith('{"error":true'):
+        raise ConfigError(f"sql: cannot be checked: {tree}")
+    # A quote inside of a text is escaped in JSON, so no text can look like a key.
+    if told := _TELLS_OF_MACHINE.search(tree):
+        name = told[told.lastindex or 0]
+        raise ConfigError(f"sql: {name} could show settings of this machine; ask the tables")
 
 
 def _answers(

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import Config, load_config
+from pipeline.config import Config, config_for_stored, load_config, stored_config
 from pipeline.config.yaml_text import MAX_BYTES, MAX_DEPTH, MAX_VALUES, parse_yaml
 from pipeline.errors import ConfigError
 from tests.conftest import ROOT
@@ -90,6 +90,20 @@ def test_no_override_raises_anything_but_a_config_error(key, inner, value):
         load_config(None, (f"{key}.{inner}={value}",))
 
 
+@pytest.mark.parametrize("read", [stored_config, config_for_stored])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "1", "null", "{", "", "[" * 100_000, '{"a": ' * 2000 + "1" + "}" * 2000,
+        '{"engine": {"kind": [1]}}', '{"stitch": 1}', '{"task": {"prompt": "\\ud800"}}',
+        '{"task": "../../etc/passwd"}', '{"sample": {"fps": 1e999}}', '{"a": ' + "9" * 5000 + "}",
+    ],
+)  # fmt: skip
+def test_a_stored_config_that_is_none_is_refused(read, text):
+    with pytest.raises(ConfigError):
+        read(text)
+
+
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 8)
 )
@@ -113,6 +127,7 @@ LADDER = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1
         ('a: "\\ud800"', "half of a surrogate pair"),
         (b"a: \xff", "is not YAML"),
         ('task: "\\0"', "cannot be read"),
+        (f"sources: {{regexes: ['{'(' * 3000}{')' * 3000}']}}", "is no regular expression"),
         ("sources: {regexes: ['(']}", r"sources\.regexes = .*'\(' is no regular expression"),
     ],
 )

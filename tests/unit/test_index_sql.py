@@ -2,12 +2,15 @@
 
 # ruff: noqa: S608
 
+import io
 import resource
+from contextlib import suppress
 
 import pytest
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError
+from pipeline.export.formats import write_rows
 from pipeline.index import sql_sandbox
 from pipeline.index.snapshot import TableReader
 from tests.index_rows import at, event, open_with_four_events, rows, video
@@ -81,6 +84,41 @@ def test_sql_can_access_nothing_else(index, tmp_path):
             index.sql(query)
     assert sorted(p.name for p in tmp_path.rglob("*")) == before
     assert len(index.events()) == 4
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT Current_Setting('allowed_paths')",
+        "SELECT 'allowed_paths'.current_setting()",
+        "FROM duckdb_settings()",
+        "SELECT (SELECT max(sql) FROM duckdb_views()) FROM events",
+        "WITH a AS (FROM sqlite_master) FROM a",
+        "FROM information_schema.views",
+        "FROM system.information_schema.views",
+        "SELECT pg_get_viewdef(1)",
+        "FROM pg_views",
+        "FROM query('FROM duckdb_' || 'settings()')",
+        "FROM json_execute_serialized_sql('{}')",
+    ],
+)
+def test_sql_does_not_tell_where_the_index_lies(index, query):
+    with pytest.raises(ConfigError, match="could show settings of this machine"):
+        index.sql(query)
+
+
+def test_sql_may_hold_such_a_name_as_a_text_and_as_a_name_of_its_own(index):
+    text = 'current_setting "function_name":"query"'
+    rows = index.sql(f"WITH query AS (SELECT '{text}' AS pg_x FROM events) SELECT pg_x FROM query")
+    assert rows["pg_x"].to_pylist() == [text] * 4
+
+
+@pytest.mark.parametrize("form", ["table", "jsonl", "csv", "parquet"])
+def test_every_type_of_sql_is_shown_or_refused_with_a_remedy(index, form):
+    no_dates = "'^(?!date|time).*'"
+    for query in ("FROM test_all_types()", f"SELECT COLUMNS({no_dates}) FROM test_all_types()"):
+        with suppress(ConfigError):
+            write_rows(index.sql(query), form, io.BytesIO())
 
 
 def test_sql_reads_one_version_while_others_replace_it(tmp_path, monkeypatch):
