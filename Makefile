@@ -75,17 +75,19 @@ docs: $(VENV)/.core  ## docs/settings.md and docs/tables.md: every setting and c
 	$(BIN)/timereel config explain > docs/settings.md
 	$(BIN)/python -m pipeline.tables.reference docs/tables.md
 
-constraints: $(VENV)/.dev  ## constraints.txt: the installed versions; `pip install -c constraints.txt .` repeats them
+constraints: $(VENV)/.dev $(VENV)/supply/.done  ## constraints.txt: the installed versions; `pip install -c constraints.txt .` repeats them
 	$(BIN)/python .ci/constraints.py > constraints.txt
+	printf '%s\n' '# constraints.txt with the hashes of all archives: `make constraints`; for `pip install --require-hashes -r`.' > constraints-hashes.txt
+	$(VENV)/supply/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-deps --no-header --no-annotate constraints.txt >> constraints-hashes.txt
 
 # In a folder of its own: what these tools require is no part of the project.
 $(VENV)/supply/.done: Makefile
 	$(PYTHON) -m venv $(VENV)/supply
-	$(VENV)/supply/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0
+	$(VENV)/supply/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1 cyclonedx-bom==7.5.0 uv==0.13.9
 	@touch $@
 
 audit: $(VENV)/supply/.done  ## known vulnerabilities of the versions in constraints.txt; asks a service on the network
-	$(VENV)/supply/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(VENV)/supply/bin/pip-audit --requirement constraints-hashes.txt --require-hashes --disable-pip
 
 sbom: $(VENV)/.core $(VENV)/supply/.done  ## out/sbom.json: what is installed with timereel, in CycloneDX form
 	@mkdir -p $(OUT)
