@@ -13,6 +13,7 @@ from pipeline.config import DecodeConfig
 from pipeline.errors import SourceError
 from pipeline.media.codec import size_limit
 from pipeline.media.failures import explain
+from pipeline.processes.memory_limit import memory_limit
 from pipeline.storage.access import PUBLIC, Access
 from pipeline.storage.file import open_file
 
@@ -27,6 +28,9 @@ _FORMATS = (
 )
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
+_MAX_HEADER_BYTES = 800_000_000
+"""A header of 3 KB may promise 89 million samples, for which FFmpeg takes 5 GB. A week of video at
+20 pictures per second needs 700 MB."""
 
 
 @contextmanager
@@ -59,9 +63,15 @@ def open_container(
     }
     with open_file(uri, num_bytes, access) as file:
         try:
-            container = av.open(file, mode="r", options=options, metadata_errors="replace")
+            with memory_limit(_MAX_HEADER_BYTES):
+                container = av.open(file, mode="r", options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError, RuntimeError) as exc:
             file.check()
+            if isinstance(exc, MemoryError):
+                raise SourceError(
+                    f"{uri}: its header asks for more than {_MAX_HEADER_BYTES // 10**6} MB of"
+                    " memory; it is damaged or made to do harm, copy it again from the original"
+                ) from exc
             raise SourceError(explain(uri, exc, file)) from exc
         with container:
             container.flags &= ~_GENERATE_PTS
