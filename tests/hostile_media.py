@@ -1,5 +1,6 @@
 """Videos made to exhaust a reader: small files that promise much, large ones that hold nothing."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -154,12 +155,19 @@ def hundreds_of_tracks(folder: Path) -> bytes:
 
 
 def names_another_file(folder: Path) -> bytes:
-    """The data reference says that the samples lie in another file, which is there."""
-    other = make_video(folder / "other.mp4", num_frames=10, bframes=0)
-    data = bytearray(other.read_bytes())
-    put(data, offset_of(data, b"url "), ">I", 0)
-    at = offset_of(data, b"url ") - 4
-    data[at : at + 4] = b"alis"
+    """The data reference is an alias of QuickTime: the samples lie in another file, by its path."""
+    data = _small(folder)
+    path = os.fsencode(make_video(folder / "other.mp4", num_frames=10, bframes=0))
+    path += bytes(len(path) % 2)
+    levels = struct.pack(">HH", 1, 1)
+    places = struct.pack(">HH", 2, len(path)) + path + b"\xff\xff\x00\x00"
+    alias = bytes(10) + b"\x01v" + bytes(38) + b"\x09other.mp4" + bytes(54 + 16)
+    entry = box(b"alis", bytes(4), alias, levels, bytes(16), places)
+    old = data.index(b"url ") - 4
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        at = data.index(kind) - 4
+        put(data, at, ">I", struct.unpack_from(">I", data, at)[0] + len(entry) - 12)
+    data[old : old + 12] = entry
     return bytes(data)
 
 

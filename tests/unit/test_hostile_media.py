@@ -64,8 +64,8 @@ def test_a_video_that_is_cut_at_any_border_of_its_boxes_ends_as_a_row(tmp_path, 
     assert max(peak for _, peak in ended) - normal_bytes <= MAX_BYTES
 
 
-@pytest.mark.parametrize("name", ["HLS", "concat"])
-def test_a_playlist_opens_no_other_file(name, tmp_path):
+@pytest.mark.parametrize("name", ["HLS", "concat", "reference to another file"])
+def test_what_names_another_file_does_not_open_it(name, tmp_path):
     path = tmp_path / "hostile.mp4"
     path.write_bytes(HOSTILE[name](tmp_path))
     planned = probe_and_plan(source_of(path), Config())
