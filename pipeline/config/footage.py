@@ -150,7 +150,7 @@ class FrameConfig(Section):
     """How large pictures are; both keep the aspect ratio and never enlarge."""
 
     luma_width: int = Field(default=160, ge=32, le=640)
-    """Pixels of the grey pictures that the gate and the signals engine look at."""
+    """Pixels of the grey pictures that the gate and engines without a model read."""
     rgb_max_pixels: int = Field(default=768 * 448, ge=32 * 32)
     """Pixel budget of one frame for a model; sides become multiples of 32."""
 

@@ -72,15 +72,16 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
         raise ConfigError("sql: must be exactly one SELECT")
     _refuse_what_tells_of_machine(query)
     allowed = view.files("videos")
-    sources: dict[TableName, str] = {}
+    views: dict[TableName, str] = {}
     for name in store.tables():
         if name in query.lower():
             allowed += view.files(name)
-            sources[name] = view.source(name)
+            columns = duck.identifiers(TABLES[name].names)
+            views[name] = f"SELECT {columns} FROM {view.source(name)}"
     batches: list[pa.RecordBatch] = []
     schema: pa.Schema | None = None
     child = in_child_process(
-        _answers, store, query, allowed, sources, _Bounds(timeout_s, _MAX_RESULT_BYTES)
+        _answers, store, query, allowed, views, _Bounds(timeout_s, _MAX_RESULT_BYTES)
     )
     try:
         for item in child:
@@ -105,8 +106,8 @@ def _refuse_what_tells_of_machine(query: str) -> None:
     if tree.startswith('{"error":true'):
         raise ConfigError(f"sql: cannot be checked: {tree}")
     # A quote inside of a text is escaped in JSON, so no text can look like a key.
-    if told := _TELLS_OF_MACHINE.search(tree):
-        name = told[told.lastindex or 0]
+    if match := _TELLS_OF_MACHINE.search(tree):
+        name = match[match.lastindex or 0]
         raise ConfigError(f"sql: {name} could show settings of this machine; ask the tables")
 
 
@@ -114,16 +115,16 @@ def _answers(
     store: Store,
     query: str,
     allowed: Sequence[str],
-    sources: Mapping[TableName, str],
+    views: Mapping[TableName, str],
     bounds: _Bounds,
 ) -> Iterator[pa.Schema | pa.RecordBatch | Exception]:
     """In the child: the schema, then batches of rows; an error ends them."""
     _limit_memory()
     try:
         with watchdog(bounds.timeout_s + _GRACE_S), duck.connect(store) as connection:
-            for name, source in sources.items():
+            for name, select in views.items():
                 with duck.naming_damage(connection, allowed):
-                    _create_view(connection, name, source)
+                    connection.execute(f"CREATE VIEW {name} AS {select}")
             _lock(connection, allowed)
             yield from _rows(connection, query, allowed, bounds)
     except IndexDamagedError as exc:
@@ -171,11 +172,6 @@ def _rows(
         raise
     finally:
         timer.cancel()
-
-
-def _create_view(connection: duckdb.DuckDBPyConnection, name: TableName, source: str) -> None:
-    columns = duck.identifiers(TABLES[name].names)
-    connection.execute(f"CREATE VIEW {name} AS SELECT {columns} FROM {source}")
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, allowed: Sequence[str]) -> None:

@@ -66,6 +66,7 @@ def bucket(secret, tmp_path_factory):
         yield "s3://archive"
     server.terminate()
     server.wait(timeout=20)
+    log.close()
 
 
 def test_two_processes_that_commit_to_one_bucket_lose_and_duplicate_nothing(bucket):

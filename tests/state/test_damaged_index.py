@@ -106,7 +106,7 @@ def damage(index, damages):
 def at_step(number):
     """Killed before the so-many-th file is set aside or table is committed to."""
     left = [number]
-    set_aside = repairing._set_aside
+    set_aside = repairing._move
 
     def hooked(*args):
         left[0] -= 1
@@ -116,7 +116,7 @@ def at_step(number):
 
     with (
         at_write(number, kill, before=True),
-        patch.object(repairing, "_set_aside", hooked),
+        patch.object(repairing, "_move", hooked),
     ):
         yield
 

@@ -116,5 +116,5 @@ def test_a_request_that_kills_engines_is_told_in_its_own_kind_of_error():
         engines = EngineSupervisor(Config(), Mortal)
         await engines.ask(lambda engine: engine.answer(window("poison")), SummaryError)
 
-    with pytest.raises(SummaryError, match="died of this request, twice"):
+    with pytest.raises(SummaryError, match="this request killed the engine twice"):
         asyncio.run(ask())
