@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -75,14 +76,25 @@ def _memory_is_a_store(monkeypatch):
 class Cli:
     """Runs ``timereel`` as a process of its own."""
 
+    def __init__(self) -> None:
+        self.started: list[subprocess.Popen] = []
+
     def start(self, *args: object, **more) -> subprocess.Popen:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "timereel", *map(str, args)],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **more,
         )
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a test has left running, and close its pipes."""
+        for process in self.started:
+            process.kill()
+            process.communicate()
 
     def run(self, *args: object, code: int = 0) -> str:
         process = self.start(*args)
@@ -99,8 +111,10 @@ class Cli:
 
 
 @pytest.fixture
-def cli() -> Cli:
-    return Cli()
+def cli() -> Iterator[Cli]:
+    cli = Cli()
+    yield cli
+    cli.close()
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
     store.create()  # an older index has no table of orders
     index = Index(store)
     apply_orders(index)
-    scope = scope.with_known_names(index)
+    scope = scope.with_known_names(index).with_copies(index)
     rows = find_erased_rows(index, scope)
     order = Erasure.of(scope, reason, rows.num_rows)
     erase_orders.write_order(store, order)
@@ -82,7 +82,7 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
 def would_erase(store: Store, scope: Scope) -> dict[str, Any]:
     """The receipt that ``erase`` would return; nothing is erased."""
     index = Index(store)
-    return _receipt(find_erased_rows(index, scope.with_known_names(index)))
+    return _receipt(find_erased_rows(index, scope.with_known_names(index).with_copies(index)))
 
 
 def apply_orders(index: Index) -> None:

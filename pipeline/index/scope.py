@@ -48,21 +48,24 @@ class Scope:
         return scope
 
     def with_known_names(self, index: "Index") -> "Scope":
-        """The same scope, in which a name that the index knows is not a glob.
-
-        A video that is named as a whole brings its copies with it: the same content of the same
-        camera at another time, as after a renaming or a correction of the clock.
-        """
-        scope = replace(
+        """The same scope, in which a name that the index knows is not a glob."""
+        return replace(
             self,
             known_videos=frozenset(index.known_videos(self.videos)),
             cameras=index.cameras((*self.cameras.exact, *self.cameras.globs)),
         )
+
+    def with_copies(self, index: "Index") -> "Scope":
+        """The same scope, and with each video that it names completely the copies of that video.
+
+        A copy has the same content and camera at another time, as after a renaming or a correction
+        of the clock.
+        """
         if not self.videos or self.span != ALWAYS:
-            return scope
-        copies = frozenset(_copies(index, scope.of_videos().of(scope.cameras)))
+            return self
+        copies = frozenset(_copies(index, self.of_videos().of(self.cameras)))
         names = dict.fromkeys((*self.videos, *sorted(copies)))
-        return replace(scope, videos=tuple(names), known_videos=scope.known_videos | copies)
+        return replace(self, videos=tuple(names), known_videos=self.known_videos | copies)
 
     def of_videos(self) -> Where:
         """Rows of the videos of this scope."""

@@ -28,9 +28,9 @@ _FORMATS = (
 )
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
-_MAX_HEADER_BYTES = 800_000_000
-"""A header of 3 KB may promise 89 million samples, for which FFmpeg takes 5 GB. A week of video at
-20 pictures per second needs 700 MB."""
+_MAX_HEADER_BYTES = 1_200_000_000
+"""A header of 3 KB may promise 89 million samples, for which FFmpeg takes 5 GB. At the
+57 bytes each that were measured, the 20 million of ``decode.max_packets`` need 1,140 MB."""
 
 
 @contextmanager

@@ -158,6 +158,6 @@ def test_warnings_of_a_raylet_do_not_get_into_the_json(tmp_path):
         capture_output=True, text=True, check=True, cwd=ROOT,
     )  # fmt: skip
     [warning] = [line for line in done.stderr.splitlines() if "it failed" in line]
-    assert warning.endswith("(raylet) it failed.")
+    assert json.loads(warning)["message"] == "(raylet) it failed."
     assert "here" not in done.stderr
     assert json.loads(done.stdout)["videos"]["done"] == 1

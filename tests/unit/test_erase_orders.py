@@ -42,6 +42,7 @@ def an_archive():
                 start_ns=T0_NS + number * FILE_S * NS_PER_S,
                 rate=0,
                 num_frames=FILE_S * 5,
+                content=number,  # no file is a copy of another
                 showing=((0, 3), (8, 99)),
             )
             archive.recordings[one.uri] = one

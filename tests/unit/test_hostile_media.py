@@ -83,7 +83,7 @@ def test_a_header_that_asks_for_too_much_memory_is_told(tmp_path):
     path.write_bytes(HOSTILE["many samples in a fragment"](tmp_path))
     planned = probe_and_plan(source_of(path), Config())
     assert isinstance(planned, Failure)
-    assert "asks for more than 800 MB of memory" in planned.error
+    assert "asks for more than 1200 MB of memory" in planned.error
 
 
 def test_a_limit_on_memory_holds_inside_and_not_after():
