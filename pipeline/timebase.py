@@ -50,10 +50,6 @@ class TimeRange:
         start_ns = self.start_ns // NS_PER_US * NS_PER_US
         return TimeRange(start_ns, max(self.end_ns // NS_PER_US * NS_PER_US, start_ns + NS_PER_US))
 
-    def shifted(self, by_ns: int) -> "TimeRange":
-        """The same range, ``by_ns`` later."""
-        return TimeRange(self.start_ns + by_ns, self.end_ns + by_ns)
-
 
 def without(ranges: Iterable[TimeRange], taken: Iterable[TimeRange]) -> list[TimeRange]:
     """What is left of ascending ranges without what is taken, ascending."""

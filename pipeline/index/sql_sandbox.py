@@ -3,7 +3,6 @@
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
 import re
-import resource
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from pipeline.index import duck
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
+from pipeline.processes.memory_limit import memory_limit
 from pipeline.processes.watchdog import watchdog
 from pipeline.tables.schema import TABLES, TableName
 
 TIMEOUT_S = 60.0
 _MAX_RESULT_BYTES = 2**30
 _MAX_MEMORY_BYTES = 2**31
-"""Address space that the child may use beyond what it starts with."""
+"""Memory that the child may use beyond what it starts with."""
 # In a parsed query: what shows settings and the texts of views, in which absolute paths stand, and
 # functions that run a text, in which such a name could hide.
 _TELLS_OF_MACHINE = re.compile(
@@ -119,9 +119,12 @@ def _answers(
     bounds: _Bounds,
 ) -> Iterator[pa.Schema | pa.RecordBatch | Exception]:
     """In the child: the schema, then batches of rows; an error ends them."""
-    _limit_memory()
     try:
-        with watchdog(bounds.timeout_s + _GRACE_S), duck.connect(store) as connection:
+        with (
+            memory_limit(_MAX_MEMORY_BYTES),
+            watchdog(bounds.timeout_s + _GRACE_S),
+            duck.connect(store) as connection,
+        ):
             for name, select in views.items():
                 with duck.naming_damage(connection, allowed):
                     connection.execute(f"CREATE VIEW {name} AS {select}")
@@ -131,15 +134,6 @@ def _answers(
         yield exc
     except (duckdb.Error, pa.ArrowException, OSError, MemoryError, ConfigError) as exc:
         yield exc if isinstance(exc, ConfigError) else ConfigError(f"sql: {exc}")
-
-
-def _limit_memory() -> None:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        used_bytes = int(file.read().split()[0]) * resource.getpagesize()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = used_bytes + _MAX_MEMORY_BYTES
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _rows(

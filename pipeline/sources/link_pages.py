@@ -4,10 +4,13 @@ import re
 from collections import deque
 from typing import Any
 
+import structlog
 from fsspec.utils import glob_translate
 
 from pipeline.errors import SourceError
 from pipeline.storage import retry
+
+log = structlog.get_logger()
 
 _MAX_DEPTH = 32
 _MAX_PAGES = 10_000
@@ -66,8 +69,8 @@ def _links(filesystem: Any, page: str) -> list[dict[str, Any]]:  # noqa: ANN401 
     try:
         links: list[dict[str, Any]] = filesystem.ls(page, detail=True)
     except Exception as exc:
-        # A page that leads nowhere hides no others.
         if retry.is_transient(exc) or isinstance(exc, SourceError):
             raise
+        log.warning("the page cannot be listed, its links are left out", page=page, error=str(exc))
         return []
     return links

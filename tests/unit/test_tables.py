@@ -1,12 +1,10 @@
-"""Each table is declared once: what is stored stays as it is, and records come back from rows."""
+"""Records come back from the rows of the tables as they were."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import get_args
 
 import pyarrow as pa
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,12 +37,9 @@ from pipeline.tables import (
     videos,
     windows,
 )
-from pipeline.tables.columns import Column, Columns
-from pipeline.tables.reference import reference
-from pipeline.tables.schema import DECLARED, TABLES, TableName
-from pipeline.tables.shared import STRING, Provenance
+from pipeline.tables.schema import TABLES
+from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S, ClockCorrection, TimeRange, ns_to_datetime
-from tests.conftest import ROOT
 from tests.made import a_video
 
 PROVENANCE = Provenance(task="t", model="m", prompt_id="p", fingerprint="f", config="{}")
@@ -82,58 +77,6 @@ def stored(table):
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     return pa.ipc.open_file(sink.getvalue()).read_all()
-
-
-def described(name, field):
-    return f"{name}.{field.name}: {field.type}{'' if field.nullable else ' not null'}"
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_stored_columns_stay_as_they_are_and_new_ones_may_be_null(name):
-    golden = (ROOT / "tests" / "golden" / "columns.txt").read_text(encoding="utf-8").splitlines()
-    before = [line for line in golden if line.startswith(f"{name}.")]
-    now = [described(name, field) for field in TABLES[name]]
-    assert [line for line in now if line in before] == before
-    added = [line for line in now if line not in before]
-    assert not [line for line in added if line.endswith(" not null")]
-
-
-def test_every_table_has_a_declaration():
-    assert get_args(TableName) == tuple(DECLARED) == tuple(TABLES)
-
-
-@pytest.mark.parametrize(
-    ("columns", "at", "record", "elsewhere"),
-    [
-        (windows.COLUMNS, "result", WindowResult, set()),
-        (windows.VERIFICATION, "", Verification, {"completion"}),
-        (windows.VERIFICATION, "completion", Completion, set()),
-        (events.COLUMNS, "", Event, {"joined"}),
-        (events.BOX, "", Box, set()),
-        (events.PART, "", Part, set()),
-        (segments.COLUMNS, "", Segment, set()),
-        (summaries.COLUMNS, "summary", Summary, set()),
-        (summaries.SENTENCE, "", Line, {"label"}),
-        (runs.COLUMNS, "", Run, {"figures"}),
-        (runs.COLUMNS, "figures", RunFigures, set()),
-        (erasures.COLUMNS, "", Erasure, {"scope"}),
-        (erasures.COLUMNS, "scope", Scope, {"cameras", "span"}),
-        (erasures.COLUMNS, "scope.cameras", Cameras, set()),
-        (erasures.COLUMNS, "scope.span", Span, set()),
-        (
-            videos.COLUMNS,
-            "video",
-            Video,
-            {"stream_index", "sar", "footage", "yielded", "num_keyframes"},
-        ),
-    ],
-)
-def test_every_field_of_a_record_has_a_column(columns, at, record, elsewhere):
-    """A field without one would come back as its default, and nobody would see it."""
-    owned = [column.path.rpartition(".") for column in columns.columns]
-    assert {name for owner, _, name in owned if name and owner == at} | elsewhere == {
-        field.name for field in fields(record)
-    }
 
 
 verifications = st.builds(
@@ -443,33 +386,3 @@ def test_a_file_that_cannot_be_read_has_a_row_without_unknown_columns(start_ns, 
     assert {name for name, value in row.items() if value is None} == {
         "clock_start_ns", "origin_pts",
     }  # fmt: skip
-
-
-def test_a_column_is_added_in_one_place():
-    added = Column("note", STRING, "What a person wrote.", path="error", nullable=True)
-    wider = Columns(runs.COLUMNS.doc, [*runs.COLUMNS.columns, added])
-    run = Run(
-        run_id="r", start=datetime(2026, 1, 1, tzinfo=UTC), host="h", pid=1, process="p",
-        heartbeat_at=datetime(2026, 1, 1, tzinfo=UTC), task="t", fingerprint="f", version="1",
-        error="full disk",
-    )  # fmt: skip
-    assert wider.schema == TABLES["runs"].append(pa.field("note", pa.string()))
-    [row] = wider.table([run]).to_pylist()
-    assert row["note"] == "full disk"
-    assert wider.reader({"": Run, "figures": RunFigures})(row) == run
-
-
-def test_the_page_of_tables_is_what_their_declarations_say():
-    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
-    assert page == reference(), "run: python -m pipeline.tables.reference docs/tables.md"
-
-
-def test_every_column_has_a_sentence_of_its_own():
-    def sentences(columns):
-        for column in columns.columns:
-            yield column.doc
-            if column.items:
-                yield from sentences(column.items)
-
-    docs = [doc for table in DECLARED.values() for doc in (table.doc, *sentences(table))]
-    assert [doc for doc in docs if not doc.endswith(".") or "\n" in doc or "|" in doc] == []
