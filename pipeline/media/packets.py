@@ -18,13 +18,20 @@ from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import camera_clock, lay_out
-from pipeline.records import DIGEST_BYTES, NO_PTS, PacketIndex, Source, Video, make_id
+from pipeline.records import (
+    DIGEST_BYTES,
+    NO_PTS,
+    STATED_CLOCKS,
+    PacketIndex,
+    Source,
+    Video,
+    make_id,
+)
 from pipeline.storage.access import PUBLIC, Access
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
 # If the decoder has output no picture after this many packets, only keyframes are tried.
 _MAX_PACKETS_TO_FIRST_PICTURE = 1000
-_CLOCK_IN_ID = ("path", "sidecar", "creation_time")
 _MICROSECONDS = 1_000_000
 
 
@@ -121,7 +128,7 @@ def _describe(
         video_id=make_id(
             scan.content_id,
             source.camera,
-            start_ns if clock in _CLOCK_IN_ID else "",
+            start_ns if clock in STATED_CLOCKS else "",
             *filter(None, [str(correction)]),
         ),
         content_id=scan.content_id,
@@ -258,7 +265,10 @@ def _check_size(uri: str, width: int, height: int, decode: DecodeConfig) -> None
 
 def _nothing_shown(uri: str, num_packets: int) -> str:
     if not num_packets:
-        return f"{uri}: its video stream holds no picture; nothing was recorded, delete it"
+        return (
+            f"{uri}: its video stream holds no picture; keep it if other files may need it, as the"
+            " segments of a playlist need their init segment"
+        )
     return (
         f"{uri}: none of its first pictures can be decoded ({num_packets} packets);"
         " the file is damaged or encrypted, copy it again from the original"

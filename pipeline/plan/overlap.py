@@ -18,7 +18,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from pipeline.records import (
-    Clock,
+    STATED_CLOCKS,
     IndexedFile,
     Ownership,
     Precedence,
@@ -29,8 +29,6 @@ from pipeline.records import (
     name_shard,
 )
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, without
-
-STATED_CLOCKS: frozenset[Clock] = frozenset({"path", "sidecar", "creation_time"})
 
 _MISSING_RANK = -1
 _Ranked: TypeAlias = tuple[int, int, int, str, str]

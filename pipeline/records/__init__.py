@@ -3,12 +3,14 @@
 Media time is nanoseconds since ``Video.origin_pts`` (the container's start). Only ``Video.utc``
 turns it into wall-clock time. Every range is half-open.
 
+clocks     what can say when a recording began, in the order of trust
 footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
 runs       who indexed what, when, and how it ended
 """
 
+from pipeline.records.clocks import CLOCKS, STATED_CLOCKS, Clock
 from pipeline.records.findings import (
     SUMMARY_LEVELS,
     Box,
@@ -26,7 +28,6 @@ from pipeline.records.footage import (
     DIGEST_BYTES,
     LEAD_IN_KEYFRAMES,
     NO_PTS,
-    Clock,
     IndexedFile,
     Ownership,
     PacketIndex,
@@ -52,9 +53,11 @@ from pipeline.records.windows import (
 )
 
 __all__ = [
+    "CLOCKS",
     "DIGEST_BYTES",
     "LEAD_IN_KEYFRAMES",
     "NO_PTS",
+    "STATED_CLOCKS",
     "SUMMARY_LEVELS",
     "Box",
     "Clock",

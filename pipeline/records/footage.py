@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.records.clocks import Clock
 from pipeline.timebase import (
     UNCORRECTED,
     BoolArray,
@@ -18,7 +19,6 @@ from pipeline.timebase import (
     without,
 )
 
-Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
 VideoStatus = Literal["done", "partial", "failed", "erased", "superseded", "pending"]
 """``superseded``: other files of its camera own all of its time; ``pending``: the next run has to
 answer some of it."""

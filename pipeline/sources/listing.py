@@ -154,7 +154,7 @@ def _local(path: str, sidecars: Sidecars, root: str | None = None) -> Source:
         return _source(escaped, sidecars, problem="the file name is not UTF-8; rename the file")
     if root is not None and os.path.islink(path) and not _is_inside(path, root):
         target = os.path.realpath(path)
-        problem = "a link that leads nowhere; remove or repair it"
+        problem = "a link that leads nowhere; repair it"
         if os.path.exists(path):
             problem = f"a link out of the folder; name {target} as a source to index it"
         return _source(uri, sidecars, problem=problem)
@@ -163,11 +163,11 @@ def _local(path: str, sidecars: Sidecars, root: str | None = None) -> Source:
     except UnreachableError as exc:
         return _source(uri, sidecars, unreachable=str(exc))
     except OSError as exc:
-        problem = f"cannot be opened: {exc.strerror}; repair or remove it"
+        problem = f"cannot be opened: {exc.strerror}; check its permissions and its disk"
         return _source(uri, sidecars, problem=problem)
     if not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        return _source(uri, sidecars, problem=f"{kind}; rename or remove it")
+        return _source(uri, sidecars, problem=f"{kind}; rename it")
     return _source(
         uri,
         sidecars,

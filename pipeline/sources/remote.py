@@ -110,7 +110,7 @@ def _remote_file(
         except UnreachableError as exc:
             return RemoteFile(uri=uri, unreachable=str(exc))
         except FileNotFoundError:
-            return RemoteFile(uri=uri, problem="a link that leads nowhere; remove or repair it")
+            return RemoteFile(uri=uri, problem="a link that leads nowhere; repair it")
         except SourceError as exc:
             return RemoteFile(uri=masked(uri), problem=str(exc))
     num_bytes = int(info.get("size") or 0)

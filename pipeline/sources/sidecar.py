@@ -114,7 +114,9 @@ class Sidecars:
                 sidecar, self.access, max_bytes=_MAX_BYTES, end=_TELEMETRY_BYTES
             ).decode("utf-8", "replace")
         except OSError as exc:
-            raise SourceError(f"{sidecar} cannot be read: {exc}; repair or remove it") from exc
+            raise SourceError(
+                f"{sidecar} cannot be read: {exc}; repair it, or move it elsewhere"
+            ) from exc
         stamp = _STAMP.search(text)
         cues = list(_CUE.finditer(text, 0, stamp.start())) if stamp else []
         if stamp is None or not cues:

@@ -92,7 +92,7 @@ def _check_opened(path: str, descriptor: int, access: Access) -> None:
     facts = os.fstat(descriptor)
     if not stat.S_ISREG(facts.st_mode):
         kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or pipe"
-        raise SourceError(f"{path}: is {kind}, not a file; remove or rename it")
+        raise SourceError(f"{path}: is {kind}, not a file; rename it, or name another")
     if access.roots:
         target = Path(path).resolve()
         check(str(target), access)
@@ -122,7 +122,9 @@ def read_bytes(uri: str, access: Access, *, max_bytes: int, end: int | None = No
                 data = b""
             retry.check_length(data, num_bytes and min(num_bytes, asked))
         if end is None and len(data) > max_bytes:
-            raise SourceError(f"{uri}: is longer than {max_bytes:,} bytes; shorten it or remove it")
+            raise SourceError(
+                f"{uri}: is longer than {max_bytes:,} bytes; shorten it, or move it elsewhere"
+            )
         return data[:end]
 
     return retry.retried(attempt, f"{uri}: cannot be read")

@@ -10,8 +10,8 @@ from pipeline.config import Config
 from pipeline.flow.driver.indexed_files import bounds_of
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.index import Index, footage_in_range
-from pipeline.plan.overlap import STATED_CLOCKS, resolve_overlaps, yield_to_others
-from pipeline.records import IndexedFile, Ownership, Video
+from pipeline.plan.overlap import resolve_overlaps, yield_to_others
+from pipeline.records import STATED_CLOCKS, IndexedFile, Ownership, Video
 from pipeline.tables.ownership import indexed_file, ownerships_of_row
 
 log = structlog.get_logger()
