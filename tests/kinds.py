@@ -51,6 +51,51 @@ def _numbered(path: Path, numbers: range, ticks: list[int], width: int, height: 
     return path
 
 
+def clock_starts_again(path: Path) -> range:
+    """Two recordings joined as they are: the clock of the second begins like that of the first."""
+    ticks = [90_000 + 3600 * i for i in range(30)]
+    first = _numbered(path.with_name("first.ts"), range(30), ticks, 160, 96)
+    second = _numbered(path.with_name("second.ts"), range(30, 60), ticks, 160, 96)
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    return range(60)
+
+
+def several_frames_per_packet(path: Path) -> range:
+    """Recorders put several frames into one PES packet, which has the time of the first alone."""
+    return join_packets(path, bframes=0)
+
+
+def several_reordered_frames_per_packet(path: Path) -> range:
+    """The same with frames that are not shown in the order in which they are stored."""
+    return join_packets(path, bframes=2)
+
+
+def join_packets(path: Path, *, bframes: int, per_packet: int = 3, num_frames: int = 60) -> range:
+    """A transport stream, ``per_packet`` frames of which share a PES packet and its time."""
+    raw = make_video(
+        path.with_name("raw.h264"), num_frames=num_frames, gop=20, bframes=bframes, time_base=_FRAME
+    )
+    with av.open(str(raw)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [bytes(packet) for packet in old.demux(video=0) if packet.size]
+        for number in range(0, num_frames, per_packet):
+            joined = av.Packet(b"".join(packets[number : number + per_packet]))
+            joined.dts = 90_000 + 3600 * number
+            joined.pts = joined.dts + 3600 * _delay(number, bframes)
+            joined.time_base, joined.stream = _TICK, stream
+            joined.is_keyframe = number == 0
+            new.mux(joined)
+    return range(num_frames)
+
+
+def _delay(number: int, bframes: int) -> int:
+    """Frames from the decoding to the display of a packet, where each P has ``bframes`` B after."""
+    if not bframes:
+        return 0
+    in_gop = number % 20
+    return 1 + (bframes if in_gop and in_gop % (bframes + 1) == 1 else -(in_gop > 0))
+
+
 def several_tracks(path: Path) -> range:
     """The main picture is the second of three tracks; the others show nothing."""
     with av.open(str(path), "w") as container:
@@ -107,6 +152,9 @@ _TICK, _FRAME = Fraction(1, 90_000), Fraction(1, 25)
 KINDS: dict[str, Callable[[Path], range]] = {
     "edit list in mid-GOP.mp4": edit_list_in_mid_gop,
     "resolution change.ts": resolution_change,
+    "clock starts again.ts": clock_starts_again,
+    "several frames per PES.ts": several_frames_per_packet,
+    "several reordered frames per PES.ts": several_reordered_frames_per_packet,
     "several tracks.mkv": several_tracks,
     "cover art first.mp4": cover_art_first,
     "cut while recording.mp4": cut_while_recording,

@@ -11,6 +11,7 @@ container       opens a file and selects its video stream
 failures        explains what is wrong with a file that FFmpeg refuses
 packets         probe: builds the packet index
 demux           reads packets, in the same order each time
+clock_jumps     times of a stream whose clock wraps, starts again or leaps
 timeline        footage, gaps, camera clock
 pts_recovery    presentation times where a container has none
 decode          decides what to decode, to skip and to decode again

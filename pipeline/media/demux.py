@@ -28,6 +28,8 @@ class Demuxer:
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.num_errors = 0
+        self.num_counted = 0
+        """Packets at the start whose ``dts`` was counted: all, if the container has no times."""
         self._container = container
         self._stream = stream
 
@@ -46,6 +48,7 @@ class Demuxer:
                     pts = NO_PTS if packet.pts is None else packet.pts
                     dts = NO_PTS if packet.dts is None else packet.dts
                     has_no_times = has_no_times and pts == dts == NO_PTS
+                    self.num_counted += has_no_times
                     yield packet, pts, elapsed if has_no_times else dts
                     elapsed += packet.duration or 1
             except IndexError:

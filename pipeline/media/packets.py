@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
+from pipeline.media.clock_jumps import clock_period, straighten
 from pipeline.media.codec import prepare
 from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
@@ -69,11 +70,15 @@ def probe(
         for packet, pts, dts in demuxer:
             scan.add(packet, pts, dts)
         scan.num_errors = demuxer.num_errors
-        packets, durations = scan.finish()
+        packets, durations = scan.finish(demuxer.num_counted)
         scan.check_picture()
-        packets, warnings = presentation_pts(
+        period = clock_period(container.format.name)
+        packets, warnings = straighten(packets, uri, time_base=_time_base(stream), period=period)
+        packets, found = presentation_pts(
             packets, uri, stream, durations, max_pixels=decode.max_pixels, access=access
         )
+        packets = replace(packets, offsets=scan.offsets_for(packets, period))
+        warnings += found
         if not len(packets.shown_pts):
             raise SourceError(_nothing_shown(uri, len(packets)))
         video = _describe(
@@ -172,6 +177,7 @@ class _Scan:
     dts: "array[int]" = field(default_factory=lambda: array("q"))
     durations: "array[int]" = field(default_factory=lambda: array("q"))
     num_bytes: "array[int]" = field(default_factory=lambda: array("i"))
+    offsets: "array[int]" = field(default_factory=lambda: array("q"))
     keyframe: bytearray = field(default_factory=bytearray)
     discard: bytearray = field(default_factory=bytearray)
     digests: bytearray = field(default_factory=bytearray)
@@ -217,6 +223,7 @@ class _Scan:
         self.dts.append(dts)
         self.durations.append(packet.duration or 0)
         self.num_bytes.append(packet.size)
+        self.offsets.append(-1 if packet.pos is None else packet.pos)
         self.keyframe.append(packet.is_keyframe)
         self.discard.append(packet.is_discard)
         self.num_corrupt += packet.is_corrupt
@@ -228,17 +235,32 @@ class _Scan:
         if self._picture is None and (is_near_start or packet.is_keyframe):
             self._picture = self._decode(packet)
 
-    def finish(self) -> tuple[PacketIndex, Int64Array]:
-        """The packet index, and the duration of each packet."""
+    def finish(self, num_counted: int) -> tuple[PacketIndex, Int64Array]:
+        """The packet index, and the duration of each packet.
+
+        Args:
+            num_counted: packets at the start that have no times of their own; their ``dts`` means
+                nothing if later packets have some.
+        """
+        dts = np.array(self.dts, dtype=np.int64)
+        if num_counted < len(dts):
+            dts[:num_counted] = NO_PTS
         packets = PacketIndex(
             pts=np.array(self.pts, dtype=np.int64),
-            dts=np.array(self.dts, dtype=np.int64),
+            dts=dts,
             num_bytes=np.array(self.num_bytes, dtype=np.int32),
             keyframe=np.array(self.keyframe, dtype=np.bool_),
             discard=np.array(self.discard, dtype=np.bool_),
             digests=np.frombuffer(bytes(self.digests), np.uint8).reshape(-1, DIGEST_BYTES),
         )
         return packets, np.array(self.durations, dtype=np.int64)
+
+    def offsets_for(self, packets: PacketIndex, period: int | None) -> Int64Array:
+        """Where each packet begins, if a seek by time could not find it; else empty."""
+        is_found_by_time = not len(packets.shifts) and not (packets.dts == NO_PTS).any()
+        if period is None or is_found_by_time:
+            return np.empty(0, np.int64)
+        return np.array(self.offsets, dtype=np.int64)
 
     def _decode(self, packet: AnyPacket | None) -> _Picture | None:
         """Decode a packet: only a frame has the rotation, and proves that decoding works."""

@@ -36,24 +36,50 @@ def presentation_pts(
     missing = (packets.pts == NO_PTS) & ~packets.discard
     if not missing.any():
         return packets, []
-    dts = packets.dts
-    if (dts == NO_PTS).any():
-        dts = np.concatenate([[0], np.cumsum(np.maximum(durations, 1))[:-1]])
+    has_dts = bool((packets.dts != NO_PTS).any())
+    dts = _decode_times(packets.dts if has_dts else packets.pts, durations)
+    known = (packets.pts != NO_PTS) & (packets.dts != NO_PTS)
+    delay = int(np.median(packets.pts[known] - dts[known])) if known.any() else 0
     if not stream.codec_context.has_b_frames:
-        pts = np.where(packets.pts == NO_PTS, dts, packets.pts)
+        pts = np.where(packets.pts == NO_PTS, dts + delay, packets.pts)
         return replace(packets, pts=pts), [
-            "the file stores no display times; decode times are used"
+            "the file stores display times of some frames only; the others are evenly spaced"
+            if known.any()
+            else "the file stores no display times; decode times are used"
         ]
     order = _shown_order(uri, stream.index, len(packets), max_pixels, access)
     shown = np.array(order, dtype=np.int64)
     pts = np.full(len(packets), NO_PTS, dtype=np.int64)
     pts[shown] = np.sort(dts[shown])
-    if packets.pts[0] != NO_PTS:  # the container stores some times, including the first
-        known = (packets.pts != NO_PTS) & (pts != NO_PTS)
+    known = (packets.pts != NO_PTS) & (pts != NO_PTS)
+    if known.any():  # the container stores some times
         pts[shown] += int(np.median(packets.pts[known] - pts[known]))
     return replace(packets, pts=pts), [
         "the file stores no display times for reordered frames; they were counted by decoding it"
     ]
+
+
+def _decode_times(dts: Int64Array, durations: Int64Array) -> Int64Array:
+    """The decode times, with the missing ones evenly spaced between those that are known.
+
+    Where several frames share a packet of the container, only the first has a time.
+    """
+    known = np.flatnonzero(dts != NO_PTS)
+    if len(known) == len(dts):
+        return dts
+    if not len(known):
+        return np.concatenate([[0], np.cumsum(np.maximum(durations, 1))[:-1]])
+    rows = np.arange(len(dts))
+    filled = dts[known[0]] + np.round(
+        np.interp(rows, known, (dts[known] - dts[known[0]]).astype(np.float64))
+    ).astype(np.int64)
+    intervals = np.diff(dts[known]) / np.diff(known)
+    usual = float(np.median(intervals)) if len(intervals) else float(np.median(durations))
+    step = max(1, round(usual))
+    before, after = rows < known[0], rows > known[-1]
+    filled[before] = dts[known[0]] - step * (known[0] - rows[before])
+    filled[after] = dts[known[-1]] + step * (rows[after] - known[-1])
+    return np.where(dts == NO_PTS, filled, dts)
 
 
 def _shown_order(

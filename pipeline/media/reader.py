@@ -1,16 +1,19 @@
 """Reads exactly the packets that a plan names, and refuses a file that has changed."""
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import av
+import numpy as np
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
+from pipeline.media.clock_jumps import clock_period
 from pipeline.media.codec import Decoder
 from pipeline.media.container import open_container, use_stream
 from pipeline.media.demux import AnyPacket, Demuxer
@@ -21,6 +24,13 @@ from pipeline.storage.retry import retried
 # To read and discard this many packets costs less than a seek.
 _MAX_READ_AHEAD_PACKETS = 400
 _SEEK_BACK_S = (0, 2, 4, 8)
+_SEEK_BACK_BYTES = (0, 2**18, 2**22)
+# In a row, more packets without a time than any format puts behind one time.
+_MAX_WITHOUT_TIME = 400
+
+
+_Read: TypeAlias = tuple[AnyPacket, int, int]
+"""A packet with its pts and dts in the file."""
 
 
 class Reader:
@@ -28,7 +38,7 @@ class Reader:
 
     In many containers a seek by time lands after the wanted packet. So the reader compares packets
     with the index until it finds the wanted one: first after a seek, then after seeks to earlier
-    times, finally from the start of the file.
+    places. Finally it counts packets from the start of the file.
     """
 
     def __init__(
@@ -48,7 +58,7 @@ class Reader:
         self._reopened = self._stack.enter_context(ExitStack())
         self._position: int | None = None
         self._from_start = False
-        self._pending: AnyPacket | None = None
+        self._pending: deque[_Read] = deque()
         _check_unchanged(video)
         self._open(self._stack)
         self.decoder = Decoder(self._stream.codec_context, max_pixels, strict=strict)
@@ -74,8 +84,8 @@ class Reader:
         if self._position is None or not 0 <= first - self._position <= _MAX_READ_AHEAD_PACKETS:
             self._go_to(first)
         while (row := self._position or 0) <= last:
-            packet = self._take()
-            if packet is None or not self._is_row(packet, row):
+            read = self._take()
+            if read is None or not self._agrees(read, row):
                 if self._from_start:
                     raise SourceError(
                         f"{self._video.uri}: has changed since it was probed; run again when it is"
@@ -85,15 +95,12 @@ class Reader:
                 continue
             self._position = row + 1
             if row >= first:
-                pts = int(self._packets.pts[row])
+                packet, pts = read[0], int(self._packets.pts[row])
                 packet.pts = None if pts == NO_PTS else pts
                 yield row, packet
 
-    def _take(self) -> AnyPacket | None:
-        packet, self._pending = self._pending, None
-        if packet is None:
-            packet = next(self._source, None)
-        return packet
+    def _take(self) -> "_Read | None":
+        return self._pending.popleft() if self._pending else next(self._source, None)
 
     def _open(self, stack: ExitStack) -> None:
         container = stack.enter_context(
@@ -108,65 +115,128 @@ class Reader:
             raise SourceError(f"{self._video.uri}: has changed since it was probed; run again")
         self._container = container
         self._stream: VideoStream = use_stream(container, self._video.stream_index)
-        self._source = self._read()
-
-    def _read(self) -> Iterator[AnyPacket]:
-        for packet, pts, dts in Demuxer(self._container, self._stream):
-            self._times = pts, dts
-            yield packet
+        self._period = clock_period(container.format.name)
+        self._source = iter(Demuxer(container, self._stream))
 
     def _go_to(self, row: int) -> None:
         """Move before packet ``row`` by the cheapest way that the packet index confirms."""
-        dts, pts = int(self._packets.dts[row]), int(self._packets.pts[row])
-        target = dts if dts != NO_PTS else pts
-        for back_s in _SEEK_BACK_S:
-            if target == NO_PTS:
-                break
+        for seek in self._seeks(row):
             try:
-                self._container.seek(
-                    target - int(back_s / self._video.time_base), stream=self._stream
-                )
+                seek()
             except av.FFmpegError:
                 continue
-            self._source = self._read()
+            self._source = iter(Demuxer(self._container, self._stream))
+            self._pending.clear()
             self._from_start = False
             if self._find(row):
                 return
         self._restart(row)
 
+    def _seeks(self, row: int) -> Iterator[Callable[[], None]]:
+        """Ways to move before packet ``row``: by its place in the file if the index knows it."""
+        if len(self._packets.offsets):
+            offset = self._offset(row)
+            for back in _SEEK_BACK_BYTES:
+                if offset >= 0:
+                    yield partial(
+                        self._container.seek, max(0, offset - back), unsupported_byte_offset=True
+                    )
+            return
+        dts, pts = int(self._packets.dts[row]), int(self._packets.pts[row])
+        target = dts if dts != NO_PTS else pts
+        for back_s in _SEEK_BACK_S:
+            if target != NO_PTS:
+                back = int(back_s / self._video.time_base)
+                yield partial(self._container.seek, target - back, stream=self._stream)
+
+    def _offset(self, row: int) -> int:
+        """Where the packet begins, or else the last one before it of which that is known."""
+        known = np.flatnonzero(self._packets.offsets[: row + 1] >= 0)
+        return int(self._packets.offsets[known[-1]]) if len(known) else -1
+
     def _restart(self, row: int) -> None:
-        """Reopen the file and read up to packet ``row`` from its start."""
+        """Reopen the file and count up to packet ``row`` from its start."""
         self._reopened.close()
         self._open(self._reopened)
+        self._pending.clear()
         self._from_start = True
-        if not self._find(row):
-            raise SourceError(
-                f"{self._video.uri}: has changed since it was probed; run again when it is complete"
-            )
+        for _ in range(self._packets.first_row + row):
+            next(self._source, None)
+        self._position = row
 
     def _find(self, row: int) -> bool:
-        """Read up to packet ``row``; False if it does not come or was already passed."""
-        for packet in self._source:
-            if not self._from_start and packet.pts is None and packet.dts is None:
-                return False  # times counted from the start mean nothing after a seek
-            if self._is_row(packet, row):
-                self._pending, self._position = packet, row
+        """Read up to packet ``row``; False if it does not come or was already passed.
+
+        A packet without a time of its own is known by the next one that has one, and by the sizes
+        of those between.
+        """
+        ahead = self._rows_to_next_time(row)
+        recent: deque[_Read] = deque(maxlen=ahead)
+        num_without_time = 0
+        for packet, pts, dts in self._source:
+            # Times that are counted from where a seek ended mean nothing.
+            read = packet, pts, NO_PTS if packet.dts is None else dts
+            if packet.pts is None and packet.dts is None:
+                num_without_time += 1
+                if num_without_time > _MAX_WITHOUT_TIME or not self._times_of(row + ahead):
+                    return False
+            elif self._is_at(read, row + ahead) and self._precede(recent, row):
+                self._pending.extend([*recent, read])
+                self._position = row
                 return True
-            if not self._from_start and self._is_behind(packet, row):
+            elif self._is_behind(packet, row + ahead):
                 return False
+            else:
+                num_without_time = 0
+            recent.append(read)
         return False
 
-    def _is_row(self, packet: AnyPacket, row: int) -> bool:
-        """Compare one of pts and dts, because some demuxers lose the other one after a seek."""
-        if packet.size != self._packets.num_bytes[row]:
-            return False
-        pts, dts = self._times
-        return bool(
-            (pts != NO_PTS and pts == self._packets.pts[row])
-            or (dts != NO_PTS and dts == self._packets.dts[row])
+    def _rows_to_next_time(self, row: int) -> int:
+        timed = np.flatnonzero(self._packets.dts[row : row + _MAX_WITHOUT_TIME] != NO_PTS)
+        return int(timed[0]) if len(timed) else 0
+
+    def _precede(self, recent: "deque[_Read]", row: int) -> bool:
+        """Whether these packets are those from ``row`` on."""
+        sizes = [packet.size for packet, _, _ in recent]
+        return len(sizes) == recent.maxlen and sizes == (
+            self._packets.num_bytes[row : row + len(sizes)].tolist()
         )
 
+    def _agrees(self, read: "_Read", row: int) -> bool:
+        """Whether this may be the packet that follows the one before ``row``."""
+        packet, pts, dts = read
+        known = [
+            time
+            for time, indexed in ((pts, self._packets.pts[row]), (dts, self._packets.dts[row]))
+            if NO_PTS not in (time, indexed)
+        ]
+        if known:
+            return self._is_at(read, row)
+        return bool(packet.size == self._packets.num_bytes[row])
+
+    def _is_at(self, read: "_Read", row: int) -> bool:
+        """Compare one of pts and dts, because some demuxers lose the other one after a seek."""
+        packet, pts, dts = read
+        if packet.size != self._packets.num_bytes[row]:
+            return False
+        return any(
+            NO_PTS not in (time, indexed) and self._is_same_time(time, int(indexed), row)
+            for time, indexed in ((pts, self._packets.pts[row]), (dts, self._packets.dts[row]))
+        )
+
+    def _is_same_time(self, time: int, indexed: int, row: int) -> bool:
+        if not len(self._packets.shifts):
+            return time == indexed
+        off = time + int(self._packets.shifts[row]) - indexed
+        return off == 0 if self._period is None else off % self._period == 0
+
+    def _times_of(self, row: int) -> bool:
+        return bool(self._packets.dts[row] != NO_PTS or self._packets.pts[row] != NO_PTS)
+
     def _is_behind(self, packet: AnyPacket, row: int) -> bool:
+        if len(self._packets.offsets):
+            offset = self._offset(row)
+            return packet.pos is not None and offset >= 0 and packet.pos > offset
         if packet.dts is not None and self._packets.dts[row] != NO_PTS:
             return bool(packet.dts > self._packets.dts[row])
         return packet.pts is not None and bool(packet.pts > self._packets.pts[row])

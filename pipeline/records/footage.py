@@ -125,6 +125,10 @@ LEAD_IN_KEYFRAMES = 3
 DIGEST_BYTES = 12
 
 
+def _no_ticks() -> Int64Array:
+    return np.empty(0, np.int64)
+
+
 def _no_digests() -> npt.NDArray[np.uint8]:
     return np.empty((0, DIGEST_BYTES), np.uint8)
 
@@ -143,6 +147,13 @@ class PacketIndex:
     digests: npt.NDArray[np.uint8] = field(default_factory=_no_digests)
     """For each keyframe the hash of the stream before it, of shape [K, 12]; only a whole index has
     them. Appending to a file does not change them."""
+    first_row: int = 0
+    """The number of packets of the stream before these."""
+    shifts: Int64Array = field(default_factory=_no_ticks)
+    """What was added to the times of each packet because the clock wraps or jumps; empty if nothing
+    was. Times that come round may differ from the file's by a whole period as well."""
+    offsets: Int64Array = field(default_factory=_no_ticks)
+    """Where in the file each packet begins, -1 if unknown; empty if it can be found by its time."""
 
     def __repr__(self) -> str:
         return f"PacketIndex({len(self)} packets, {int(self.keyframe.sum())} keyframes)"
@@ -159,6 +170,9 @@ class PacketIndex:
             num_bytes=self.num_bytes[part],
             keyframe=self.keyframe[part],
             discard=self.discard[part],
+            first_row=self.first_row + part.indices(len(self))[0],
+            shifts=self.shifts[part],
+            offsets=self.offsets[part],
         )
 
     @property

@@ -52,12 +52,20 @@ def unpack_shard(packed: Any) -> Shard:  # noqa: ANN401 - any buffer
 def _to_steps(packets: PacketIndex) -> PacketIndex:
     """Timestamps as steps from packet to packet: mostly equal steps take almost no space.
 
-    Exact for all timestamps, also for NO_PTS, since int64 wraps around in both directions.
+    Exact for all times and offsets, also for NO_PTS, since int64 wraps around in both directions.
     """
     return replace(
-        packets, pts=np.diff(packets.pts, prepend=0), dts=np.diff(packets.dts, prepend=0)
+        packets,
+        pts=np.diff(packets.pts, prepend=0),
+        dts=np.diff(packets.dts, prepend=0),
+        offsets=np.diff(packets.offsets, prepend=0) if len(packets.offsets) else packets.offsets,
     )
 
 
 def _from_steps(packets: PacketIndex) -> PacketIndex:
-    return replace(packets, pts=np.cumsum(packets.pts), dts=np.cumsum(packets.dts))
+    return replace(
+        packets,
+        pts=np.cumsum(packets.pts),
+        dts=np.cumsum(packets.dts),
+        offsets=np.cumsum(packets.offsets),
+    )
