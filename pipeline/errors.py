@@ -7,6 +7,7 @@ TimereelError
   EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   LeaseLostError     another run has taken over what this one was at; run it again      exit 7
+  InterruptedQueryError  nobody waits for the answer of a query any more
   IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
@@ -73,6 +74,13 @@ class LeaseLostError(TimereelError):
     """Another run has taken over the cameras of this one, which must commit nothing more."""
 
     exit_code = EXIT_INCOMPLETE
+
+
+class InterruptedQueryError(TimereelError):
+    """A query was ended on purpose before it had an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the query was interrupted; ask again if the answer is still wanted")
 
 
 class IndexFullError(TimereelError):

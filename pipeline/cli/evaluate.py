@@ -14,6 +14,7 @@ from pipeline.records.sanitize import sanitized
 
 if TYPE_CHECKING:
     from pipeline.evaluation.matching import TimedEvent
+    from pipeline.evaluation.scores import Footage
 
 app = typer.Typer()
 
@@ -25,7 +26,12 @@ TableOption = Annotated[
 @app.command()
 def evaluate(
     truth_file: Annotated[
-        Path, typer.Option("--truth", help="JSON with the true events and the recorded files.")
+        str,
+        typer.Option(
+            "--truth",
+            metavar="FILE",
+            help="JSON with the true events and the recorded files; feedback: what people said.",
+        ),
     ],
     index_uri: Annotated[
         str | None, typer.Option("--index", help="Folder or URL of the index.")
@@ -40,9 +46,12 @@ def evaluate(
 ) -> None:
     """Score events against the truth; exit code 0 whatever the scores are."""
     from pipeline.evaluation import scores, truth  # noqa: PLC0415 - a query needs none of it
-    from pipeline.evaluation.matching import side_by_side  # noqa: PLC0415
 
-    true_events, footage = truth.read_truth(truth_file, sample_step_s=sample_step_s)
+    if truth_file == "feedback":
+        true_events, found, footage = _reviewed(index_uri, found_file, sample_step_s)
+        _print(true_events, found, scores.evaluate(true_events, found, footage), as_table=as_table)
+        return
+    true_events, footage = truth.read_truth(Path(truth_file), sample_step_s=sample_step_s)
     match index_uri, found_file:
         case str(), None:
             found = truth.events_of_rows(open_index(index_uri).events().to_pylist())
@@ -50,9 +59,38 @@ def evaluate(
             found = truth.read_found(found_file)
         case _:
             raise ConfigError("name the found events with either --index or --found")
-    figures = scores.evaluate(true_events, found, footage)
+    _print(true_events, found, scores.evaluate(true_events, found, footage), as_table=as_table)
+
+
+def _reviewed(
+    index_uri: str | None, found_file: Path | None, sample_step_s: float
+) -> "tuple[list[TimedEvent], list[TimedEvent], Footage]":
+    """The truth that people wrote into an index, and its events that they judged."""
+    from pipeline.evaluation import reviewed, truth  # noqa: PLC0415
+
+    if index_uri is None or found_file is not None:
+        raise ConfigError("--truth feedback reads what people said about an index: name --index")
+    index = open_index(index_uri)
+    reviews = index.reviews().to_pylist()
+    if not reviews:
+        raise ConfigError(f"{index_uri} holds no feedback; review some of its events first")
+    true_events, footage = reviewed.reviewed_truth(reviews, sample_step_s=sample_step_s)
+    events = reviewed.reviewed_events(index.events().to_pylist(), reviews)
+    without_fields = [{**event, "fields": ()} for event in events]  # people judge label and time
+    return true_events, truth.events_of_rows(without_fields), footage
+
+
+def _print(
+    truth: "list[TimedEvent]",
+    found: "list[TimedEvent]",
+    figures: dict[str, Any],
+    *,
+    as_table: bool,
+) -> None:
+    from pipeline.evaluation.matching import side_by_side  # noqa: PLC0415
+
     if as_table:
-        _print_table(side_by_side(true_events, found), figures)
+        _print_table(side_by_side(truth, found), figures)
     else:
         echo(json.dumps(figures, indent=1))
 

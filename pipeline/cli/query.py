@@ -58,6 +58,13 @@ def query(
     table: Annotated[AskedTable, typer.Option("--table", help="What to list.")] = "events",
     order_by: Annotated[Order, typer.Option("--order-by", help="Ascending.")] = "time",
     descending: Annotated[bool, typer.Option("--desc", help="Descending.")] = False,  # noqa: FBT002
+    review: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--review",
+            help="Only events that are open, confirmed, rejected or corrected by people.",
+        ),
+    ] = None,
     limit: LimitOption = None,
     fingerprint: Annotated[
         str | None,
@@ -80,6 +87,7 @@ def query(
         "min_confidence": min_confidence,
         "min_duration_s": min_duration,
         "max_duration_s": max_duration,
+        "review": review,
         "limit": limit,
         "fingerprint": fingerprint,
     }
@@ -192,12 +200,13 @@ def export(
 ) -> None:
     """Write the current rows as Parquet files that any reader can use; may be repeated."""
     from pipeline.export.parquet_folder import write_parquet_folder  # noqa: PLC0415
+    from pipeline.index.by_date import rows_by_date  # noqa: PLC0415
 
     index = open_index(index_uri)
     parts = (
         (f"{table}/{name}.{form}", rows)
         for table in get_args(AskedTable)
-        for name, rows in index.by_date(table, start, end, camera=camera)
+        for name, rows in rows_by_date(index, table, start, end, camera=camera)
     )
     about = {
         "index": index.store.root,

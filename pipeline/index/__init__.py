@@ -3,8 +3,18 @@
 The only package that uses deltalake and DuckDB.
 """
 
+from pipeline.index.camera_figures import camera_figures
 from pipeline.index.commit import Writer
 from pipeline.index.erase import apply_orders, clear_erased
+from pipeline.index.feedback import ReviewState, write_feedback
+from pipeline.index.lanes import (
+    Bins,
+    CoverageLanes,
+    Density,
+    coverage_lanes,
+    density,
+    overview,
+)
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.query_filters import Order, QueryOptions
@@ -29,14 +39,21 @@ from pipeline.index.runs import list_runs
 
 __all__ = [
     "LISTED_FILES",
+    "Bins",
     "CameraRange",
+    "CoverageLanes",
+    "Density",
     "Index",
     "Order",
     "QueryOptions",
+    "ReviewState",
     "RunGoal",
     "Writer",
     "apply_orders",
+    "camera_figures",
     "clear_erased",
+    "coverage_lanes",
+    "density",
     "erased_media",
     "erased_ranges",
     "erased_videos",
@@ -47,9 +64,11 @@ __all__ = [
     "list_runs",
     "open",
     "open_index",
+    "overview",
     "partly_erased_ids",
     "rows_in_range",
     "unfinished",
     "windows_of",
+    "write_feedback",
     "wrong_yields",
 ]

@@ -23,7 +23,7 @@ _KEY = "video_id, task, fingerprint"
 _ROUNDING_US = 2
 _PENDING_AGAIN = "it becomes pending: the next run asks the engine about the missing part alone"
 # Tables in which an id must be unique; for duplicate windows see ``_OVERLAPPING``.
-_UNIQUE_IDS: tuple[TableName, ...] = ("videos", "events", "segments", "summaries")
+_UNIQUE_IDS: tuple[TableName, ...] = ("videos", "events", "segments", "summaries", "feedback")
 
 _VIEWS = f"""
 CREATE TEMP VIEW complete AS FROM videos WHERE status IN ('done', 'partial');

@@ -14,8 +14,8 @@ The state of a moment is the highest that files and windows give it:
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -42,7 +42,9 @@ SCHEMA = pa.schema(
 )
 
 Source = Callable[[TableName, Span, Cameras], str]
-Levels = npt.NDArray[np.int8]
+Levels: TypeAlias = npt.NDArray[np.int8]
+Swept: TypeAlias = tuple[str, Int64Array, Levels]
+"""A camera, and what ``sweep`` gives for it."""
 
 # A failed file whose time or length is unknown (end = start + 1 us) gives no moment a state.
 _FILES = """
@@ -95,7 +97,13 @@ def sweep(
     return np.append(borders[changes], end_us), highest[changes]
 
 
-def table(
+def table(swept: Iterable[Swept]) -> pa.Table:
+    """Rows camera, start, end, state of what ``by_camera`` gives."""
+    parts = [SCHEMA.empty_table(), *(_rows(*one) for one in swept)]
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def by_camera(
     connection: duckdb.DuckDBPyConnection,
     source: Source,
     *,
@@ -103,12 +111,11 @@ def table(
     cameras: Cameras,
     tasks: Sequence[str],
     ordered: Sequence[Scope] = (),
-) -> pa.Table:
-    """Rows camera, start, end, state; ordered by camera and start.
+) -> Iterator[Swept]:
+    """Each camera, ordered by name, with the borders and levels of ``sweep``.
 
-    The rows of a camera touch, differ from their neighbours and add up to ``span`` exactly. An open
-    end of ``span`` is the camera's first or last footage; then a camera without footage is omitted.
-    Everything in the scopes ``ordered`` to be erased counts as erased.
+    An open end of ``span`` is the camera's first or last footage; then a camera without footage is
+    omitted. Everything in the scopes ``ordered`` to be erased counts as erased.
     """
     ranges = _ranges(connection, source, span, cameras, tasks=tasks, ordered=ordered)
     is_bounded = span.start_us is not None and span.end_us is not None
@@ -118,7 +125,6 @@ def table(
         of_cameras = Where().of(cameras)
         rows = duck.fetch(connection, all_times + of_cameras.sql, of_cameras)
         names |= {*rows["camera"].to_pylist(), *cameras.exact}
-    parts = [SCHEMA.empty_table()]
     name_of_row = ranges["camera"].to_numpy()
     starts, ends, levels = (ranges[c].to_numpy() for c in ("start_us", "end_us", "level"))
     first = np.searchsorted(name_of_row, sorted(names))
@@ -126,8 +132,7 @@ def table(
     for camera, i, j in zip(sorted(names), first, last, strict=True):
         start_us = span.start_us if span.start_us is not None else int(starts[i:j].min())
         end_us = span.end_us if span.end_us is not None else int(ends[i:j].max())
-        parts.append(_rows(camera, *sweep(start_us, end_us, starts[i:j], ends[i:j], levels[i:j])))
-    return pa.concat_tables(parts).combine_chunks()
+        yield camera, *sweep(start_us, end_us, starts[i:j], ends[i:j], levels[i:j])
 
 
 def _ranges(

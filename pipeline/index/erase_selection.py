@@ -18,7 +18,7 @@ from pipeline.tables.shared import Provenance
 from pipeline.timebase import ns_to_datetime
 
 # Tables that are not derived from windows row by row, or that hold nothing about footage.
-_OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures"})
+_OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures", "feedback"})
 KEPT_OF_WINDOW = frozenset(
     {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
     | {"media_start_ns", "media_end_ns"}
@@ -130,7 +130,8 @@ def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
             name: _derived(index, name, erased)
             for name in index.store.tables()
             if name not in _OWN_RULES
-        },
+        }
+        | {"feedback": _statements(index, erased)},
     )
 
 
@@ -164,6 +165,30 @@ def _derived(index: Index, name: TableName, erased: ErasedScope) -> list[Row]:
     columns += [column for column in ("video_id", "uri") if column in TABLES[name].names]
     rows = _rows(index, name, erased.scope, erased.candidates("video_id = ''"), columns)
     return [row for row in rows.to_pylist() if erased.covers(row)]
+
+
+def _statements(index: Index, erased: ErasedScope) -> list[Row]:
+    """What people said about erased footage, or about an event that was found in it."""
+    columns = ["feedback_id", "event_id", "date", "camera", "start", "end", "was_start", "was_end"]
+    columns += ["video_id", "uri", "task", "fingerprint"]
+    # A person may have moved the event out of the erased time, so the rows of all times are read.
+    rows = index.select_all("feedback", Where().of(erased.scope.cameras), columns=columns)
+    return [row for row in rows.to_pylist() if _is_about(row, erased)]
+
+
+def _is_about(statement: Row, erased: ErasedScope) -> bool:
+    ranges = [statement]
+    if statement["was_start"] is not None:
+        ranges.append(statement | {"start": statement["was_start"], "end": statement["was_end"]})
+    # The event may run into other files than the one that is named, so its times count as well.
+    return any(
+        erased.covers(row)
+        or (
+            erased.scope.overlaps(row)
+            and (not erased.scope.videos or erased.covers(row | {"video_id": ""}))
+        )
+        for row in ranges
+    )
 
 
 def _rows(

@@ -2,18 +2,21 @@
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import duckdb
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
-from pipeline.index import coverage, duck, histogram, query_filters, sql_sandbox
+from pipeline.index import coverage, duck, feedback, histogram, query_filters, sql_sandbox
+from pipeline.index.coverage import Swept
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, list_names
+from pipeline.index.interruption import Interruption, interruptible
 from pipeline.index.query_filters import QueryOptions
 from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
@@ -36,11 +39,18 @@ class Index:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._interruption: Interruption | None = None
         self._readers = {name: TableReader(store, name) for name in TABLES}
         self._readers["videos"].latest()  # raises now, not at the first query, if there is no index
 
-    @cached_property
+    @property
     def _connection(self) -> duckdb.DuckDBPyConnection:
+        if self._interruption:
+            self._interruption.refuse_if_asked()
+        return self._database
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
         # Made at the first query: a database costs more than reading the log, and a caller that
         # only lists files needs none.
         return duck.connect(self.store)
@@ -91,11 +101,26 @@ class Index:
         select = self.select_all if options.get("fingerprint") else self.select
         return select(
             table,
-            query_filters.conditions(table, options),
+            self.conditions(table, options),
             span=Span.parse(start, end),
             cameras=self.cameras(options.get("camera")),
             order=query_filters.order(table, options),
             columns=options.get("columns"),
+        )
+
+    def event(self, event_id: str, *, at: When = None) -> dict[str, Any] | None:
+        """The row of one event, or None; ``at``, an instant in it, spares reading other dates."""
+        start_us = Span.parse(at, None).start_us
+        span = ALWAYS if start_us is None else Span(start_us, start_us + 1)
+        found = self.select("events", Where().add("event_id = ?", event_id), span=span).to_pylist()
+        return found[0] if found else None
+
+    def reviews(self, event_ids: Iterable[str] | None = None) -> pa.Table:
+        """The newest statement of a person about each of these events, or any; by ``said_at``."""
+        where = Where() if event_ids is None else Where().is_one_of("event_id", event_ids)
+        source = feedback.newest(self._view().scan("feedback"))
+        return self._select(
+            "feedback", source, where, order="ORDER BY said_at, feedback_id", columns=None
         )
 
     def distinct(
@@ -108,12 +133,10 @@ class Index:
     ) -> pa.Table:
         """The distinct values in the named columns of the rows that ``rows`` finds."""
         span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
-        where = query_filters.conditions(table, options).also(Where().overlaps(span).of(cameras))
+        where = self.conditions(table, options).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
-        return duck.fetch(
-            self._connection,
-            f"SELECT DISTINCT {duck.identifiers(names)} FROM {source} WHERE {where.sql}",
-            where,
+        return self.fetch(
+            f"SELECT DISTINCT {duck.identifiers(names)} FROM {source} WHERE {where.sql}", where
         )
 
     def coverage(
@@ -124,41 +147,21 @@ class Index:
         Columns camera, start, end, state. The rows of a camera touch, differ from their neighbours
         and add up to the range exactly. An open end is the camera's first or last footage.
         """
+        return coverage.table(self.swept_coverage(Span.parse(start, end), camera, task))
+
+    def swept_coverage(
+        self, span: Span, camera: Names = None, task: Names = None
+    ) -> Iterator[Swept]:
+        """The same as arrays, camera by camera: see ``pipeline.index.coverage.by_camera``."""
         open_orders = self.select_all("erasures", Where().add("state = 'ordered'"), order="")
-        return coverage.table(
+        return coverage.by_camera(
             self._connection,
             self._view().source,
-            span=Span.parse(start, end),
+            span=span,
             cameras=self.cameras(camera),
             tasks=list_names(task),
             ordered=[Scope.of_order(row) for row in open_orders.to_pylist()],
         )
-
-    def by_date(
-        self,
-        table: TableName,
-        start: When = None,
-        end: When = None,
-        **options: Unpack[QueryOptions],
-    ) -> Iterator[tuple[str, pa.Table]]:
-        """The rows that ``rows`` finds, by UTC date of their start: the date's name, and its rows.
-
-        If there are no rows, yields the name "none" once, with an empty table.
-        """
-        span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
-        where = query_filters.conditions(table, options)
-        overlap = where.also(Where().overlaps(span).of(cameras))
-        source = self.source(table, span, cameras)
-        days = duck.fetch(
-            self._connection,
-            f"SELECT DISTINCT date::VARCHAR AS date FROM {source} WHERE {overlap.sql} ORDER BY 1",
-            overlap,
-        )["date"].to_pylist()
-        for day in days:
-            of_day = where.also(Where().add("date = ?::DATE", day))
-            yield day, self.select(table, of_day, span=span, cameras=cameras)
-        if not days:
-            yield "none", TABLES[table].empty_table()
 
     def histogram(
         self,
@@ -175,7 +178,7 @@ class Index:
         alone finds without a limit.
         """
         span, cameras = Span.parse(start, end), self.cameras(options.get("camera"))
-        where = query_filters.conditions(table, options).also(Where().overlaps(span).of(cameras))
+        where = self.conditions(table, options).also(Where().overlaps(span).of(cameras))
         source = self.source(table, span, cameras)
         return histogram.table(self._connection, source, where, span, every)
 
@@ -227,6 +230,39 @@ class Index:
                 self.select_all(table, where, cameras=cameras, columns=[column])[column].to_pylist()
             )
         return known
+
+    def conditions(self, table: TableName, options: QueryOptions) -> Where:
+        """The conditions of all options except range, camera and limit.
+
+        Raises:
+            ConfigError: the table has no such column, or a value is unknown or out of range.
+        """
+        where = query_filters.conditions(table, options)
+        if (review := options.get("review")) is not None:
+            if table != "events":
+                raise ConfigError(f"review: people say something about events, not about {table}")
+            where = where.also(feedback.reviewed_as(review, self.source("feedback")))
+        return where
+
+    def fetch(self, sql: str, where: Where) -> pa.Table:
+        """The rows of a SELECT over what ``source`` gives, with the values of ``where``."""
+        return duck.fetch(self._connection, sql, where)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[Callable[[], None]]:
+        """A context whose value, called from any thread, ends the query that runs inside.
+
+        So does the next one, if none runs at that moment.
+
+        Raises:
+            InterruptedQueryError: a query inside was ended.
+        """
+        with interruptible(self._database) as interruption:
+            self._interruption = interruption
+            try:
+                yield interruption.interrupt
+            finally:
+                self._interruption = None
 
     def select(
         self,

@@ -18,6 +18,7 @@ _TEXT: dict[TableName, str] = {
     "summaries": "text",
     "windows": "completion",
     "videos": "uri",
+    "feedback": "note",
     "vectors": "embedder",
 }
 MAX_LIMIT = 2**31 - 1
@@ -47,6 +48,8 @@ class QueryOptions(TypedDict, total=False):
     order_by: Order | None
     """None means time: start, camera, id. Other orders use time for equal values."""
     descending: bool | None
+    review: Names
+    """Of events: what the newest statement of a person says, or ``open`` if there is none."""
     limit: int | None
     columns: Iterable[str] | None
 

@@ -14,6 +14,7 @@ ID_COLUMN: dict[TableName, str] = {
     "summaries": "summary_id",
     "runs": "run_id",
     "erasures": "erasure_id",
+    "feedback": "feedback_id",
 }
 
 

@@ -11,6 +11,7 @@ runs       who indexed what, when, and how it ended
 """
 
 from pipeline.records.clocks import CLOCKS, STATED_CLOCKS, Clock
+from pipeline.records.feedback import Feedback, FeedbackVerdict
 from pipeline.records.findings import (
     SUMMARY_LEVELS,
     Box,
@@ -65,6 +66,8 @@ __all__ = [
     "Completion",
     "EndState",
     "Event",
+    "Feedback",
+    "FeedbackVerdict",
     "Frame",
     "IndexedFile",
     "Line",

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pipeline.tables import (
     erasures,
     events,
+    feedback,
     runs,
     segments,
     summaries,
@@ -23,9 +24,17 @@ from pipeline.tables.columns import Columns
 SCHEMA_VERSION = 1
 
 TableName = Literal[
-    "videos", "windows", "events", "segments", "vectors", "summaries", "runs", "erasures"
+    "videos",
+    "windows",
+    "events",
+    "segments",
+    "vectors",
+    "summaries",
+    "runs",
+    "erasures",
+    "feedback",
 ]
-AskedTable = Literal["videos", "windows", "events", "segments", "summaries"]
+AskedTable = Literal["videos", "windows", "events", "segments", "summaries", "feedback"]
 """Those that a person asks for rows."""
 
 DECLARED: dict[TableName, Columns[Any]] = {
@@ -37,6 +46,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "summaries": summaries.COLUMNS,
     "runs": runs.COLUMNS,
     "erasures": erasures.COLUMNS,
+    "feedback": feedback.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}

@@ -90,6 +90,7 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         "_timereel_export.json",
         "events/2026-03-01.parquet",
         "events/2026-03-02.parquet",
+        "feedback/none.parquet",
         "segments/none.parquet",
         "summaries/none.parquet",
         "videos/2026-03-01.parquet",

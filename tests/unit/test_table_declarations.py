@@ -14,6 +14,7 @@ from pipeline.records import (
     Box,
     Completion,
     Event,
+    Feedback,
     Line,
     Part,
     Run,
@@ -27,6 +28,7 @@ from pipeline.records import (
 from pipeline.tables import (
     erasures,
     events,
+    feedback,
     runs,
     segments,
     summaries,
@@ -72,6 +74,7 @@ def test_every_table_has_a_declaration():
         (summaries.SENTENCE, "", Line, {"label"}),
         (runs.COLUMNS, "", Run, {"figures"}),
         (runs.COLUMNS, "figures", RunFigures, set()),
+        (feedback.COLUMNS, "", Feedback, set()),
         (erasures.COLUMNS, "", Erasure, {"scope"}),
         (erasures.COLUMNS, "scope", Scope, {"cameras", "span"}),
         (erasures.COLUMNS, "scope.cameras", Cameras, set()),
