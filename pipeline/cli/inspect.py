@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,11 +32,18 @@ def frames(
     from pipeline.export.parquet_folder import make_folder  # noqa: PLC0415
     from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
     from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
+    from pipeline.sources import local_to_utc  # noqa: PLC0415
 
     settings = load_config(overrides=(f"sample.fps={fps}",)).naming([file])
     source = _one_source(file, settings.sources)
     access = settings.sources.access
-    video, packets = probe(source, sample=settings.sample, decode=settings.decode, access=access)
+    video, packets = probe(
+        source,
+        sample=settings.sample,
+        decode=settings.decode,
+        access=access,
+        to_utc=partial(local_to_utc, config=settings.sources),
+    )
     want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
     if out:
         make_folder(out)
@@ -87,7 +95,7 @@ def probe(
     """Show what is known about a video without decoding it."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.media import probe as probe_video  # noqa: PLC0415
-    from pipeline.sources import is_being_written, still_written  # noqa: PLC0415
+    from pipeline.sources import is_being_written, local_to_utc, still_written  # noqa: PLC0415
     from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ())).naming([file])
@@ -101,6 +109,7 @@ def probe(
         decode=settings.decode,
         correction=settings.clock.of(source.camera),
         access=settings.sources.access,
+        to_utc=partial(local_to_utc, config=settings.sources),
     )
     facts = {
         "uri": video.uri,

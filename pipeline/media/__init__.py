@@ -12,7 +12,9 @@ failures        explains what is wrong with a file that FFmpeg refuses
 packets         probe: builds the packet index
 demux           reads packets, in the same order each time
 clock_jumps     times of a stream whose clock wraps, starts again or leaps
-timeline        footage, gaps, camera clock
+timeline        footage, gaps
+clocks          clocks inside a file, and which of them gives its start
+gopro           chapters of GoPro cameras, and their telemetry
 pts_recovery    presentation times where a container has none
 decode          decides what to decode, to skip and to decode again
 reader          reads packets by their row, and verifies them with the packet index

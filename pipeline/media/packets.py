@@ -14,11 +14,13 @@ from av.video.stream import VideoStream
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.media.clock_jumps import clock_period, straighten
+from pipeline.media.clocks import ToUtc, camera_clock, clocks_in, utc_if_no_zone
 from pipeline.media.codec import prepare
 from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
+from pipeline.media.gopro import gopro_clocks
 from pipeline.media.pts_recovery import presentation_pts
-from pipeline.media.timeline import camera_clock, lay_out
+from pipeline.media.timeline import lay_out
 from pipeline.records import (
     DIGEST_BYTES,
     NO_PTS,
@@ -43,6 +45,7 @@ def probe(
     decode: DecodeConfig,
     correction: ClockCorrection = UNCORRECTED,
     access: Access = PUBLIC,
+    to_utc: ToUtc = utc_if_no_zone,
 ) -> tuple[Video, PacketIndex]:
     """Read every packet of the main video stream once.
 
@@ -52,6 +55,7 @@ def probe(
         decode: limits.
         correction: of the camera's clock.
         access: what may be opened.
+        to_utc: for the times in the file that have no zone.
 
     Raises:
         SourceError: the file cannot be used; the message names the file, the cause and the remedy.
@@ -90,6 +94,8 @@ def probe(
             sample=sample,
             decode=decode,
             correction=correction,
+            access=access,
+            to_utc=to_utc,
         )
         all_warnings = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
         return replace(video, warnings=all_warnings), packets
@@ -105,6 +111,8 @@ def _describe(
     sample: SampleConfig,
     decode: DecodeConfig,
     correction: ClockCorrection,
+    access: Access,
+    to_utc: ToUtc,
 ) -> Video:
     stream, picture = scan.stream, scan.check_picture()
     shown_pts = packets.shown_pts
@@ -120,14 +128,20 @@ def _describe(
         fallback_interval=int(1 / ((stream.guessed_rate or 25) * time_base)),
         max_gap_s=sample.max_gap_s,
     )
-    created = container.metadata.get("creation_time") or stream.metadata.get("creation_time")
     length_ns = timeline.footage[-1].end_ns - timeline.footage[0].start_ns
     if length_ns > seconds_to_ns(decode.max_duration_s):
         raise SourceError(
             f"{source.uri}: its frames are spread over {length_ns / NS_PER_S / 86_400:.1f} days,"
             f" more than decode.max_duration_s={decode.max_duration_s:g}; raise it if that is true"
         )
-    camera_ns, clock = camera_clock(source, created, timeline.footage[-1].end_ns)
+    end_ns = timeline.footage[-1].end_ns
+    found = [
+        *clocks_in(container, stream, origin_pts=timeline.origin_pts, end_ns=end_ns, to_utc=to_utc),
+        *gopro_clocks(
+            source, container, max_pixels=decode.max_pixels, access=access, to_utc=to_utc
+        ),
+    ]
+    camera_ns, clock, clock_warnings = camera_clock(source, found, end_ns)
     start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
     return Video(
         video_id=make_id(
@@ -155,7 +169,7 @@ def _describe(
         num_frames=len(shown_pts),
         num_keyframes=int(np.sum(packets.keyframe & ~packets.discard)),
         correction=correction,
-        warnings=((same_time,) if repeated else ()) + timeline.warnings,
+        warnings=((same_time,) if repeated else ()) + timeline.warnings + clock_warnings,
     )
 
 

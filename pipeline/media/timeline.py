@@ -1,19 +1,16 @@
-"""When a frame is on screen, and the wall clock at that moment. Pure functions."""
+"""When a frame is on screen. Pure functions."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
-from pipeline.records import Clock, Source
-from pipeline.timebase import NS_PER_S, Int64Array, TimeRange, datetime_to_ns, pts_to_ns
+from pipeline.timebase import NS_PER_S, Int64Array, TimeRange, pts_to_ns
 
 _MIN_INTERVALS_OF_GAP = 10
 # Where durations are in decode order, a long one may be up to this many packets from its frame.
 _MAX_REORDERED_PACKETS = 16
-_CREDIBLE_YEARS = range(1990, 2200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,33 +85,3 @@ def _describe(footage: tuple[TimeRange, ...]) -> tuple[str, ...]:
         f" the first at {first_s:.3f} s; the clock of the recording may have jumped"
     )
     return (text,)
-
-
-def camera_clock(source: Source, creation_time: str | None, end_ns: int) -> tuple[int, Clock]:
-    """UTC of media time 0, and the source of that time.
-
-    Args:
-        source: as listed.
-        creation_time: of the container, ISO 8601, if any.
-        end_ns: media time of the end of the last frame, which is when the file was written.
-    """
-    if source.start_ns is not None:
-        return source.start_ns, source.clock
-    created_ns = _parse_created(creation_time)
-    if created_ns is not None:
-        return created_ns, "creation_time"
-    if source.mtime_ns is not None:
-        return source.mtime_ns - end_ns, "mtime"
-    return 0, "none"
-
-
-def _parse_created(text: str | None) -> int | None:
-    if not text:
-        return None
-    try:
-        created = datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
-    if created.tzinfo is None or created.year not in _CREDIBLE_YEARS:
-        return None  # 1904 and 1970 mean that the clock was never set
-    return datetime_to_ns(created)

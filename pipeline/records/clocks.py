@@ -1,11 +1,24 @@
 """What can say when a recording began: one list, the most trusted first.
 
-Who adds a clock adds it here, in its place in the order; ``docs/guide.md`` explains the same list.
+Who adds a clock adds it here, in its place in the order; docs/clocks.md explains the same list.
 """
 
 from typing import Literal, get_args
 
-Clock = Literal["path", "sidecar", "creation_time", "mtime", "none"]
+Clock = Literal[
+    "path",
+    "sidecar",
+    "playlist",
+    "chapter",
+    "gps",
+    "creationdate",
+    "frames",
+    "timecode",
+    "creation_time",
+    "date",
+    "mtime",
+    "none",
+]
 
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 """In the order of trust: the first that a file has gives its start."""

@@ -1,6 +1,7 @@
 """list: which video files there are, which camera recorded each, and when it began.
 
     list_sources      files, folders, globs, URLs and list files become ``Source`` records
+    local_to_utc      a time without a zone, by the zone of the config
     from_path         the camera and start that a path contains
     is_being_written  whether a file must wait for a later run; ``still_written`` is the message
     CameraShard       one part of an archive that several drivers index together
@@ -15,6 +16,7 @@ modified    when files were last written
 
 from pipeline.sources.camera_shard import CameraShard
 from pipeline.sources.listing import list_sources
+from pipeline.sources.local_time import local_to_utc
 from pipeline.sources.modified import (
     is_being_written,
     modified_since,
@@ -28,6 +30,7 @@ __all__ = [
     "from_path",
     "is_being_written",
     "list_sources",
+    "local_to_utc",
     "modified_since",
     "parse_since",
     "still_written",

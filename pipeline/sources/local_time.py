@@ -69,6 +69,13 @@ def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) 
     return RecordingHints(camera=camera, start_ns=_utc_ns(chosen), warnings=(warning,))
 
 
+def local_to_utc(at: datetime, config: SourcesConfig) -> tuple[int, tuple[str, ...]]:
+    """UTC in nanoseconds of a time in a file, and warnings; see ``hints_at``."""
+    hints = hints_at(at, config)
+    assert hints.start_ns is not None  # noqa: S101 - a time was given
+    return hints.start_ns, hints.warnings
+
+
 def _utc_ns(local: datetime) -> int:
     # Convert to UTC first: Python subtracts two times of one zone without their offsets.
     return datetime_to_ns(local.astimezone(UTC))

@@ -125,7 +125,7 @@ COLUMNS: Columns[IndexedVideo] = Columns(
         Column(
             "clock",
             STRING,
-            "What says when it began: `path`, `sidecar`, `creation_time`, `mtime` or `none`.",
+            "What says when it began; docs/clocks.md explains each.",
             path="video.clock",
         ),
         Column(

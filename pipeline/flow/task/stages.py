@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -31,6 +32,7 @@ from pipeline.records import (
     WindowStatus,
     make_id,
 )
+from pipeline.sources import local_to_utc
 from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
 
 
@@ -93,6 +95,7 @@ def probe_and_plan(source: Source, config: Config) -> Probed:
                 decode=config.decode,
                 correction=config.clock.of(source.camera),
                 access=config.sources.access,
+                to_utc=partial(local_to_utc, config=config.sources),
             )
     except UnreachableError as exc:
         return Outstanding(source=source, error=str(exc))
