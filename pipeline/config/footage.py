@@ -12,6 +12,8 @@ from pipeline.records.camera_names import of_camera
 from pipeline.storage.access import Access, named_hosts
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
 
+Ambiguous = Literal["earlier", "later", "refuse"]
+
 
 class SourcesConfig(Section):
     """Which files, which camera each belongs to, and when it began."""
@@ -27,11 +29,14 @@ class SourcesConfig(Section):
     """Matched against the end of the path without its extension; ``/`` separates folders."""
     regexes: tuple[str, ...] = ()
     """With named groups ``camera`` and ``start`` (ISO 8601), tried after the templates."""
+    profile: str = "auto"
+    """How a recorder names its files, tried after both: the name of a profile, as ``frigate``, the
+    path of a YAML file, ``auto`` for all that timereel knows, or ``none``."""
     camera: str | None = None
     """For every file whose path names none; None takes the file's own name."""
     timezone: str = "UTC"
     """IANA zone of times written without one."""
-    ambiguous: Literal["earlier", "later", "refuse"] = "earlier"
+    ambiguous: Ambiguous = "earlier"
     """Which of the two is meant in the hour that comes twice when summer time ends."""
     settle_s: Seconds = Field(default=0.0, ge=0)
     """A file that was modified less than so long ago is still being written: it is left to a later

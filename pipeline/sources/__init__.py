@@ -10,7 +10,9 @@
 listing     local files, and what cannot be opened      sidecar     JSON sidecars and telemetry
 list_files  lists of locations                          link_pages  folders of web servers
 remote      files of a store                            suffixes    file name suffixes of videos
-names       templates and regexes for paths             local_time  zones, summer time, UTC
+names       what a path says                            local_time  zones, summer time, UTC
+recorder_profile  how a recorder names its files; the data files are in the folder ``profiles``
+path_template, path_time, path_rules  templates of paths, the times in them, many at once
 modified    when files were last written
 """
 

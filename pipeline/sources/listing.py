@@ -205,12 +205,13 @@ def _source(
         unreachable = str(exc)
     timed = in_path if in_path.start_ns is not None else in_sidecar
     clock: Clock = "none" if timed.start_ns is None else "path" if timed is in_path else "sidecar"
-    camera = in_path.camera or in_sidecar.camera or sidecars.config.camera
+    camera = in_path.camera or in_sidecar.camera or sidecars.config.camera or in_path.folder
+    camera = camera or PurePosixPath(uri).stem
     return Source(
         uri=uri,
         num_bytes=num_bytes,
         etag=etag,
-        camera=camera or PurePosixPath(uri).stem,
+        camera=f"{camera}-{in_path.view}" if in_path.view else camera,
         start_ns=timed.start_ns,
         clock=clock,
         mtime_ns=mtime_ns,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from pipeline.config import SourcesConfig
+from pipeline.config.footage import Ambiguous
 from pipeline.errors import SourceError
 from pipeline.timebase import datetime_to_ns
 
@@ -17,6 +18,19 @@ class RecordingHints:
     start_ns: int | None = None
     """UTC by the camera's uncorrected clock."""
     warnings: tuple[str, ...] = ()
+    end_ns: int | None = None
+    """UTC at which the path says that the recording ends."""
+    folder: str | None = None
+    """The name of a folder that serves as camera, where nothing else names one."""
+    view: str | None = None
+    """Of several pictures of one recording, as ``rear``."""
+    number: str | None = None
+    """What the files of one recording share."""
+    rule: str = ""
+    """The profile or setting that read the path, "" if none could."""
+    template: str = ""
+    is_low_resolution: bool = False
+    """Whether it is the small twin of another file."""
 
 
 # Calendars and table formats cannot hold all years beyond these.
@@ -37,36 +51,45 @@ def credible(at: datetime) -> datetime:
 def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) -> RecordingHints:
     """Hints for a recording that began ``at``; without a zone it is in ``config.timezone``.
 
-    When summer time ends, one hour comes twice; ``config.ambiguous`` chooses, with a warning. When
-    summer time begins, one hour is skipped; times in it are refused. A clock that shows such a time
-    does not follow the zone's summer time, so that its other times would be wrong as well.
+    Raises:
+        SourceError: the local time does not exist, or it comes twice and ``ambiguous`` is refuse.
+    """
+    start_ns, warnings = utc_of(at, config.timezone, config.ambiguous)
+    return RecordingHints(camera=camera, start_ns=start_ns, warnings=warnings)
+
+
+def utc_of(at: datetime, timezone: str, ambiguous: Ambiguous) -> tuple[int, tuple[str, ...]]:
+    """UTC in nanoseconds of a time, which is in ``timezone`` if it has no zone; and warnings.
+
+    When summer time ends, one hour comes twice; ``ambiguous`` chooses, with a warning. When summer
+    time begins, one hour is skipped; times in it are refused. A clock that shows such a time does
+    not follow the zone's summer time, so that its other times would be wrong as well.
 
     Raises:
         SourceError: the local time does not exist, or it comes twice and ``ambiguous`` is refuse.
     """
     if at.tzinfo is not None:
-        return RecordingHints(camera=camera, start_ns=datetime_to_ns(at))
-    zone = ZoneInfo(config.timezone)
+        return datetime_to_ns(at), ()
+    zone = ZoneInfo(timezone)
     first, second = (at.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():
-        return RecordingHints(camera=camera, start_ns=_utc_ns(first))
+        return _utc_ns(first), ()
     if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != at:
         raise SourceError(
-            f"the local time {at} does not exist in {config.timezone}, where the clocks went"
+            f"the local time {at} does not exist in {timezone}, where the clocks went"
             " forward then; if this camera's clock does not, set sources.timezone to its fixed"
             " offset, for instance Etc/GMT-1 for UTC+1"
         )
-    if config.ambiguous == "refuse":
+    if ambiguous == "refuse":
         raise SourceError(
-            f"the local time {at} comes twice in {config.timezone}, where the clocks went back"
+            f"the local time {at} comes twice in {timezone}, where the clocks went back"
             " then; set sources.ambiguous to earlier or later, or name the zone in the file name"
         )
     warning = (
-        f"the local time {at} comes twice in {config.timezone};"
-        f" the {config.ambiguous} was taken (sources.ambiguous)"
+        f"the local time {at} comes twice in {timezone};"
+        f" the {ambiguous} was taken (sources.ambiguous)"
     )
-    chosen = first if config.ambiguous == "earlier" else second
-    return RecordingHints(camera=camera, start_ns=_utc_ns(chosen), warnings=(warning,))
+    return _utc_ns(first if ambiguous == "earlier" else second), (warning,)
 
 
 def local_to_utc(at: datetime, config: SourcesConfig) -> tuple[int, tuple[str, ...]]:

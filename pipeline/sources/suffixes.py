@@ -5,9 +5,12 @@ import os
 # fmt: off
 VIDEO_SUFFIXES = frozenset(
     {
-        ".264", ".265", ".3gp", ".asf", ".avi", ".divx", ".dv", ".flv", ".gif", ".h264",
-        ".h265", ".hevc", ".m2t", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
-        ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv",
+        ".264", ".265", ".3g2", ".3gp", ".amv", ".asf", ".av1", ".avc", ".avi", ".dav", ".divx",
+        ".dv", ".evo", ".f4v", ".flv", ".gif", ".h264", ".h265", ".hevc", ".insv", ".ivf", ".lrf",
+        ".lrv", ".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4s", ".m4v", ".mjpeg", ".mjpg", ".mkv",
+        ".mov", ".mp2v", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mqv", ".mts", ".mxf", ".nut",
+        ".obu", ".ogm", ".ogv", ".qt", ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vob", ".vro",
+        ".webm", ".wmv", ".wtv", ".y4m",
     }
 )
 # fmt: on

@@ -172,13 +172,14 @@ TELEMETRY = {
 
 @pytest.mark.parametrize("line", TELEMETRY)
 def test_the_telemetry_of_a_drone_gives_the_start_of_its_video(tmp_path, line):
-    (tmp_path / "DJI_0001.MP4").write_bytes(b"x")
-    (tmp_path / "DJI_0001.SRT").write_text(
+    (tmp_path / "drone").mkdir()
+    (tmp_path / "drone" / "DJI_0001.MP4").write_bytes(b"x")
+    (tmp_path / "drone" / "DJI_0001.SRT").write_text(
         f"1\n00:00:01,000 --> 00:00:01,033\n<font size=28>FrameCnt: 1\n{line}\n[iso: 100]\n\n"
         "2\n00:00:01,033 --> 00:00:01,066\n2030-01-01 00:00:00.000\n"
     )
     [source] = listed(tmp_path, config=SourcesConfig(timezone="Europe/Berlin"))
-    assert (source.clock, source.camera) == ("sidecar", "DJI_0001")
+    assert (source.clock, source.camera) == ("sidecar", "drone")
     assert ns_to_datetime(source.start_ns) == TELEMETRY[line]
 
 
