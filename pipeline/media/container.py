@@ -1,7 +1,7 @@
 """Opens one video by path or URL, and explains why that failed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import cast
 
 import av
@@ -15,10 +15,13 @@ from pipeline.media.codec import size_limit
 from pipeline.media.failures import explain
 from pipeline.processes.memory_limit import memory_limit
 from pipeline.storage.access import PUBLIC, Access
-from pipeline.storage.file import open_file
+from pipeline.storage.file import MediumFile, open_file
+from pipeline.storage.joined_file import JoinedFile, open_joined
+from pipeline.storage.playlists import is_playlist
 
 # Formats that hold their own data. All other formats can open further files and URLs (hls, dash,
-# concat, sdp, image2) or decode any text as a picture (tty).
+# concat, sdp, image2) or decode any text as a picture (tty). The segments of an HLS playlist are
+# joined before FFmpeg sees them.
 _FORMATS = (
     "mov,matroska,webm,mpegts,mpeg,mpegvideo,avi,asf,asf_o,flv,live_flv,kux,ogg,gif,apng,h261,h263,"
     "h264,hevc,vvc,m4v,mjpeg,mpjpeg,ivf,obu,av1,dv,mxf,nut,rm,wtv,dhav,gxf,lxf,vc1,vc1test,nsv,nuv,"
@@ -61,7 +64,10 @@ def open_container(
         "protocol_whitelist": "file",
         **size_limit(max_pixels),
     }
-    with open_file(uri, num_bytes, access) as file:
+    opened: AbstractContextManager[MediumFile | JoinedFile] = (
+        open_joined(uri, access) if is_playlist(uri) else open_file(uri, num_bytes, access)
+    )
+    with opened as file:
         try:
             with memory_limit(_MAX_HEADER_BYTES):
                 container = av.open(file, mode="r", options=options, metadata_errors="replace")

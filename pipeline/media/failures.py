@@ -9,7 +9,9 @@ from pipeline.storage.retry import oneline
 
 _CHECK = "check that the file plays"
 # MP4 boxes with which a file may begin.
-_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"uuid", b"pnot"}
+_BOXES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"pnot"}
+# With these a segment of a fragmented recording begins.
+_SEGMENT_BOXES = {b"styp", b"sidx", b"moof", b"emsg", b"prft"}
 _MAX_BOXES = 16
 _BOX_HEADER_BYTES = 8
 _HEAD_BYTES = 4096
@@ -36,6 +38,11 @@ def explain(uri: str, exc: Exception, file: Any) -> str:  # noqa: ANN401 - any f
 def _diagnose(head: bytes, boxes: set[bytes]) -> str:
     if not head.strip(b"\0"):
         return "begins with zero bytes only; copy it again from the original"
+    if head[4:8] in _SEGMENT_BOXES:
+        return (
+            "is a segment of a recording; index its playlist (.m3u8), or join the segments behind"
+            " their header (init.mp4) with cat"
+        )
     if head[4:8] in _BOXES:
         if b"moov" in boxes:
             return "its index (moov) is damaged; copy it again from the original"

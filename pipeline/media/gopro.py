@@ -43,22 +43,19 @@ def gopro_clocks(
     source: Source,
     container: InputContainer,
     *,
-    max_pixels: int,
     access: Access,
     to_utc: ToUtc,
 ) -> list[FoundClock]:
     """What the telemetry and the chapters before it say about the start of an open file."""
-    found = [_chapter_clock(source, max_pixels, access, to_utc)]
+    found = [_chapter_clock(source, access, to_utc)]
     if _telemetry(container):
         # Of the open file the packets are read, and all streams but the video are left out.
-        with open_container(source.uri, max_pixels=max_pixels, access=access) as again:
+        with open_container(source.uri, access=access) as again:
             found.append(_telemetry_clock(again))
     return [one for one in found if one]
 
 
-def _chapter_clock(
-    source: Source, max_pixels: int, access: Access, to_utc: ToUtc
-) -> FoundClock | None:
+def _chapter_clock(source: Source, access: Access, to_utc: ToUtc) -> FoundClock | None:
     """The start of a chapter: where the one before it ends. None if one before it is not there.
 
     All chapters of a recording have the creation time of the first.
@@ -69,7 +66,7 @@ def _chapter_clock(
     warnings: tuple[str, ...] = ()
     for number, uri in enumerate(earlier_chapters(source.uri)):
         try:
-            with open_container(uri, max_pixels=max_pixels, access=access) as container:
+            with open_container(uri, access=access) as container:
                 telemetry = _telemetry_clock(container) if number == 0 else None
                 stream = pick_video(container, uri)
                 if not stream.duration or not stream.time_base:

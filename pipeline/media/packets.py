@@ -3,6 +3,7 @@
 import hashlib
 import struct
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -14,11 +15,12 @@ from av.video.stream import VideoStream
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.media.clock_jumps import clock_period, straighten
-from pipeline.media.clocks import ToUtc, camera_clock, clocks_in, utc_if_no_zone
+from pipeline.media.clocks import FoundClock, ToUtc, camera_clock, clocks_in, utc_if_no_zone
 from pipeline.media.codec import prepare
 from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.gopro import gopro_clocks
+from pipeline.media.playlist_time import place_segments, playlist_clocks
 from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import lay_out
 from pipeline.records import (
@@ -31,6 +33,7 @@ from pipeline.records import (
     make_id,
 )
 from pipeline.storage.access import PUBLIC, Access
+from pipeline.storage.playlists import Playlist, is_playlist, read_playlist
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
 # If the decoder has output no picture after this many packets, only keyframes are tried.
@@ -77,12 +80,12 @@ def probe(
         packets, durations = scan.finish(demuxer.num_counted)
         scan.check_picture()
         period = clock_period(container.format.name)
-        packets, warnings = straighten(packets, uri, time_base=_time_base(stream), period=period)
-        packets, found = presentation_pts(
+        playlist = read_playlist(uri, access) if is_playlist(uri) else None
+        packets, jumps = scan.in_order(packets, playlist, period)
+        packets, recovered = presentation_pts(
             packets, uri, stream, durations, max_pixels=decode.max_pixels, access=access
         )
         packets = replace(packets, offsets=scan.offsets_for(packets, period))
-        warnings += found
         if not len(packets.shown_pts):
             raise SourceError(_nothing_shown(uri, len(packets)))
         video = _describe(
@@ -94,10 +97,13 @@ def probe(
             sample=sample,
             decode=decode,
             correction=correction,
-            access=access,
+            clocks=[
+                *playlist_clocks(playlist, to_utc),
+                *gopro_clocks(source, container, access=access, to_utc=to_utc),
+            ],
             to_utc=to_utc,
         )
-        all_warnings = (*source.warnings, *scan.warnings, *warnings, *video.warnings)
+        all_warnings = (*source.warnings, *scan.warnings, *jumps, *recovered, *video.warnings)
         return replace(video, warnings=all_warnings), packets
 
 
@@ -111,7 +117,7 @@ def _describe(
     sample: SampleConfig,
     decode: DecodeConfig,
     correction: ClockCorrection,
-    access: Access,
+    clocks: Sequence[FoundClock],
     to_utc: ToUtc,
 ) -> Video:
     stream, picture = scan.stream, scan.check_picture()
@@ -135,13 +141,10 @@ def _describe(
             f" more than decode.max_duration_s={decode.max_duration_s:g}; raise it if that is true"
         )
     end_ns = timeline.footage[-1].end_ns
-    found = [
-        *clocks_in(container, stream, origin_pts=timeline.origin_pts, end_ns=end_ns, to_utc=to_utc),
-        *gopro_clocks(
-            source, container, max_pixels=decode.max_pixels, access=access, to_utc=to_utc
-        ),
-    ]
-    camera_ns, clock, clock_warnings = camera_clock(source, found, end_ns)
+    inside = clocks_in(
+        container, stream, origin_pts=timeline.origin_pts, end_ns=end_ns, to_utc=to_utc
+    )
+    camera_ns, clock, clock_warnings = camera_clock(source, [*clocks, *inside], end_ns)
     start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
     return Video(
         video_id=make_id(
@@ -268,6 +271,18 @@ class _Scan:
             digests=np.frombuffer(bytes(self.digests), np.uint8).reshape(-1, DIGEST_BYTES),
         )
         return packets, np.array(self.durations, dtype=np.int64)
+
+    def in_order(
+        self, packets: PacketIndex, playlist: Playlist | None, period: int | None
+    ) -> tuple[PacketIndex, list[str]]:
+        """The packets with times that rise in decode order, and warnings."""
+        time_base = _time_base(self.stream)
+        if playlist is None:
+            return straighten(packets, self.uri, time_base=time_base, period=period)
+        offsets = np.array(self.offsets, dtype=np.int64)
+        return place_segments(
+            packets, playlist, offsets, uri=self.uri, time_base=time_base, period=period
+        )
 
     def offsets_for(self, packets: PacketIndex, period: int | None) -> Int64Array:
         """Where each packet begins, if a seek by time could not find it; else empty."""

@@ -146,7 +146,7 @@ class Reader:
         target = dts if dts != NO_PTS else pts
         for back_s in _SEEK_BACK_S:
             if target != NO_PTS:
-                back = int(back_s / self._video.time_base)
+                back = self._shift(row) + int(back_s / self._video.time_base)
                 yield partial(self._container.seek, target - back, stream=self._stream)
 
     def _offset(self, row: int) -> int:
@@ -225,10 +225,10 @@ class Reader:
         )
 
     def _is_same_time(self, time: int, indexed: int, row: int) -> bool:
-        if not len(self._packets.shifts):
-            return time == indexed
-        off = time + int(self._packets.shifts[row]) - indexed
-        return off == 0 if self._period is None else off % self._period == 0
+        off = time + self._shift(row) - indexed
+        if self._period is None or not len(self._packets.shifts):
+            return off == 0
+        return off % self._period == 0
 
     def _times_of(self, row: int) -> bool:
         return bool(self._packets.dts[row] != NO_PTS or self._packets.pts[row] != NO_PTS)
@@ -237,9 +237,13 @@ class Reader:
         if len(self._packets.offsets):
             offset = self._offset(row)
             return packet.pos is not None and offset >= 0 and packet.pos > offset
+        shift = self._shift(row)
         if packet.dts is not None and self._packets.dts[row] != NO_PTS:
-            return bool(packet.dts > self._packets.dts[row])
-        return packet.pts is not None and bool(packet.pts > self._packets.pts[row])
+            return packet.dts + shift > int(self._packets.dts[row])
+        return packet.pts is not None and packet.pts + shift > int(self._packets.pts[row])
+
+    def _shift(self, row: int) -> int:
+        return int(self._packets.shifts[row]) if len(self._packets.shifts) else 0
 
 
 def _check_unchanged(video: Video) -> None:

@@ -13,17 +13,23 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import PurePosixPath
 
+import structlog
+
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
 from pipeline.sources.list_files import ListFiles
 from pipeline.sources.local_time import RecordingHints
 from pipeline.sources.names import from_path
+from pipeline.sources.playlists import parts_of_playlists
 from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import Sidecars
 from pipeline.sources.suffixes import is_video_name
 from pipeline.storage import retry
 from pipeline.storage.access import check, masked, scheme_of
+from pipeline.storage.playlists import is_playlist
+
+log = structlog.get_logger()
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
@@ -43,6 +49,9 @@ def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source
     for location in locations:
         for source in _expand(location, sidecars, lists):
             by_uri.setdefault(source.uri, source)
+    for uri, reason in parts_of_playlists(list(by_uri), sidecars.access).items():
+        if by_uri.pop(uri, None):
+            log.info("not listed for itself", uri=uri, reason=reason)
     if not by_uri:
         raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
     return sorted(by_uri.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
@@ -206,7 +215,7 @@ def _source(
     timed = in_path if in_path.start_ns is not None else in_sidecar
     clock: Clock = "none" if timed.start_ns is None else "path" if timed is in_path else "sidecar"
     camera = in_path.camera or in_sidecar.camera or sidecars.config.camera or in_path.folder
-    camera = camera or PurePosixPath(uri).stem
+    camera = camera or _own_name(uri)
     return Source(
         uri=uri,
         num_bytes=num_bytes,
@@ -219,3 +228,9 @@ def _source(
         problem=problem,
         unreachable=unreachable,
     )
+
+
+def _own_name(uri: str) -> str:
+    """The camera if nothing names one: the file's name, or of a playlist its folder's."""
+    path = PurePosixPath(uri)
+    return path.parent.name or path.stem if is_playlist(uri) else path.stem

@@ -2,6 +2,8 @@
 
 import os
 
+from pipeline.storage.playlists import is_playlist
+
 # fmt: off
 VIDEO_SUFFIXES = frozenset(
     {
@@ -19,4 +21,4 @@ VIDEO_SUFFIXES = frozenset(
 
 def is_video_name(name: str) -> bool:
     """Whether a file of this name in a folder is a video."""
-    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES or is_playlist(name)

@@ -1,0 +1,248 @@
+"""HLS playlists (``.m3u8``) of this machine: the segments of one recording, in order.
+
+Whoever wrote a playlist is not trusted. It may name files beside it and below its folder, and those
+that ``sources.roots`` allows; never a URL.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote
+
+from pipeline.errors import SourceError
+from pipeline.storage import retry
+from pipeline.storage.access import Access, check, is_remote, local_path, scheme_of
+from pipeline.storage.locations import read_bytes
+
+SUFFIX = ".m3u8"
+_MAX_BYTES = 32 * 1024 * 1024
+_MAX_LINES = 2_000_000
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
+_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A segment, or a header that the segments after it need."""
+
+    uri: str
+    offset: int = 0
+    num_bytes: int = -1
+    """From ``offset``; -1 is the rest of the file."""
+    duration_s: float = 0.0
+    begins: datetime | None = None
+    """EXT-X-PROGRAM-DATE-TIME; it may lack a zone."""
+    follows_break: bool = False
+    """Whether EXT-X-DISCONTINUITY stands before it, or a segment before it is missing."""
+    is_header: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playlist:
+    """The files of one recording."""
+
+    parts: tuple[Part, ...] = ()
+    """In order; their lengths are known."""
+    num_missing: int = 0
+    variants: tuple[str, ...] = ()
+    """The playlists that a master playlist names, the best first; it has no parts of its own."""
+
+
+def is_playlist(uri: str) -> bool:
+    """Whether a location is named like a playlist."""
+    return uri.lower().endswith(SUFFIX)
+
+
+def read_playlist(uri: str, access: Access) -> Playlist:
+    """The recording that a playlist describes.
+
+    Raises:
+        SourceError: it is no playlist of this machine, or names what it may not.
+        UnreachableError: the medium does not answer.
+    """
+    if is_remote(uri):
+        raise SourceError(
+            f"{uri}: a playlist is only read from a disk of this machine; copy its folder there"
+        )
+    try:
+        data = read_bytes(uri, access, max_bytes=_MAX_BYTES)
+    except OSError as exc:
+        raise SourceError(f"{uri}: cannot be read ({exc.strerror}); check the path") from exc
+    text = data.decode("utf-8-sig", "replace")
+    if not text.startswith("#EXTM3U"):
+        raise SourceError(f"{uri}: is no HLS playlist, which begins with #EXTM3U; rename it")
+    lines = [line.strip() for line in text.splitlines()]
+    variants = tuple(_variants(uri, lines, access))
+    if variants:
+        return Playlist(variants=variants)
+    parts: list[Part] = []
+    num_missing, is_after_missing = 0, False
+    for part in _parts(uri, lines, access):
+        num_bytes = _length(part)
+        if num_bytes is None:
+            num_missing, is_after_missing = num_missing + 1, True
+            continue
+        follows_break = part.follows_break or (is_after_missing and not part.is_header)
+        is_after_missing = is_after_missing and part.is_header
+        parts.append(replace(part, num_bytes=num_bytes, follows_break=follows_break))
+    if not any(not part.is_header for part in parts):
+        raise SourceError(f"{uri}: none of the segments that it names is there; copy them as well")
+    return Playlist(parts=tuple(parts), num_missing=num_missing)
+
+
+def _parts(uri: str, lines: list[str], access: Access) -> Iterator[Part]:
+    """The segments and their headers as they are named, without lengths that are not written."""
+    if len(lines) > _MAX_LINES:
+        raise SourceError(f"{uri}: has more than {_MAX_LINES:,} lines; split it")
+    segment = Part(uri="")
+    ends: dict[str, int] = {}
+    header: Part | None = None
+    for line in lines:
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-MAP":
+            new = _header(uri, value, access)
+            if header is None:
+                yield new
+            elif _content(header, access) != _content(new, access):
+                raise SourceError(
+                    f"{uri}: its segments have different headers (EXT-X-MAP); make a playlist for"
+                    " the segments of each"
+                )
+            header = new
+        elif tag in _OF_SEGMENT:
+            segment = _OF_SEGMENT[tag](segment, uri, value)
+        elif line and not line.startswith("#"):
+            path = _target(uri, line, access)
+            offset = ends.get(path, 0) if segment.offset < 0 else segment.offset
+            ends[path] = offset + segment.num_bytes
+            yield replace(segment, uri=path, offset=offset)
+            segment = Part(uri="")
+
+
+def _lasts(segment: Part, uri: str, value: str) -> Part:
+    return replace(segment, duration_s=_seconds(uri, value.partition(",")[0]))
+
+
+def _begins(segment: Part, uri: str, value: str) -> Part:
+    return replace(segment, begins=_date(uri, value))
+
+
+def _is_part_of_file(segment: Part, uri: str, value: str) -> Part:
+    num_bytes, offset = _span(uri, value)
+    return replace(segment, num_bytes=num_bytes, offset=-1 if offset is None else offset)
+
+
+def _is_encrypted(segment: Part, uri: str, value: str) -> Part:
+    if _attributes(value).get("METHOD", "NONE") != "NONE":
+        raise SourceError(f"{uri}: its segments are encrypted; decrypt them first")
+    return segment
+
+
+_OF_SEGMENT: dict[str, Callable[[Part, str, str], Part]] = {
+    "#EXTINF": _lasts,
+    "#EXT-X-PROGRAM-DATE-TIME": _begins,
+    "#EXT-X-BYTERANGE": _is_part_of_file,
+    "#EXT-X-KEY": _is_encrypted,
+    "#EXT-X-DISCONTINUITY": lambda segment, _uri, _value: replace(segment, follows_break=True),
+}
+"""What a tag says about the next segment."""
+
+
+def _header(uri: str, value: str, access: Access) -> Part:
+    named = _attributes(value)
+    num_bytes, offset = _span(uri, named["BYTERANGE"]) if "BYTERANGE" in named else (-1, 0)
+    path = _target(uri, named.get("URI", ""), access)
+    return Part(uri=path, num_bytes=num_bytes, offset=offset or 0, is_header=True)
+
+
+def _variants(uri: str, lines: list[str], access: Access) -> Iterator[str]:
+    """The playlists of a master playlist, the one with the most bits per second first."""
+    found = []
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.startswith("#EXT-X-STREAM-INF:") and following and following[0] != "#":
+            bits = _attributes(line.partition(":")[2]).get("BANDWIDTH", "")
+            found.append((int(bits) if bits.isdecimal() else 0, _target(uri, following, access)))
+    yield from (path for _, path in sorted(found, key=lambda one: -one[0]))
+
+
+def _target(uri: str, named: str, access: Access) -> str:
+    """The path of a file that the playlist ``uri`` names.
+
+    Raises:
+        SourceError: it may not name that.
+    """
+    folder = _folder(uri)
+    if not os.path.lexists(folder / named):
+        named = unquote(named.partition("?")[0])
+    if scheme_of(named) or named.startswith("/") or _UNSAFE.search(named) or not named:
+        raise SourceError(
+            f"{uri}: names {named!r}; only files beside or below a playlist are read, copy it there"
+        )
+    path = os.path.normpath(folder / named)
+    try:
+        check(path, confined(uri, access))
+    except SourceError as exc:
+        raise SourceError(
+            f"{uri}: names {named!r}, which is neither beside nor below it; copy it there, or set"
+            " sources.roots to a folder that holds both"
+        ) from exc
+    return path
+
+
+def confined(uri: str, access: Access) -> Access:
+    """What a playlist may open: below its folder, unless ``sources.roots`` says something else."""
+    return access if access.roots else replace(access, roots=(str(_folder(uri)),))
+
+
+def _folder(uri: str) -> Path:
+    return Path(local_path(uri)).absolute().parent
+
+
+def _length(part: Part) -> int | None:
+    """The bytes of a part that are there; None if there are none."""
+    try:
+        status = retry.retried(partial(os.stat, part.uri), f"{part.uri}: cannot be read")
+    except OSError:
+        return None
+    there = status.st_size - part.offset
+    num_bytes = there if part.num_bytes < 0 else min(part.num_bytes, there)
+    return num_bytes if num_bytes > 0 else None
+
+
+def _content(header: Part, access: Access) -> bytes:
+    length = _length(header) or 0
+    data = read_bytes(header.uri, access, max_bytes=_MAX_BYTES)
+    return data[header.offset : header.offset + length]
+
+
+def _attributes(value: str) -> dict[str, str]:
+    return {name: text.strip('"') for name, text in _ATTRIBUTE.findall(value)}
+
+
+def _span(uri: str, text: str) -> tuple[int, int | None]:
+    """``length[@offset]`` of a byte range."""
+    length, _, offset = text.strip().partition("@")
+    if not length.isdecimal() or (offset and not offset.isdecimal()):
+        raise SourceError(f"{uri}: {text!r} is no byte range; repair the playlist")
+    return int(length), int(offset) if offset else None
+
+
+def _seconds(uri: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as exc:
+        raise SourceError(f"{uri}: {text!r} is no duration; repair the playlist") from exc
+    if not 0 <= seconds <= 86_400:  # noqa: PLR2004 - a segment of more than a day is a mistake
+        raise SourceError(f"{uri}: a segment lasts {text} s; repair the playlist")
+    return seconds
+
+
+def _date(uri: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError as exc:
+        raise SourceError(f"{uri}: {text!r} is no date with a time; repair the playlist") from exc
