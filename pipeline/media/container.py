@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from fractions import Fraction
 from typing import cast
 
 import av
@@ -29,6 +30,12 @@ _FORMATS = (
     # Sound formats are listed so that the error message can say that the file is sound.
     "wav,w64,flac,mp3,aac,ac3,eac3,amr,aiff,au,caf,dts,truehd"
 )
+# Streams without a container have no times. FFmpeg counts their frames at the rate in the stream's
+# own header, and at 25 per second if there is none.
+_WITHOUT_TIMES = (
+    "av1", "avs2", "avs3", "cavsvideo", "dirac", "evc", "h261", "h263", "h264", "hevc", "m4v",
+    "mjpeg", "mjpeg_2000", "mpegvideo", "obu", "vc1", "vvc",
+)  # fmt: skip
 _ATTACHED = Disposition.attached_pic | Disposition.timed_thumbnails
 _GENERATE_PTS = 1
 _MAX_HEADER_BYTES = 1_200_000_000
@@ -110,6 +117,24 @@ def pick_video(container: InputContainer, uri: str) -> VideoStream:
         key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index),
     )
     return use_stream(container, best.index)
+
+
+def counted_rate(container: InputContainer, stream: VideoStream, uri: str) -> Fraction | None:
+    """Frames per second by which FFmpeg counts a stream without times; None if it has times.
+
+    Raises:
+        SourceError: the stream has no times and does not say its rate.
+    """
+    if container.format.name not in _WITHOUT_TIMES:
+        return None
+    rate = stream.codec_context.framerate
+    if not rate:
+        raise SourceError(
+            f"{uri}: is a bare {stream.codec_context.name} stream that has neither times nor a"
+            " frame rate; put it into a container with the rate of its camera, for instance by"
+            " ffmpeg -framerate 25 -i FILE -c copy FILE.mkv"
+        )
+    return rate
 
 
 def use_stream(container: InputContainer, index: int) -> VideoStream:

@@ -17,7 +17,7 @@ from pipeline.errors import SourceError
 from pipeline.media.clock_jumps import clock_period, straighten
 from pipeline.media.clocks import FoundClock, ToUtc, camera_clock, clocks_in, utc_if_no_zone
 from pipeline.media.codec import prepare
-from pipeline.media.container import open_container, pick_video
+from pipeline.media.container import counted_rate, open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.gopro import gopro_clocks
 from pipeline.media.playlist_time import place_segments, playlist_clocks
@@ -73,6 +73,8 @@ def probe(
         stream = pick_video(container, uri)
         _check_size(uri, stream.width, stream.height, decode)
         scan = _Scan(uri, stream, decode)
+        rate = counted_rate(container, stream, uri)
+        counted = f"the file has no times; its {rate} frames per second come from the stream itself"
         demuxer = Demuxer(container, stream)
         for packet, pts, dts in demuxer:
             scan.add(packet, pts, dts)
@@ -103,7 +105,14 @@ def probe(
             ],
             to_utc=to_utc,
         )
-        all_warnings = (*source.warnings, *scan.warnings, *jumps, *recovered, *video.warnings)
+        all_warnings = (
+            *source.warnings,
+            *([counted] if rate else []),
+            *scan.warnings,
+            *jumps,
+            *recovered,
+            *video.warnings,
+        )
         return replace(video, warnings=all_warnings), packets
 
 

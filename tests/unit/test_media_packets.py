@@ -167,7 +167,7 @@ def test_other_content_of_the_same_length_has_another_id(tmp_path: Path) -> None
         (
             "list.m3u8",
             b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/passwd\n",
-            "way|convert",
+            "only files beside or below a playlist are read",
         ),
         ("list.txt", b"ffconcat version 1.0\nfile /etc/passwd\n", "convert|text"),
         ("zeros.mp4", b"\0" * 100_000, "zero bytes"),
