@@ -12,6 +12,7 @@ TimereelError
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   UnreachableError   where an input lies does not answer: the next run does it          exit 7
+  TargetError        a file that was asked for cannot be written; there is none then    exit 7
   WindowError        one window cannot be answered: it becomes a failed row
   SummaryError       one summary cannot be written by the model: it is counted and quoted instead
 
@@ -123,6 +124,12 @@ class UnreachableError(TimereelError):
 
     The message says what was asked, what came, and what to do.
     """
+
+    exit_code = EXIT_INCOMPLETE
+
+
+class TargetError(TimereelError):
+    """What was asked for cannot be written where it was asked for; nothing half written remains."""
 
     exit_code = EXIT_INCOMPLETE
 

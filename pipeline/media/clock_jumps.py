@@ -5,6 +5,7 @@ clock of joined recordings starts again with each part. Without this module the 
 days would lie between each other.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -37,6 +38,11 @@ def clock_period(format_name: str) -> int | None:
     """Ticks after which the clock of a format comes round; None if it never does."""
     bits = [CLOCK_BITS[name] for name in format_name.split(",") if name in CLOCK_BITS]
     return 2 ** bits[0] if bits else None
+
+
+def tell_of_jumps(warnings: Iterable[str]) -> bool:
+    """Whether these warnings of a video say that ``straighten`` has moved packets."""
+    return any(warning.startswith("the clock of ") for warning in warnings)
 
 
 def straighten(

@@ -1,4 +1,4 @@
-"""Finds pictures that no other refers to, from the NAL unit headers of H.264 and HEVC."""
+"""What the NAL unit headers of H.264 and HEVC say of a packet."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -7,17 +7,18 @@ from av.video.codeccontext import VideoCodecContext
 
 from pipeline.media.demux import AnyPacket
 
-IsUnreferenced: TypeAlias = Callable[[AnyPacket], bool]
+PacketTest: TypeAlias = Callable[[AnyPacket], bool]
 
 _START_CODE = b"\0\0\1"
 _H264_SLICES = range(1, 6)
 _H264_REFERENCE = 0x60
+_H264_IDR = 5
 _HEVC_SLICES = range(32)
 # The NAL unit types whose names end in _N.
 _HEVC_UNREFERENCED = range(0, 16, 2)
 
 
-def unreferenced(context: VideoCodecContext) -> IsUnreferenced | None:
+def unreferenced(context: VideoCodecContext) -> PacketTest | None:
     """A test for packets whose picture no other refers to; None for all other codecs."""
     match context.name:
         case "h264":
@@ -28,6 +29,21 @@ def unreferenced(context: VideoCodecContext) -> IsUnreferenced | None:
             return lambda packet: _hevc(_headers(bytes(packet), length_bytes))
         case _:
             return None
+
+
+def idr(context: VideoCodecContext) -> PacketTest | None:
+    """A test for packets before which nothing is needed any more; None for all but H.264."""
+    if context.name != "h264":
+        return None
+    length_bytes = _length_bytes(context.extradata or b"", 4)
+    return lambda packet: (
+        _H264_IDR in {header & 31 for header in _headers(bytes(packet), length_bytes)}
+    )
+
+
+def nal_types(data: bytes) -> set[int]:
+    """The types of the units of an H.264 packet with start codes."""
+    return {header & 31 for header in _headers(data, 0)}
 
 
 def _length_bytes(extradata: bytes, offset: int) -> int:

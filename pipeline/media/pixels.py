@@ -140,13 +140,13 @@ class _Scalers:
         self._field: Graph | None = None
 
     def scale_luma(self, frame: av.VideoFrame, size: tuple[int, int]) -> av.VideoFrame:
-        return _area(self._luma, self._one_field(frame), size, "yuv420p", _matrix(frame))
+        return _area(self._luma, self._one_field(frame), size, "yuv420p", assumed_matrix(frame))
 
     def scale_colour(
         self, frame: av.VideoFrame, size: tuple[int, int]
     ) -> tuple[av.VideoFrame, Colorspace | None]:
         # Scaling in 4:4:4 first is faster than scaling to RGB, and keeps the chroma.
-        matrix = _matrix(frame)
+        matrix = assumed_matrix(frame)
         return _area(self._area, self._one_field(frame), size, "yuv444p", matrix), matrix
 
     def _one_field(self, frame: av.VideoFrame) -> av.VideoFrame:
@@ -191,7 +191,7 @@ def _area(
     )
 
 
-def _matrix(frame: av.VideoFrame) -> Colorspace | None:
+def assumed_matrix(frame: av.VideoFrame) -> Colorspace | None:
     """The colour matrix to assume if the frame names none: by its size, as players do."""
     if frame.colorspace != _UNSPECIFIED:
         return None

@@ -61,6 +61,8 @@ class Reader:
         self._pending: deque[_Read] = deque()
         _check_unchanged(video)
         self._open(self._stack)
+        self.stream: VideoStream = self._stream
+        """As it was when the file was opened first."""
         self.decoder = Decoder(self._stream.codec_context, max_pixels, strict=strict)
         """The decoder stays when the file is reopened."""
 

@@ -10,6 +10,7 @@ findings   parse, stitch and summarize: observations, events, segments, summarie
 runs       who indexed what, when, and how it ended
 """
 
+from pipeline.records.clips import Cut, CutMode, Shown
 from pipeline.records.clocks import CLOCKS, STATED_CLOCKS, Clock
 from pipeline.records.feedback import Feedback, FeedbackVerdict
 from pipeline.records.findings import (
@@ -64,6 +65,8 @@ __all__ = [
     "Clock",
     "Colour",
     "Completion",
+    "Cut",
+    "CutMode",
     "EndState",
     "Event",
     "Feedback",
@@ -81,6 +84,7 @@ __all__ = [
     "RunState",
     "Segment",
     "Shard",
+    "Shown",
     "Source",
     "Summary",
     "SummaryLevel",

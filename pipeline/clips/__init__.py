@@ -1,0 +1,6 @@
+"""Clips of what an index knows: which footage they show, and proof of what they show.
+
+ranges   the times to show, of events or as a user names them
+plan     the files that show these times
+make     the clips, their receipts and checksums
+"""
