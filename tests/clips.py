@@ -27,8 +27,11 @@ def probed(path: Path, *, camera: str = "cam1", start_s: float = 0.0) -> Video:
     return probe(source, sample=SampleConfig(), decode=DecodeConfig())[0]
 
 
-def index_of(folder: Path, videos, events=()):
-    """An index of these videos; an event is ``(id, video, first media second, last, label)``."""
+def index_of(folder: Path, videos, events=(), boxes=None):
+    """An index of these videos; an event is ``(id, video, first media second, last, label)``.
+
+    ``boxes`` are those of events by their ids.
+    """
     provenance = Provenance(task="t", model="m", prompt_id="p", fingerprint="f1", config="{}")
     made = [
         video_row(
@@ -51,6 +54,7 @@ def index_of(folder: Path, videos, events=()):
             media_start=start_s,
             media_end=end_s,
             confidence=0.5,
+            boxes=(boxes or {}).get(event_id, []),
         )
         for event_id, video, start_s, end_s, label in events
     ]

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -74,6 +74,10 @@ def query(
         str | None,
         typer.Option("--sql", help="One SELECT over events, segments, windows, videos, summaries."),
     ] = None,
+    edit: Annotated[
+        str | None,
+        typer.Option("--edit", metavar="FILE", help="Rows as an edit list: .otio or .edl."),
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """List what happened in a wall-clock range: all rows that overlap the range."""
@@ -100,7 +104,15 @@ def query(
         )
     else:
         rows = index.sql(sql)
-    write_rows(rows, form, sys.stdout.buffer)
+    if edit is None:
+        write_rows(rows, form, sys.stdout.buffer)
+        return
+    from pipeline.clips.edit_list import write_edit_list  # noqa: PLC0415 - most queries need none
+    from pipeline.clips.plan import cuts_around  # noqa: PLC0415
+
+    cuts = cuts_around(index, rows.to_pylist(), 0)
+    write_edit_list(edit, cuts)
+    echo(f"{len(cuts)} cuts in {edit}", err=True)
 
 
 @app.command()
@@ -185,34 +197,3 @@ def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
             "no embedding engine: set embedding.base_url and embedding.model in the config"
         )
     return Embedder(settings)
-
-
-@app.command()
-def export(
-    directory: Annotated[Path, typer.Argument(help="A new folder, or that of an earlier export.")],
-    index_uri: IndexOption,
-    start: FromOption = None,
-    end: ToOption = None,
-    camera: CameraOption = None,
-    form: Annotated[
-        Literal["parquet"], typer.Option("--format", help="One file per table and UTC date.")
-    ] = "parquet",
-) -> None:
-    """Write the current rows as Parquet files that any reader can use; may be repeated."""
-    from pipeline.export.parquet_folder import write_parquet_folder  # noqa: PLC0415
-    from pipeline.index.by_date import rows_by_date  # noqa: PLC0415
-
-    index = open_index(index_uri)
-    parts = (
-        (f"{table}/{name}.{form}", rows)
-        for table in get_args(AskedTable)
-        for name, rows in rows_by_date(index, table, start, end, camera=camera)
-    )
-    about = {
-        "index": index.store.root,
-        "from": start or "",
-        "to": end or "",
-        "camera": ", ".join(camera or ()),
-    }
-    num_rows = write_parquet_folder(directory, parts, about)
-    echo(f"{num_rows} rows in {directory}", err=True)

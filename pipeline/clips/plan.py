@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
-from pipeline.clips.ranges import Wanted, in_time_order
+from pipeline.clips.ranges import Wanted, around_events, in_time_order
 from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.index import Index, QueryOptions, erased_ranges
 from pipeline.index.filters import Cameras, Names, Span, When, Where
@@ -95,6 +95,22 @@ def orders(index: Index, wanted: Sequence[Wanted], out: str, *, join: bool) -> l
     return [order for order in made if order.cuts]
 
 
+def cuts_around(index: Index, rows: Sequence[Row], pad_ns: int) -> list[Cut]:
+    """The cuts that show these rows of a table, in order of time, each moment once.
+
+    Raises:
+        ConfigError: the rows have no camera and time.
+        NoSourcesError: there are none, or no footage is left of them.
+    """
+    if rows and not {"camera", "start", "end"} <= rows[0].keys():
+        raise ConfigError("an edit list needs the columns camera, start and end")
+    wanted = in_time_order(around_events(rows, pad_ns))
+    cuts = _by_time(cut for one in wanted for cut in cuts_of(index, one))
+    if not cuts:
+        raise NoSourcesError("no footage matches; timereel query and coverage say what there is")
+    return cuts
+
+
 def _by_time(cuts: Iterable[Cut]) -> list[Cut]:
     return sorted(cuts, key=lambda cut: (cut.utc.start_ns, cut.video.camera))
 
@@ -152,9 +168,9 @@ def _videos(index: Index, wanted: Wanted) -> Iterator[tuple[Video, list[TimeRang
                 " time begins; index it again"
             )
         owned = [_range(part) for part in row["footage"]]
+        all_footage = sorted([*owned, *map(_range, row["yielded"] or ())])
         video = video_of_row(row, ())
-        media = tuple(video.media(part) for part in owned)
-        yield video_of_row(row, media), owned
+        yield replace(video, footage=tuple(map(video.media, all_footage))), owned
 
 
 def _range(row: Row) -> TimeRange:

@@ -17,14 +17,14 @@ class Wanted:
 
 
 def around_events(rows: Iterable[Mapping[str, Any]], pad_ns: int) -> list[Wanted]:
-    """The time of each event, and as much before and after it, in the order of the rows."""
+    """The time of each event or segment, and as much before and after it, in this order."""
     return [
         Wanted(
             camera=row["camera"],
             span=TimeRange(
                 datetime_to_ns(row["start"]) - pad_ns, datetime_to_ns(row["end"]) + pad_ns
             ),
-            event_ids=(row["event_id"],),
+            event_ids=(row["event_id"],) if "event_id" in row else (),
         )
         for row in rows
     ]

@@ -1,4 +1,4 @@
-"""Rows of the index as a table for people, JSON lines, CSV, Parquet or WebVTT.
+"""Rows of the index as a table for people, JSON lines, CSV, Parquet, WebVTT or SRT.
 
 Each format but Parquet may end on a terminal, through a pipe or a file too. So none of them holds
 a control character or one that changes the direction of text: JSON escapes them, and the others
@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.export import webvtt
 from pipeline.records.sanitize import escaped_json, sanitized, sanitized_lines
 
-Format = Literal["table", "jsonl", "csv", "parquet", "webvtt"]
+Format = Literal["table", "jsonl", "csv", "parquet", "webvtt", "srt"]
 
 # The columns that format `table` shows, as far as the rows have them; other formats carry all.
 _TABLE_COLUMNS = (
@@ -63,8 +63,8 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
     """Write ``table`` to ``out``, a binary stream.
 
     Raises:
-        ConfigError: WebVTT of rows of several videos, a time that Python cannot represent, or a
-            type that Parquet cannot hold.
+        ConfigError: WebVTT or SRT of rows of several videos, a time that Python cannot represent,
+            or a type that Parquet cannot hold.
     """
     match form:
         case "parquet":
@@ -86,6 +86,8 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
             out.write(text.getvalue().encode())
         case "webvtt":
             out.write(webvtt.document(python_rows(table)).encode())
+        case "srt":
+            out.write(webvtt.srt(python_rows(table)).encode())
         case "table":
             _write_table(table, out)
     out.flush()
