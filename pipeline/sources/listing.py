@@ -8,6 +8,7 @@ answer, the source is ``unreachable``: the other files are listed, and a later r
 import glob
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -49,9 +50,9 @@ def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source
     for location in locations:
         for source in _expand(location, sidecars, lists):
             by_uri.setdefault(source.uri, source)
-    for uri, reason in parts_of_playlists(list(by_uri), sidecars.access).items():
-        if by_uri.pop(uri, None):
-            log.info("not listed for itself", uri=uri, reason=reason)
+    parts = parts_of_playlists(list(by_uri), sidecars.access)
+    for reason, number in Counter(parts[uri] for uri in parts if by_uri.pop(uri, None)).items():
+        log.info("files are not listed for themselves", files=number, reason=reason)
     if not by_uri:
         raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
     return sorted(by_uri.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
