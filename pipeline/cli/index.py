@@ -87,9 +87,10 @@ def index(
     from pipeline.processes.logs import configure_logs  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         CameraShard,
-        list_sources,
         modified_since,
         parse_since,
+        passed_over_message,
+        survey_videos,
     )
 
     configure_logs()
@@ -103,7 +104,10 @@ def index(
     camera_shard = CameraShard.parse(shard) if shard else None
     oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
     settings = settings.naming(locations)
-    sources = list_sources(locations, settings.sources)
+    listing = survey_videos(locations, settings.sources)
+    if listing.num_passed_over:
+        echo(passed_over_message(listing), err=True)
+    sources = listing.sources
     if oldest:
         sources = modified_since(sources, oldest)
     try:
@@ -124,6 +128,17 @@ def index(
     except KeyboardInterrupt:
         echo("interrupted: run the same command again to continue", err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    _print_unfinished(report)
+    if as_json:
+        echo(to_json({**report.to_json(), "passed_over": listing.num_passed_over}))
+    else:
+        echo(_summary(report))
+    if report.stopped:
+        _print_stopped(report.stopped)
+    raise typer.Exit(report.exit_code(fail_on))
+
+
+def _print_unfinished(report: Any) -> None:  # noqa: ANN401 - Report, without importing it here
     for failed in report.failures:
         status = "failed as before" if failed.known else "failed"
         echo(sanitized(f"{status}: {_error_with_uri(failed)}"), err=True)
@@ -131,13 +146,6 @@ def index(
         echo(sanitized(f"outstanding: {_error_with_uri(outstanding)}"), err=True)
     for run in report.others:
         echo(sanitized(_skipped_cameras(run)), err=True)
-    if as_json:
-        echo(to_json(report.to_json()))
-    else:
-        echo(_summary(report))
-    if report.stopped:
-        _print_stopped(report.stopped)
-    raise typer.Exit(report.exit_code(fail_on))
 
 
 def _error_with_uri(file: Any) -> str:  # noqa: ANN401 - FailedFile or OutstandingFile

@@ -152,10 +152,11 @@ def plan(
     from pipeline.flow.task.stages import Failure, Planned  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         is_being_written,
-        list_sources,
         modified_since,
         parse_since,
+        passed_over_message,
         still_written,
+        survey_videos,
     )
 
     settings = load_config(config, tuple(overrides or ())).naming(src)
@@ -164,7 +165,8 @@ def plan(
     estimate = Estimate(settings)
     failures: list[dict[str, str]] = []
     shards: list[dict[str, Any]] = []
-    listed = list_sources(src, settings.sources)
+    listing = survey_videos(src, settings.sources)
+    listed = listing.sources
     if oldest:
         listed = modified_since(listed, oldest)
     settle_s = settings.sources.settle_s
@@ -180,6 +182,7 @@ def plan(
         shards.extend(shard_figures(planned))
     if as_json:
         figures = {**estimate.to_json(), "waiting": num_waiting, "failures": failures}
+        figures["passed_over"] = listing.num_passed_over
         echo(to_json({**figures, "per_shard": shards}))
         return
     num_copies = len(sources) - estimate.num_videos - len(failures)
@@ -189,6 +192,8 @@ def plan(
     )
     if num_waiting:
         echo(f"{'waiting':14} {still_written(num_waiting)}, and are not counted here")
+    if listing.num_passed_over:
+        echo(f"{'passed over':14} {passed_over_message(listing)}")
     for name, figure in estimate.lines():
         echo(f"{name:14} {figure}")
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.export.formats import Format
+
 IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
@@ -20,6 +22,7 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting.")
 ]
+FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 SinceOption = Annotated[
     str | None,
     typer.Option(

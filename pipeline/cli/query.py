@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import CameraOption, FromOption, IndexOption, SetOption, ToOption
+from pipeline.cli.options import (
+    CameraOption,
+    FormatOption,
+    FromOption,
+    IndexOption,
+    SetOption,
+    ToOption,
+)
 from pipeline.cli.terminal import echo
 from pipeline.errors import ConfigError
-from pipeline.export.formats import Format, write_rows
+from pipeline.export.formats import write_rows
 from pipeline.index import Order, QueryOptions, list_runs, open_index
 from pipeline.index.hits import HitOrder, SearchedTable
 from pipeline.index.query_filters import MAX_LIMIT
@@ -20,7 +27,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 VideoOption = Annotated[
     str | None, typer.Option("--video", help="Id, uri or file name of one video.")
 ]

@@ -6,15 +6,12 @@
     target_size     size of the colour pictures for a model
     luma_size       size of the grey pictures
     save_jpeg       writes one colour picture to disk
-    small_webp      one colour picture, small enough to be kept as evidence
 
 container       opens a file and selects its video stream
 failures        explains what is wrong with a file that FFmpeg refuses
-packets         probe: describes a file by its packets
-packet_scan     collects the packets into the packet index
+packets         probe: builds the packet index
 demux           reads packets, in the same order each time
 clock_jumps     times of a stream whose clock wraps, starts again or leaps
-playlist_time   times of segments, as their playlist states them
 timeline        footage, gaps
 clocks          clocks inside a file, and which of them gives its start
 gopro           chapters of GoPro cameras, and their telemetry
@@ -30,14 +27,13 @@ pixels          sizes and colours
 
 from pipeline.media.decode import decode_frames
 from pipeline.media.packets import probe
-from pipeline.media.pixels import luma_size, save_jpeg, small_webp, source_size, target_size
+from pipeline.media.pixels import luma_size, save_jpeg, source_size, target_size
 
 __all__ = [
     "decode_frames",
     "luma_size",
     "probe",
     "save_jpeg",
-    "small_webp",
     "source_size",
     "target_size",
 ]

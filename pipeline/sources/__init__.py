@@ -1,6 +1,8 @@
 """list: which video files there are, which camera recorded each, and when it began.
 
-    list_sources      files, folders, globs, URLs and list files become ``Source`` records
+    survey            all files at some locations: videos, and what is passed over
+    survey_table      the same as rows
+    list_sources      its videos alone, as ``Source`` records
     local_to_utc      a time without a zone, by the zone of the config
     from_path         the camera and start that a path contains
     is_being_written  whether a file must wait for a later run; ``still_written`` is the message
@@ -9,7 +11,8 @@
 
 listing     local files, and what cannot be opened      sidecar     JSON sidecars and telemetry
 list_files  lists of locations                          link_pages  folders of web servers
-remote      files of a store                            suffixes    file name suffixes of videos
+remote      files of a store                            file_kinds  names and first bytes of videos
+local_files files of this machine                       twins       small copies of recordings
 names       what a path says                            local_time  zones, summer time, UTC
 recorder_profile  how a recorder names its files; the data files are in the folder ``profiles``
 path_template, path_time, path_rules  templates of paths, the times in them, many at once
@@ -17,7 +20,8 @@ modified    when files were last written
 """
 
 from pipeline.sources.camera_shard import CameraShard
-from pipeline.sources.listing import list_sources
+from pipeline.sources.found_files import Listing
+from pipeline.sources.listing import list_sources, passed_over_message, survey, survey_videos
 from pipeline.sources.local_time import local_to_utc
 from pipeline.sources.modified import (
     is_being_written,
@@ -26,14 +30,20 @@ from pipeline.sources.modified import (
     still_written,
 )
 from pipeline.sources.names import from_path
+from pipeline.sources.survey_table import survey_table
 
 __all__ = [
     "CameraShard",
+    "Listing",
     "from_path",
     "is_being_written",
     "list_sources",
     "local_to_utc",
     "modified_since",
     "parse_since",
+    "passed_over_message",
     "still_written",
+    "survey",
+    "survey_table",
+    "survey_videos",
 ]

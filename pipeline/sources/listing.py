@@ -2,63 +2,109 @@
 
 A path that cannot be opened (a dangling link, a FIFO, a folder named ``x.mp4``) is listed with its
 ``problem``, so that it becomes a failed row and does not disappear. If a store or a mount does not
-answer, the source is ``unreachable``: the other files are listed, and a later run tries again.
+answer, the source is ``unreachable``: the other files are listed, and a later run tries again. What
+is no video, or the small twin of one, is passed over with the reason.
 """
 
 import glob
 import os
-import stat
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
-from pathlib import PurePosixPath
-
-import structlog
+from posixpath import basename, splitext
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
+from pipeline.sources.found_files import CameraBy, File, Listed, Listing, PassedOver
 from pipeline.sources.list_files import ListFiles
+from pipeline.sources.local_files import files_below, local_file
 from pipeline.sources.local_time import RecordingHints
 from pipeline.sources.names import from_path
 from pipeline.sources.playlists import parts_of_playlists
 from pipeline.sources.remote import remote_files
+from pipeline.sources.sidecar import SUFFIXES as SIDECAR_SUFFIXES
 from pipeline.sources.sidecar import Sidecars
-from pipeline.sources.suffixes import is_video_name
+from pipeline.sources.twins import without_twins
 from pipeline.storage import retry
 from pipeline.storage.access import check, masked, scheme_of
 from pipeline.storage.playlists import is_playlist
-
-log = structlog.get_logger()
 
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
 
 def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source]:
-    """Find every video once, ordered by camera, start and URI.
+    """The videos of ``survey``.
+
+    Raises:
+        ConfigError: a location does not exist, or may not be opened.
+        NoSourcesError: nothing matched.
+    """
+    return survey_videos(locations, config).sources
+
+
+def survey_videos(locations: Sequence[str], config: SourcesConfig) -> Listing:
+    """As ``survey``, of locations that must hold videos.
+
+    Raises:
+        ConfigError: a location does not exist, or may not be opened.
+        NoSourcesError: nothing matched.
+    """
+    listing = survey(locations, config)
+    if listing.videos:
+        return listing
+    message = f"no videos in {', '.join(locations)}: check the path or the glob"
+    if listing.passed_over:
+        message += f"; {passed_over_message(listing)}"
+    raise NoSourcesError(message)
+
+
+def survey(locations: Sequence[str], config: SourcesConfig) -> Listing:
+    """Find every file once: the videos, ordered by camera, start and URI, and all others.
 
     A location is a file, a folder (searched for videos), a glob, a URL that fsspec knows, or a
     list file (``*.txt``, ``*.lst``, or any file as ``@file``) with one location per line.
 
     Raises:
         ConfigError: a location does not exist, or may not be opened.
-        NoSourcesError: nothing matched.
     """
-    by_uri: dict[str, Source] = {}
+    files: dict[str, File] = {}
     sidecars, lists = Sidecars(config.naming(locations)), ListFiles()
     for location in locations:
-        for source in _expand(location, sidecars, lists):
-            by_uri.setdefault(source.uri, source)
-    parts = parts_of_playlists(list(by_uri), sidecars.access)
-    for reason, number in Counter(parts[uri] for uri in parts if by_uri.pop(uri, None)).items():
-        log.info("files are not listed for themselves", files=number, reason=reason)
-    if not by_uri:
-        raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
-    return sorted(by_uri.values(), key=lambda s: (s.camera, s.start_ns or 0, s.uri))
+        for file in _expand(location, sidecars, lists):
+            # A file that is passed over in one place may be named in another.
+            if file.uri not in files or files[file.uri].passed_over:
+                files[file.uri] = file
+    uris = [file.uri for file in files.values() if not file.passed_over]
+    for uri, reason in parts_of_playlists(uris, sidecars.access).items():
+        if uri in files:
+            files[uri] = File(uri=uri, passed_over=reason)
+    listed = [_listed(file, sidecars) for file in files.values() if not file.passed_over]
+    videos, twins = without_twins(listed)
+    videos.sort(key=lambda v: (v.source.camera, v.source.start_ns or 0, v.source.uri))
+    names = {name for video in videos for name in _names_of_sidecars(video.source.uri)}
+    others = [_passed_over(file, names) for file in files.values() if file.passed_over]
+    return Listing(tuple(videos), tuple(sorted(twins + others, key=lambda other: other.uri)))
 
 
-def _expand(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+def passed_over_message(listing: Listing) -> str:
+    """How many files are not indexed, and who says why."""
+    number = listing.num_passed_over
+    files = "1 file was" if number == 1 else f"{number:,} files were"
+    return f"{files} passed over; `timereel sources` says which and why"
+
+
+def _names_of_sidecars(uri: str) -> Iterator[str]:
+    stem = splitext(uri)[0]
+    return (f"{name}{suffix}".lower() for name in (uri, stem) for suffix in SIDECAR_SUFFIXES)
+
+
+def _passed_over(file: File, names_of_sidecars: set[str]) -> PassedOver:
+    if file.uri.lower() in names_of_sidecars:
+        return PassedOver(file.uri, "stands beside a video of its name", is_sidecar=True)
+    return PassedOver(file.uri, file.passed_over)
+
+
+def _expand(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File]:
     try:
         check(location.removeprefix("@"), sidecars.access)
     except SourceError as exc:
@@ -66,172 +112,102 @@ def _expand(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Sou
     yield from _found_at(location, sidecars, lists)
 
 
-def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File]:
     if location.startswith("@") and not os.path.lexists(location):
         yield from _read_list(location[1:], sidecars, lists)
     elif scheme_of(location):
-        yield from _remote(location, sidecars)
+        yield from remote_files(location, sidecars.access)
     elif os.path.isdir(location):
-        unlisted: list[OSError] = []
-        for path in _walk(location, unlisted):
-            yield _local(path, sidecars, root=location)
-        yield from (_unlisted(exc, sidecars) for exc in unlisted)
+        yield from files_below(location, sidecars.access)
     elif os.path.lexists(location):
-        if PurePosixPath(location).suffix.lower() in LIST_SUFFIXES:
+        if splitext(location)[1].lower() in LIST_SUFFIXES:
             yield from _read_list(location, sidecars, lists)
         else:
-            yield _local(location, sidecars)
+            yield local_file(location)
     elif glob.has_magic(location):
         for path in glob.iglob(location, recursive=True, include_hidden=True):
-            if not os.path.isdir(path):
-                yield _local(path, sidecars)
+            if os.path.isdir(path):
+                yield File(uri=os.path.abspath(path), passed_over="a folder; name it to search it")
+            else:
+                yield local_file(path)
     else:
         yield from _retry_missing(location, sidecars, lists)
 
 
-def _retry_missing(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+def _retry_missing(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File]:
     """A path that does not seem to exist. A mount that fails looks the same, so it is retried."""
     try:
         retry.retried(partial(os.lstat, location), f"{location}: cannot be opened")
     except UnreachableError as exc:
-        yield _source(location, sidecars, unreachable=str(exc))
+        yield File(uri=location, unreachable=str(exc))
     except OSError as exc:
         raise ConfigError(f"{location}: does not exist; name a file, folder, glob or URL") from exc
     else:
         yield from _expand(location, sidecars, lists)
 
 
-def _read_list(path: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[Source]:
+def _read_list(path: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File]:
     """The sources of a list. A wrong line becomes one failed row and does not stop a job."""
     try:
         for line in lists.lines(path, sidecars.access):
             if line.problem:
-                yield _source(line.text, sidecars, problem=line.problem)
+                yield File(uri=line.text, problem=line.problem)
                 continue
             try:
                 yield from _expand(line.text, sidecars, lists)
             except ConfigError as exc:
-                yield _source(masked(line.text), sidecars, problem=f"listed, but {exc}")
+                yield File(uri=masked(line.text), problem=f"listed, but {exc}")
     except UnreachableError as exc:
-        yield _source(path, sidecars, unreachable=str(exc))
+        yield File(uri=path, unreachable=str(exc))
 
 
-def _walk(root: str, unlisted: list[OSError]) -> Iterator[str]:
-    """Every path under ``root`` with the name of a video; links to folders are not followed.
-
-    The errors of folders that cannot be listed are added to ``unlisted``.
-    """
-    for folder, subfolders, names in os.walk(root, onerror=unlisted.append):
-        links = [name for name in subfolders if os.path.islink(os.path.join(folder, name))]
-        outside = [name for name in links if not _is_inside(os.path.join(folder, name), root)]
-        named_as_videos = [name for name in subfolders if is_video_name(name)]
-        for name in sorted({*outside, *named_as_videos, *filter(is_video_name, names)}):
-            path = os.path.join(folder, name)
-            if not _is_listed_as_its_target(path, root):
-                yield path
-
-
-def _unlisted(exc: OSError, sidecars: Sidecars) -> Source:
-    folder, message = str(exc.filename), f"this folder cannot be listed ({exc.strerror})"
-    if retry.is_transient(exc):
-        message = f"{folder}: {message}; check what it is mounted from, then run again"
-        return _source(folder, sidecars, unreachable=message)
-    problem = f"{message}; give permission to list it, or name other sources"
-    return _source(folder, sidecars, problem=problem)
-
-
-def _is_inside(path: str, root: str) -> bool:
-    tree = os.path.realpath(root)
-    return os.path.commonpath([os.path.realpath(path), tree]) == tree
-
-
-def _is_listed_as_its_target(path: str, root: str) -> bool:
-    """Whether it is a link to a video under ``root``, which the walk lists itself."""
-    return (
-        os.path.islink(path)
-        and os.path.isfile(path)
-        and _is_inside(path, root)
-        and is_video_name(os.path.realpath(path))
-    )
-
-
-def _local(path: str, sidecars: Sidecars, root: str | None = None) -> Source:
-    uri = os.path.abspath(path)
-    try:
-        uri.encode()
-    except UnicodeEncodeError:
-        escaped = os.fsencode(uri).decode("utf-8", "backslashreplace")
-        return _source(escaped, sidecars, problem="the file name is not UTF-8; rename the file")
-    if root is not None and os.path.islink(path) and not _is_inside(path, root):
-        target = os.path.realpath(path)
-        problem = "a link that leads nowhere; repair it"
-        if os.path.exists(path):
-            problem = f"a link out of the folder; name {target} as a source to index it"
-        return _source(uri, sidecars, problem=problem)
-    try:
-        status = retry.retried(partial(os.stat, path), f"{uri}: cannot be opened")
-    except UnreachableError as exc:
-        return _source(uri, sidecars, unreachable=str(exc))
-    except OSError as exc:
-        problem = f"cannot be opened: {exc.strerror}; check its permissions and its disk"
-        return _source(uri, sidecars, problem=problem)
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        return _source(uri, sidecars, problem=f"{kind}; rename it")
-    return _source(
-        uri,
-        sidecars,
-        num_bytes=status.st_size,
-        etag=str(status.st_mtime_ns),
-        mtime_ns=status.st_mtime_ns,
-    )
-
-
-def _remote(location: str, sidecars: Sidecars) -> Iterator[Source]:
-    for file in remote_files(location, sidecars.access):
-        yield _source(sidecars=sidecars, **asdict(file))
-
-
-def _source(
-    uri: str,
-    sidecars: Sidecars,
-    *,
-    num_bytes: int = 0,
-    etag: str = "",
-    mtime_ns: int | None = None,
-    problem: str = "",
-    unreachable: str = "",
-) -> Source:
+def _listed(file: File, sidecars: Sidecars) -> Listed:
+    problem, unreachable = file.problem, file.unreachable
     in_path, in_sidecar = RecordingHints(), RecordingHints()
     try:
         if not (problem or unreachable):
-            check(uri, sidecars.access)
-        in_path = from_path(uri, sidecars.config)
+            check(file.uri, sidecars.access)
+        in_path = from_path(file.uri, sidecars.config)
         if not (problem or unreachable) and (in_path.camera is None or in_path.start_ns is None):
-            in_sidecar = sidecars.read(uri)
+            in_sidecar = sidecars.read(file.uri)
     except SourceError as exc:
         problem = problem or str(exc)
     except UnreachableError as exc:
         unreachable = str(exc)
     timed = in_path if in_path.start_ns is not None else in_sidecar
     clock: Clock = "none" if timed.start_ns is None else "path" if timed is in_path else "sidecar"
-    camera = in_path.camera or in_sidecar.camera or sidecars.config.camera or in_path.folder
-    camera = camera or _own_name(uri)
-    return Source(
-        uri=uri,
-        num_bytes=num_bytes,
-        etag=etag,
-        camera=f"{camera}-{in_path.view}" if in_path.view else camera,
+    camera, camera_by = _camera(file.uri, in_path, in_sidecar, sidecars.config)
+    source = Source(
+        uri=file.uri,
+        num_bytes=file.num_bytes,
+        etag=file.etag,
+        camera=camera,
         start_ns=timed.start_ns,
         clock=clock,
-        mtime_ns=mtime_ns,
+        mtime_ns=file.mtime_ns,
         warnings=timed.warnings,
         problem=problem,
         unreachable=unreachable,
     )
+    return Listed(source, in_path, camera_by)
+
+
+def _camera(
+    uri: str, in_path: RecordingHints, in_sidecar: RecordingHints, config: SourcesConfig
+) -> tuple[str, CameraBy]:
+    """The first name that there is, with the view if the recording has several."""
+    names: tuple[tuple[str | None, CameraBy], ...] = (
+        (in_path.camera, "path"),
+        (in_sidecar.camera, "sidecar"),
+        (config.camera, "sources.camera"),
+        (in_path.folder, "folder"),
+        (_own_name(uri), "file name"),
+    )
+    name, named_by = next((name, by) for name, by in names if name or by == "file name")
+    return f"{name}-{in_path.view}" if in_path.view else str(name), named_by
 
 
 def _own_name(uri: str) -> str:
     """The camera if nothing names one: the file's name, or of a playlist its folder's."""
-    path = PurePosixPath(uri)
-    return path.parent.name or path.stem if is_playlist(uri) else path.stem
+    folder, _, name = uri.rpartition("/")
+    return (is_playlist(uri) and basename(folder)) or splitext(name)[0]

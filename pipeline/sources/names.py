@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 import regex
 
@@ -84,7 +84,7 @@ def _end_ns(end: Moment | None, timezone: str, config: SourcesConfig) -> int | N
 
 def _matches(uri: str, config: SourcesConfig) -> Iterator[RecordingHints]:
     """What the regexes of the config find, in their order."""
-    stem = uri.removesuffix(PurePosixPath(uri).suffix)
+    stem = splitext(uri)[0]
     for one in config.regexes:
         try:
             match = _compiled(one).search(stem, timeout=_MATCH_S)

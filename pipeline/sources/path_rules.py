@@ -9,7 +9,7 @@ from itertools import groupby
 from pipeline.sources.path_template import MAX_PATH_CHARS, PathMatch, Template, compile_template
 from pipeline.sources.recorder_profile import PathRule, Profile
 
-_ANY_SUFFIX = r"(?:\.[^./]*)?"
+_ANY_SUFFIX = r"\.[^./]*"
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class PathRules:
         """The first rule that the path matches with a time that exists."""
         if len(path) > MAX_PATH_CHARS:
             return None
-        parts = path.split("/")
+        # A name without an extension has an empty one, so that no free piece takes an extension.
+        parts = (path if "." in path.rpartition("/")[2] else f"{path}.").split("/")
         for level in self._levels:
             if len(parts) > level.num_folders:
                 matched = level.match("/".join(parts[-level.num_folders - 1 :]))

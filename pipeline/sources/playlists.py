@@ -22,9 +22,9 @@ def parts_of_playlists(uris: Iterable[str], access: Access) -> dict[str, str]:
         except (SourceError, UnreachableError):
             continue  # the playlist becomes a row that says so
         for part in playlist.parts:
-            reasons[part.uri] = f"a part of the recording {uri}"
+            reasons[part.uri] = f"a part of a recording: {uri}"
         if playlist.variants:
             best, *others = playlist.variants
-            reasons[uri] = f"names playlists of one recording, of which {best} is the best"
-            reasons |= dict.fromkeys(others, f"the same recording as {best}")
+            reasons[uri] = f"names playlists of one recording; the best stands for all: {best}"
+            reasons |= dict.fromkeys(others, f"the same recording as another playlist: {best}")
     return reasons

@@ -1,41 +1,31 @@
 """Lists files of a store through fsspec, from metadata alone: no video is read.
 
-If the store fails for one file or for a whole location, one ``RemoteFile`` says so.
+If the store fails for one file or for a whole location, one ``File`` says so.
 """
 
 import glob
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError, UnreachableError
+from pipeline.sources.file_kinds import is_video_name, other_kind
+from pipeline.sources.found_files import File
 from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
-from pipeline.sources.suffixes import is_video_name
 from pipeline.storage import retry
 from pipeline.storage.access import Access, check, masked
 from pipeline.storage.locations import filesystem as open_filesystem
 from pipeline.timebase import NS_PER_S, datetime_to_ns
 
 _MAX_FILE_BYTES = 2**63 - 1
+_PASSED_OVER = "passed over"
+_NO_VIDEO_NAME = "its name is none of a video, which in a store decides; name it to index it"
 _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteFile:
-    """The metadata of a file in a store, or why the store gives none."""
-
-    uri: str
-    num_bytes: int = 0
-    etag: str = ""
-    mtime_ns: int | None = None
-    problem: str = ""
-    unreachable: str = ""
-
-
-def remote_files(location: str, access: Access) -> Iterator[RemoteFile]:
-    """The videos at a URL: the file that it names, or the videos of a folder or of a glob.
+def remote_files(location: str, access: Access) -> Iterator[File]:
+    """The files at a URL: the one that it names, or those of a folder or of a glob.
 
     Raises:
         ConfigError: there is nothing at the URL, or listing is not allowed.
@@ -45,14 +35,17 @@ def remote_files(location: str, access: Access) -> Iterator[RemoteFile]:
         filesystem, path = open_filesystem(location, access)
         infos = retry.retried(partial(_find, filesystem, path), message)
     except UnreachableError as exc:
-        yield RemoteFile(uri=location, unreachable=str(exc))
+        yield File(uri=location, unreachable=str(exc))
         return
     except FileNotFoundError as exc:
         raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
     except Exception as exc:  # each store has its own exceptions
         raise ConfigError(f"{message}: {exc}") from exc
     for name, info in sorted(infos.items()):
-        yield _remote_file(filesystem, name, info, access)
+        if reason := info.get(_PASSED_OVER):
+            yield File(uri=masked(filesystem.unstrip_protocol(name)), passed_over=reason)
+        else:
+            yield _remote_file(filesystem, name, info, access)
 
 
 def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - any of fsspec's
@@ -70,7 +63,7 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
             raise
         return _files(filesystem.glob(path, detail=True))
     if info["type"] == "directory":
-        return _videos(filesystem.find(path, detail=True))
+        return _in_folder(filesystem.find(path, detail=True))
     return {path: info}
 
 
@@ -81,15 +74,25 @@ def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa
     info = {} if url.endswith("/") else filesystem.info(url)
     if info and info.get("mimetype") != "text/html":
         return {url: info}
-    return _videos(linked_files(filesystem, url)) or ({url: info} if info else {})
+    linked = _in_folder(linked_files(filesystem, url))
+    has_video = any(_PASSED_OVER not in facts for facts in linked.values())
+    return linked if has_video or not info else linked | {url: info}
 
 
 def _files(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: info for name, info in infos.items() if info.get("type") != "directory"}
 
 
-def _videos(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: info for name, info in _files(infos).items() if is_video_name(name)}
+def _in_folder(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The files, those that are no videos with the reason."""
+    return {name: info | _reason(name) for name, info in _files(infos).items()}
+
+
+def _reason(name: str) -> dict[str, str]:
+    name = name.rpartition("/")[2]
+    if is_video_name(name) and not name.startswith("._"):
+        return {}
+    return {_PASSED_OVER: other_kind(name) or _NO_VIDEO_NAME}
 
 
 def _is_http(filesystem: Any) -> bool:  # noqa: ANN401
@@ -101,24 +104,24 @@ def _remote_file(
     name: str,
     info: dict[str, Any],
     access: Access,
-) -> RemoteFile:
+) -> File:
     uri = filesystem.unstrip_protocol(name)
     if _is_http(filesystem) and info.get("size") is None:
         try:
             check(uri, access)
             info = retry.retried(partial(filesystem.info, name), f"{uri}: cannot be opened")
         except UnreachableError as exc:
-            return RemoteFile(uri=uri, unreachable=str(exc))
+            return File(uri=uri, unreachable=str(exc))
         except FileNotFoundError:
-            return RemoteFile(uri=uri, problem="a link that leads nowhere; repair it")
+            return File(uri=uri, problem="a link that leads nowhere; repair it")
         except SourceError as exc:
-            return RemoteFile(uri=masked(uri), problem=str(exc))
+            return File(uri=masked(uri), problem=str(exc))
     num_bytes = int(info.get("size") or 0)
     if not 0 <= num_bytes <= _MAX_FILE_BYTES:
-        return RemoteFile(uri=uri, problem=f"its server reports {num_bytes} bytes; check it")
+        return File(uri=uri, problem=f"its server reports {num_bytes} bytes; check it")
     mtime_ns = _modified_ns(next((info[key] for key in _MODIFIED if info.get(key)), None))
     etag = info.get("ETag") or info.get("etag") or mtime_ns or info.get("Last-Modified")
-    return RemoteFile(
+    return File(
         uri=uri,
         num_bytes=num_bytes,
         # A header may hold bytes that are no text.

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 import structlog
 
@@ -19,6 +19,8 @@ from pipeline.storage.locations import filesystem, read_bytes
 from pipeline.timebase import NS_PER_MS, NS_PER_S
 
 log = structlog.get_logger()
+
+SUFFIXES = (".json", ".srt")
 
 _MAX_BYTES = 1024 * 1024
 _MAX_CAMERA_CHARS = 255
@@ -55,9 +57,9 @@ class Sidecars:
         """
         folder, slash, name = uri.rpartition("/")
         names = self._names_in(folder + slash)
-        stem = name.removesuffix(PurePosixPath(name).suffix)
+        stem = splitext(name)[0]
         hints = RecordingHints()
-        for suffix, parse in ((".json", self._json), (".srt", self._telemetry)):
+        for suffix, parse in zip(SUFFIXES, (self._json, self._telemetry), strict=True):
             for candidate in (f"{name}{suffix}", f"{stem}{suffix}"):
                 sidecar = names.get(candidate.lower())
                 if sidecar and sidecar != name:

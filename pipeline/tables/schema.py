@@ -11,7 +11,6 @@ import pyarrow as pa
 from pipeline.tables import (
     erasures,
     events,
-    evidence,
     feedback,
     runs,
     segments,
@@ -34,7 +33,6 @@ TableName = Literal[
     "runs",
     "erasures",
     "feedback",
-    "evidence",
 ]
 AskedTable = Literal["videos", "windows", "events", "segments", "summaries", "feedback"]
 """Those that a person asks for rows."""
@@ -49,7 +47,6 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "runs": runs.COLUMNS,
     "erasures": erasures.COLUMNS,
     "feedback": feedback.COLUMNS,
-    "evidence": evidence.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
@@ -60,4 +57,3 @@ EVENTS = TABLES["events"]
 SEGMENTS = TABLES["segments"]
 VECTORS = TABLES["vectors"]
 RUNS = TABLES["runs"]
-EVIDENCE = TABLES["evidence"]

@@ -1,0 +1,88 @@
+"""The commands that say what timereel makes of footage before anything is decoded."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import ConfigOption, FormatOption, SetOption
+from pipeline.cli.terminal import echo
+from pipeline.errors import ConfigError, NoSourcesError
+from pipeline.export.formats import python_rows, write_rows
+from pipeline.records.sanitize import sanitized
+
+if TYPE_CHECKING:
+    from pipeline.sources import Listing
+
+app = typer.Typer()
+
+_WIDTHS = {"status": 11, "camera": 16, "start": 24, "end": 24, "known_by": 17}
+
+SrcArgument = Annotated[
+    list[str] | None, typer.Argument(help="Files, folders, globs, URLs, list files.")
+]
+
+
+@app.command()
+def sources(
+    src: SrcArgument = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    form: FormatOption = "table",
+) -> None:
+    """List each file with camera, start, end and how they are known, or why it is passed over."""
+    from pipeline.config import load_config  # noqa: PLC0415
+    from pipeline.sources import survey, survey_table  # noqa: PLC0415
+
+    settings = load_config(config, tuple(overrides or ()))
+    locations = src or settings.sources.locations
+    if not locations:
+        raise ConfigError("no sources: name them, or set sources.locations in the config")
+    listing = survey(locations, settings.naming(locations).sources)
+    rows = survey_table(listing)
+    if form == "table":
+        for row in python_rows(rows):
+            echo(_line(row))
+    else:
+        write_rows(rows, form, sys.stdout.buffer)
+    for line in _summary(listing, settings.sources.timezone):
+        echo(sanitized(line), err=True)
+    if not listing.videos:
+        raise NoSourcesError(f"no videos in {', '.join(locations)}: check the path or the glob")
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One file on one line; an archive has too many of them for a drawn table."""
+    cells = [_cell(row[name]).ljust(width) for name, width in _WIDTHS.items()]
+    reason = f"  ({_cell(row['reason'])})" if row["reason"] else ""
+    return "  ".join([*cells, _cell(row["uri"])]) + reason
+
+
+def _cell(value: datetime | str | None) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "milliseconds") + "Z"
+    return sanitized(value or "")
+
+
+def _summary(listing: "Listing", timezone: str) -> Iterator[str]:
+    """What was taken, and why; the zone of local times; what was passed over."""
+    taken = Counter((v.hints.rule, v.hints.template) for v in listing.videos if v.hints.rule)
+    example = {(v.hints.rule, v.hints.template): v.source.uri for v in listing.videos}
+    for (rule, template), number in taken.most_common():
+        yield f"{rule}: {_files(number)} by {template}, such as {example[rule, template]}"
+    if unread := len(listing.videos) - taken.total():
+        yield f"no profile: {_files(unread)} with neither camera nor time in the path"
+    if alone := sum(video.camera_by == "file name" for video in listing.videos):
+        yield f"a camera of its own: {_files(alone)}, since nothing names one; set sources.camera"
+    if any(video.source.clock == "path" for video in listing.videos):
+        yield f"zone of times that name none: {timezone} (sources.timezone), or that of a profile"
+    kinds = Counter(other.reason.partition(": ")[0] for other in listing.passed_over)
+    for reason, number in kinds.most_common():
+        yield f"passed over: {_files(number)}: {reason}"
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number:,} files"

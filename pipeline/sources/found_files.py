@@ -1,0 +1,65 @@
+"""What the listing finds: files, what is known of them, and those that it passes over."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.records import Source
+from pipeline.sources.local_time import RecordingHints
+
+CameraBy = Literal["path", "sidecar", "sources.camera", "folder", "file name"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file of this machine or of a store, by its metadata."""
+
+    uri: str
+    num_bytes: int = 0
+    etag: str = ""
+    mtime_ns: int | None = None
+    problem: str = ""
+    """Why it cannot be opened; "" if it can."""
+    unreachable: str = ""
+    """Why its medium does not say; a later run may succeed."""
+    passed_over: str = ""
+    """Why it is no video of its own; "" if it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A video, and how its camera and its times are known."""
+
+    source: Source
+    hints: RecordingHints
+    """Of its path."""
+    camera_by: CameraBy
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file that is not indexed, and why."""
+
+    uri: str
+    reason: str
+    is_sidecar: bool = False
+    """Whether it stands for a video beside it, and so is not passed over after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All files at some locations."""
+
+    videos: tuple[Listed, ...]
+    """By camera, start and URI."""
+    passed_over: tuple[PassedOver, ...]
+    """By URI."""
+
+    @property
+    def sources(self) -> list[Source]:
+        """What a run indexes."""
+        return [video.source for video in self.videos]
+
+    @property
+    def num_passed_over(self) -> int:
+        """Without the sidecars of videos."""
+        return sum(not other.is_sidecar for other in self.passed_over)
