@@ -1,7 +1,8 @@
 """Cuts clips out of videos, exact to the frame, and joins them.
 
-    write_clip   writes cuts into one file, and says what it shows
-    SUFFIXES     of the files that it writes
+    write_clip     writes cuts into one file, and says what it shows
+    still_picture  one frame as JPEG
+    SUFFIXES       of the files that it writes
 
 stretch   finds the packets of a cut in its file
 copying   which packets can be copied as they are
@@ -14,6 +15,7 @@ output    the new file and its sound track
 """
 
 from pipeline.media.clip.output import SUFFIXES
+from pipeline.media.clip.still import still_picture
 from pipeline.media.clip.write import OnProgress, write_clip
 
-__all__ = ["SUFFIXES", "OnProgress", "write_clip"]
+__all__ = ["SUFFIXES", "OnProgress", "still_picture", "write_clip"]
