@@ -9,9 +9,11 @@
 
 container       opens a file and selects its video stream
 failures        explains what is wrong with a file that FFmpeg refuses
-packets         probe: builds the packet index
+packets         probe: describes a file by its packets
+packet_scan     collects the packets into the packet index
 demux           reads packets, in the same order each time
 clock_jumps     times of a stream whose clock wraps, starts again or leaps
+playlist_time   times of segments, as their playlist states them
 timeline        footage, gaps
 clocks          clocks inside a file, and which of them gives its start
 gopro           chapters of GoPro cameras, and their telemetry

@@ -1,30 +1,24 @@
-"""Probes one file: what it contains and when, from its packets; decodes only the first picture."""
+"""Probes one file: what it contains and when, from its packets."""
 
-import hashlib
-import struct
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 
-import av
 import numpy as np
 from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media.clock_jumps import clock_period, straighten
+from pipeline.media.clock_jumps import clock_period
 from pipeline.media.clocks import FoundClock, ToUtc, camera_clock, clocks_in, utc_if_no_zone
-from pipeline.media.codec import prepare
 from pipeline.media.container import counted_rate, open_container, pick_video
-from pipeline.media.demux import AnyPacket, Demuxer
+from pipeline.media.demux import Demuxer
 from pipeline.media.gopro import gopro_clocks
-from pipeline.media.playlist_time import place_segments, playlist_clocks
+from pipeline.media.packet_scan import PacketScan, check_size, nothing_shown, time_base_of
+from pipeline.media.playlist_time import playlist_clocks
 from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import lay_out
 from pipeline.records import (
-    DIGEST_BYTES,
     NO_PTS,
     STATED_CLOCKS,
     PacketIndex,
@@ -33,11 +27,9 @@ from pipeline.records import (
     make_id,
 )
 from pipeline.storage.access import PUBLIC, Access
-from pipeline.storage.playlists import Playlist, is_playlist, read_playlist
+from pipeline.storage.playlists import is_playlist, read_playlist
 from pipeline.timebase import NS_PER_S, UNCORRECTED, ClockCorrection, Int64Array, seconds_to_ns
 
-# If the decoder has output no picture after this many packets, only keyframes are tried.
-_MAX_PACKETS_TO_FIRST_PICTURE = 1000
 _MICROSECONDS = 1_000_000
 
 
@@ -71,10 +63,8 @@ def probe(
         uri, num_bytes=source.num_bytes, max_pixels=decode.max_pixels, access=access
     ) as container:
         stream = pick_video(container, uri)
-        _check_size(uri, stream.width, stream.height, decode)
-        scan = _Scan(uri, stream, decode)
-        rate = counted_rate(container, stream, uri)
-        counted = f"the file has no times; its {rate} frames per second come from the stream itself"
+        check_size(uri, stream.width, stream.height, decode)
+        scan = PacketScan(uri, stream, decode, counted_rate(container, stream, uri))
         demuxer = Demuxer(container, stream)
         for packet, pts, dts in demuxer:
             scan.add(packet, pts, dts)
@@ -89,7 +79,7 @@ def probe(
         )
         packets = replace(packets, offsets=scan.offsets_for(packets, period))
         if not len(packets.shown_pts):
-            raise SourceError(_nothing_shown(uri, len(packets)))
+            raise SourceError(nothing_shown(uri, len(packets)))
         video = _describe(
             source,
             container,
@@ -105,21 +95,14 @@ def probe(
             ],
             to_utc=to_utc,
         )
-        all_warnings = (
-            *source.warnings,
-            *([counted] if rate else []),
-            *scan.warnings,
-            *jumps,
-            *recovered,
-            *video.warnings,
-        )
+        all_warnings = (*source.warnings, *scan.warnings, *jumps, *recovered, *video.warnings)
         return replace(video, warnings=all_warnings), packets
 
 
 def _describe(
     source: Source,
     container: InputContainer,
-    scan: "_Scan",
+    scan: PacketScan,
     packets: PacketIndex,
     durations: Int64Array,
     *,
@@ -131,7 +114,7 @@ def _describe(
 ) -> Video:
     stream, picture = scan.stream, scan.check_picture()
     shown_pts = packets.shown_pts
-    time_base = _time_base(stream)
+    time_base = time_base_of(stream)
     repeated = int(np.sum(~packets.discard & (packets.pts != NO_PTS))) - len(shown_pts)
     same_time = f"{repeated} frames have the time of another frame; the last of each is used"
     timeline = lay_out(
@@ -183,160 +166,6 @@ def _describe(
         correction=correction,
         warnings=((same_time,) if repeated else ()) + timeline.warnings + clock_warnings,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Picture:
-    width: int
-    height: int
-    rotation: int
-
-
-@dataclass(slots=True)
-class _Scan:
-    """Collects one row per packet in flat arrays, as a day of video has two million packets."""
-
-    uri: str
-    stream: VideoStream
-    decode: DecodeConfig
-    pts: "array[int]" = field(default_factory=lambda: array("q"))
-    dts: "array[int]" = field(default_factory=lambda: array("q"))
-    durations: "array[int]" = field(default_factory=lambda: array("q"))
-    num_bytes: "array[int]" = field(default_factory=lambda: array("i"))
-    offsets: "array[int]" = field(default_factory=lambda: array("q"))
-    keyframe: bytearray = field(default_factory=bytearray)
-    discard: bytearray = field(default_factory=bytearray)
-    digests: bytearray = field(default_factory=bytearray)
-    num_corrupt: int = 0
-    num_errors: int = 0
-    _picture: _Picture | None = None
-    _hash: "hashlib.blake2b" = field(init=False)
-
-    def __post_init__(self) -> None:
-        context = self.stream.codec_context
-        prepare(context, self.decode.max_pixels)
-        self._hash = hashlib.blake2b(context.name.encode(), digest_size=DIGEST_BYTES)
-
-    @property
-    def content_id(self) -> str:
-        return self._hash.hexdigest()
-
-    def check_picture(self) -> _Picture:
-        """The first picture, which the decoder may still buffer if the file is short."""
-        picture = self._picture = self._picture or self._decode(None)
-        if picture is None:
-            raise SourceError(_nothing_shown(self.uri, len(self.pts)))
-        _check_size(self.uri, picture.width, picture.height, self.decode)
-        return picture
-
-    @property
-    def warnings(self) -> list[str]:
-        """Faults of the packets."""
-        warnings = []
-        if self.num_corrupt:
-            warnings.append(f"{self.num_corrupt} packets are damaged or incomplete")
-        if self.num_errors:
-            warnings.append(f"{self.num_errors} places in the file could not be read")
-        return warnings
-
-    def add(self, packet: AnyPacket, pts: int, dts: int) -> None:
-        if len(self.pts) >= self.decode.max_packets:
-            raise SourceError(
-                f"{self.uri}: has more than {self.decode.max_packets} packets;"
-                " split it, or raise decode.max_packets"
-            )
-        self.pts.append(pts)
-        self.dts.append(dts)
-        self.durations.append(packet.duration or 0)
-        self.num_bytes.append(packet.size)
-        self.offsets.append(-1 if packet.pos is None else packet.pos)
-        self.keyframe.append(packet.is_keyframe)
-        self.discard.append(packet.is_discard)
-        self.num_corrupt += packet.is_corrupt
-        if packet.is_keyframe:
-            self.digests += self._hash.digest()
-        self._hash.update(struct.pack("<qq", pts, dts))
-        self._hash.update(packet)
-        is_near_start = len(self.pts) <= _MAX_PACKETS_TO_FIRST_PICTURE
-        if self._picture is None and (is_near_start or packet.is_keyframe):
-            self._picture = self._decode(packet)
-
-    def finish(self, num_counted: int) -> tuple[PacketIndex, Int64Array]:
-        """The packet index, and the duration of each packet.
-
-        Args:
-            num_counted: packets at the start that have no times of their own; their ``dts`` means
-                nothing if later packets have some.
-        """
-        dts = np.array(self.dts, dtype=np.int64)
-        if num_counted < len(dts):
-            dts[:num_counted] = NO_PTS
-        packets = PacketIndex(
-            pts=np.array(self.pts, dtype=np.int64),
-            dts=dts,
-            num_bytes=np.array(self.num_bytes, dtype=np.int32),
-            keyframe=np.array(self.keyframe, dtype=np.bool_),
-            discard=np.array(self.discard, dtype=np.bool_),
-            digests=np.frombuffer(bytes(self.digests), np.uint8).reshape(-1, DIGEST_BYTES),
-        )
-        return packets, np.array(self.durations, dtype=np.int64)
-
-    def in_order(
-        self, packets: PacketIndex, playlist: Playlist | None, period: int | None
-    ) -> tuple[PacketIndex, list[str]]:
-        """The packets with times that rise in decode order, and warnings."""
-        time_base = _time_base(self.stream)
-        if playlist is None:
-            return straighten(packets, self.uri, time_base=time_base, period=period)
-        offsets = np.array(self.offsets, dtype=np.int64)
-        return place_segments(
-            packets, playlist, offsets, uri=self.uri, time_base=time_base, period=period
-        )
-
-    def offsets_for(self, packets: PacketIndex, period: int | None) -> Int64Array:
-        """Where each packet begins, if a seek by time could not find it; else empty."""
-        is_found_by_time = not len(packets.shifts) and not (packets.dts == NO_PTS).any()
-        if period is None or is_found_by_time:
-            return np.empty(0, np.int64)
-        return np.array(self.offsets, dtype=np.int64)
-
-    def _decode(self, packet: AnyPacket | None) -> _Picture | None:
-        """Decode a packet: only a frame has the rotation, and proves that decoding works."""
-        try:
-            frames = self.stream.codec_context.decode(packet)
-        except av.FFmpegError:
-            return None
-        if not frames:
-            return None
-        return _Picture(
-            width=frames[0].width,
-            height=frames[0].height,
-            rotation=round(frames[0].rotation / 90) * 90 % 360,
-        )
-
-
-def _check_size(uri: str, width: int, height: int, decode: DecodeConfig) -> None:
-    if width * height > decode.max_pixels:
-        raise SourceError(
-            f"{uri}: is {width}x{height} pixels, more than decode.max_pixels={decode.max_pixels};"
-            " raise it if you trust this file"
-        )
-
-
-def _nothing_shown(uri: str, num_packets: int) -> str:
-    if not num_packets:
-        return (
-            f"{uri}: its video stream holds no picture; keep it if other files may need it, as the"
-            " segments of a playlist need their init segment"
-        )
-    return (
-        f"{uri}: none of its first pictures can be decoded ({num_packets} packets);"
-        " the file is damaged or encrypted, copy it again from the original"
-    )
-
-
-def _time_base(stream: VideoStream) -> Fraction:
-    return stream.time_base or Fraction(1, _MICROSECONDS)
 
 
 def _start_pts(container: InputContainer, time_base: Fraction) -> int | None:

@@ -237,8 +237,9 @@ class Reader:
 
     def _is_behind(self, packet: AnyPacket, row: int) -> bool:
         if len(self._packets.offsets):
-            offset = self._offset(row)
-            return packet.pos is not None and offset >= 0 and packet.pos > offset
+            later = self._packets.offsets[row + 1 :]
+            following = later[later >= 0][:1]
+            return packet.pos is not None and bool((following <= packet.pos).any())
         shift = self._shift(row)
         if packet.dts is not None and self._packets.dts[row] != NO_PTS:
             return packet.dts + shift > int(self._packets.dts[row])

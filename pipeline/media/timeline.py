@@ -59,7 +59,11 @@ def lay_out(
             continue  # the container says that the frame stayed on screen
         ends.append(int(shown_pts[i]) + usual)
         starts.append(int(shown_pts[i + 1]))
-    last = durations[packet_pts == shown_pts[-1]]
+    # Some demuxers give each packet the least duration, whatever the rate.
+    stated = durations[durations > 0]
+    is_short = len(gaps) < _MIN_INTERVALS_OF_GAP
+    are_true = len(stated) > 0 and (is_short or 2 * float(np.median(stated)) >= usual)
+    last = durations[packet_pts == shown_pts[-1]] if are_true else durations[:0]
     last_duration = int(last[-1]) if len(last) else 0
     ends.append(int(shown_pts[-1]) + (last_duration if 0 < last_duration <= max_gap else usual))
 

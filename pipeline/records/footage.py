@@ -153,7 +153,8 @@ class PacketIndex:
     """What was added to the times of each packet because the clock wraps or jumps; empty if nothing
     was. Times that come round may differ from the file's by a whole period as well."""
     offsets: Int64Array = field(default_factory=_no_ticks)
-    """Where in the file each packet begins, -1 if unknown; empty if it can be found by its time."""
+    """Where in the file each keyframe begins, -1 for other packets; empty if all can be found by
+    their times."""
 
     def __repr__(self) -> str:
         return f"PacketIndex({len(self)} packets, {int(self.keyframe.sum())} keyframes)"

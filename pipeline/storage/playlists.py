@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,6 +21,8 @@ from pipeline.storage.locations import read_bytes
 SUFFIX = ".m3u8"
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_LINES = 2_000_000
+_MAX_HEADERS = 1000
+_MAX_HEADER_BYTES = 1024 * 1024
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
@@ -69,9 +71,17 @@ def read_playlist(uri: str, access: Access) -> Playlist:
             f"{uri}: a playlist is only read from a disk of this machine; copy its folder there"
         )
     try:
-        data = read_bytes(uri, access, max_bytes=_MAX_BYTES)
+        path = local_path(uri)
+        status = retry.retried(partial(os.stat, path), f"{uri}: cannot be read")
+        return _read(uri, access, status.st_mtime_ns, status.st_size)
     except OSError as exc:
         raise SourceError(f"{uri}: cannot be read ({exc.strerror}); check the path") from exc
+
+
+# Every shard opens its file again, and a day has thousands of segments.
+@lru_cache(maxsize=16)
+def _read(uri: str, access: Access, _mtime_ns: int, _num_bytes: int) -> Playlist:
+    data = read_bytes(uri, access, max_bytes=_MAX_BYTES)
     text = data.decode("utf-8-sig", "replace")
     if not text.startswith("#EXTM3U"):
         raise SourceError(f"{uri}: is no HLS playlist, which begins with #EXTM3U; rename it")
@@ -101,18 +111,22 @@ def _parts(uri: str, lines: list[str], access: Access) -> Iterator[Part]:
     segment = Part(uri="")
     ends: dict[str, int] = {}
     header: Part | None = None
+    headers: set[Part] = set()
     for line in lines:
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-MAP":
             new = _header(uri, value, access)
             if header is None:
                 yield new
-            elif _content(header, access) != _content(new, access):
+            elif new not in headers and _content(header, access) != _content(new, access):
                 raise SourceError(
                     f"{uri}: its segments have different headers (EXT-X-MAP); make a playlist for"
                     " the segments of each"
                 )
             header = new
+            headers.add(new)
+            if len(headers) > _MAX_HEADERS:
+                raise SourceError(f"{uri}: names more than {_MAX_HEADERS} headers; split it")
         elif tag in _OF_SEGMENT:
             segment = _OF_SEGMENT[tag](segment, uri, value)
         elif line and not line.startswith("#"):
@@ -215,8 +229,10 @@ def _length(part: Part) -> int | None:
 
 def _content(header: Part, access: Access) -> bytes:
     length = _length(header) or 0
-    data = read_bytes(header.uri, access, max_bytes=_MAX_BYTES)
-    return data[header.offset : header.offset + length]
+    end = header.offset + length
+    if end > _MAX_HEADER_BYTES:
+        raise SourceError(f"{header.uri}: has no header (EXT-X-MAP) of at most 1 MiB; correct that")
+    return read_bytes(header.uri, access, max_bytes=_MAX_BYTES, end=end)[header.offset :]
 
 
 def _attributes(value: str) -> dict[str, str]:

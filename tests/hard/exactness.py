@@ -106,12 +106,14 @@ def row_of(
     if numbers is not None:
         right = [number_in(frame.luma) for frame in decoded(video, packets, [shown])]
         times = "right" if right == list(numbers) else "WRONG"
+    elif len(packets.shifts):
+        times = "moved, as the clock jumps"
     elif pts_sha256 and len(shown) == video.num_frames:
         mine = hashlib.sha256("\n".join(map(str, sorted(one))).encode()).hexdigest()
         times = "right" if mine == pts_sha256 else "other than ffprobe"
     else:
         times = "not compared"
-    if not sanitized or "stores no display times" in notes:
+    if not sanitized or "stores no display times" in notes or len(packets.shifts):
         told = ["no times to compare by"] * 2
     else:
         rest = "UNMARKED DIFFERENCE" if unmarked else "the rest is marked"

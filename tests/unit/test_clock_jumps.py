@@ -177,6 +177,7 @@ def test_a_transport_stream_of_days_is_exact_in_every_shard(
     video, packets, shown = looked_at(path)
     assert shown == [i * 600 * SECOND for i in range(number)]
     assert (len(video.footage), video.warnings) == (1, ())
+    assert video.span.end_ns == hours * 3600 * 10**9
     # Whoever seeks need not read the file from its start.
     monkeypatch.setattr(reader.Reader, "_restart", lambda *_: pytest.fail("read from the start"))
     keys = packets.pts[packets.keyframe].tolist()

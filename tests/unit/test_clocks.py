@@ -193,6 +193,7 @@ def dahua(path: Path, start: datetime, num_frames: int = 20) -> Path:
 def test_the_frames_of_a_dahua_file_have_the_local_time_of_the_camera(tmp_path: Path) -> None:
     path = dahua(tmp_path / "a.dav", datetime(2026, 3, 14, 10))  # noqa: DTZ001 - local
     assert start_of(path) == ("frames", "2026-03-14T09:00:00.000")
+    assert look(source_of(path)).span.duration_ns == 2 * SECOND
     late = dahua(tmp_path / "b.dav", datetime(2026, 7, 14, 10))  # noqa: DTZ001 - local
     named = source_of(late, start_ns=datetime_to_ns(MORNING), clock="path")
     assert "2026-07-14T08:00:00+00:00 by frames" in " ".join(look(named).warnings)

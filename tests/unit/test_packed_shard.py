@@ -26,11 +26,14 @@ def a_shard(pts) -> Shard:
 
 def test_a_shard_is_unpacked_unchanged_also_with_missing_or_huge_timestamps():
     shard = a_shard([5, 3, 4, NO_PTS, 2**62, -(2**62), 9])
+    placed = {"first_row": 7, "shifts": np.arange(7) * 2**33, "offsets": np.arange(7) * 188 - 1}
+    shard = replace(shard, packets=replace(shard.packets, **placed))
     again = unpack_shard(pack_shard(shard).packed)
-    for name in ("pts", "dts", "num_bytes", "keyframe", "discard"):
+    for name in ("pts", "dts", "num_bytes", "keyframe", "discard", "shifts", "offsets"):
         before, after = getattr(shard.packets, name), getattr(again.packets, name)
         assert np.array_equal(before, after)
         assert before.dtype == after.dtype
+    assert again.packets.first_row == 7
     assert replace(again, packets=shard.packets) == shard
 
 

@@ -5,18 +5,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from pipeline.config import DecodeConfig, FrameConfig, SampleConfig, SourcesConfig
 from pipeline.errors import SourceError
 from pipeline.media import decode_frames, probe
+from pipeline.media.clip import write_clip
 from pipeline.plan import packets_for
-from pipeline.records import Frame, PacketIndex, Video
+from pipeline.records import Cut, Frame, PacketIndex, Video
 from pipeline.sources import list_sources
 from pipeline.storage.access import Access
 from pipeline.storage.playlists import read_playlist
-from pipeline.timebase import datetime_to_ns
+from pipeline.timebase import TimeRange, datetime_to_ns
 from tests.videos import make_video, number_in, source_of
 
 MORNING = datetime(2026, 3, 14, 9, 0, 0, tzinfo=UTC)
@@ -104,6 +106,22 @@ def _before_segment(lines: list[str], number: int, tag: str) -> list[str]:
     return [*lines[:at], tag, *lines[at:]]
 
 
+def test_a_clip_over_a_hole_has_the_frames_on_both_sides(tmp_path: Path) -> None:
+    path = dated(
+        recording(tmp_path / "gate", kind="fmp4"),
+        [MORNING, MORNING + timedelta(seconds=5), MORNING + timedelta(seconds=6)],
+    )
+    video, _ = look(path, max_gap_s=1)
+    spans = (TimeRange(SECOND // 2, SECOND), TimeRange(5 * SECOND, 5 * SECOND + SECOND // 2))
+    out = tmp_path / "out.mp4"
+    write_clip(out, [Cut(video=video, media=span) for span in spans])
+    with av.open(str(out)) as container:
+        numbers = [
+            number_in(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)
+        ]
+    assert numbers == list(range(12, 38))
+
+
 def test_a_part_whose_clock_starts_again_follows_by_its_date(tmp_path: Path) -> None:
     folder = tmp_path / "gate"
     first = recording(folder, name="a.m3u8")
@@ -144,6 +162,7 @@ def test_a_missing_segment_is_a_hole_with_a_warning(tmp_path: Path) -> None:
     assert "1 segments that the playlist names are not there" in video.warnings
     for segment in path.parent.glob("*.ts"):
         segment.unlink()
+    edited(path, lambda lines: [*lines, ""])
     with pytest.raises(SourceError, match="none of the segments that it names is there"):
         look(path)
 

@@ -19,6 +19,7 @@ from pipeline.media.packets import probe
 from pipeline.media.reader import Reader
 from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, Cut, PacketIndex, Source, Video
 from pipeline.storage.access import Access
+from pipeline.storage.playlists import is_playlist
 from pipeline.timebase import NS_PER_S, NS_PER_US, BoolArray
 
 # How far before a cut the file is entered, until a keyframe that is shown before it is found.
@@ -84,7 +85,11 @@ class _Scan:
         context = stream.codec_context
         self.cut = cut
         self.period = clock_period(container.format.name)
-        self.tells_no_time = self.period is not None or tell_of_jumps(cut.video.warnings)
+        self.tells_no_time = (
+            self.period is not None
+            or tell_of_jumps(cut.video.warnings)
+            or is_playlist(cut.video.uri)
+        )
         self._rows: list[tuple[int, int, int, bool, bool, bool]] = []
         self._reaches_end = True
         self._is_idr = idr(context)
