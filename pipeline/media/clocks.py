@@ -12,6 +12,7 @@ from typing import TypeAlias
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from pipeline.errors import SourceError
 from pipeline.records import CLOCKS, Clock, Source
 from pipeline.timebase import NS_PER_S, datetime_to_ns, ns_to_datetime
 
@@ -40,6 +41,17 @@ class FoundClock:
     start_ns: int
     """UTC of media time 0."""
     warnings: tuple[str, ...] = ()
+    refused: str = ""
+    """Why its local time cannot be turned into UTC; "" if it can."""
+
+
+def found_clock(clock: Clock, at: datetime, to_utc: ToUtc) -> FoundClock:
+    """What a clock says that shows ``at`` at media time 0."""
+    try:
+        start_ns, warnings = to_utc(at)
+    except SourceError as exc:
+        return FoundClock(clock=clock, start_ns=0, refused=str(exc))
+    return FoundClock(clock=clock, start_ns=start_ns, warnings=warnings)
 
 
 def utc_if_no_zone(at: datetime) -> tuple[int, tuple[str, ...]]:
@@ -65,22 +77,17 @@ def clocks_in(
         to_utc: for times without a zone, which recorders write in their local time.
     """
     tags = {**_lower(stream.metadata), **_lower(container.metadata)}
-    found = [
-        FoundClock(clock=clock, start_ns=start_ns, warnings=warnings)
-        for clock, at in _dated(tags)
-        for start_ns, warnings in [to_utc(at)]
-    ]
+    found = [found_clock(clock, at, to_utc) for clock, at in _dated(tags)]
     if container.format.name == "dhav" and stream.time_base:
         at = _naive(origin_pts * stream.time_base)
         if at.year in _CREDIBLE_YEARS:
-            start_ns, warnings = to_utc(at)
-            found.append(FoundClock(clock="frames", start_ns=start_ns, warnings=warnings))
+            found.append(found_clock("frames", at, to_utc))
     timecode = _timecode(tags.get("timecode", ""), stream.guessed_rate)
     if timecode is not None:
-        for former in list(found):
-            timed_ns = _time_of_day(timecode, former.start_ns, end_ns, to_utc)
-            if timed_ns is not None:
-                found.append(FoundClock(clock="timecode", start_ns=timed_ns))
+        for former in [one for one in found if not one.refused]:
+            timed = _time_of_day(timecode, former.start_ns, end_ns, to_utc)
+            if timed is not None:
+                found.append(timed)
                 break
     return found
 
@@ -94,6 +101,9 @@ def camera_clock(
         source: as listed.
         found: the clocks inside the file.
         end_ns: media time of the end of the last frame, which is when the file was written.
+
+    Raises:
+        SourceError: the clock that counts shows a local time that does not exist, or comes twice.
     """
     clocks = sorted(found, key=lambda one: CLOCKS.index(one.clock))
     if source.start_ns is not None:
@@ -101,6 +111,8 @@ def camera_clock(
         clocks.insert(0, FoundClock(clock=source.clock, start_ns=source.start_ns))
     if clocks:
         best = clocks[0]
+        if best.refused:
+            raise SourceError(f"{source.uri}: {best.refused}")
         warnings = (*best.warnings, *_disagreements(best, clocks[1:], end_ns))
         return best.start_ns, best.clock, warnings
     if source.mtime_ns is not None:
@@ -114,7 +126,7 @@ def _disagreements(best: FoundClock, others: Sequence[FoundClock], end_ns: int) 
         off_ns = min(abs(other.start_ns - best.start_ns - late) for late in (0, end_ns))
         # The first chapter's time stands in all of them.
         is_of_first = best.clock == "chapter" and other.clock in ("creation_time", "timecode")
-        if off_ns > _AGREE_NS and not is_of_first:
+        if off_ns > _AGREE_NS and not is_of_first and not other.refused:
             yield (
                 f"its clocks disagree: it begins at {_iso(best.start_ns)} by {best.clock}, which is"
                 f" taken, and at {_iso(other.start_ns)} by {other.clock}"
@@ -172,8 +184,10 @@ def _timecode(text: str, rate: Fraction | None) -> timedelta | None:
     return within + timedelta(seconds=float(frames / rate))
 
 
-def _time_of_day(timecode: timedelta, dated_ns: int, end_ns: int, to_utc: ToUtc) -> int | None:
-    """UTC of a time code, if it is the time of day of a file with that date.
+def _time_of_day(
+    timecode: timedelta, dated_ns: int, end_ns: int, to_utc: ToUtc
+) -> FoundClock | None:
+    """What a time code says, if it is the time of day of a file with that date.
 
     Cameras may also count the time that they have recorded so far. So the date of the file must be
     that of the first or of the last frame, or lie between.
@@ -181,9 +195,10 @@ def _time_of_day(timecode: timedelta, dated_ns: int, end_ns: int, to_utc: ToUtc)
     dated, length = ns_to_datetime(dated_ns), timedelta(microseconds=end_ns // 1000)
     day = datetime(dated.year, dated.month, dated.day)  # noqa: DTZ001 - in an unknown zone
     for days in (-1, 0, 1):
-        at = day + days * _DAY + timecode
-        for start_ns in (datetime_to_ns(at.replace(tzinfo=UTC)), to_utc(at)[0]):
-            start = ns_to_datetime(start_ns)
-            if start - _NEAR <= dated <= start + length + _NEAR:
-                return start_ns
+        local = day + days * _DAY + timecode
+        for at in (local.replace(tzinfo=UTC), local):
+            found = found_clock("timecode", at, to_utc)
+            start = ns_to_datetime(found.start_ns)
+            if not found.refused and start - _NEAR <= dated <= start + length + _NEAR:
+                return found
     return None

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from pipeline.media.clock_jumps import straighten
-from pipeline.media.clocks import FoundClock, ToUtc
+from pipeline.media.clocks import FoundClock, ToUtc, found_clock
 from pipeline.records import NO_PTS, PacketIndex
 from pipeline.storage.joined_file import starts_of
 from pipeline.storage.playlists import Playlist
@@ -36,10 +36,10 @@ def playlist_clocks(playlist: Playlist | None, to_utc: ToUtc) -> list[FoundClock
     for part in playlist.parts:
         if part.begins is not None:
             try:
-                start_ns, warnings = to_utc(part.begins - timedelta(seconds=before_s))
+                begins = part.begins - timedelta(seconds=before_s)
             except OverflowError:
                 return []
-            return [FoundClock(clock="playlist", start_ns=start_ns, warnings=warnings)]
+            return [found_clock("playlist", begins, to_utc)]
         before_s += part.duration_s
     return []
 

@@ -13,6 +13,7 @@ import pytest
 from av.container import OutputContainer
 
 from pipeline.config import DecodeConfig, SampleConfig, SourcesConfig
+from pipeline.errors import SourceError
 from pipeline.media import probe
 from pipeline.media.gopro import earlier_chapters
 from pipeline.records import CLOCKS, Source, Video
@@ -197,6 +198,20 @@ def test_the_frames_of_a_dahua_file_have_the_local_time_of_the_camera(tmp_path: 
     late = dahua(tmp_path / "b.dav", datetime(2026, 7, 14, 10))  # noqa: DTZ001 - local
     named = source_of(late, start_ns=datetime_to_ns(MORNING), clock="path")
     assert "2026-07-14T08:00:00+00:00 by frames" in " ".join(look(named).warnings)
+
+
+def test_a_local_time_that_does_not_exist_is_refused_if_no_better_clock_is_there(
+    tmp_path: Path,
+) -> None:
+    path = dahua(tmp_path / "a.dav", datetime(2026, 3, 29, 2, 30))  # noqa: DTZ001 - local
+    with pytest.raises(
+        SourceError, match=r"a\.dav: the local time .* does not exist in Europe/Ber"
+    ):
+        start_of(path)
+    assert start_of(path, start_ns=datetime_to_ns(MORNING), clock="path")[0] == "path"
+    twice = dahua(tmp_path / "b.dav", datetime(2026, 10, 25, 2, 30))  # noqa: DTZ001 - local
+    assert start_of(twice) == ("frames", "2026-10-25T00:30:00.000")
+    assert "comes twice in Europe/Berlin" in " ".join(look(source_of(twice)).warnings)
 
 
 def chapter(path: Path, *, created: str = "2026-03-14T09:00:00Z", seconds: int = 2) -> Path:
