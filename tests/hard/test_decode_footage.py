@@ -28,6 +28,7 @@ MANIFEST: dict[str, Any] = (
 
 # Why the times differ from the manifest's.
 DIFFERENT = {
+    "hard/pts_jump_back.ts": "its clock starts again, and what follows is placed straight after",
     "real/sv_highway_video02.avi": "AVI with B-frames stores no display times",
     "real/speech_nasa_13013.mp4": "the manifest tells of the smaller of two video streams",
     "hard/duplicate_pts.mkv": "of frames with one time the last is taken",
@@ -96,6 +97,8 @@ def test_sampled_frames_equal_a_plain_loop_or_are_marked(name: str) -> None:
     assert FOOTAGE is not None
     video, packets = probe(source_of(FOOTAGE / name), sample=SampleConfig(), decode=DecodeConfig())
     if any("stores no display times" in warning for warning in video.warnings):
+        return
+    if len(packets.shifts):  # a plain loop finds no frame by a time that was moved
         return
     fps = 0.05 if video.span.duration_ns > 10**11 else 0.5
     want = grid_pts(video, packets.shown_pts, fps)[:20].tolist()
