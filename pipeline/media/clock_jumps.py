@@ -90,8 +90,9 @@ def straighten(
     shifts = np.array(walk.shifts(), dtype=np.int64)
     base = int(clock[rows[0]] - ticks[0])
     of_stretch = np.searchsorted(rows[starts], np.arange(len(packets)), side="right") - 1
-    shift = shifts[np.maximum(of_stretch, 0)] + base
-    return _shifted(packets, clock, shift, period), walk.warnings(time_base)
+    moved = _shifted(packets, clock, shifts[np.maximum(of_stretch, 0)] + base, period)
+    is_same = np.array_equal(moved.pts, packets.pts) and np.array_equal(moved.dts, packets.dts)
+    return packets if is_same else moved, walk.warnings(time_base)
 
 
 def _shifted(

@@ -122,6 +122,9 @@ def test_a_short_leap_of_the_clock_moves_nothing_else(leap_s: int, length: int) 
 def test_a_step_forward_is_a_gap_and_no_leap() -> None:
     ticks = [3600 * i for i in range(50)] + [20 * 3600 * SECOND + 3600 * i for i in range(50)]
     assert straight(packets_at(ticks)) == (ticks, [])
+    # Nothing was moved, so the packets can still be found by their times.
+    made, _ = straighten(packets_at(ticks), "a.ts", time_base=TICK, period=TURN)
+    assert len(made.shifts) == 0
 
 
 def test_packets_without_times_keep_none_and_a_clock_that_jumps_always_is_refused() -> None:
