@@ -32,6 +32,8 @@ _MAX_LEAP_STRETCHES = 8
 _MAX_REPEATED_S = 60
 _REPEATED_PACKETS = 8
 _MAX_JUMPS = 10_000
+MAX_TICKS = 2**60
+"""Sums of a few times up to this fit into 64 bits."""
 
 
 def clock_period(format_name: str) -> int | None:
@@ -61,6 +63,8 @@ def straighten(
     rows = np.flatnonzero(clock != NO_PTS)
     if len(rows) < 2:  # noqa: PLR2004 - no steps
         return packets, []
+    if max(abs(int(clock[rows].min())), abs(int(clock[rows].max()))) > MAX_TICKS:
+        return packets, []  # whoever looks at its length refuses it
     ticks = clock[rows] if period is None else clock[rows] % period
     steps = np.diff(ticks)
     usual = max(1, int(np.median(np.abs(steps))))
@@ -87,7 +91,13 @@ def straighten(
         longest_pause=max(_LONGEST_PAUSE_S * second, _LONGEST_PAUSE_INTERVALS * usual),
         period=period,
     )
-    shifts = np.array(walk.shifts(), dtype=np.int64)
+    moves = walk.shifts()
+    if max(map(abs, moves)) > MAX_TICKS:
+        raise SourceError(
+            f"{uri}: its clock jumps over more time than any recording lasts, so nobody knows when"
+            " its frames were taken; copy it again from the original"
+        )
+    shifts = np.array(moves, dtype=np.int64)
     base = int(clock[rows[0]] - ticks[0])
     of_stretch = np.searchsorted(rows[starts], np.arange(len(packets)), side="right") - 1
     moved = _shifted(packets, clock, shifts[np.maximum(of_stretch, 0)] + base, period)

@@ -13,12 +13,13 @@ from pipeline.media.clocks import FoundClock, ToUtc, camera_clock, clocks_in
 from pipeline.media.container import open_container, pick_video
 from pipeline.records import Source
 from pipeline.storage.access import Access
-from pipeline.timebase import datetime_to_ns, pts_to_ns
+from pipeline.timebase import NS_PER_S, datetime_to_ns, pts_to_ns
 
 # GX010042.MP4, GX020042.MP4; older cameras write GOPR0042.MP4, GP010042.MP4.
 _CHAPTER = re.compile(r"(G[HXL])(\d\d)(\d{4})(\.\w+)$", re.IGNORECASE)
 _OLD_CHAPTER = re.compile(r"GP(\d\d)(\d{4})(\.\w+)$", re.IGNORECASE)
 _HANDLER = "GoPro MET"
+_MAX_CHAPTER_NS = 31 * 86_400 * NS_PER_S
 _MAX_PACKETS = 64
 _MAX_KEYS = 4096
 _LOCKED = (2, 3)
@@ -60,32 +61,29 @@ def _chapter_clock(source: Source, access: Access, to_utc: ToUtc) -> FoundClock 
 
     All chapters of a recording have the creation time of the first.
     """
-    if source.start_ns is not None:
-        return None
-    start_ns: int | None = None
-    warnings: tuple[str, ...] = ()
-    for number, uri in enumerate(earlier_chapters(source.uri)):
-        try:
-            with open_container(uri, access=access) as container:
-                telemetry = _telemetry_clock(container) if number == 0 else None
-                stream = pick_video(container, uri)
-                if not stream.duration or not stream.time_base:
-                    return None
-                length_ns = pts_to_ns(stream.duration, stream.time_base)
-                if start_ns is None:
-                    found = clocks_in(
-                        container, stream, origin_pts=0, end_ns=length_ns, to_utc=to_utc
-                    )
-                    found += [telemetry] if telemetry else []
-                    if not found:
-                        return None
-                    start_ns, _, warnings = camera_clock(source, found, length_ns)
-                start_ns += length_ns
-        except SourceError:
+    uris = [] if source.start_ns is not None else earlier_chapters(source.uri)
+    try:
+        chapters = [_clocks_and_length(uri, access, to_utc) for uri in uris]
+        if not chapters or not chapters[0][0]:
             return None
-    if start_ns is None:
+        start_ns, _, warnings = camera_clock(source, *chapters[0])
+    except SourceError:
         return None
-    return FoundClock(clock="chapter", start_ns=start_ns, warnings=warnings)
+    lengths_ns = [length_ns for _, length_ns in chapters]
+    if not all(0 < length_ns <= _MAX_CHAPTER_NS for length_ns in lengths_ns):
+        return None
+    return FoundClock(clock="chapter", start_ns=start_ns + sum(lengths_ns), warnings=warnings)
+
+
+def _clocks_and_length(uri: str, access: Access, to_utc: ToUtc) -> tuple[list[FoundClock], int]:
+    """The clocks of another file, and the length in nanoseconds that its header states."""
+    with open_container(uri, access=access) as container:
+        telemetry = _telemetry_clock(container)
+        stream = pick_video(container, uri)
+        length_ns = pts_to_ns(stream.duration or 0, stream.time_base or Fraction(1))
+        end_ns = max(0, min(length_ns, _MAX_CHAPTER_NS))
+        found = clocks_in(container, stream, origin_pts=0, end_ns=end_ns, to_utc=to_utc)
+    return [*found, telemetry] if telemetry else found, length_ns
 
 
 def _telemetry(container: InputContainer) -> list[Stream]:

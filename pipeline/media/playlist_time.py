@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from pipeline.media.clock_jumps import straighten
+from pipeline.errors import SourceError
+from pipeline.media.clock_jumps import MAX_TICKS, straighten
 from pipeline.media.clocks import FoundClock, ToUtc, found_clock
 from pipeline.records import NO_PTS, PacketIndex
 from pipeline.storage.joined_file import starts_of
@@ -81,6 +82,11 @@ def place_segments(
                 origin = int(timed[0])
             else:
                 begin = origin + round(stretch.begins_s / time_base)
+                if abs(begin) > MAX_TICKS:
+                    raise SourceError(
+                        f"{uri}: its dates (EXT-X-PROGRAM-DATE-TIME) lie"
+                        f" {stretch.begins_s / 86_400:.0f} days apart; correct the playlist"
+                    )
                 num_late += begin < end
                 shift = max(begin, end) - int(timed[0])
             usual = int(np.median(np.diff(timed))) if len(timed) > 1 else 1

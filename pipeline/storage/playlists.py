@@ -22,6 +22,7 @@ SUFFIX = ".m3u8"
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_LINES = 2_000_000
 _MAX_HEADERS = 1000
+_CREDIBLE_YEARS = range(1990, 2200)
 _MAX_HEADER_BYTES = 1024 * 1024
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
@@ -259,6 +260,9 @@ def _seconds(uri: str, text: str) -> float:
 
 def _date(uri: str, text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.strip())
+        at = datetime.fromisoformat(text.strip())
     except ValueError as exc:
         raise SourceError(f"{uri}: {text!r} is no date with a time; repair the playlist") from exc
+    if at.year not in _CREDIBLE_YEARS:
+        raise SourceError(f"{uri}: no recording began in the year {at.year}; repair the playlist")
+    return at

@@ -135,6 +135,17 @@ def test_packets_without_times_keep_none_and_a_clock_that_jumps_always_is_refuse
         straight(packets_at([0, 3600, 7200, 1000 * SECOND] * 10_001), period=None)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=40))
+def test_any_times_are_put_in_order_or_refused(times: list[int]) -> None:
+    for period in (TURN, None):
+        try:
+            made, _ = straighten(packets_at(times), "a.ts", time_base=TICK, period=period)
+        except SourceError:
+            continue
+        assert len(made) == len(times)
+
+
 def test_formats_have_the_clocks_of_their_specifications() -> None:
     names = ("mpegts", "mpeg", "flv", "asf", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm")
     assert [clock_period(name) for name in names] == [2**33, 2**33, 2**31, 2**32, None, None]

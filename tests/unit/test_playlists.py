@@ -231,6 +231,7 @@ def test_roots_may_allow_what_lies_elsewhere(tmp_path: Path) -> None:
         ("#EXTM3U\n#EXTINF:long,\na.ts\n", "'long' is no duration"),
         ("#EXTM3U\n#EXTINF:nan,\na.ts\n", "lasts nan s"),
         ("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:today\n", "'today' is no date"),
+        ("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:9999-12-31T23:59:59Z\n", "in the year 9999"),
         ("#EXTM3U\n#EXT-X-BYTERANGE:-1@5\na.ts\n", "'-1@5' is no byte range"),
     ],
 )
