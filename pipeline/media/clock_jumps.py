@@ -194,7 +194,9 @@ class _Walk:
         step = self._first(number) + shift - end
         if self.period is None:
             return shift, step
-        if step > self.period - self.least_leap:  # times out of order pass the border twice
+        # Times out of order pass the border twice, and a copy may begin before it.
+        is_back = step > self.period // 2 and self._is_fresh(number)
+        if is_back or step > self.period - self.least_leap:
             return shift - self.period, step - self.period
         came_round = step + self.period
         if step < -self.period // 2 and (
@@ -220,20 +222,18 @@ class _Walk:
         return None
 
     def _is_repeated(self, number: int, step: int) -> bool:
-        """Whether a stretch begins with packets that came before, at the same times."""
+        """Whether a stretch begins with packets from the middle of the former, at their times.
+
+        If it begins as the former begins, it is a copy of a whole recording and follows it.
+        """
         if step < -_MAX_REPEATED_S * self.second:
             return False
-        start, end = (
-            self.starts[number],
-            min(self.starts[number] + _REPEATED_PACKETS, len(self.ticks)),
-        )
-        former = self.starts[number - 1] + np.searchsorted(
-            self.ticks[self.starts[number - 1] : start], self.ticks[start]
-        )
+        begin, start = self.starts[number - 1], self.starts[number]
+        former = begin + int(np.searchsorted(self.ticks[begin:start], self.ticks[start]))
+        length = min(_REPEATED_PACKETS, len(self.ticks) - start)
+        again, first = slice(start, start + length), slice(former, former + length)
         return bool(
-            former + end - start <= start
-            and np.array_equal(self.ticks[start:end], self.ticks[former : former + end - start])
-            and np.array_equal(
-                self.num_bytes[start:end], self.num_bytes[former : former + end - start]
-            )
+            begin < former <= start - length
+            and np.array_equal(self.ticks[again], self.ticks[first])
+            and np.array_equal(self.num_bytes[again], self.num_bytes[first])
         )

@@ -105,8 +105,20 @@ def test_packets_that_come_twice_keep_their_time() -> None:
         [times[i] for i in joined],
         [],
     )
+    # A copy of the whole is no repetition.
+    twice = packets_at(times * 2, sizes=[*range(200)] * 2)
+    assert straight(twice)[0] == [3600 * i for i in range(400)]
     other = [*sizes[:100], *(size + 1 for size in sizes[100:])]
     assert "starts again" in straight(packets_at([times[i] for i in joined], sizes=other))[1][0]
+
+
+@pytest.mark.parametrize("length_s", [30, 7200])
+def test_copies_that_wrap_in_their_middle_follow_one_another(length_s: int) -> None:
+    one = [TURN - 8 * SECOND + 45_000 * i for i in range(2 * length_s)]
+    given = [as_ffmpeg_gives(tick, one[0]) for tick in one] * 3
+    times, warnings = straight(packets_at(given))
+    assert times == [45_000 * i for i in range(6 * length_s)]
+    assert "starts again 2 times" in warnings[0]
 
 
 @pytest.mark.parametrize("leap_s", [-3000, 40_000, 80_000])
