@@ -35,6 +35,14 @@ class SummariesConfig(Section):
     """So long a time without anything to tell ends a chapter."""
 
 
+class EvidenceConfig(Section):
+    """What is kept of the footage itself."""
+
+    pictures: bool = True
+    """Of each event the picture nearest its middle that the engine was shown, in the table
+    ``evidence``, about 8 kB each; ``false`` keeps none."""
+
+
 class CommitConfig(Section):
     """How often results reach the index."""
 

@@ -23,6 +23,7 @@ from pipeline.config.run import (
     BudgetConfig,
     ClusterConfig,
     CommitConfig,
+    EvidenceConfig,
     StitchConfig,
     SummariesConfig,
 )
@@ -55,6 +56,7 @@ class Config(Section):
     engine: AnyEngineConfig = Field(default_factory=default_engine)
     stitch: StitchConfig = StitchConfig()
     summaries: Operational[SummariesConfig] = SummariesConfig()
+    evidence: Operational[EvidenceConfig] = EvidenceConfig()
     commit: Operational[CommitConfig] = CommitConfig()
     budget: Operational[BudgetConfig] = BudgetConfig()
     cluster: Operational[ClusterConfig] = ClusterConfig()

@@ -6,6 +6,7 @@ The only package that uses deltalake and DuckDB.
 from pipeline.index.camera_figures import camera_figures
 from pipeline.index.commit import Writer
 from pipeline.index.erase import apply_orders, clear_erased
+from pipeline.index.evidence import evidence_of, pictures_of
 from pipeline.index.feedback import ReviewState, write_feedback
 from pipeline.index.lanes import (
     Bins,
@@ -57,6 +58,7 @@ __all__ = [
     "erased_media",
     "erased_ranges",
     "erased_videos",
+    "evidence_of",
     "failures",
     "finished_ids",
     "footage_in_range",
@@ -66,6 +68,7 @@ __all__ = [
     "open_index",
     "overview",
     "partly_erased_ids",
+    "pictures_of",
     "rows_in_range",
     "unfinished",
     "windows_of",

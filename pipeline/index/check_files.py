@@ -75,6 +75,7 @@ _REMEDIES: dict[str, str] = {
     "segments": "segments are derived from windows again",
     "vectors": "timereel embed makes them again",
     "summaries": "the next run or timereel summarize writes them again",
+    "evidence": "the pictures of that time can be made from the recordings on demand",
     "erasures": "the orders to erase that were in it must be given again",
 }
 

@@ -23,7 +23,14 @@ _KEY = "video_id, task, fingerprint"
 _ROUNDING_US = 2
 _PENDING_AGAIN = "it becomes pending: the next run asks the engine about the missing part alone"
 # Tables in which an id must be unique; for duplicate windows see ``_OVERLAPPING``.
-_UNIQUE_IDS: tuple[TableName, ...] = ("videos", "events", "segments", "summaries", "feedback")
+_UNIQUE_IDS: tuple[TableName, ...] = (
+    "videos",
+    "events",
+    "segments",
+    "summaries",
+    "feedback",
+    "evidence",
+)
 
 _VIEWS = f"""
 CREATE TEMP VIEW complete AS FROM videos WHERE status IN ('done', 'partial');
@@ -121,6 +128,8 @@ _ORPHANED: dict[TableName, str] = {
         USING (event_id, task, fingerprint)""",
     "segments": f"FROM segments ANTI JOIN existing USING ({_KEY})",
     "summaries": "FROM (FROM summaries WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
+    "evidence": f"""FROM (FROM evidence SEMI JOIN complete USING ({_KEY}))
+        ANTI JOIN windows USING (window_id, task, fingerprint)""",
     "vectors": "FROM (FROM vectors WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
 }
 

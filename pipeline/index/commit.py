@@ -1,6 +1,6 @@
 """Writes an index: every commit replaces the rows it names, so a repeated one changes nothing."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.index.evidence_commits import remove_outdated_evidence, replace_evidence
 from pipeline.index.filters import Span, Where
+from pipeline.index.grouping import chunks, groups, ids_of, is_among
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import (
@@ -32,10 +34,6 @@ JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]
 """Existing rows of ``events``; ids of the videos that are done; ids of videos that these replace
 -> the rows that replace the existing ones."""
 
-# A predicate names at most this many ids; more ids need further commits.
-_IDS_PER_COMMIT = 1000
-
-
 _SPAN = ("date", "camera", "start", "end")
 
 
@@ -55,15 +53,19 @@ class Writer:
         self.index = Index(self.store)
         self._known = KnownVideos(self.store)
 
-    def write_windows(self, rows: pa.Table) -> None:
+    def write_windows(self, rows: pa.Table, evidence: pa.Table | None = None) -> None:
         """Replace all windows of the shards in ``rows``, which must be complete.
 
         A shard id belongs to one video, task and fingerprint, and its dates never change.
+        ``evidence`` has the pictures of these windows, of which there may be none.
         """
+        # Pictures first: if the process is killed in between, the shards are not whole, and the
+        # next run writes their pictures again.
+        replace_evidence(self.index, rows, evidence)
         rows = conform("windows", rows)
-        for task, of_task in _groups(rows, "task"):
-            for fingerprint, group in _groups(of_task, "fingerprint"):
-                for shard_ids, part in _chunks(group, "shard_id"):
+        for task, of_task in groups(rows, "task"):
+            for fingerprint, group in groups(of_task, "fingerprint"):
+                for shard_ids, part in chunks(group, "shard_id"):
                     predicate = all_of(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
@@ -77,8 +79,9 @@ class Writer:
         """Remove the windows of committed shards that no plan contains any more."""
         where = Where().add("task = ? AND fingerprint = ?", task, fingerprint)
         where.is_one_of("shard_id", shard_ids)
-        rows = self.index.select_all("windows", where, columns=["date", "video_id", "shard_id"])
-        for chunk_ids, part in _chunks(rows, "shard_id"):
+        columns = ["date", "start", "end", "video_id", "shard_id"]
+        rows = self.index.select_all("windows", where, columns=columns)
+        for chunk_ids, part in chunks(rows, "shard_id"):
             predicate = all_of(
                 on_dates(part["date"].to_pylist()),
                 equal("task", task),
@@ -87,6 +90,7 @@ class Writer:
                 is_one_of("shard_id", chunk_ids),
             )
             replace(self.store, "windows", WINDOWS.empty_table(), predicate)
+            replace_evidence(self.index, part, None)
 
     def reopen(
         self, video_ids: Iterable[str], near: CameraRange, task: str, fingerprint: str
@@ -139,16 +143,16 @@ class Writer:
         if len(tasks) > 1:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
         for name, rows in (("events", events), ("segments", segments)):
-            if unknown := _ids(rows, "video_id") - _ids(videos, "video_id"):
+            if unknown := ids_of(rows, "video_id") - ids_of(videos, "video_id"):
                 raise ValueError(f"{name} of {sorted(unknown)[:3]}, which are not in videos")
         only = None
         if keep:
-            [only] = {*_ids(videos, "fingerprint"), *_ids(events, "fingerprint")}
+            [only] = {*ids_of(videos, "fingerprint"), *ids_of(events, "fingerprint")}
             for attempt in conflict_retries():
                 with attempt:
                     self.store.mark("videos", GENERATIONS_PROPERTY)
-        for video_ids, part in _chunks(videos, "video_id"):
-            in_part = _in("video_id", video_ids)
+        for video_ids, part in chunks(videos, "video_id"):
+            in_part = is_among("video_id", video_ids)
             join_part = join or _unjoined(events.filter(in_part), only)
             self._finish(part, join_part, segments.filter(in_part), reach, only)
 
@@ -158,13 +162,15 @@ class Writer:
         Nothing else changes: the rows that these videos will replace stay until they are complete.
         """
         videos = conform("videos", videos)
-        for task, of_task in _groups(videos, "task"):
+        for task, of_task in groups(videos, "task"):
             answered = Where().add("task = ? AND status <> 'pending'", task)
             answered.is_one_of("video_id", of_task["video_id"].to_pylist())
-            ids = _ids(self.index.select_all("videos", answered, columns=["video_id"]), "video_id")
-            new = of_task.filter(~_in("video_id", ids))
-            for fingerprint, group in _groups(new, "fingerprint"):
-                for video_ids, part in _chunks(group, "video_id"):
+            ids = ids_of(
+                self.index.select_all("videos", answered, columns=["video_id"]), "video_id"
+            )
+            new = of_task.filter(~is_among("video_id", ids))
+            for fingerprint, group in groups(new, "fingerprint"):
+                for video_ids, part in chunks(group, "video_id"):
                     predicate = all_of(
                         on_dates(part["date"].to_pylist()),
                         equal("task", task),
@@ -182,9 +188,9 @@ class Writer:
         """
         self.store.create_table("summaries")
         rows = conform("summaries", rows)
-        for level, of_level in _groups(rows, "level"):
+        for level, of_level in groups(rows, "level"):
             key = "video_id" if level == "chapter" else "summary_id"
-            for ids, part in _chunks(of_level, key):
+            for ids, part in chunks(of_level, key):
                 predicate = all_of(
                     on_dates({*dates, *part["date"].to_pylist()}),
                     equal("task", part["task"][0].as_py()),
@@ -209,41 +215,44 @@ class Writer:
         previous = self._previous(task, videos)
         dates = _dates_of(videos) | _dates_of(previous)
         stale = self._stale_windows(task, videos, previous, dates, only)
-        same = _ids(videos, "video_id")
+        same = ids_of(videos, "video_id")
         of_videos = _of_fingerprint(is_one_of("video_id", same), only)
         # Other contents of these files no longer exist, so they go for every fingerprint.
-        others = (_ids(previous, "video_id") | _ids(stale, "video_id")) - same
+        others = (ids_of(previous, "video_id") | ids_of(stale, "video_id")) - same
         if others:
             of_videos = f"({of_videos}) OR ({is_one_of('video_id', others)})"
         of_videos = all_of(equal("task", task), of_videos)
         times = times_by_camera(videos, previous, stale)
         replaced = previous
         if only is not None:
-            replaced = previous.filter(_in("video_id", others) | (pc.field("fingerprint") == only))
+            replaced = previous.filter(
+                is_among("video_id", others) | (pc.field("fingerprint") == only)
+            )
         self._reopen(task, replaced)
         rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
         on = on_dates(dates | set(segments["date"].to_pylist()))
         replace(self.store, "segments", segments, all_of(on, of_videos))
-        self._remove_summaries(task, same | others, _ids(videos, "camera"), dates)
-        for fingerprint, rows in _groups(stale, "fingerprint"):
+        self._remove_summaries(task, same | others, ids_of(videos, "camera"), dates)
+        for fingerprint, rows in groups(stale, "fingerprint"):
             predicate = all_of(
                 on_dates(rows["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
-                is_one_of("video_id", _ids(rows, "video_id")),
+                is_one_of("video_id", ids_of(rows, "video_id")),
             )
             replace(self.store, "windows", rows.slice(0, 0), predicate)
+        remove_outdated_evidence(self.index, videos, others, dates, keep=only is not None)
         on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
         replace(self.store, "videos", videos, all_of(on, of_videos))
 
     def _reopen(self, task: str, videos: pa.Table) -> None:
         done = videos.filter(pc.field("status").isin(["done", "partial"]))
-        for fingerprint, rows in _groups(done, "fingerprint"):
+        for fingerprint, rows in groups(done, "fingerprint"):
             predicate = all_of(
                 on_dates(rows["date"].to_pylist()),
                 equal("task", task),
                 equal("fingerprint", fingerprint),
-                is_one_of("video_id", _ids(rows, "video_id")),
+                is_one_of("video_id", ids_of(rows, "video_id")),
                 # Only the rows that were read: a row that another run has written since stays done.
                 is_one_of("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
@@ -257,7 +266,7 @@ class Writer:
         days = all_of("level = 'day'", is_one_of("camera", cameras))
         where.add(f"({is_one_of('video_id', video_ids)} OR {days})")
         outdated = self.index.select("summaries", where, columns=["summary_id", "date"])
-        for ids, rows in _chunks(outdated, "summary_id"):
+        for ids, rows in chunks(outdated, "summary_id"):
             predicate = all_of(on_dates(rows["date"].to_pylist()), is_one_of("summary_id", ids))
             replace(self.store, "summaries", rows.slice(0, 0), predicate)
 
@@ -265,10 +274,10 @@ class Writer:
         """Rows of the same videos, or of earlier contents of the uris of successful ones."""
         same_content = "content_id = done_content AND content_id <> ''"
         where = _same_files(
-            _ids(videos, "video_id"), videos, or_if=f"status = 'failed' OR {same_content}"
+            ids_of(videos, "video_id"), videos, or_if=f"status = 'failed' OR {same_content}"
         )
         where.add("task = ?", task)
-        names = _ids(videos, "video_id") | _ids(videos, "uri")
+        names = ids_of(videos, "video_id") | ids_of(videos, "uri")
         return self.index.select_from_files(
             self._known.files(self.index.files("videos"), names),
             "videos",
@@ -288,7 +297,7 @@ class Writer:
 
         A killed job leaves windows without a ``videos`` row, so they are also found by their uri.
         """
-        video_ids = _ids(videos, "video_id") | _ids(previous, "video_id")
+        video_ids = ids_of(videos, "video_id") | ids_of(previous, "video_id")
         current = pc.binary_join_element_wise(videos["video_id"], videos["fingerprint"], "/")
         where = _same_files(video_ids, videos, or_if="false").add("task = ?", task)
         where.add(
@@ -296,7 +305,7 @@ class Writer:
             current.to_pylist(),
         )
         if only is not None:
-            same = sorted(_ids(videos, "video_id"))
+            same = sorted(ids_of(videos, "video_id"))
             where.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", same)
         where.add(on_dates(dates))
         span = Span.parse(_midnight(min(dates)), _midnight(max(dates) + timedelta(days=1)))
@@ -308,10 +317,12 @@ def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
     """A join that replaces the events of the videos and joins nothing over files."""
 
     def join(existing: pa.Table, done: AbstractSet[str], replaced: AbstractSet[str]) -> pa.Table:
-        removed = _in("video_id", done)
+        removed = is_among("video_id", done)
         if only is not None:
             removed &= pc.field("fingerprint") == only
-        return pa.concat_tables([existing.filter(~(removed | _in("video_id", replaced))), events])
+        return pa.concat_tables(
+            [existing.filter(~(removed | is_among("video_id", replaced))), events]
+        )
 
     return join
 
@@ -352,27 +363,6 @@ def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _groups(rows: pa.Table, column: str) -> Iterator[tuple[str, pa.Table]]:
-    for value in rows[column].unique().to_pylist():
-        yield value, rows.filter(pc.field(column) == value)
-
-
-def _chunks(rows: pa.Table, column: str) -> Iterator[tuple[list[str], pa.Table]]:
-    """Parts of the rows with at most ``_IDS_PER_COMMIT`` ids each, none split."""
-    ids = rows[column].unique().to_pylist()
-    for i in range(0, len(ids), _IDS_PER_COMMIT):
-        chunk_ids = ids[i : i + _IDS_PER_COMMIT]
-        yield chunk_ids, rows.filter(_in(column, chunk_ids))
-
-
-def _in(column: str, values: Iterable[str]) -> pc.Expression:
-    return pc.field(column).isin(pa.array(sorted(values), pa.string()))
-
-
-def _ids(rows: pa.Table, column: str) -> set[str]:
-    return set(rows[column].to_pylist())
 
 
 def _dates_of(rows: pa.Table) -> set[date]:

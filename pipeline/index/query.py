@@ -316,6 +316,9 @@ class Index:
         where: Where,
         sql: str,
         values: Iterable[object] = (),
+        *,
+        span: Span = ALWAYS,
+        cameras: Cameras = ALL,
         **others: pa.Table,
     ) -> pa.Table:
         """The result of a SELECT over ``existing``: rows of a table, of every fingerprint.
@@ -325,9 +328,11 @@ class Index:
             where: the condition for rows to be in ``existing``.
             sql: the SELECT; it may also read ``others`` by their names.
             values: one for each ``?`` in ``sql``.
+            span: files without rows in this range are not read; ``where`` still has to say it.
+            cameras: likewise.
             others: Arrow tables, which may be large.
         """
-        existing = f"SELECT * FROM {self._view().scan(table)} WHERE {where.sql}"
+        existing = f"SELECT * FROM {self._view().scan(table, span, cameras)} WHERE {where.sql}"
         for name, rows in others.items():
             self._connection.register(name, rows)
         try:

@@ -19,6 +19,7 @@ _TEXT: dict[TableName, str] = {
     "windows": "completion",
     "videos": "uri",
     "feedback": "note",
+    "evidence": "uri",
     "vectors": "embedder",
 }
 MAX_LIMIT = 2**31 - 1

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # Two jobs on one archive often write to the same dates; each attempt reads the table again.
 _ATTEMPTS = 30
-# Rows per row group. Rows of windows are long, as they hold the time of every frame.
+# Rows per row group. Rows of windows are long, as they hold the time of every frame, and rows
+# of evidence hold pictures.
 _ROW_GROUP: dict[TableName, int] = {
     "videos": 32_768,
     "windows": 8_192,
@@ -32,6 +33,7 @@ _ROW_GROUP: dict[TableName, int] = {
     "runs": 8_192,
     "erasures": 8_192,
     "feedback": 8_192,
+    "evidence": 64,
 }
 # Small, so that columns whose values rarely repeat (ids, times, texts) stop using a dictionary.
 # Otherwise a reader of one row unpacks all values of the row group. A reader unpacks whole pages,

@@ -11,7 +11,7 @@ from pipeline.index.store import Store
 from pipeline.tables.schema import TableName
 
 # Tables whose rows have the fingerprint of their video.
-_WITH_FINGERPRINT: tuple[TableName, ...] = ("videos", "windows", "events", "segments")
+_WITH_FINGERPRINT: tuple[TableName, ...] = ("videos", "windows", "events", "segments", "evidence")
 
 
 class SnapshotView:
@@ -41,7 +41,7 @@ class SnapshotView:
         rows = self.scan(table, span, cameras)
         has_generations = self._snapshot("videos").has_generations
         # While a video is indexed again, its old row stays, and so do its old windows.
-        if table not in (_WITH_FINGERPRINT if has_generations else ("windows",)):
+        if table not in (_WITH_FINGERPRINT if has_generations else ("windows", "evidence")):
             return rows
         # An event may have begun in a video that ends before the range.
         videos_span = ALWAYS if has_generations else span

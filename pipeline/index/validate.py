@@ -15,6 +15,7 @@ ID_COLUMN: dict[TableName, str] = {
     "runs": "run_id",
     "erasures": "erasure_id",
     "feedback": "feedback_id",
+    "evidence": "evidence_id",
 }
 
 

@@ -6,6 +6,7 @@
     target_size     size of the colour pictures for a model
     luma_size       size of the grey pictures
     save_jpeg       writes one colour picture to disk
+    small_webp      one colour picture, small enough to be kept as evidence
 
 container       opens a file and selects its video stream
 failures        explains what is wrong with a file that FFmpeg refuses
@@ -29,13 +30,14 @@ pixels          sizes and colours
 
 from pipeline.media.decode import decode_frames
 from pipeline.media.packets import probe
-from pipeline.media.pixels import luma_size, save_jpeg, source_size, target_size
+from pipeline.media.pixels import luma_size, save_jpeg, small_webp, source_size, target_size
 
 __all__ = [
     "decode_frames",
     "luma_size",
     "probe",
     "save_jpeg",
+    "small_webp",
     "source_size",
     "target_size",
 ]

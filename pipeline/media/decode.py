@@ -1,7 +1,7 @@
 """Decodes the wanted frames of one packet range, bit-exact, each with its own pts."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ def decode_frames(
     *,
     frame: FrameConfig,
     rgb: bool,
+    rgb_pts: Collection[int] | None = None,
     max_pixels: int = DecodeConfig().max_pixels,
     access: Access = PUBLIC,
 ) -> Iterator[Frame]:
@@ -48,6 +49,7 @@ def decode_frames(
         want_pts: pts of shown frames in this slice.
         frame: sizes of the pictures.
         rgb: whether to make colour pictures too.
+        rgb_pts: of which frames; None means of all.
         max_pixels: limit for one picture; a stream may change to larger pictures after the probe.
         access: what may be opened.
 
@@ -63,7 +65,15 @@ def decode_frames(
     open_reader = partial(Reader, video, packets, max_pixels, access=access)
     with open_reader() as reader, closing(buffer):
         yield from _Session(
-            video, packets, gops, reader, buffer, open_reader=open_reader, frame=frame, rgb=rgb
+            video,
+            packets,
+            gops,
+            reader,
+            buffer,
+            open_reader=open_reader,
+            frame=frame,
+            rgb=rgb,
+            rgb_pts=rgb_pts,
         ).frames()
 
 
@@ -134,8 +144,10 @@ class _Session:
         open_reader: partial[Reader],
         frame: FrameConfig,
         rgb: bool,
+        rgb_pts: Collection[int] | None,
     ) -> None:
         self._video = video
+        self._rgb_pts = rgb_pts
         self._packets = packets
         self._gops = gops
         self._reader = reader
@@ -233,7 +245,9 @@ class _Session:
         if not self._buffer.wants(picture.pts):
             return None
         try:
-            luma, colour = self._pixels.luma(picture), self._pixels.colour(picture)
+            is_coloured = self._rgb_pts is None or picture.pts in self._rgb_pts
+            luma = self._pixels.luma(picture)
+            colour = self._pixels.colour(picture) if is_coloured else None
         except av.FFmpegError:
             return None
         return Frame(

@@ -106,6 +106,8 @@ class Window:
     """[T, H, W, 3], or None if the engine needs only luma."""
     suspect_pts: frozenset[int] = frozenset()
     """PTS of frames that may be damaged; only those of this window count."""
+    candidates: tuple[tuple[int, npt.NDArray[np.uint8]], ...] = ()
+    """PTS and colour picture [H, W, 3] of some frames, to keep as evidence; empty with ``rgb``."""
     decode_cpu_s: float = 0.0
     packets: PacketIndex | None = None
     """The packets for decoding this window and its surroundings again, which verification does;
@@ -149,6 +151,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One frame that the engine was shown, small enough to be kept."""
+
+    pts: int
+    webp: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """A second prompt with more frames of a short range of a window, and its answer."""
 
@@ -182,6 +192,8 @@ class WindowResult:
     num_output_tokens: int = 0
     error: str = ""
     decode_cpu_s: float = 0.0
+    pictures: tuple[Picture, ...] = ()
+    """Of each observation the frame nearest its middle; not kept in the table ``windows``."""
     engine_s: float = 0.0
     """The window's share of a replica's time: the shares of all windows of a replica add up to the
     time in which it had work."""

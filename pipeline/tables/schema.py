@@ -11,6 +11,7 @@ import pyarrow as pa
 from pipeline.tables import (
     erasures,
     events,
+    evidence,
     feedback,
     runs,
     segments,
@@ -33,6 +34,7 @@ TableName = Literal[
     "runs",
     "erasures",
     "feedback",
+    "evidence",
 ]
 AskedTable = Literal["videos", "windows", "events", "segments", "summaries", "feedback"]
 """Those that a person asks for rows."""
@@ -47,6 +49,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "runs": runs.COLUMNS,
     "erasures": erasures.COLUMNS,
     "feedback": feedback.COLUMNS,
+    "evidence": evidence.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
@@ -57,3 +60,4 @@ EVENTS = TABLES["events"]
 SEGMENTS = TABLES["segments"]
 VECTORS = TABLES["vectors"]
 RUNS = TABLES["runs"]
+EVIDENCE = TABLES["evidence"]

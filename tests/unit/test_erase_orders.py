@@ -221,7 +221,7 @@ def test_the_receipt_names_what_went_and_what_is_out_of_reach(store, cli):
     receipt = cli.json("erase", "--index", store.root, "--camera", "gate")
     [order] = orders_of(store)
     assert dict(order["rows"]) == receipt["rows"]
-    assert set(receipt["rows"]) == {*TABLES, "vectors", "summaries", "feedback"}
+    assert set(receipt["rows"]) == {*TABLES, "vectors", "summaries", "feedback", "evidence"}
     assert receipt["rows"]["videos"] == NUM_FILES
     assert any("export" in told for told in receipt["out_of_reach"])
     assert (order["reason"], order["cameras"]) == ("command", ["gate"])

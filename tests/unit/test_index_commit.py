@@ -7,7 +7,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 import pipeline.index as pi
-from pipeline.index import commit
+from pipeline.index import commit, grouping
 from tests.index_rows import DAY, US, at, event, ids, rows, segment, video, window
 
 
@@ -56,7 +56,7 @@ def test_only_the_row_that_was_read_is_reopened(writer, monkeypatch, later_us):
 
 
 def test_more_ids_than_one_predicate_names(writer, monkeypatch):
-    monkeypatch.setattr(commit, "_IDS_PER_COMMIT", 2)
+    monkeypatch.setattr(grouping, "_IDS_PER_COMMIT", 2)
     table = rows("windows", *(window(f"s{i}", j, i, i + 1) for i in range(5) for j in range(2)))
     writer.write_windows(table)
     writer.write_windows(table)

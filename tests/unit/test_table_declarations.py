@@ -63,7 +63,7 @@ def test_every_table_has_a_declaration():
 @pytest.mark.parametrize(
     ("columns", "at", "record", "elsewhere"),
     [
-        (windows.COLUMNS, "result", WindowResult, set()),
+        (windows.COLUMNS, "result", WindowResult, {"pictures"}),
         (windows.VERIFICATION, "", Verification, {"completion"}),
         (windows.VERIFICATION, "completion", Completion, set()),
         (events.COLUMNS, "", Event, {"joined"}),

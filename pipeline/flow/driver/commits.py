@@ -14,6 +14,7 @@ from pipeline.flow.driver.report import FailedFile
 from pipeline.flow.task.stages import Failure
 from pipeline.index import apply_orders
 from pipeline.records import Source, Video
+from pipeline.tables.evidence import evidence_table
 from pipeline.tables.videos import failed_video_row, video_error, videos_table
 from pipeline.tables.windows import windows_table
 
@@ -44,10 +45,14 @@ class Commits:
         context = self._context
         context.lease.confirm()
         if self._uncommitted:
-            rows = (
+            rows = [
                 (shard.video, result) for shard in self._uncommitted for result in shard.results
+            ]
+            made_by = context.provenance
+            context.writer.write_windows(
+                windows_table(rows, made_by),
+                evidence_table(rows, task=made_by.task, fingerprint=made_by.fingerprint),
             )
-            context.writer.write_windows(windows_table(rows, context.provenance))
             self._uncommitted.clear()
         if videos := ledger.take_whole_videos():
             self._finish(videos)

@@ -1,7 +1,7 @@
 """Which shards and videos of one batch are whole. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.flow.task.packed_shard import PackedShard
 from pipeline.flow.task.stages import OpenShard
@@ -108,7 +108,8 @@ class Ledger:
         del self._shards[result.shard_id]
         open_video = self._videos[result.video_id]
         open_video.open_shards.remove(result.shard_id)
-        open_video.results.extend(shard.results)
+        # Pictures are written with their shard; until the video is whole they would fill memory.
+        open_video.results.extend(replace(result, pictures=()) for result in shard.results)
         return WholeShard(video=open_video.video, results=_by_start(shard.results))
 
     def leave_open(self, shard: OpenShard) -> None:

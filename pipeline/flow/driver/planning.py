@@ -1,7 +1,7 @@
 """Removes from planned videos the time that was erased and the shards that are answered. No Ray."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pipeline.config import Config
@@ -10,7 +10,14 @@ from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import leave_out
-from pipeline.index import Writer, clear_erased, erased_media, erased_ranges, windows_of
+from pipeline.index import (
+    Writer,
+    clear_erased,
+    erased_media,
+    erased_ranges,
+    pictures_of,
+    windows_of,
+)
 from pipeline.records import Video, WindowResult
 from pipeline.tables.windows import window_results
 from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
@@ -93,6 +100,7 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
             committed.setdefault(result.video_id, []).append(result)
         else:
             earlier.setdefault(uri, []).append(result)
+    pictures = pictures_of(writer.index, [r for results in earlier.values() for r in results])
     planned_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
     committed_ids = {result.shard_id for results in committed.values() for result in results}
     # A file that was added since owns part of such a shard, which is therefore cut in another way.
@@ -102,7 +110,12 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
         committed={
             video_id: _without_unanswered(results) for video_id, results in committed.items()
         },
-        earlier={uri: Earlier.of(results) for uri, results in earlier.items()},
+        earlier={
+            uri: Earlier.of(
+                replace(result, pictures=pictures.get(result.window_id, ())) for result in results
+            )
+            for uri, results in earlier.items()
+        },
     )
 
 

@@ -14,6 +14,12 @@ import numpy.typing as npt
 from pipeline.config import Config, VerifyConfig
 from pipeline.engine import ShardEngine
 from pipeline.errors import SourceError, UnreachableError, WindowError
+from pipeline.flow.task.evidence import (
+    candidate_pts,
+    small_frame,
+    with_candidates,
+    with_evidence,
+)
 from pipeline.flow.task.read_answer import read_answer, verify_of
 from pipeline.gate import MotionGate
 from pipeline.media import decode_frames, probe
@@ -168,7 +174,8 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
             if gate.is_quiet(window.luma, window.frame_ns):
                 yield _result(window, Completion(text="", finish_reason=""), status="quiet")
             else:
-                yield with_colour(window, part_frames)
+                add_pixels = with_colour if config.wants_rgb else with_candidates
+                yield add_pixels(window, part_frames)
 
 
 def answer_shard(
@@ -199,10 +206,10 @@ def result_of(window: Window, completion: Completion, config: Config) -> WindowR
         return _result(window, completion, status="failed", error=completion.error)
     result = _result(window, completion, status="analysed")
     try:
-        read_answer(result, config.task, window.video)
+        observations, _ = read_answer(result, config.task, window.video)
     except WindowError as exc:
         return replace(result, status="failed", error=str(exc))
-    return result
+    return with_evidence(result, window, observations) if config.evidence.pictures else result
 
 
 class _Frames:
@@ -214,8 +221,9 @@ class _Frames:
             shard.video,
             shard.packets,
             want_pts,
-            frame=config.frame,
-            rgb=config.wants_rgb,
+            frame=config.frame if config.wants_rgb else small_frame(config.frame),
+            rgb=config.wants_rgb or config.evidence.pictures,
+            rgb_pts=None if config.wants_rgb else candidate_pts(shard),
             max_pixels=config.decode.max_pixels,
             access=config.sources.access,
         )
