@@ -12,7 +12,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import clip, evaluate, export, index, inspect, maintain, mcp, query, sources
+from pipeline.cli import (
+    clip,
+    evaluate,
+    export,
+    index,
+    inspect,
+    maintain,
+    mcp,
+    query,
+    report,
+    sources,
+)
 from pipeline.cli.terminal import LogFormatter, echo
 from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
 
@@ -22,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (index, inspect, sources, query, clip, export, evaluate, maintain, mcp):
+for commands in (index, inspect, sources, query, clip, report, export, evaluate, maintain, mcp):
     app.add_typer(commands.app)
 
 

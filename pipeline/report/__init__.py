@@ -1,0 +1,8 @@
+"""A report of a period as one HTML file: no script, nothing loaded, printable.
+
+content   what the index says of the period, one record per camera
+pictures  which events get their picture, within a number of bytes
+timeline  where things lie on a line, in per cent
+words     the words of the page, in each language
+render    the file
+"""
