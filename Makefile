@@ -11,7 +11,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -104,6 +104,9 @@ bench-driver: $(VENV)/.core  ## what the driver needs for a million known files,
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
+
+bench-see: $(VENV)/.core  ## CPU time of what a timeline page asks of the index; ROWS=2000000 for a quick look
+	$(BIN)/python -m tests.bench.bench_see --rows $(ROWS) --folder $(OUT)/bench
 
 # What timereel is measured against, each in a folder of its own: decord and decord2 share a name.
 $(VENV)/peers/.done: $(VENV)/.core

@@ -17,10 +17,9 @@ from pipeline.errors import ConfigError
 from pipeline.index.filters import Names, Span, When, Where
 from pipeline.index.query import Index
 from pipeline.index.query_filters import QueryOptions
+from pipeline.index.rollup import DAY_US, HOUR_US, counted
 from pipeline.timebase import Int64Array
 
-HOUR_US = 3_600_000_000
-DAY_US = 24 * HOUR_US
 MAX_BINS = 10_000
 
 
@@ -101,7 +100,7 @@ def density(
         ConfigError: the range is open or wrong, or an option is.
     """
     bins = Bins.of(start, end, max_bins)
-    return trimmed(bins, _counted(index, bins, "camera", options), max_labels)
+    return trimmed(bins, _counted(index, bins, options, by_camera=True), max_labels)
 
 
 def overview(
@@ -119,7 +118,7 @@ def overview(
         ConfigError: the range is open or wrong, or an option is.
     """
     bins = Bins.of(start, end, max_bins)
-    return trimmed(bins, _counted(index, bins, "''", options), max_labels)
+    return trimmed(bins, _counted(index, bins, options, by_camera=False), max_labels)
 
 
 def coverage_lanes(
@@ -166,10 +165,12 @@ def dominant(
 
 
 def trimmed(bins: Bins, rows: pa.Table, max_labels: int) -> Density:
-    """The density, out of rows camera, label, first, last, num: events in such bins."""
+    """The density, out of rows camera, label, first, last, num; bins count from the epoch."""
     cameras, camera_of = _numbered(rows["camera"])
     labels, label_of = _numbered(rows["label"])
-    first, last, num = (rows[name].to_numpy() for name in ("first", "last", "num"))
+    first = np.maximum(rows["first"].to_numpy() - bins.first, 0)
+    last = np.minimum(rows["last"].to_numpy() - bins.first, bins.num - 1)
+    num = rows["num"].to_numpy()
     totals = np.bincount(label_of, num, len(labels)).astype(np.int64)
     order = np.lexsort((np.arange(len(labels)), -totals))
     place = np.minimum(np.argsort(order, kind="stable"), max_labels)
@@ -194,15 +195,18 @@ def _numbered(column: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]
     return names, np.array([number[value] for value in values], dtype=np.int64)
 
 
-def _counted(index: Index, bins: Bins, camera: str, options: QueryOptions) -> pa.Table:
-    """How many events begin and end in which bins; what lies outside counts in the outer ones."""
+def _counted(index: Index, bins: Bins, options: QueryOptions, *, by_camera: bool) -> pa.Table:
+    """How many events begin and end in which bins, counted from the epoch."""
     span, cameras = bins.span, index.cameras(options.get("camera"))
+    if not any(value is not None for name, value in options.items() if name != "camera"):
+        rolled = counted(index, span, bins.step_us, cameras=cameras, by_camera=by_camera)
+        if rolled is not None:
+            return rolled
     where = index.conditions("events", options).also(Where().overlaps(span).of(cameras))
-    source = index.source("events", span, cameras)
     return index.fetch(
-        f"""SELECT {camera} AS camera, label, count(*) AS num,
-            greatest(epoch_us("start") // {bins.step_us} - {bins.first}, 0) AS first,
-            least((epoch_us("end") - 1) // {bins.step_us} - {bins.first}, {bins.num - 1}) AS last
-        FROM {source} WHERE {where.sql} GROUP BY ALL""",
+        f"""SELECT {"camera" if by_camera else "''"} AS camera, label, count(*) AS num,
+            epoch_us("start") // {bins.step_us} AS first,
+            (epoch_us("end") - 1) // {bins.step_us} AS last
+        FROM {index.source("events", span, cameras)} WHERE {where.sql} GROUP BY ALL""",
         where,
     )

@@ -250,9 +250,7 @@ class Index:
 
     @contextmanager
     def interruptible(self) -> Iterator[Callable[[], None]]:
-        """A context whose value, called from any thread, ends the query that runs inside.
-
-        So does the next one, if none runs at that moment.
+        """A context; its value, called from any thread, ends the query inside, or else the next.
 
         Raises:
             InterruptedQueryError: a query inside was ended.
@@ -376,6 +374,15 @@ class Index:
     ) -> str:
         """A table for a FROM clause, from the files that can hold such rows, without stale rows."""
         return self._view().source(table, span, cameras)
+
+    def source_of_files(self, table: TableName, files: list[str]) -> str:
+        """A table for a FROM clause, from exactly these files, including stale rows."""
+        return self._view().scan_of(table, files)
+
+    @property
+    def has_generations(self) -> bool:
+        """Whether a video may have rows of several fingerprints (``index --keep``)."""
+        return self._readers["videos"].latest().has_generations
 
     def _view(self) -> SnapshotView:
         return SnapshotView(self.store, self._readers)

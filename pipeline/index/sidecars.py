@@ -1,4 +1,4 @@
-"""Files beside the tables: the n-gram index, in the index folder or a cache, and damaged files."""
+"""Files beside the tables: n-gram index and rollup, in the index or a cache; damaged files."""
 
 import hashlib
 import os
@@ -11,9 +11,18 @@ from pipeline.index.store import DAMAGED, Store
 
 def search_folder(store: Store) -> Path:
     """The folder of this user's n-gram index."""
+    return _folder(store, "search")
+
+
+def rollup_folder(store: Store) -> Path:
+    """The folder of this user's rollup of events."""
+    return _folder(store, "rollup")
+
+
+def _folder(store: Store, name: str) -> Path:
     if store.is_local and os.access(store.root, os.W_OK):
-        return _in_index(store)
-    return _in_cache(store)
+        return _in_index(store, name)
+    return _in_cache(store, name)
 
 
 def remove_sidecars(store: Store) -> dict[str, int]:
@@ -23,28 +32,34 @@ def remove_sidecars(store: Store) -> dict[str, int]:
     the next search rebuilds them. ``damaged`` counts the folder of files that a repair has moved
     away: these cannot be read, so nobody knows whose data they contain.
     """
-    folders = [_in_index(store)] if store.is_local else []
-    with suppress(ImportError):  # without platformdirs no search could write to the cache
-        folders.append(_in_cache(store))
+    _remove_all(store, "rollup")
+    num_removed = _remove_all(store, "search")
+    filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
+    is_damaged = filesystem.exists(damaged)
+    if is_damaged:
+        filesystem.rm(damaged, recursive=True)
+    return {"search": num_removed, "damaged": int(is_damaged)}
+
+
+def _remove_all(store: Store, name: str) -> int:
+    folders = [_in_index(store, name)] if store.is_local else []
+    with suppress(ImportError):  # without platformdirs nobody could write to the cache
+        folders.append(_in_cache(store, name))
     existing = [folder for folder in folders if folder.is_symlink() or folder.exists()]
     for folder in existing:
         if folder.is_symlink():  # what it leads to is not the index's
             folder.unlink()
         else:
             shutil.rmtree(folder)
-    filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
-    is_damaged = filesystem.exists(damaged)
-    if is_damaged:
-        filesystem.rm(damaged, recursive=True)
-    return {"search": len(existing), "damaged": int(is_damaged)}
+    return len(existing)
 
 
-def _in_index(store: Store) -> Path:
-    return Path(store.root) / "search"
+def _in_index(store: Store, name: str) -> Path:
+    return Path(store.root) / name
 
 
-def _in_cache(store: Store) -> Path:
+def _in_cache(store: Store, name: str) -> Path:
     import platformdirs  # noqa: PLC0415 - part of the extra `search`
 
-    name = hashlib.blake2b(store.root.encode(), digest_size=8).hexdigest()
-    return platformdirs.user_cache_path("timereel") / "search" / name
+    root = hashlib.blake2b(store.root.encode(), digest_size=8).hexdigest()
+    return platformdirs.user_cache_path("timereel") / name / root

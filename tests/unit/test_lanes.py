@@ -1,9 +1,11 @@
 """A timeline counts what queries of its bins would find, and shows the state with most time."""
 
+import shutil
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,12 @@ from hypothesis import strategies as st
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError, InterruptedQueryError
+from pipeline.index import maintain
 from pipeline.index.coverage import STATES
+from pipeline.index.erase import erase
 from pipeline.index.filters import Where
 from pipeline.index.lanes import DAY_US, HOUR_US, Bins, dominant
+from pipeline.index.scope import Scope
 from tests.index_rows import DAY, T0, US, at, event, open_with_four_events, rows, video, window
 
 
@@ -195,3 +200,76 @@ def test_a_query_after_the_interruption_does_not_begin(index):
         stop()
         index.events()
     assert index.events(at(0), at(0) + timedelta(days=1)).num_rows == 4
+
+
+@pytest.fixture
+def month(tmp_path):
+    """Forty days of two cameras: more files than a rollup leaves out; events over midnight."""
+    writer = pi.Writer(tmp_path)
+    chance = np.random.default_rng(3)
+    for i in range(2):
+        made = [
+            event(f"e{i}-{number}", at(start), at(start + length), label="abc"[number % 3],
+                  video_id=f"v{i}", camera=f"cam{i}")
+            for number, (start, length) in enumerate(
+                zip(chance.uniform(0, 40 * DAY, 200), chance.exponential(20_000, 200), strict=True)
+            )
+        ]  # fmt: skip
+        files = video(f"v{i}", 0, 40 * DAY, camera=f"cam{i}")
+        writer.finish_videos(rows("videos", files), rows("events", *made))
+    return writer
+
+
+ASKED = [
+    (pi.density, {"max_bins": 40}),
+    (pi.density, {"max_bins": 7, "camera": "cam1"}),
+    (pi.density, {"max_bins": 20, "camera": "cam*"}),
+    (pi.overview, {"max_bins": 40}),
+    (pi.overview, {"max_bins": 480}),  # bins of two hours
+    (pi.overview, {"max_bins": 40, "camera": ["cam0", "none"]}),
+]
+
+
+def answers(index, **more):
+    """Answers to every question, in a form that compares."""
+    for ask, options in ASKED:
+        found = ask(index, at(0), at(40 * DAY), max_labels=2, **options, **more)
+        yield found.cameras, found.labels, found.bins, found.counts.tolist()
+
+
+def rolled_up(index):
+    return len(list(Path(index.store.root, "rollup").glob("*.parquet")))
+
+
+def test_a_long_timeline_is_the_same_out_of_the_rollup_and_out_of_the_events(month):
+    index = month.open()
+    rolled = list(answers(index))
+    assert rolled_up(index) == 1
+    assert rolled == list(answers(index, min_duration_s=0))  # a filter, which the rollup has not
+    assert list(answers(pi.open(index.store.root))) == rolled
+
+
+def test_the_rollup_knows_new_rewritten_and_erased_files(month):
+    index = month.open()
+    list(answers(index))
+    late = event("late", at(5 * DAY), at(5 * DAY + 9), label="c", video_id="v2", camera="cam2")
+    month.finish_videos(
+        rows("videos", video("v2", 5 * DAY, 6 * DAY, camera="cam2")), rows("events", late)
+    )
+    assert list(answers(index)) == list(answers(index, min_duration_s=0))
+    maintain.compact(index.store, min_age=timedelta(0))
+    assert list(answers(index)) == list(answers(index, min_duration_s=0))
+    erase(index.store, Scope.parse(camera="cam0"))
+    assert rolled_up(index) == 0  # it held counts of what is erased
+    assert list(answers(index)) == list(answers(index, min_duration_s=0))
+
+
+def test_a_rollup_that_cannot_be_read_or_written_costs_time_alone(month):
+    index = month.open()
+    expected = list(answers(index))
+    [path] = Path(index.store.root, "rollup").glob("*.parquet")
+    path.write_bytes(b"PAR1 broken")
+    assert list(answers(index)) == expected
+    shutil.rmtree(path.parent)
+    path.parent.write_text("in the way")
+    assert list(answers(index)) == expected

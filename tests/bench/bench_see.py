@@ -1,0 +1,69 @@
+"""CPU time of what a timeline page asks of a large index.
+
+    make bench-see                # 20 million events; building them takes ten CPU minutes, 6 GB
+    make bench-see ROWS=2000000   # a quick look
+
+CPU time counts all threads, and is the median of repeats; the first view also makes the rollup.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pipeline.index as pi
+from tests.bench.archive import FIRST_DAY, Archive
+from tests.bench.bench_index import build
+
+_LANES = [f"cam{i:04}" for i in range(100, 124)]
+
+
+def cpu_ms(ask: Callable[[], object], rounds: int) -> float:
+    """The median CPU time of a question."""
+    took = []
+    for _ in range(rounds):
+        before = time.process_time()
+        ask()
+        took.append((time.process_time() - before) * 1000)
+    return round(statistics.median(took), 1)
+
+
+def main() -> None:
+    """Build what is missing, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--rows", type=int, default=20_000_000, help="events")
+    parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--folder", type=Path, default=Path("out/bench"))
+    args = parser.parse_args()
+    index = pi.open(build(Archive(events=args.rows, days=args.days), args.folder.absolute()))
+    start, end = FIRST_DAY, FIRST_DAY + timedelta(days=args.days)
+    day = FIRST_DAY + timedelta(days=args.days // 2)
+    month, after = day + timedelta(days=30), day + timedelta(days=1)
+    size = {"max_bins": 400, "max_labels": 3}
+
+    def lanes(until: object, since: object = day) -> Callable[[], object]:
+        return lambda: pi.density(index, since, until, camera=_LANES, **size)
+
+    questions = {
+        "first view": (lambda: pi.overview(index, start, end, **size), 1),
+        "year, all cameras": (lambda: pi.overview(index, start, end, **size), args.rounds),
+        "year, 24 lanes": (lanes(end, start), args.rounds),
+        "month, 24 lanes": (lanes(month), args.rounds),
+        "day, 24 lanes": (lanes(after), args.rounds),
+        "day, coverage of 24 lanes": (
+            lambda: pi.coverage_lanes(index, day, after, max_bins=400, camera=_LANES),
+            args.rounds,
+        ),
+        "day, a list of 60 events": (lambda: index.events(day, after, limit=60), args.rounds),
+    }
+    figures = {name: cpu_ms(ask, rounds) for name, (ask, rounds) in questions.items()}
+    sys.stdout.write(json.dumps({"rows": args.rows, "cpu_ms": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
