@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+TruthFormat: TypeAlias = Literal[
+    "timereel", "activitynet", "qvhighlights", "charades", "actev", "mot"
+]
 TableOption = Annotated[
     bool, typer.Option("--table", help="Truth and found side by side, instead of JSON.")
 ]
@@ -43,9 +46,40 @@ def evaluate(
         float, typer.Option("--sample-step", metavar="S", min=0, help="Seconds between frames.")
     ] = 1.0,
     as_table: TableOption = False,  # noqa: FBT002 - Typer's form of a flag
+    form: Annotated[
+        TruthFormat, typer.Option("--truth-format", help="Of a benchmark, with --found.")
+    ] = "timereel",
+    file_index: Annotated[
+        Path | None, typer.Option("--file-index", help="Of actev: the files and their frames.")
+    ] = None,
+    activity_index: Annotated[
+        Path | None, typer.Option("--activity-index", help="Of actev: the activities.")
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="Two fingerprints: is B better than A?"),
+    ] = None,
 ) -> None:
     """Score events against the truth; exit code 0 whatever the scores are."""
     from pipeline.evaluation import scores, truth  # noqa: PLC0415 - a query needs none of it
+
+    if form != "timereel":
+        if found_file is None or index_uri is not None:
+            raise ConfigError(f"{form} compares two files: name --truth and --found")
+        from pipeline.evaluation.benchmarks import score_files  # noqa: PLC0415
+
+        figures = score_files(
+            form,
+            Path(truth_file),
+            found_file,
+            file_index=file_index,
+            activity_index=activity_index,
+        )
+        echo(json.dumps(figures, indent=1))
+        return
+    if compare is not None:
+        _compare(index_uri, truth_file, compare)
+        return
 
     if truth_file == "feedback":
         true_events, found, footage = _reviewed(index_uri, found_file, sample_step_s)
@@ -60,6 +94,31 @@ def evaluate(
         case _:
             raise ConfigError("name the found events with either --index or --found")
     _print(true_events, found, scores.evaluate(true_events, found, footage), as_table=as_table)
+
+
+def _compare(index_uri: str | None, truth_file: str, fingerprints: tuple[str, str]) -> None:
+    from pipeline.evaluation import comparison, reviewed, truth  # noqa: PLC0415
+
+    if index_uri is None:
+        raise ConfigError("--compare reads two answers of an index: name --index")
+    index = open_index(index_uri)
+    found = []
+    reviews = index.reviews().to_pylist() if truth_file == "feedback" else []
+    for fingerprint in fingerprints:
+        rows = index.events(fingerprint=fingerprint).to_pylist()
+        if not rows and not index.videos(fingerprint=fingerprint).num_rows:
+            raise ConfigError(
+                f"{index_uri} has no answers of the fingerprint {fingerprint}; index --keep keeps"
+                " several, and query --table videos --fingerprint all lists them"
+            )
+        if truth_file == "feedback":
+            rows = reviewed.reviewed_events(rows, reviews)
+        found.append(truth.events_of_rows(rows))
+    if truth_file == "feedback":
+        true_events, _ = reviewed.reviewed_truth(reviews, sample_step_s=1.0)
+    else:
+        true_events, _ = truth.read_truth(Path(truth_file), sample_step_s=1.0)
+    echo(json.dumps(comparison.compare(true_events, *found), indent=1))
 
 
 def _reviewed(
