@@ -101,6 +101,10 @@ def straighten(
     base = int(clock[rows[0]] - ticks[0])
     of_stretch = np.searchsorted(rows[starts], np.arange(len(packets)), side="right") - 1
     moved = _shifted(packets, clock, shifts[np.maximum(of_stretch, 0)] + base, period)
+    if walk.restarts:
+        # FFmpeg would drop the pictures of a fragment whose clock has started again.
+        is_dropped = moved.discard & (of_stretch < min(walk.restarts))
+        moved = replace(moved, discard=is_dropped)
     is_same = np.array_equal(moved.pts, packets.pts) and np.array_equal(moved.dts, packets.dts)
     return packets if is_same else moved, walk.warnings(time_base)
 
@@ -138,8 +142,8 @@ class _Walk:
     longest_pause: int
     """A clock that came round and seems fresh after a longer pause has started again."""
     period: int | None
-    restarts: list[int] = field(default_factory=list)
-    """Times at which the clock started again."""
+    restarts: dict[int, int] = field(default_factory=dict)
+    """By number of a stretch at which the clock started again: where that is placed."""
     num_leapt: int = 0
 
     def shifts(self) -> list[int]:
@@ -163,14 +167,14 @@ class _Walk:
                 shifts.append(shift)
             else:
                 shifts.append(shift - step + self.usual)
-                self.restarts.append(end + self.usual)
+                self.restarts[number] = end + self.usual
         return shifts
 
     def warnings(self, time_base: Fraction) -> list[str]:
         """What the user must know; a clock that came round needs no word."""
         warnings = []
         if self.restarts:
-            first_s = float((self.restarts[0] - self._first(0)) * time_base)
+            first_s = float((min(self.restarts.values()) - self._first(0)) * time_base)
             warnings.append(
                 f"the clock of the recording starts again {len(self.restarts)} times, the first"
                 f" after {first_s:.3f} s; each part is placed straight after the former, so if the"

@@ -104,11 +104,15 @@ def place_segments(
             " they are placed straight after it"
         )
     moved = np.concatenate(shifts)
+    discard = packets.discard.copy()
+    # After the first break FFmpeg marks fragments whose clock has started again.
+    discard[rows[1] :] = False
     return (
         replace(
             packets,
             pts=np.concatenate(pts),
             dts=np.concatenate(dts),
+            discard=discard,
             shifts=moved if moved.any() else moved[:0],
         ),
         warnings,

@@ -98,6 +98,8 @@ class Reader:
             self._position = row + 1
             if row >= first:
                 packet, pts = read[0], int(self._packets.pts[row])
+                if packet.is_discard and not self._packets.discard[row]:
+                    packet = _shown(packet)
                 packet.pts = None if pts == NO_PTS else pts
                 yield row, packet
 
@@ -247,6 +249,14 @@ class Reader:
 
     def _shift(self, row: int) -> int:
         return int(self._packets.shifts[row]) if len(self._packets.shifts) else 0
+
+
+def _shown(packet: AnyPacket) -> AnyPacket:
+    """A copy without the mark by which the decoder would drop its picture."""
+    copy = AnyPacket(bytes(packet))
+    copy.dts, copy.time_base, copy.duration = packet.dts, packet.time_base, packet.duration
+    copy.stream, copy.is_keyframe = packet.stream, packet.is_keyframe
+    return copy
 
 
 def _check_unchanged(video: Video) -> None:

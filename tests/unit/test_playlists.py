@@ -122,15 +122,15 @@ def test_a_clip_over_a_hole_has_the_frames_on_both_sides(tmp_path: Path) -> None
     assert numbers == list(range(12, 38))
 
 
-def test_a_part_whose_clock_starts_again_follows_by_its_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_part_whose_clock_starts_again_follows_by_its_date(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "gate"
-    first = recording(folder, name="a.m3u8")
-    second = recording(folder, name="b.m3u8")
-    lines = first.read_text().splitlines()[:-1]
-    rest = second.read_text().splitlines()
-    rest = rest[next(i for i, line in enumerate(rest) if line.startswith("#EXTINF")) :]
+    first, second = (recording(folder, kind=kind, name=f"{name}.m3u8") for name in "ab")
+    tags = ("#EXTINF", "#EXT-X-PROGRAM", "b")
+    rest = [line for line in second.read_text().splitlines() if line.startswith(tags)]
     path = folder / "both.m3u8"
-    path.write_text("\n".join([*lines, "#EXT-X-DISCONTINUITY", *rest]) + "\n")
+    lines = [*first.read_text().splitlines()[:-1], "#EXT-X-DISCONTINUITY", *rest]
+    path.write_text("\n".join(lines) + "\n")
     times = [0, 1, 2, 100, 101, 102]
     dated(path, [MORNING + timedelta(seconds=second) for second in times])
     first.unlink()
@@ -141,6 +141,20 @@ def test_a_part_whose_clock_starts_again_follows_by_its_date(tmp_path: Path) -> 
     assert [number for _, number in frames] == [*range(75), *range(75)]
     assert frames[75][0] == pytest.approx(100, abs=1e-3)
     assert "starts again" not in " ".join(video.warnings)
+
+
+def test_a_fragmented_file_whose_clock_starts_again_loses_no_frame(tmp_path: Path) -> None:
+    folder = tmp_path / "gate"
+    for name in "ab":
+        recording(folder, kind="fmp4", name=f"{name}.m3u8")
+    names = ["init.mp4", *(f"{name}{number}.m4s" for name in "ab" for number in range(3))]
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(b"".join((folder / name).read_bytes() for name in names))
+    video, packets = look(path)
+    frames = shown(video, packets)
+    assert [number for _, number in frames] == [*range(75), *range(75)]
+    assert np.allclose([second for second, _ in frames], np.arange(150) / 25, atol=1e-3)
+    assert "starts again 1 times, the first after 3.000 s" in " ".join(video.warnings)
 
 
 def test_a_part_is_never_placed_into_the_one_before(tmp_path: Path) -> None:
