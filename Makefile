@@ -40,6 +40,7 @@ demo-signals: $(VENV)/.core  ## a real camera clip with the signals engine; no m
 	$(BIN)/timereel query --index $(OUT)/demo-signals
 	$(BIN)/timereel query --index $(OUT)/demo-signals --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
 	$(BIN)/timereel coverage --index $(OUT)/demo-signals
+	@echo "To look at it: $(BIN)/pip install -e '.[serve]' && $(BIN)/timereel serve --index $(OUT)/demo-signals"
 
 check: $(VENV)/.dev  ## ruff, format, mypy, import contracts, keys in tracked files
 	$(BIN)/ruff check

@@ -22,6 +22,7 @@ from pipeline.cli import (
     mcp,
     query,
     report,
+    serve,
     sources,
 )
 from pipeline.cli.terminal import LogFormatter, echo
@@ -33,7 +34,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (index, inspect, sources, query, clip, report, export, evaluate, maintain, mcp):
+for commands in (
+    index,
+    inspect,
+    sources,
+    query,
+    serve,
+    clip,
+    report,
+    export,
+    evaluate,
+    maintain,
+    mcp,
+):
     app.add_typer(commands.app)
 
 

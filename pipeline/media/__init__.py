@@ -26,6 +26,7 @@ nal             recognizes packets that the decoder may skip
 reorder_buffer  puts frames in presentation order, and marks those of damaged GOPs
 frame_spill     keeps colour pictures on disk when the reorder buffer is full
 pixels          sizes and colours
+player_clip     the frames of a stretch as a clip that a browser plays while it is made
 """
 
 from pipeline.media.decode import decode_frames

@@ -1,0 +1,75 @@
+"""The application: the routes behind the guard, and the page."""
+
+import logging
+from pathlib import Path
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from pipeline.errors import (
+    ConfigError,
+    IndexFormatError,
+    InterruptedQueryError,
+    SourceError,
+    TimereelError,
+    UnreachableError,
+)
+from pipeline.see import footage, review, rows
+from pipeline.see.guard import Admission, Guard
+from pipeline.see.indexes import GivenUpError, TooSlowError, UnknownIndexError
+from pipeline.see.isolation import BusyError
+from pipeline.see.metrics import Counted, Metrics
+from pipeline.see.site import Site
+
+WEB = Path(__file__).parent / "web"
+_STATUS: dict[type[TimereelError], int] = {
+    ConfigError: 422,
+    UnknownIndexError: 404,
+    SourceError: 410,
+    UnreachableError: 503,
+    BusyError: 503,
+    TooSlowError: 503,
+    InterruptedQueryError: 503,
+    GivenUpError: 499,
+    IndexFormatError: 500,
+}
+# Messages about files and indexes name locations, so they go to the log and not to the page.
+_SENTENCES: dict[type[TimereelError], str] = {
+    SourceError: "this recording is gone, has changed, or may not be opened here",
+    UnreachableError: "the store of this recording does not answer",
+    IndexFormatError: "the index cannot be read; the log of the server says why",
+}
+
+log = logging.getLogger(__name__)
+
+
+def make_app(site: Site, admission: Admission) -> FastAPI:
+    """The application that serves a site to those who are admitted."""
+    app = FastAPI(title="timereel", version="1", docs_url=None, redoc_url=None)
+    metrics = Metrics(lambda: site.children.num_running)
+    app.add_middleware(Guard, admission=admission)
+    app.add_middleware(Counted, metrics=metrics)
+    for routes in (rows.routes, footage.routes, review.routes):
+        app.include_router(routes(site), prefix="/api/v1")
+    app.add_exception_handler(TimereelError, _refused)
+
+    @app.get("/metrics", include_in_schema=False)
+    def figures() -> Response:
+        return metrics.text()
+
+    @app.get("/", include_in_schema=False)
+    def page() -> Response:
+        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/web", StaticFiles(directory=WEB))
+    return app
+
+
+def _refused(request: Request, exc: Exception) -> Response:
+    """A deliberate error as JSON."""
+    kind = next(kind for kind in type(exc).__mro__ if kind in _STATUS or kind is TimereelError)
+    if kind in _SENTENCES:
+        log.warning("%s: %s", request.url.path, exc)
+    detail = _SENTENCES.get(kind, str(exc))
+    return JSONResponse({"detail": detail, "kind": type(exc).__name__}, _STATUS.get(kind, 500))

@@ -1,0 +1,33 @@
+"""A real server of the page, on a port of its own, for the tests."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from pipeline.see.server import ServeOptions, make_application, make_token
+
+
+@contextmanager
+def served(*indexes: object, **options: object) -> Iterator[tuple[str, str]]:
+    """The address of a server of these indexes, and its token."""
+    given = ServeOptions(indexes=[str(one) for one in indexes], **options)  # type: ignore[arg-type]
+    token = make_token(given)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        make_application(given, token), log_level="warning", access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", token
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
