@@ -14,6 +14,7 @@ import typer
 
 from pipeline.cli import (
     clip,
+    clock,
     evaluate,
     export,
     index,
@@ -38,6 +39,7 @@ for commands in (
     index,
     inspect,
     sources,
+    clock,
     query,
     serve,
     clip,

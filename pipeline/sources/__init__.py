@@ -3,6 +3,7 @@
     survey            all files at some locations: videos, and what is passed over
     survey_table      the same as rows
     list_sources      its videos alone, as ``Source`` records
+    findings          what speaks against the clock of a camera
     local_to_utc      a time without a zone, by the zone of the config
     from_path         the camera and start that a path contains
     is_being_written  whether a file must wait for a later run; ``still_written`` is the message
@@ -20,7 +21,8 @@ modified    when files were last written
 """
 
 from pipeline.sources.camera_shard import CameraShard
-from pipeline.sources.found_files import Listing
+from pipeline.sources.clock_evidence import CameraOffset, Finding, Take, findings, refused
+from pipeline.sources.found_files import Listed, Listing
 from pipeline.sources.listing import list_sources, passed_over_message, survey, survey_videos
 from pipeline.sources.local_time import local_to_utc
 from pipeline.sources.modified import (
@@ -33,8 +35,13 @@ from pipeline.sources.names import from_path
 from pipeline.sources.survey_table import survey_table
 
 __all__ = [
+    "CameraOffset",
     "CameraShard",
+    "Finding",
+    "Listed",
     "Listing",
+    "Take",
+    "findings",
     "from_path",
     "is_being_written",
     "list_sources",
@@ -42,6 +49,7 @@ __all__ = [
     "modified_since",
     "parse_since",
     "passed_over_message",
+    "refused",
     "still_written",
     "survey",
     "survey_table",

@@ -33,6 +33,8 @@ class Listed:
     hints: RecordingHints
     """Of its path."""
     camera_by: CameraBy
+    zone: str
+    """The zone that was assumed of the start; "" if something names it, or there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)

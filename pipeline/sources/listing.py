@@ -19,7 +19,7 @@ from pipeline.sources.found_files import CameraBy, File, Listed, Listing, Passed
 from pipeline.sources.list_files import ListFiles
 from pipeline.sources.local_files import files_below, local_file
 from pipeline.sources.local_time import RecordingHints
-from pipeline.sources.names import from_path
+from pipeline.sources.names import read_path
 from pipeline.sources.playlists import parts_of_playlists
 from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import SUFFIXES as SIDECAR_SUFFIXES
@@ -167,7 +167,8 @@ def _listed(file: File, sidecars: Sidecars) -> Listed:
     try:
         if not (problem or unreachable):
             check(file.uri, sidecars.access)
-        in_path = from_path(file.uri, sidecars.config)
+        in_path = read_path(file.uri, sidecars.config)
+        problem = problem or in_path.problem
         if not (problem or unreachable) and (in_path.camera is None or in_path.start_ns is None):
             in_sidecar = sidecars.read(file.uri)
     except SourceError as exc:
@@ -189,7 +190,7 @@ def _listed(file: File, sidecars: Sidecars) -> Listed:
         problem=problem,
         unreachable=unreachable,
     )
-    return Listed(source, in_path, camera_by)
+    return Listed(source, in_path, camera_by, timed.zone)
 
 
 def _camera(

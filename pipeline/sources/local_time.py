@@ -29,6 +29,10 @@ class RecordingHints:
     rule: str = ""
     """The profile or setting that read the path, "" if none could."""
     template: str = ""
+    problem: str = ""
+    """Why the time in the path is none, "" if it is one."""
+    zone: str = ""
+    """The zone that was assumed of the start; "" if the path or the sidecar names one."""
     is_low_resolution: bool = False
     """Whether it is the small twin of another file."""
 
@@ -55,7 +59,8 @@ def hints_at(at: datetime, config: SourcesConfig, *, camera: str | None = None) 
         SourceError: the local time does not exist, or it comes twice and ``ambiguous`` is refuse.
     """
     start_ns, warnings = utc_of(at, config.timezone, config.ambiguous)
-    return RecordingHints(camera=camera, start_ns=start_ns, warnings=warnings)
+    zone = "" if at.tzinfo else config.timezone
+    return RecordingHints(camera=camera, start_ns=start_ns, warnings=warnings, zone=zone)
 
 
 def utc_of(at: datetime, timezone: str, ambiguous: Ambiguous) -> tuple[int, tuple[str, ...]]:

@@ -27,6 +27,18 @@ def from_path(uri: str, config: SourcesConfig) -> RecordingHints:
         SourceError: the path contains a local time that does not exist, or that is ambiguous; or
             to match it takes too long.
     """
+    hints = read_path(uri, config)
+    if hints.problem:
+        raise SourceError(hints.problem)
+    return hints
+
+
+def read_path(uri: str, config: SourcesConfig) -> RecordingHints:
+    """As ``from_path``; a local time that is none is the ``problem`` of the hints.
+
+    Raises:
+        SourceError: to match it takes too long.
+    """
     own, profiles = _rules(config.templates, config.profile)
     if matched := own.match(uri):
         return _hints(matched, config)
@@ -55,9 +67,13 @@ def _hints(matched: Matched, config: SourcesConfig) -> RecordingHints:
     timezone = config.timezone if zone == "local" else zone
     start_ns: int | None = None
     warnings: tuple[str, ...] = ()
+    problem = ""
     if said.start is not None:
-        start_ns, warnings = utc_of(said.start.at, timezone, config.ambiguous)
-        start_ns += said.start.extra_ns
+        try:
+            start_ns, warnings = utc_of(said.start.at, timezone, config.ambiguous)
+            start_ns += said.start.extra_ns
+        except SourceError as exc:
+            problem = str(exc)
     view = rule.form.view or (said.view and rule.profile.views.get(said.view, said.view))
     return RecordingHints(
         camera=said.camera,
@@ -68,7 +84,9 @@ def _hints(matched: Matched, config: SourcesConfig) -> RecordingHints:
         warnings=warnings,
         rule=rule.profile.name,
         template=rule.form.path,
+        zone="" if said.start is None or said.start.at.tzinfo or zone == "UTC" else timezone,
         number=said.number,
+        problem=problem,
         is_low_resolution=rule.form.low_resolution,
     )
 
