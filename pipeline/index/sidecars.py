@@ -1,4 +1,4 @@
-"""Files beside the tables: n-gram index and rollup, in the index or a cache; damaged files."""
+"""Files beside the tables: n-gram index, rollup, pictures made on demand; damaged files."""
 
 import hashlib
 import os
@@ -19,6 +19,11 @@ def rollup_folder(store: Store) -> Path:
     return _folder(store, "rollup")
 
 
+def pictures_folder(store: Store) -> Path:
+    """The folder of pictures that were made for this user from recordings."""
+    return _folder(store, "pictures")
+
+
 def _folder(store: Store, name: str) -> Path:
     if store.is_local and os.access(store.root, os.W_OK):
         return _in_index(store, name)
@@ -33,6 +38,7 @@ def remove_sidecars(store: Store) -> dict[str, int]:
     away: these cannot be read, so nobody knows whose data they contain.
     """
     _remove_all(store, "rollup")
+    _remove_all(store, "pictures")
     num_removed = _remove_all(store, "search")
     filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
     is_damaged = filesystem.exists(damaged)

@@ -3,6 +3,7 @@
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from PIL import Image
 
 import pipeline.index as pi
-from pipeline.config import load_config
+from pipeline.clips.picture import picture_of, with_boxes
+from pipeline.config import DecodeConfig, load_config
 from pipeline.config.run import EvidenceConfig
+from pipeline.errors import NoSourcesError, SourceError
 from pipeline.flow.driver import archive as driver
 from pipeline.index import maintain
 from pipeline.index.check import check
@@ -20,6 +23,7 @@ from pipeline.index.filters import Where
 from pipeline.index.scope import Scope
 from pipeline.records import Completion
 from pipeline.sources import list_sources
+from pipeline.storage.access import PUBLIC
 from tests.growing import asking
 from tests.hard import without_ray
 from tests.index_rows import at
@@ -167,3 +171,57 @@ def test_compaction_keeps_the_pictures(index):
     before = sorted(index.rows("evidence")["webp"].to_pylist())
     maintain.compact(index.store, min_age=timedelta(0))
     assert sorted(index.rows("evidence")["webp"].to_pylist()) == before
+
+
+def made_now(recording, tmp_path):
+    """An index without pictures, and its first event."""
+    index = run(recording, tmp_path / "older", evidence=EvidenceConfig(pictures=False))
+    return index, index.events().to_pylist()[0]
+
+
+def test_where_no_picture_was_kept_it_is_made_from_the_recording_and_remembered(
+    recording, tmp_path
+):
+    index, event = made_now(recording, tmp_path)
+    settings = {"decode": DecodeConfig(), "access": PUBLIC}
+    first = picture_of(index, event, **settings)
+    assert (shown_in(first.webp), first.at, first.is_kept) == (20, at(10), False)
+    recording.unlink()
+    assert picture_of(index, event, **settings) == first
+    erase(index.store, Scope.parse(start=at(30), end=at(31)))
+    assert not list(Path(index.store.root).glob("pictures/*"))
+    with pytest.raises(SourceError):
+        picture_of(index, event, **settings)
+
+
+def test_erased_footage_gives_no_picture(recording, tmp_path):
+    index, event = made_now(recording, tmp_path)
+    erase(index.store, Scope.parse(start=at(8), end=at(12)))
+    with pytest.raises(NoSourcesError, match="no footage of it any more"):
+        picture_of(index, event, decode=DecodeConfig(), access=PUBLIC)
+
+
+def test_boxes_are_drawn_on_request_into_a_copy(index):
+    event = index.events().to_pylist()[0]
+    kept = picture_of(index, event, decode=DecodeConfig(), access=PUBLIC)
+    assert kept.is_kept
+    where = [
+        {"at": at(10), "x0": 40.0, "y0": 24.0, "x1": 120.0, "y1": 72.0},
+        {"at": at(8), "x0": 0.0, "y0": 0.0, "x1": 10.0, "y1": 10.0},  # of another moment
+    ]
+    assert with_boxes(index, event, kept) == kept.webp  # it has none
+    drawn = with_boxes(index, event | {"boxes": where}, kept)
+    picture = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB")).astype(int)
+    redness = picture[..., 0] - picture[..., 1]
+    assert redness[24, 60] > 60 < redness[60, 40]
+    assert abs(redness[5, 5]) < 60 > abs(redness[48, 60])
+    assert pi.evidence_of(index, [event])[event["event_id"]]["webp"] == kept.webp
+
+
+def test_the_command_writes_the_picture(cli, index, tmp_path):
+    event = index.events().to_pylist()[0]
+    out = tmp_path / "out.webp"
+    cli.run("evidence", "--index", index.store.root, "--event", event["event_id"], out)
+    assert shown_in(out.read_bytes()) == 20
+    assert "cam1 at 2026-03-01T08:00:10.000Z, as the engine was shown it" in cli.err
+    cli.run("evidence", "--index", index.store.root, "--event", "nobody", out, code=5)

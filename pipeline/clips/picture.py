@@ -1,0 +1,112 @@
+"""The picture of an event: the one that was kept, or else made from the recording and remembered.
+
+Boxes are drawn when asked for, into a copy: no picture is kept with anything drawn into it.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from PIL import Image, ImageDraw
+
+from pipeline.clips.plan import cuts_of
+from pipeline.clips.ranges import Wanted
+from pipeline.config import DecodeConfig
+from pipeline.errors import NoSourcesError
+from pipeline.index import Index, evidence_of
+from pipeline.index.filters import Where
+from pipeline.index.sidecars import pictures_folder
+from pipeline.media.clip import still_picture
+from pipeline.records import make_id
+from pipeline.storage.access import Access
+from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_datetime
+
+Row: TypeAlias = Mapping[str, Any]
+
+_WIDTH = 320
+_LINE = (255, 64, 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPicture:
+    """A small picture of an event."""
+
+    webp: bytes
+    at: datetime
+    """When it was taken; of one that was made now, the middle of the event."""
+    is_kept: bool
+    """Whether it is one that the engine was shown; else it was made from the recording."""
+
+
+def picture_of(index: Index, event: Row, *, decode: DecodeConfig, access: Access) -> EventPicture:
+    """The picture of a row of ``events``.
+
+    Raises:
+        NoSourcesError: none was kept, and its footage was erased or never was there.
+        SourceError: none was kept, and the file is gone, has changed or cannot be decoded.
+        UnreachableError: none was kept, and the medium does not answer.
+    """
+    if kept := evidence_of(index, [event]).get(event["event_id"]):
+        return EventPicture(webp=kept["webp"], at=kept["at"], is_kept=True)
+    twice_middle_ns = datetime_to_ns(event["start"]) + datetime_to_ns(event["end"])
+    middle_ns = twice_middle_ns // 2 // NS_PER_US * NS_PER_US
+    span = TimeRange(middle_ns, middle_ns + NS_PER_US)
+    cuts = cuts_of(index, Wanted(camera=event["camera"], span=span))
+    if not cuts:
+        raise NoSourcesError(
+            f"event {event['event_id']}: there is no footage of it any more; coverage says why"
+        )
+    with suppress(ImportError, OSError):
+        name = make_id(event["event_id"], event["fingerprint"], cuts[0].video.video_id, span)
+        remembered = pictures_folder(index.store) / f"{name}.webp"
+        if remembered.exists():
+            return _made(remembered.read_bytes(), middle_ns)
+        webp = _small(still_picture(cuts[0], decode=decode, access=access))
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        part = remembered.with_suffix(".part")
+        part.write_bytes(webp)
+        part.replace(remembered)
+        return _made(webp, middle_ns)
+    return _made(_small(still_picture(cuts[0], decode=decode, access=access)), middle_ns)
+
+
+def with_boxes(index: Index, event: Row, picture: EventPicture) -> bytes:
+    """The picture with the boxes of the moment that is nearest to it; WebP."""
+    boxes: Sequence[Row] = event["boxes"]
+    part = next((one for one in event["parts"] if one["start"] <= picture.at < one["end"]), event)
+    where = Where().add("video_id = ?", part["video_id"])
+    columns = ["width", "height", "rotation"]
+    videos = index.select("videos", where, columns=columns).to_pylist()
+    if not boxes or not videos:
+        return picture.webp
+    width, height = videos[0]["width"], videos[0]["height"]
+    if videos[0]["rotation"] in {90, 270}:
+        width, height = height, width
+    nearest = min(boxes, key=lambda box: abs(box["at"] - picture.at))["at"]
+    image = Image.open(io.BytesIO(picture.webp), formats=["WEBP"]).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    across, down = image.width / width, image.height / height
+    for box in boxes:
+        if box["at"] == nearest:
+            corners = (box["x0"] * across, box["y0"] * down, box["x1"] * across, box["y1"] * down)
+            draw.rectangle(corners, outline=_LINE, width=2)
+    return _webp(image)
+
+
+def _made(webp: bytes, middle_ns: int) -> EventPicture:
+    return EventPicture(webp=webp, at=ns_to_datetime(middle_ns), is_kept=False)
+
+
+def _small(jpeg: bytes) -> bytes:
+    image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
+    image.thumbnail((_WIDTH, image.height))
+    return _webp(image)
+
+
+def _webp(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=70, method=2)
+    return out.getvalue()
