@@ -244,6 +244,22 @@ def test_a_frame_that_cannot_be_decoded_is_counted_and_the_others_keep_their_tim
     assert all(round(at_s * 25) == number for at_s, number in got[:20] + got[-10:])
 
 
+def test_a_range_of_which_no_frame_can_be_decoded_is_refused_and_leaves_no_clip(tmp_path):
+    path = make_video(tmp_path / "v.mp4", codec="libx265", gop=10, bframes=0, num_frames=30)
+    video = probed(path)
+    for number in range(10, 20):
+        damage(path, number=number)
+    with pytest.raises(SourceError, match="none of the 5 frames"):
+        write_clip(tmp_path / "out.mp4", [cut_of(video, 480_000, 680_000)])
+
+
+def test_frames_of_av1_in_mid_file_are_all_there(tmp_path):
+    options = {"preset": "12", "svtav1-params": "keyint=40"}
+    path = make_video(tmp_path / "v.mp4", codec="libsvtav1", num_frames=40, options=options)
+    write_clip(tmp_path / "out.mp4", [cut_of(probed(path), 400_000, 800_000)])
+    assert [number for _, number in shown(tmp_path / "out.mp4")] == list(range(10, 20))
+
+
 def test_a_file_that_was_replaced_is_refused(tmp_path):
     path = make_video(tmp_path / "v.mp4", num_frames=40)
     video = probed(path)

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.config import DecodeConfig
 from pipeline.media.clip.stretch import Stretch
 from pipeline.media.reader import Reader
-from pipeline.records import LEAD_IN_KEYFRAMES, NO_PTS, PacketIndex
+from pipeline.records import LEAD_IN_KEYFRAMES, PacketIndex
 from pipeline.storage.access import Access
 
 
@@ -47,13 +47,11 @@ def _decoded(
 ) -> Iterator[av.VideoFrame]:
     packets, ticks = stretch.packets, frozenset(wanted)
     last = int(np.flatnonzero(np.isin(packets.pts, np.array(wanted, np.int64)))[-1])
-    # If packets have no pts, nobody knows which frame a packet shows, so none may be skipped.
-    may_skip = not bool(np.any((packets.pts == NO_PTS) & ~packets.discard))
     last_pts = wanted[0] - 1
     with Reader(stretch.video, packets, decode.max_pixels, strict=False, access=access) as reader:
-        for row, packet in chain(reader.rows(first, last), [(last, None)]):
-            skips = may_skip and int(packets.pts[row]) not in ticks
-            for frame in reader.decoder.decode(packet, may_skip=skips)[0]:
+        for _, packet in chain(reader.rows(first, last), [(last, None)]):
+            # Nothing is skipped: some decoders lose wanted frames with the others.
+            for frame in reader.decoder.decode(packet, may_skip=False)[0]:
                 if frame.pts is not None and frame.pts in ticks and frame.pts > last_pts:
                     last_pts = frame.pts
                     yield frame

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.media.clip import encode
 from pipeline.media.clip.canvas import Caption
 from pipeline.media.clip.copying import Split, can_be_joined, from_keyframe, whole_gops
@@ -71,7 +71,18 @@ def write_clip(
         if sound is not None:
             sound.write_until(pieces[-1].end_s)
             sound.end()
-    return [piece.receipt(run.num_encoded[number]) for number, piece in enumerate(pieces)]
+        receipts = [piece.receipt(run.num_encoded[number]) for number, piece in enumerate(pieces)]
+        _check_shown(receipts)
+    return receipts
+
+
+def _check_shown(receipts: Sequence[Shown]) -> None:
+    for receipt in receipts:
+        if not receipt.num_frames:
+            raise SourceError(
+                f"{receipt.cut.video.uri}: none of the {receipt.num_missing} frames of this range"
+                " can be decoded; the file is damaged there, choose another range"
+            )
 
 
 def _splits(stretches: list[Stretch], mode: CutMode, *, is_captioned: bool) -> list[Split]:
