@@ -1,7 +1,8 @@
 """overlap: which file owns a moment that several files of one camera show. Pure.
 
-Files have a precedence: more pixels first, then the earlier start, then the lesser name. Of the
-files that show a moment, the one with the highest precedence owns it; the others yield it.
+Files have a precedence: more pixels first, then the earlier start (in whole microseconds, as tables
+hold it), then the lesser name. Of the files that show a moment, the one with the highest precedence
+owns it; the others yield it.
 
 The result does not depend on the order in which files are indexed. If a new file takes precedence
 over an indexed file that still exists, the indexed file is indexed again. An indexed file that no

@@ -374,6 +374,18 @@ def test_what_is_indexed_in_spite_of_its_order_leaves_no_file_of_a_later_batch_w
     machine.what_the_index_says_is_true()
 
 
+@pytest.mark.parametrize("later_ns", [0, 1, 999, 1000])
+def test_files_that_begin_in_one_microsecond_are_ordered_by_name_however_often_they_are_read(
+    machine, later_ns
+):
+    """Tables hold microseconds: what is finer must not decide, or a later run decides otherwise."""
+    machine.begin(replace(recording("gate/a.mp4", later_ns / NS_PER_S, 17), showing=((4, 6),)))
+    machine.add_file(replace(recording("gate/d.mp4", 0, 9), showing=()))
+    for setting in (0, 1, 0):
+        machine.index(setting=setting)
+        machine.what_the_index_says_is_true()
+
+
 TestArchive = ArchiveMachine.TestCase
 TestArchive.pytestmark = [pytest.mark.timeout(3600)]  # a busy machine must not fail it
 TestArchive.settings = examples(10, steps=20)

@@ -72,11 +72,12 @@ class Truth:
         return [_utc(one, config, 0, one.num_frames) for one in self._of(camera)]
 
     def shots(self, camera: str, config: Config) -> list[Shot]:
-        """Who speaks for what: more pixels first, then the earlier start, then the name."""
+        """Who speaks for what: more pixels first, then the earlier microsecond, then the name."""
         taken: list[Span] = []
         shots: list[Shot] = []
-        for one in sorted(self._of(camera), key=lambda o: (-o.width, o.start_ns, o.uri)):
-            whole = _utc(one, config, 0, one.num_frames)
+        spans = {one.uri: _utc(one, config, 0, one.num_frames) for one in self._of(camera)}
+        for one in sorted(self._of(camera), key=lambda o: (-o.width, spans[o.uri][0], o.uri)):
+            whole = spans[one.uri]
             for piece in _without(whole, taken):
                 shots += _shots_in(piece, one, config)
             taken.append(whole)
