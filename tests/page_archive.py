@@ -1,6 +1,6 @@
 """An index over videos whose frames show their number, for the tests of the page and its server."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -31,12 +31,13 @@ class Shown:
     number: int
 
 
-def make_archive(folder: Path) -> tuple[Path, dict[str, Shown]]:
-    """Write videos of every kind and an index of them; one event in each, by the kind's name."""
+def make_archive(folder: Path, kinds: Sequence[str] = ()) -> tuple[Path, dict[str, Shown]]:
+    """Write videos of these or all kinds and an index of them; one event in each, by its kind."""
     folder.mkdir(parents=True, exist_ok=True)
     shown: dict[str, Shown] = {}
     videos, events, windows = [], [], []
-    for place, (kind, paths) in enumerate(_recordings(folder).items()):
+    for place, kind in enumerate(kinds or KINDS):
+        paths = KINDS[kind](folder)
         parts, start_s = [], _EVERY_S * place
         for path in paths:
             facts, _ = probe(source_of(path), sample=SampleConfig(), decode=DecodeConfig())
@@ -66,7 +67,7 @@ def make_archive(folder: Path) -> tuple[Path, dict[str, Shown]]:
         events.append(
             event(f"e-{kind}", parts[0]["start"], parts[-1]["end"], **begin | said) | told
         )
-    events[0]["text"] = HOSTILE
+    events[0]["text"] = HOSTILE if not kinds else events[0]["text"]
     root = folder / "index"
     writer = pi.Writer(root)
     writer.write_windows(rows("windows", *windows))
@@ -105,27 +106,6 @@ def _video(facts, start_s: float, end_s: float) -> dict:
     }
 
 
-def _recordings(folder: Path) -> dict[str, Sequence[Path]]:
-    ticks = Fraction(1, 90_000)
-    wide, short = {"num_frames": NUM_FRAMES, "rate": RATE}, {"num_frames": 100, "rate": RATE}
-    counted = {"codec": "mpeg4", "bframes": 0, "time_base": Fraction(1, RATE)}
-    growing = [int(Fraction(i * 25 + i * i // 8, 1000) / ticks) for i in range(NUM_FRAMES)]
-    late = [int((Fraction(i, RATE) + 7) / ticks) for i in range(NUM_FRAMES)]
-    edited = folder / "edited.mp4"
-    edit_list_in_mid_gop(edited)
-    return {
-        "large": [make_large_video(folder / "large.mp4")],
-        "avi": [make_video(folder / "old.avi", **counted, **wide)],
-        "hevc": [make_video(folder / "hevc.mp4", codec="libx265", **wide)],
-        "ts": [make_video(folder / "stream.ts", **wide)],
-        "rotated": [make_video(folder / "rotated.mp4", rotation=90, **wide)],
-        "vfr": [make_video(folder / "vfr.mp4", pts=growing, **wide)],
-        "edited": [edited],
-        "late": [make_video(folder / "late.mp4", pts=late, **wide)],
-        "two": [make_video(folder / f"two{i}.mp4", **short) for i in (1, 2)],
-    }
-
-
 def make_large_video(path: Path) -> Path:
     """H.264 of more than 20 MB, which no browser loads as a whole: numbers in noise."""
     noise = np.random.default_rng(1)
@@ -140,3 +120,33 @@ def make_large_video(path: Path) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def _edited(folder: Path) -> Sequence[Path]:
+    edit_list_in_mid_gop(folder / "edited.mp4")
+    return [folder / "edited.mp4"]
+
+
+def _one(name: str, **changes: object) -> Callable[[Path], Sequence[Path]]:
+    made = {"num_frames": NUM_FRAMES, "rate": RATE, **changes}
+    return lambda folder: [make_video(folder / name, **made)]
+
+
+_TICK = Fraction(1, 90_000)
+KINDS: dict[str, Callable[[Path], Sequence[Path]]] = {
+    "large": lambda folder: [make_large_video(folder / "large.mp4")],
+    "avi": _one("old.avi", codec="mpeg4", bframes=0, time_base=Fraction(1, RATE)),
+    "hevc": _one("hevc.mp4", codec="libx265"),
+    "ts": _one("stream.ts"),
+    "rotated": _one("rotated.mp4", rotation=90),
+    "vfr": _one(
+        "vfr.mp4",
+        pts=[int(Fraction(i * 25 + i * i // 8, 1000) / _TICK) for i in range(NUM_FRAMES)],
+    ),
+    "edited": _edited,
+    "late": _one("late.mp4", pts=[int((Fraction(i, RATE) + 7) / _TICK) for i in range(NUM_FRAMES)]),
+    "two": lambda folder: [
+        make_video(folder / f"two{i}.mp4", num_frames=100, rate=RATE) for i in (1, 2)
+    ],
+}
+"""How the recordings of each kind are made; an event over two files has two."""

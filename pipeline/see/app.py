@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.gzip import GZipMiddleware
 
 from pipeline.errors import (
     ConfigError,
@@ -62,7 +63,7 @@ def make_app(site: Site, admission: Admission) -> FastAPI:
     def page() -> Response:
         return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.mount("/web", StaticFiles(directory=WEB))
+    app.mount("/web", GZipMiddleware(StaticFiles(directory=WEB), minimum_size=500))
     return app
 
 

@@ -91,20 +91,19 @@ def _named(uris: Sequence[str]) -> dict[str, str]:
 
 
 async def _unless_gone(request: Request, reader: Index, work: Callable[[Index], T]) -> T:
-    with reader.interruptible() as interrupt:
-        task = asyncio.ensure_future(run_in_threadpool(work, reader))
-        gone = asyncio.ensure_future(_gone(request))
-        try:
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        with suppress(InterruptedQueryError), reader.interruptible() as interrupt:
+            task = asyncio.ensure_future(run_in_threadpool(work, reader))
             await asyncio.wait({task, gone}, timeout=_LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 interrupt()
-            with suppress(InterruptedQueryError):
-                return await task
-        finally:
-            gone.cancel()
-    if gone.done() and not gone.cancelled():
-        raise GivenUpError("the client has gone")
-    raise TooSlowError(f"not answered after {_LIMIT_S:g} s; ask for a shorter time")
+            return await task
+        if gone.done():
+            raise GivenUpError("the client has gone")
+        raise TooSlowError(f"not answered after {_LIMIT_S:g} s; ask for a shorter time")
+    finally:
+        gone.cancel()
 
 
 async def _gone(request: Request) -> None:

@@ -1,19 +1,21 @@
 """What a person finds, says and sees on the page."""
 
+import shutil
+
 import pytest
 
 import pipeline.index as pi
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.page_archive import HOSTILE, make_archive
+from tests.page_archive import HOSTILE
 from tests.page_server import served
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def own_site(tmp_path):
+def own_site(archive, tmp_path):
     """An index that a test may write to, and the address of its server."""
-    root, shown = make_archive(tmp_path)
+    root, shown = shutil.copytree(archive[0], tmp_path / "index"), archive[1]
     with served(root) as (address, _):
         yield root, shown, address
 

@@ -28,9 +28,18 @@ export function stateStyles(context) {
     quiet: {fill: css("--quiet"), high: 2},
     failed: {fill: hatched(context, css("--failed")), high: 5},
     erased: {fill: hatched(context, css("--todo"), true), high: 5},
-    pending: {dash: css("--todo"), high: 5},
+    pending: {fill: striped(context, css("--todo")), high: 5},
     not_analysed: {dash: css("--todo"), high: 5},
   };
+}
+
+function striped(context, colour) {
+  const tile = document.createElement("canvas"), pen = tile.getContext("2d");
+  tile.width = 6;
+  tile.height = 1;
+  pen.fillStyle = colour;
+  pen.fillRect(0, 0, 2, 1);
+  return context.createPattern(tile, "repeat");
 }
 
 function hatched(context, colour, isDotted = false) {

@@ -14,6 +14,7 @@ export function Overview({whole, range, counts, theme, text, onRange}) {
     const width = canvas.current.clientWidth, look = palette(), pen = prepared(canvas.current, width, HEIGHT);
     const most = Math.max(1, ...(counts?.counts || [])), x = at => (at - whole[0]) * scale();
     pen.fillStyle = look.muted;
+    pen.globalAlpha = 0.6;
     pen.beginPath();
     (counts?.counts || []).forEach((num, i) => {
       const left = x(counts.start_us + i * counts.step_us), high = num && Math.max(num / most * (HEIGHT - 8), 1.5);

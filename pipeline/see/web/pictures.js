@@ -34,7 +34,7 @@ export function Picture({source}) {
       isOver = true;
       loadNext();
     };
-    const lost = () => { element.classList.add("hidden"); over(); };
+    const lost = () => { element.classList.add("lost"); over(); };
     element.addEventListener("load", over);
     element.addEventListener("error", lost);
     inView.observe(element);

@@ -106,7 +106,7 @@ export function Player({event, moment, index, zone, text, control}) {
   control.current = {step, toggle};
 
   if (problem) {
-    return html`<div class="screen">${event && html`<img alt="" src=${picture(event, index)} onError=${e => e.target.classList.add("hidden")} />`}
+    return html`<div class="screen">${event && html`<img alt="" src=${picture(event, index)} onError=${e => e.target.classList.add("lost")} />`}
       <p class="notice" role="status">${text[problem]}</p></div>`;
   }
   const one = pieces?.[piece];

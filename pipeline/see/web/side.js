@@ -14,8 +14,9 @@ export function Side(props) {
   const {event, moment, form, onForm, view, text, zone, about, control} = props;
   if (form === "missed") return html`<section class="side" aria-label=${text.addMissed}><${MissedEvent} ...${props} /></section>`;
   if (!event && !moment) {
-    return html`<section class="side"><p class="empty">${text.pick}</p>
-      ${!about.read_only && html`<p class="empty"><button onClick=${() => onForm("missed")}>${text.addMissed} <kbd class="hide">M</kbd></button></p>`}</section>`;
+    const mayAdd = !about.read_only && props.cameras.length > 0;
+    return html`<section class="side"><div class="empty"><p>${text.pick}</p>
+      ${mayAdd && html`<p class="later"><button onClick=${() => onForm("missed")}>+ ${text.addMissed} <kbd class="hide">M</kbd></button></p>`}</div></section>`;
   }
   return html`<section class="side" aria-label=${text.review}>
     <${Player} ...${{event, moment, index: view.index, zone, text, control}} />

@@ -1,0 +1,156 @@
+"""What the server of the page answers, over real sockets."""
+
+import asyncio
+import json
+
+import pytest
+from httpx import Client
+
+from pipeline.index.filters import Where
+from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
+from tests.index_rows import open_with_four_events
+from tests.page_server import served
+
+http = Client(timeout=120)
+WRITE = {"X-Timereel": "1", "Content-Type": "application/json"}
+DAY = {"start": "2026-03-01T08:00:00Z", "end": "2026-03-01T09:00:00Z"}
+
+
+@pytest.fixture
+def index(tmp_path):
+    return open_with_four_events(tmp_path)
+
+
+@pytest.fixture
+def address(index):
+    with served(index.store.root) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def ask(address):
+    return lambda path, **params: http.get(f"{address}/api/v1/{path}", params=params)
+
+
+@pytest.fixture
+def say(address):
+    return lambda **said: http.post(
+        f"{address}/api/v1/feedback", headers=WRITE, content=json.dumps(said)
+    )
+
+
+def test_lanes_count_what_a_list_holds_and_have_the_coverage_of_each_bin(ask):
+    lanes = ask("lanes", **DAY, bins=60).json()
+    listed = ask("events", **DAY).json()["events"]
+    assert [one["event_id"] for one in lanes["events"]] == [one["event_id"] for one in listed]
+    assert ask("count", **DAY).json() == {"num_events": 4}
+    assert lanes["step_us"] == 60_000_000
+    assert lanes["density"]["cam2"] == {"motion": [1, 1]}
+    assert lanes["coverage"]["cam1"] == [0, 10, "not_analysed"]
+    assert ask("overview", **DAY, bins=60).json()["labels"] == ["motion", "black"]
+
+
+def test_answers_name_files_and_never_where_they_lie(ask, index):
+    for path in ("about", "events", "events/long", "videos", "cameras", "runs", "summaries"):
+        text = ask(path).text
+        assert index.store.root not in text
+        assert '"uri"' not in text
+    assert ask("videos").json()["videos"][0]["file"] == "v1.mp4"
+
+
+def test_a_large_answer_is_packed_for_who_can_unpack_it(ask):
+    assert ask("events").headers["content-encoding"] == "gzip"
+    assert ask("events").json()["events"]
+
+
+def test_a_statement_is_a_row_and_the_newest_counts_and_chooses(say, ask, index):
+    assert say(verdict="confirmed", event_id="long", said_by="Ada").status_code == 201
+    assert say(verdict="corrected", event_id="long", label="delivery").status_code == 201
+    assert say(verdict="rejected", event_id="short").status_code == 201
+    assert say(verdict="open", event_id="short").status_code == 201
+    reviews = {one["event_id"]: one["review"] for one in ask("events").json()["events"]}
+    assert reviews["long"]["label"] == "delivery"
+    assert reviews["short"] is None
+    found = ask("events", review="corrected").json()["events"]
+    assert [one["event_id"] for one in found] == ["long"]
+    assert index.rows("feedback").num_rows == 4
+    assert index.event("long")["label"] == "motion"
+
+
+def test_a_statement_is_checked(say):
+    for said, status in (
+        ({"verdict": "confirmed", "event_id": "none"}, 404),
+        ({"verdict": "corrected", "event_id": "long"}, 422),
+        ({"verdict": "corrected", "event_id": "long", "end": "2020-01-01T00:00:00Z"}, 422),
+        ({"verdict": "perhaps", "event_id": "long"}, 422),
+        ({"verdict": "missed", "camera": "cam1", "label": "x"}, 422),
+        ({"verdict": "missed", "camera": "cam9", "label": "x", **DAY}, 404),
+        ({"verdict": "missed", "camera": "cam1", "label": "x", **DAY}, 201),
+        ({"verdict": "confirmed", "event_id": "long", "more": 1}, 422),
+    ):
+        assert say(**said).status_code == status, said
+
+
+def test_several_indexes_have_the_names_of_their_folders(tmp_path):
+    roots = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        roots.append(open_with_four_events(tmp_path / name).store.root)
+    with served(*roots) as (address, _):
+        names = http.get(f"{address}/api/v1/about").json()["indexes"]
+        assert len(set(names)) == 2
+        for name in names:
+            found = http.get(f"{address}/api/v1/events", params={"index": name}).json()
+            assert len(found["events"]) == 4
+        assert http.get(f"{address}/api/v1/events?index=c").status_code == 404
+
+
+def test_every_route_is_described_and_counted_by_its_pattern(index):
+    with served(index.store.root) as (address, _):
+        paths = http.get(f"{address}/openapi.json").json()["paths"]
+        assert {"/api/v1/events/{event_id}", "/api/v1/lanes", "/api/v1/feedback"} <= set(paths)
+        http.get(f"{address}/api/v1/events/long")
+        http.get(f"{address}/api/v1/events/none")
+        figures = http.get(f"{address}/metrics").text
+        route = 'route="/api/v1/events/{event_id}"'
+        assert f'timereel_requests_total{{{route},status="200"}} 1.0' in figures
+        assert f'timereel_requests_total{{{route},status="404"}} 1.0' in figures
+
+
+class Gone:
+    """A request whose client has gone at once."""
+
+    async def receive(self):
+        return {"type": "http.disconnect"}
+
+
+class Waiting:
+    """A request whose client waits for ever."""
+
+    async def receive(self):
+        await asyncio.Event().wait()
+
+
+def endless(index):
+    hours = "SELECT sum(sqrt(a.range * b.range)) FROM range(10000000) a, range(10000000) b"
+    return index.fetch(hours, Where())
+
+
+def test_a_question_whose_client_has_gone_is_interrupted_and_the_reader_goes_on(index):
+    async def work():
+        served_index = Indexes([index.store.root]).get("")
+        with pytest.raises(GivenUpError):
+            await served_index.ask(Gone(), endless)
+        return await served_index.ask(Waiting(), lambda reader: reader.events().num_rows)
+
+    assert asyncio.run(work()) == 4
+
+
+def test_a_question_that_takes_too_long_is_interrupted(index, monkeypatch):
+    monkeypatch.setattr("pipeline.see.indexes._LIMIT_S", 0.2)
+
+    async def work():
+        await Indexes([index.store.root]).get("").ask(Waiting(), endless)
+
+    with pytest.raises(TooSlowError):
+        asyncio.run(work())
