@@ -121,10 +121,13 @@ def by_camera(
     is_bounded = span.start_us is not None and span.end_us is not None
     names = set(ranges["camera"].unique().to_pylist())
     if is_bounded:
+        names |= {*cameras.exact}
+    # Which other cameras there are, footage of any time tells; that is most of the work.
+    if is_bounded and (cameras.globs or not cameras.exact):
         all_times = f"SELECT DISTINCT camera FROM {source('videos', ALWAYS, cameras)} WHERE "
         of_cameras = Where().of(cameras)
         rows = duck.fetch(connection, all_times + of_cameras.sql, of_cameras)
-        names |= {*rows["camera"].to_pylist(), *cameras.exact}
+        names |= {*rows["camera"].to_pylist()}
     name_of_row = ranges["camera"].to_numpy()
     starts, ends, levels = (ranges[c].to_numpy() for c in ("start_us", "end_us", "level"))
     first = np.searchsorted(name_of_row, sorted(names))
