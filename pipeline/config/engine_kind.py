@@ -114,6 +114,8 @@ class EngineKind(Generic[Settings]):
     """The task of an engine that always looks for the same; None for a model."""
     dark_label: str = ""
     """Of ``task``: the label of a dark picture, which tests the engine's times."""
+    tracks_objects: bool = False
+    """Whether each of its events is about one object, with its boxes over time."""
     forecast: Callable[[Settings, Task], Forecast | None] | None = None
     """What its windows will take; None where these settings do not let it be known."""
     resolve: Callable[[dict[str, Any]], dict[str, Any]] | None = None

@@ -99,6 +99,11 @@ class Config(Section):
         return self.engine_kind.wants_rgb
 
     @property
+    def tracks_objects(self) -> bool:
+        """Whether each event is about one object, so that its boxes say what continues it."""
+        return self.task.boxes or self.engine_kind.tracks_objects
+
+    @property
     def writes_summaries(self) -> bool:
         """Whether the engine's model can write them; else they count events and quote captions."""
         return self.engine_kind.open_text is not None

@@ -2,7 +2,8 @@
 
 Beyond the keys of the task's schema an event may have ``text``, ``confidence`` and, where the task
 asks for no boxes, ``boxes`` as ``[seconds, x0, y0, x1, y1]`` in pixels of the upright source
-picture: the signals engine writes them. Times are seconds since the window's start.
+picture: engines without a model write them. A sixth number is how sure the box is; only the
+window's row keeps it. Times are seconds since the window's start.
 """
 
 import json
@@ -29,6 +30,7 @@ one), and the same sentence in its caption."""
 
 _EXTRA_KEYS = frozenset({"text", "boxes", "confidence"})
 _MAX_LABEL_CHARS = 64
+_LENGTHS_OF_BOX = (5, 6)
 _MAX_SUMMARY_CHARS = 1200
 # Markers have one decimal.
 _MARKER_ROUNDING_S = 0.05
@@ -273,9 +275,9 @@ def _within(box: Box, here: str, clock: _Clock, during: TimeRange) -> Box:
 
 
 def _pixels(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - any JSON
-    if not isinstance(one, list) or len(one) != len(("t", "x0", "y0", "x1", "y1")):
-        raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1], not {_shown(one)}")
-    x0, y0, x1, y1 = (_number(side, here) for side in one[1:])
+    if not isinstance(one, list) or len(one) not in _LENGTHS_OF_BOX:
+        raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1, score], not {_shown(one)}")
+    x0, y0, x1, y1 = (_number(side, here) for side in one[1:5])
     if x0 > x1 or y0 > y1:
         raise WindowError(f"{here} = {_shown(one)}: x0 <= x1 and y0 <= y1 must hold")
     width, height = clock.source_size

@@ -74,7 +74,9 @@ def test_only_the_engine_that_is_named_is_imported():
 
 @pytest.mark.usefixtures("plugins")
 def test_an_engine_that_nobody_has_is_told_with_those_that_there_are():
-    with pytest.raises(ConfigError, match="one of broken, level, openai, signals, vllm, wrong, "):
+    with pytest.raises(
+        ConfigError, match="one of broken, detector, level, openai, signals, vllm, wrong, "
+    ):
         load_config(None, ("engine.kind=levels",))
 
 

@@ -99,6 +99,7 @@ def test_the_schema_knows_every_section_every_engine_and_refuses_unknown_keys():
     variants = [_resolve(schema, variant) for variant in schema["properties"]["engine"]["anyOf"]]
     assert [variant["properties"]["kind"]["const"] for variant in variants] == [
         "signals",
+        "detector",
         "vllm",
         "openai",
     ]

@@ -161,7 +161,7 @@ def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
             identity_fields=fields,
             max_gap_ns=gap_ns,
             matching_fields=matching_fields(config),
-            tracked=config.task.boxes,
+            tracked=config.tracks_objects,
         )
     ]
 
@@ -182,7 +182,7 @@ def _read_answers(whole: WholeVideo, config: Config) -> tuple[list[Event], list[
         identity_fields=identity_fields(config.task),
         max_gap_ns=seconds_to_ns(config.stitch.max_gap_s),
         matching_fields=matching_fields(config),
-        tracked=config.task.boxes,
+        tracked=config.tracks_objects,
     )
     return events, captions
 
