@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -76,6 +76,12 @@ fuzz: $(VENV)/.dev  ## 2,000 random damages to five videos: no crash, no hang; n
 
 endpoint-fuzz: $(VENV)/.dev  ## answers of an endpoint that nobody has thought of: EXAMPLES=5000
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_endpoint_fuzz.py --timeout 0
+
+input-fuzz: $(VENV)/.dev  ## configs, task files, lists and sidecars that nobody has thought of: EXAMPLES=5000
+	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 0 tests/unit/test_task_fuzz.py \
+		tests/unit/test_hostile_yaml.py::test_no_document_raises_anything_but_a_config_error \
+		tests/unit/test_locations.py::test_any_list_gives_rows_and_never_raises \
+		tests/unit/test_locations.py::test_any_sidecar_gives_a_row_and_never_raises
 
 docs: $(VENV)/.core  ## docs/settings.md and docs/tables.md: every setting and column, as the code has it
 	$(BIN)/timereel config explain > docs/settings.md

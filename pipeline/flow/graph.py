@@ -92,13 +92,15 @@ def _init_ray(config: Config, address: str | None) -> None:
         embedded["object_store_memory"] = config.cluster.object_store_bytes
     joins = address or "RAY_ADDRESS" in os.environ
     # Ray puts the working directory first on the path of its workers. The package timereel imports
-    # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores this.
+    # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores what to
+    # preload, and the workers of an embedded one would start anew for a hook.
     os.environ.setdefault("RAY_preload_python_modules", "timereel")
+    joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
     ray.init(
         address=address,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        **({} if joins else embedded),
+        **(joining if joins else embedded),
     )
 
 

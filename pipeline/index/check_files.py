@@ -1,17 +1,20 @@
 """Checks that an index can be read: its transaction logs, its tables, every value of its files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from pipeline.errors import IndexDamagedError
 from pipeline.index import duck
+from pipeline.index.data_files import named_files
 from pipeline.index.findings import Finding
-from pipeline.index.log_entries import LogFile, last_readable_version, log_files
+from pipeline.index.links import LOG_FOLDER, all_links
+from pipeline.index.log_entries import A_LINK, LogFile, last_readable_version, log_files
 from pipeline.index.store import Store
 from pipeline.tables.schema import TABLES, TableName
 
@@ -31,23 +34,25 @@ def check_files(store: Store) -> Stored:
     paths: dict[TableName, list[str]] = {}
     with duck.connect(store) as connection:
         for name in TABLES:
-            files = log_files(store.filesystem(), f"{store.table_uri(name)}/_delta_log")
             paths[name] = []
-            if (version := last_readable_version(files)) < 0:
-                findings += _lost_table(store, name, files)
+            if store.is_local and (links := all_links(Path(store.table_uri(name)))):
+                findings += [_link(store, name, link) for link in links]
+                continue  # once they are gone, the table is read
+            files = log_files(store.filesystem(), f"{store.table_uri(name)}/{LOG_FOLDER}")
+            version, actions = _readable(store, name, files)
+            if version < 0:
+                if files or store.had(name):  # else the index is older than this table
+                    findings.append(
+                        _no_table(
+                            name,
+                            "its log cannot be read from the start"
+                            if files
+                            else "the table is gone",
+                        )
+                    )
                 continue
             findings += _torn_log(name, files, version)
-            try:
-                table = DeltaTable(
-                    store.table_uri(name),
-                    version=version,
-                    storage_options=dict(store.storage_options),
-                )
-            except DeltaError:
-                if not any(file.problem for file in files):
-                    raise
-                continue  # the library refuses the log; once that is repaired, its files are read
-            for file in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+            for file in actions:
                 path = f"{store.table_uri(name)}/{file['path']}"
                 if problem := _problem(connection, path, file["num_records"]):
                     findings.append(_unreadable(name, file, problem))
@@ -56,13 +61,41 @@ def check_files(store: Store) -> Stored:
     return Stored(tuple(findings), paths)
 
 
-def _lost_table(store: Store, name: TableName, files: list[LogFile]) -> Iterator[Finding]:
-    if not files and not store.had(name):
-        return  # an index that is older than this table
-    yield Finding(
+def _readable(
+    store: Store, name: TableName, files: Sequence[LogFile]
+) -> tuple[int, list[dict[str, Any]]]:
+    """The newest version that can be read, and its data files; -1 if none can.
+
+    The table library may refuse an entry in which nothing else is wrong to see.
+    """
+    version = last_readable_version(files)
+    while version >= 0:
+        try:
+            table = DeltaTable(
+                store.table_uri(name), version=version, storage_options=dict(store.storage_options)
+            )
+            return version, named_files(table).to_pylist()
+        except (DeltaError, IndexDamagedError):
+            version -= 1
+    return -1, []
+
+
+def _link(store: Store, name: TableName, link: str) -> Finding:
+    return Finding(
+        kind="log",
+        table=name,
+        what=f"{link} {A_LINK}",
+        what_is_lost="what it leads to is no part of the index",
+        repair="the link is moved to _damaged",
+        path=f"{store.root}/{link}",
+    )
+
+
+def _no_table(name: TableName, what: str) -> Finding:
+    return Finding(
         kind="table",
         table=name,
-        what="its log cannot be read from the start" if files else "the table is gone",
+        what=what,
         what_is_lost=f"all {name} are lost",
         repair=f"a new table without rows is made; {_remedy(name)}",
     )
@@ -96,7 +129,7 @@ def _torn_log(name: TableName, files: list[LogFile], version: int) -> Iterator[F
             lost = "nothing is lost, as a checkpoint includes it"
         else:
             lost = "the changes of that commit are lost"
-        problem = file.problem or "comes after a damaged one"
+        problem = file.problem or "comes after a damaged one, or is refused by the table library"
         yield Finding(
             kind="log",
             table=name,

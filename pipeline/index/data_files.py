@@ -1,32 +1,42 @@
 """The data files that a log names; a log may come from somebody else, so each name is checked.
 
 A name is a path below the table's own folder. One that is absolute, has a scheme, climbs with
-``..``, or leads over a symbolic link is refused: whoever reads, compacts or exports the table would
+``..``, or leads over a symbolic link is refused: whoever reads, changes or exports the table would
 touch files that are not part of it.
 """
-
-import os
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from pipeline.errors import IndexDamagedError
+from pipeline.index.durable_commits import local_folder, refusals
+from pipeline.index.links import over_links
 from pipeline.index.log_entries import leads_out
 from pipeline.index.store import Store
 from pipeline.tables.schema import TableName
 
 
-def data_files(store: Store, name: TableName, handle: DeltaTable) -> pa.Table:
+def data_files(handle: DeltaTable) -> pa.Table:
     """One row per data file of the handle's version: its ``path`` in the table, its statistics.
 
     Raises:
-        IndexDamagedError: the log names a file outside of the table.
+        IndexDamagedError: the log names a file outside of the table, or one behind a link, or
+            cannot be understood.
     """
+    files = named_files(handle)
+    paths, folder = files["path"].to_pylist(), local_folder(handle)
+    if folder is not None and (linked := over_links(folder, paths)):
+        raise _outside(handle, linked[0])
+    return files
+
+
+def named_files(handle: DeltaTable) -> pa.Table:
+    """As ``data_files``, but a file may lie behind a link."""
     # Not pa.table(): to find out what it is given it imports pandas, a third of a query's time.
-    files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
-    check_names(store, name, files["path"].to_pylist())
+    with refusals(handle.table_uri):
+        files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
+    if leading_out := list(filter(leads_out, files["path"].to_pylist())):
+        raise _outside(handle, leading_out[0])
     return files
 
 
@@ -36,40 +46,8 @@ def data_paths(store: Store, name: TableName, files: pa.Table) -> list[str]:
     return [f"{store.table_uri(name)}/{path}" for path in files["path"].to_pylist()]
 
 
-def check_names(store: Store, name: TableName, paths: Sequence[str]) -> None:
-    """Refuse names that lead out of the table.
-
-    Raises:
-        IndexDamagedError: names the table and the file.
-    """
-    strange = [path for path in paths if leads_out(path)]
-    if not strange and store.is_local:
-        strange = over_links(Path(store.table_uri(name)), paths)
-    if strange:
-        raise IndexDamagedError(
-            store.root, f"the log of {name} names a file outside of the table, {strange[0]!r}"
-        )
-
-
-def over_links(folder: Path, paths: Iterable[str]) -> list[str]:
-    """The paths below a local folder that are symbolic links, or lie behind one."""
-    links: dict[PurePosixPath, frozenset[str]] = {}
-
-    def is_link(path: PurePosixPath) -> bool:
-        if path.parent not in links:
-            links[path.parent] = _links_in(folder / path.parent)
-        return path.name in links[path.parent]
-
-    return [
-        path
-        for path in paths
-        if any(is_link(part) for part in (PurePosixPath(path), *PurePosixPath(path).parents[:-1]))
-    ]
-
-
-def _links_in(folder: Path) -> frozenset[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if entry.is_symlink())
-    except OSError:  # a file that is not there is named by whoever reads it
-        return frozenset()
+def _outside(handle: DeltaTable, path: str) -> IndexDamagedError:
+    root, _, name = str(local_folder(handle) or handle.table_uri.rstrip("/")).rpartition("/")
+    return IndexDamagedError(
+        root, f"the log of {name} names a file outside of the table, {path[:200]!r}"
+    )

@@ -36,13 +36,14 @@ _SETTINGS = {
 
 _FILES = re.compile(r"'((?:[^']|'')*\.parquet)'")
 
-# Errors in the query, not in a file.
+# Errors in the query or of the machine, not in a file.
 _QUERY_ERRORS = (
     duckdb.BinderException,
     duckdb.CatalogException,
     duckdb.ConversionException,
     duckdb.InterruptException,
     duckdb.NotSupportedError,
+    duckdb.OutOfMemoryException,
     duckdb.OutOfRangeException,
     duckdb.ParserException,
     duckdb.PermissionException,
@@ -171,9 +172,11 @@ def refuse_unreadable(
 
 
 def unreadable(connection: duckdb.DuckDBPyConnection, path: str) -> str:
-    """Why a Parquet file cannot be read; "" if it can be read completely."""
+    """Why a Parquet file cannot be read; "" if it can be read, or memory is too short to tell."""
     try:
         num_readable_rows(connection, path)
+    except duckdb.OutOfMemoryException:
+        return ""
     except duckdb.Error as exc:
         return first_line(exc)
     return ""

@@ -1,4 +1,4 @@
-"""Makes commits on a local disk survive a power cut, and turns a full disk into an own error.
+"""Makes commits on a local disk survive a power cut; errors of the table library become own ones.
 
 The table library does not sync the files it writes. Object stores answer only when a write is safe.
 """
@@ -6,23 +6,34 @@ The table library does not sync the files it writes. Object stores answer only w
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
-from pipeline.errors import IndexFullError
+from pipeline.errors import IndexDamagedError, IndexFullError
 
+_MAX_CAUSE_CHARS = 500
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+# The table library writes colour codes into its error messages.
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 @contextmanager
 def synced(table: DeltaTable) -> Iterator[DeltaTable]:
-    """At the end, sync to the local disk all that was committed inside through this handle."""
-    with named_if_full(table.table_uri):
+    """At the end, sync to the local disk all that was committed inside through this handle.
+
+    Raises:
+        IndexFullError: there is no space left.
+        IndexDamagedError: the table library refuses what stands in the log.
+    """
+    with refusals(table.table_uri), named_if_full(table.table_uri):
         since = table.version()
         yield table
         sync_commits(table, since)
@@ -43,6 +54,27 @@ def named_if_full(where: str) -> Iterator[None]:
             if f"os error {code})" in str(exc) or getattr(exc, "errno", None) == code:
                 raise IndexFullError(where, os.strerror(code)) from exc
         raise
+
+
+@contextmanager
+def refusals(table_uri: str) -> Iterator[None]:
+    """Turn the table library's refusal of a log into an error that names the table.
+
+    Raises:
+        IndexDamagedError: something in the log is not as it must be. A lost race stays as it is.
+    """
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except DeltaError as exc:
+        root, _, name = unquote(table_uri.removeprefix("file://").rstrip("/")).rpartition("/")
+        raise IndexDamagedError(root, f"{name}: its log is refused ({cause_of(exc)})") from exc
+
+
+def cause_of(exc: BaseException) -> str:
+    """The message of the table library on one line, bounded: it may quote a whole log entry."""
+    return " ".join(_COLOURS.sub("", str(exc)).split())[:_MAX_CAUSE_CHARS]
 
 
 def sync_commits(table: DeltaTable, since: int) -> None:

@@ -32,7 +32,7 @@ from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates, r
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
-from pipeline.index.validate import ID_COLUMN, conform
+from pipeline.index.validate import ID_COLUMN, conform_stored
 from pipeline.tables.schema import DECLARED, TABLES, VIDEOS, WINDOWS, TableName
 from pipeline.timebase import days_between
 
@@ -249,7 +249,7 @@ def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: li
         conditions = [equal(column, value) for column, value in made_by.items()]
         dates = on_dates(row["date"] for row in chunk)
         predicate = all_of(dates, *conditions, is_one_of(id_column, ids))
-        replace(store, name, _table(name, replacements), predicate)
+        replace(store, name, _table(store, name, replacements), predicate)
 
 
 def _replace_of_videos(
@@ -262,11 +262,11 @@ def _replace_of_videos(
     conditions = [
         is_one_of(column, {row[column] for row in videos}) for column in ("video_id", *same)
     ]
-    replace(store, name, _table(name, others), all_of(on_dates(days), *conditions))
+    replace(store, name, _table(store, name, others), all_of(on_dates(days), *conditions))
 
 
-def _table(name: TableName, rows: list[Row]) -> pa.Table:
-    return conform(name, pa.Table.from_pylist(rows, schema=TABLES[name]))
+def _table(store: Store, name: TableName, rows: list[Row]) -> pa.Table:
+    return conform_stored(store.root, name, pa.Table.from_pylist(rows, schema=TABLES[name]))
 
 
 def _chunks(rows: Sequence[Row], *same: str) -> Iterator[Sequence[Row]]:

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _NAME = re.compile(r"(\d{20})\.(json|checkpoint\..*)$")
+_MAX_CHARS = 200
+_WRITTEN = re.compile(r"\d{20}\.checkpoint\.parquet$")
+# ``file:/etc`` is one too; no name that timereel gives has a colon.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ACTIONS = frozenset(
     {"add", "remove", "metaData", "protocol", "commitInfo", "txn", "cdc", "domainMetadata"}
 )
 _HINT = "_last_checkpoint"
 """The file that names the newest checkpoint; the library needs none, but not a wrong one."""
+
+
+A_LINK = "is a symbolic link, which is not followed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +51,27 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
     """
     if not filesystem.exists(folder):
         return []
-    paths = filesystem.find(folder, maxdepth=1)
-    named = [(match, path) for path in paths if (match := _NAME.search(path))]
+    found = filesystem.find(folder, maxdepth=1, detail=True)
     files = [
         LogFile(
             int(match[1]),
             path,
             is_checkpoint=match[2] != "json",
-            problem=_problem(filesystem, path, is_checkpoint=match[2] != "json"),
+            problem=A_LINK
+            if facts.get("islink")
+            else _problem(filesystem, path, is_checkpoint=match[2] != "json"),
         )
-        for match, path in named
+        for path, facts in found.items()
+        if (match := _NAME.search(path))
     ]
     entries = {file.version for file in files if not file.is_checkpoint}
     # The oldest entries are deleted once a checkpoint includes them.
     first = min(entries, default=0) if any(file.is_checkpoint for file in files) else 0
+    # Of a gap only its first entry: somebody may have numbered one a trillion.
     files += [
         LogFile(version, f"{folder}/{version:020}.json", is_checkpoint=False, problem="is missing")
-        for version in range(first, max(entries, default=-1))
-        if version not in entries
+        for version in {first, *(entry + 1 for entry in entries)} - entries
+        if version < max(entries, default=-1)
     ]
     files += _wrong_hint(filesystem, f"{folder}/{_HINT}", files)
     return sorted(files, key=lambda file: (file.version, file.is_checkpoint))
@@ -83,25 +93,35 @@ def entry_problem(text: bytes) -> str:
         return "is empty"
     try:
         actions = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError:
+    except (ValueError, RecursionError):
         return "is not JSON"
-    if not all(isinstance(action, dict) and action.keys() & _ACTIONS for action in actions):
+    if not all(map(_is_action, actions)):
         return "is no log entry"
     for action in actions:
         for kind in ("add", "remove"):
-            path = (action.get(kind) or {}).get("path", "-")
-            if not isinstance(path, str) or leads_out(path):
-                return f"names a file outside of the table, {str(path)[:200]!r}"
+            if problem := _name_problem(action.get(kind)):
+                return problem
     for action in actions:
-        if metrics := (action.get("commitInfo") or {}).get("operationMetrics"):
+        metrics = (action.get("commitInfo") or {}).get("operationMetrics")
+        if isinstance(metrics, dict):
             return _missing_files(metrics, actions)
     return ""
 
 
+def _is_action(action: object) -> bool:
+    if not isinstance(action, dict) or not action.keys() & _ACTIONS:
+        return False
+    return all(value is None or isinstance(value, dict) for value in action.values())
+
+
 def leads_out(path: str) -> bool:
-    """Whether a name is anything but a path downwards, also once it is percent-decoded."""
+    """Whether a name is not that of a Parquet file below the table, also once percent-decoded."""
     return any(
-        not text or "\\" in text or "://" in text or text.startswith("/") or ".." in parts
+        not text.endswith(".parquet")
+        or "\\" in text
+        or _SCHEME.match(text)
+        or text.startswith("/")
+        or ".." in parts
         for text in (path, unquote(path))
         for parts in [PurePosixPath(text).parts]
     )
@@ -120,15 +140,30 @@ def _missing_files(metrics: Mapping[str, Any], actions: Iterable[Mapping[str, An
 def _problem(filesystem: "AbstractFileSystem", path: str, *, is_checkpoint: bool) -> str:
     if not is_checkpoint:
         return entry_problem(filesystem.cat_file(path))
-    if not path.endswith(".parquet"):
-        return ""
+    if not _WRITTEN.search(path):
+        return "has a form that timereel does not write"
     import pyarrow.parquet as pq  # noqa: PLC0415 - only a check of the log needs it
 
     try:
         with filesystem.open(path, "rb") as file:
-            pq.ParquetFile(file).read(columns=["add", "metaData"])
-    except (OSError, pa.ArrowException) as exc:
-        return f"cannot be read ({str(exc).splitlines()[0]})"
+            actions = pq.ParquetFile(file).read(columns=["add", "remove", "metaData"])
+        named = [
+            action
+            for kind in ("add", "remove")
+            if kind in actions.column_names
+            for action in actions[kind].to_pylist()
+        ]
+    except (OSError, pa.ArrowException, ValueError) as exc:
+        return f"cannot be read ({' '.join(str(exc).split())[:_MAX_CHARS]})"
+    return next(filter(None, map(_name_problem, named)), "")
+
+
+def _name_problem(action: Mapping[str, Any] | None) -> str:
+    if not action:
+        return ""
+    path = action.get("path")
+    if not isinstance(path, str) or leads_out(path):
+        return f"names a file outside of the table, {str(path)[:_MAX_CHARS]!r}"
     return ""
 
 
@@ -140,7 +175,7 @@ def _wrong_hint(
         return []
     try:
         version = int(json.loads(filesystem.cat_file(path))["version"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return [
             LogFile(-1, path, is_checkpoint=True, problem="is named by a file that is not JSON")
         ]

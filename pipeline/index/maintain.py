@@ -7,19 +7,20 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import groupby, pairwise
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 from deltalake import DeltaTable, write_deltalake
 
-from pipeline.errors import IndexFormatError, IndexFullError
+from pipeline.errors import IndexDamagedError, IndexFormatError, IndexFullError
 from pipeline.index import duck
-from pipeline.index.data_files import data_files, data_paths, over_links
+from pipeline.index.data_files import data_files, data_paths
 from pipeline.index.durable_commits import synced
+from pipeline.index.links import all_links
 from pipeline.index.log_cleanup import clean_log
+from pipeline.index.log_entries import A_LINK
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
-from pipeline.index.validate import conform
+from pipeline.index.validate import conform_stored
 from pipeline.tables.schema import TABLES, TableName
 
 log = structlog.get_logger()
@@ -80,6 +81,8 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
 
 
 def _remove_files(store: Store, name: TableName, retention: timedelta) -> int:
+    if store.is_local and (links := all_links(Path(store.table_uri(name)))):
+        raise IndexDamagedError(store.root, f"{links[0]} {A_LINK}")  # the library would list it
     # A dry run only lists files: to remove them the library would first write to its log.
     paths = store.handle(name).vacuum(
         retention_hours=int(retention / timedelta(hours=1)),
@@ -87,9 +90,6 @@ def _remove_files(store: Store, name: TableName, retention: timedelta) -> int:
         enforce_retention_duration=False,
         full=True,
     )
-    if store.is_local:  # what lies behind a link is not the table's
-        behind_links = set(over_links(Path(store.table_uri(name)), paths))
-        paths = [path for path in paths if path not in behind_links]
     filesystem = store.filesystem()
     files = [f"{store.table_uri(name)}/{path}" for path in paths]
     # An object store removes many files in one request. On a disk another vacuum may be faster.
@@ -119,7 +119,7 @@ def _scattered_dates(table: DeltaTable, min_age: timedelta, target_file_bytes: i
 
 def _files(table: DeltaTable) -> Iterator[_File]:
     """The files of a table, sorted by date and camera."""
-    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    actions = data_files(table).to_pylist()
     files = (
         _File(
             day=file["partition.date"],
@@ -153,13 +153,13 @@ def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -
                     "timereel, which would be lost; compact it with that version"
                 )
             is_mixed = is_marked(table, MIXED_PROPERTY)
-            files = data_files(store, name, table).filter(pc.field("partition.date") == day)
+            files = data_files(table).filter(pc.field("partition.date") == day)
             paths = data_paths(store, name, files)
             with duck.connect(store) as connection:
                 rows = duck.fetch(
                     connection, f"FROM {duck.scan(store, name, paths, is_mixed=is_mixed)}"
                 )
-            rows = conform(name, rows.select(TABLES[name].names).cast(TABLES[name]))
+            rows = conform_stored(store.root, name, rows)
             if rows.num_rows:
                 # Commit with the handle that was read: then a commit in between is a conflict, and
                 # never a loss. Sync before any vacuum can remove the former files.

@@ -18,8 +18,7 @@ from pipeline.index.filters import Cameras, Span
 from pipeline.index.replace import all_of, commit, conflict_retries, equal, on_dates
 from pipeline.index.snapshot import read_snapshot
 from pipeline.index.store import Store
-from pipeline.index.validate import conform
-from pipeline.tables.schema import TABLES
+from pipeline.index.validate import conform, conform_stored
 from pipeline.timebase import days_between
 
 Join: TypeAlias = Callable[[pa.Table], pa.Table]
@@ -102,8 +101,7 @@ def _rows(
     # Files from before a column was added lack it, even if the table has no such property.
     source = duck.scan(store, "events", [snapshot.paths[i] for i in files], is_mixed=True)
     rows = duck.fetch(connection, f"FROM {source} WHERE {_overlapping(task, wide)}")
-    schema = TABLES["events"]
-    return rows.select(schema.names).cast(schema)
+    return conform_stored(store.root, "events", rows)
 
 
 def _overlapping(task: str, wide: Mapping[str, Times]) -> str:

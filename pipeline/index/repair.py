@@ -7,6 +7,7 @@ missing part. If a repair is killed, all readers are refused until a repair has 
 repair changes nothing.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
+from pipeline.index.sidecars import remove_linked_damaged
 from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
@@ -102,6 +104,7 @@ def _refuse_during_a_run(store: Store) -> None:
 @contextmanager
 def _refusing_readers(store: Store) -> Iterator[None]:
     """Refuse readers during the repair, and after it if it is killed: rows may be missing then."""
+    remove_linked_damaged(store)
     filesystem = store.filesystem()
     marker = f"{store.root}/{REPAIRING}"
     filesystem.makedirs(f"{store.root}/{DAMAGED}", exist_ok=True)
@@ -142,7 +145,7 @@ def _repair_all(store: Store, findings: Sequence[Finding], derive: Derive) -> No
 
 def _move(store: Store, path: str, folder: str) -> None:
     filesystem = store.filesystem()
-    if filesystem.exists(path):
+    if os.path.lexists(path) if store.is_local else filesystem.exists(path):
         filesystem.makedirs(folder, exist_ok=True)
         filesystem.mv(path, f"{folder}/{path.rpartition('/')[2]}", recursive=True)
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from pipeline.errors import IndexDamagedError
 from pipeline.index import duck
+from pipeline.index.data_files import data_files
 from pipeline.index.duck import quote
 from pipeline.index.durable_commits import local_folder, synced
 from pipeline.index.store import Store, columns_of
@@ -101,14 +103,15 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
 @contextmanager
 def _durable(table: DeltaTable) -> Iterator[None]:
     """Sync the commit that is made inside; if a damaged file prevents it, name that file."""
+    files = data_files(table)
     try:
         with synced(table):
             yield
     except CommitFailedError:
         raise
-    except DeltaError as exc:
+    except (DeltaError, IndexDamagedError) as exc:
         if folder := local_folder(table):
-            paths = pa.table(table.get_add_actions(flatten=True))["path"].to_pylist()
+            paths = files["path"].to_pylist()
             with duckdb.connect(":memory:") as connection:
                 duck.refuse_unreadable(connection, [f"{folder}/{path}" for path in paths], exc)
         raise

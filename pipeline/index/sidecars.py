@@ -25,8 +25,9 @@ def pictures_folder(store: Store) -> Path:
 
 
 def _folder(store: Store, name: str) -> Path:
-    if store.is_local and os.access(store.root, os.W_OK):
-        return _in_index(store, name)
+    folder = _in_index(store, name)
+    if store.is_local and os.access(store.root, os.W_OK) and not folder.is_symlink():
+        return folder
     return _in_cache(store, name)
 
 
@@ -40,6 +41,7 @@ def remove_sidecars(store: Store) -> dict[str, int]:
     _remove_all(store, "rollup")
     _remove_all(store, "pictures")
     num_removed = _remove_all(store, "search")
+    remove_linked_damaged(store)
     filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
     is_damaged = filesystem.exists(damaged)
     if is_damaged:
@@ -58,6 +60,12 @@ def _remove_all(store: Store, name: str) -> int:
         else:
             shutil.rmtree(folder)
     return len(existing)
+
+
+def remove_linked_damaged(store: Store) -> None:
+    """Remove the folder of damaged files if it is a link; what that leads to is not the index's."""
+    if store.is_local and (damaged := Path(store.root, DAMAGED)).is_symlink():
+        damaged.unlink()
 
 
 def _in_index(store: Store, name: str) -> Path:

@@ -113,7 +113,7 @@ class TableReader:
 
 def read_snapshot(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:
     """The files in the table version of the handle."""
-    files = data_files(store, name, handle)
+    files = data_files(handle)
     return Snapshot(
         paths=data_paths(store, name, files),
         first_start_us=_instants(files, "min.start", _EARLIEST_US),

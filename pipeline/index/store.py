@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,9 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
-from pipeline.index.durable_commits import named_if_full, sync_commits, synced
-from pipeline.index.log_entries import log_files
+from pipeline.index.durable_commits import cause_of, named_if_full, sync_commits, synced
+from pipeline.index.links import linked_log_file, linked_part
+from pipeline.index.log_entries import A_LINK, log_files
 from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
@@ -49,10 +51,9 @@ _S3_ARGUMENTS = {
 }
 # delta-rs builds a host name from the path and panics at these characters.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
+_DECIMAL = re.compile("[0-9]{1,9}")
 # It also takes these for one character, and looks in another folder.
 _PERCENT_CODE = re.compile("%[0-9A-Fa-f]{2}")
-# The table library writes colour codes into its error messages.
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,9 @@ class Store:
         """
         if self.has_unfinished_repair and not self.is_for_repair:
             raise IndexDamagedError(self.root, "a repair was not finished")
+        self._refuse_links(name)
+        if self.is_local and (file := linked_log_file(Path(self.table_uri(name)))):
+            raise IndexDamagedError(self.root, f"{file} {A_LINK}")
         try:
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
         except TableNotFoundError as exc:
@@ -157,17 +161,26 @@ class Store:
             raise self._unreadable(name, exc) from exc
         self.check_entries(name, table.version() - _CHECKPOINT_COMMITS, table.version())
         written_by = table.metadata().configuration.get(VERSION_PROPERTY)
-        if written_by is None or not written_by.isdecimal():
+        if written_by is None or not _DECIMAL.fullmatch(written_by):
             raise self._no_index()
         if int(written_by) > SCHEMA_VERSION:
             raise IndexFormatError(
                 f"index at {self.root}: {name} has schema version {written_by}, but this timereel "
                 f"reads only up to {SCHEMA_VERSION}; install a newer timereel"
             )
+        if table.protocol().min_reader_version != 1:  # it has deletion vectors, or other features
+            raise IndexFormatError(
+                f"index at {self.root}: another program has given {name} features that timereel"
+                " does not read; write to an index with timereel only"
+            )
         return table
 
+    def _refuse_links(self, name: TableName) -> None:
+        if self.is_local and (part := linked_part(Path(self.table_uri(name)))):
+            raise IndexDamagedError(self.root, f"{part} {A_LINK}")
+
     def check_entries(self, name: TableName, first: int, last: int) -> None:
-        """Refuse a table with an empty log entry from ``first`` to ``last`` + 1 (inclusive).
+        """Refuse a table whose log entry is empty or a link, from ``first`` to ``last`` + 1.
 
         A power cut may leave an empty file for an entry that was not synced, and the table library
         treats that as a commit without changes. Object stores have no half-written objects.
@@ -177,10 +190,12 @@ class Store:
         log = f"{self.table_uri(name)}/_delta_log"
         for version in range(max(first, 0), last + 2):
             try:
-                is_empty = os.stat(f"{log}/{version:020}.json").st_size == 0  # noqa: PTH116 - a third of the time
+                facts = os.lstat(f"{log}/{version:020}.json")
             except FileNotFoundError:
                 continue
-            if is_empty:
+            if stat.S_ISLNK(facts.st_mode):
+                raise IndexDamagedError(self.root, f"{name}: log entry {version} {A_LINK}")
+            if facts.st_size == 0:
                 raise IndexDamagedError(self.root, f"{name}: log entry {version} is empty")
 
     def refuse_lost(self, name: TableName) -> None:
@@ -221,6 +236,7 @@ class Store:
 
     def holds(self, name: TableName) -> bool:
         """Whether the table exists; one that was added to the schema later may be missing."""
+        self._refuse_links(name)
         options = dict(self.storage_options)
         try:
             return bool(DeltaTable.is_deltatable(self.table_uri(name), storage_options=options))
@@ -301,7 +317,7 @@ class Store:
         return self._out_of_reach("read", exc)
 
     def _out_of_reach(self, what: str, exc: Exception) -> ConfigError:
-        cause = " ".join(_COLOURS.sub("", str(exc)).split())
+        cause = cause_of(exc)
         return ConfigError(
             f"index at {self.root}: cannot be {what}: {cause}; check the name, your rights and, "
             "for a bucket, AWS_ENDPOINT_URL and the credentials"

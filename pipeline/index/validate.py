@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.errors import IndexDamagedError
 from pipeline.tables.schema import TABLES, TableName
 
 ID_COLUMN: dict[TableName, str] = {
@@ -44,6 +45,18 @@ def conform(name: TableName, rows: pa.Table) -> pa.Table:
     _check_ranges(name, rows)
     order = [name for name in ("date", "camera", "start") if name in schema.names]
     return rows.sort_by([(name, "ascending") for name in order]).combine_chunks()
+
+
+def conform_stored(root: str, name: TableName, rows: pa.Table) -> pa.Table:
+    """As ``conform``, for rows that an index held: what is wrong with them is no bug, but damage.
+
+    Raises:
+        IndexDamagedError: says what is wrong.
+    """
+    try:
+        return conform(name, rows.select(TABLES[name].names).cast(TABLES[name]))
+    except (TypeError, ValueError, KeyError, pa.ArrowException) as exc:
+        raise IndexDamagedError(root, f"rows that are no rows of timereel: {exc}") from exc
 
 
 def _check_ranges(name: TableName, rows: pa.Table) -> None:

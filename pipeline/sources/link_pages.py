@@ -1,13 +1,12 @@
 """Folders of web servers: pages of links, which may lead round in a circle or on for ever."""
 
-import re
 from collections import deque
 from typing import Any
 
 import structlog
-from fsspec.utils import glob_translate
 
 from pipeline.errors import SourceError
+from pipeline.sources.globs import ANY_FOLDERS, matches
 from pipeline.storage import retry
 
 log = structlog.get_logger()
@@ -59,10 +58,9 @@ def matching_files(filesystem: Any, pattern: str) -> Facts:  # noqa: ANN401
     parts = pattern.split("/")
     num_fixed = next(number for number in range(3, len(parts)) if {"*", "["} & {*parts[number]})
     folder = "/".join(parts[:num_fixed])
-    depth = _MAX_DEPTH if "**" in pattern else pattern.count("/") - folder.count("/")
-    wanted = re.compile(glob_translate(pattern))
+    depth = _MAX_DEPTH if ANY_FOLDERS in parts else pattern.count("/") - folder.count("/")
     found = linked_files(filesystem, f"{folder}/", depth)
-    return {name: facts for name, facts in found.items() if wanted.match(name)}
+    return {name: facts for name, facts in found.items() if matches(name, pattern)}
 
 
 def _links(filesystem: Any, page: str) -> list[dict[str, Any]]:  # noqa: ANN401 - of fsspec

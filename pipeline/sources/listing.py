@@ -16,6 +16,7 @@ from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
 from pipeline.sources.found_files import CameraBy, File, Listed, Listing, PassedOver
+from pipeline.sources.globs import check_glob
 from pipeline.sources.list_files import ListFiles
 from pipeline.sources.local_files import files_below, local_file
 from pipeline.sources.local_time import RecordingHints
@@ -116,6 +117,7 @@ def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[F
     if location.startswith("@") and not os.path.lexists(location):
         yield from _read_list(location[1:], sidecars, lists)
     elif scheme_of(location):
+        check_glob(location)
         yield from remote_files(location, sidecars.access)
     elif os.path.isdir(location):
         yield from files_below(location, sidecars.access)
@@ -125,6 +127,7 @@ def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[F
         else:
             yield local_file(location)
     elif glob.has_magic(location):
+        check_glob(location)
         for path in glob.iglob(location, recursive=True, include_hidden=True):
             if os.path.isdir(path):
                 yield File(uri=os.path.abspath(path), passed_over="a folder; name it to search it")

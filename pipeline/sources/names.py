@@ -1,7 +1,7 @@
 """Reads the camera and the times of a recording from its path."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from posixpath import splitext
@@ -18,6 +18,9 @@ from pipeline.sources.recorder_profile import PathRule, Profile, chosen
 _MATCH_S = 0.5
 """Of CPU time, for one name and regex: some regexes try exponentially many ways, and whoever
 names files chooses the name."""
+_SLOW_S = 30.0
+"""Once a regex has wasted so much in all on such names, each name gets less: there may be many."""
+_MATCH_WHEN_SLOW_S = 0.005
 
 
 def from_path(uri: str, config: SourcesConfig) -> RecordingHints:
@@ -104,13 +107,7 @@ def _matches(uri: str, config: SourcesConfig) -> Iterator[RecordingHints]:
     """What the regexes of the config find, in their order."""
     stem = splitext(uri)[0]
     for one in config.regexes:
-        try:
-            match = _compiled(one).search(stem, timeout=_MATCH_S)
-        except TimeoutError as exc:
-            raise SourceError(
-                f"{uri}: to match its name with {one!r} takes more than {_MATCH_S} s"
-                " of CPU time; write sources.regexes with fewer repetitions"
-            ) from exc
+        match = _compiled(one).search(stem, uri)
         if not match:
             continue
         groups = match.groupdict()
@@ -125,6 +122,25 @@ def _matches(uri: str, config: SourcesConfig) -> Iterator[RecordingHints]:
         yield replace(hints_at(start, config), **rule)
 
 
+@dataclass(slots=True)
+class _Regex:
+    """A compiled regex, and the CPU time that it has wasted in this process."""
+
+    compiled: "regex.Pattern[str]"
+    wasted_s: float = 0.0
+
+    def search(self, stem: str, uri: str) -> "regex.Match[str] | None":
+        limit_s = _MATCH_S if self.wasted_s < _SLOW_S else _MATCH_WHEN_SLOW_S
+        try:
+            return self.compiled.search(stem, timeout=limit_s)
+        except TimeoutError as exc:
+            self.wasted_s += limit_s
+            raise SourceError(
+                f"{uri}: to match its name with {self.compiled.pattern!r} takes more than"
+                f" {limit_s} s of CPU time; write sources.regexes with fewer repetitions"
+            ) from exc
+
+
 @lru_cache
-def _compiled(one: str) -> "regex.Pattern[str]":
-    return regex.compile(one)
+def _compiled(one: str) -> _Regex:
+    return _Regex(regex.compile(one))

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.errors import ConfigError, SourceError, UnreachableError
 from pipeline.sources.file_kinds import is_video_name, other_kind
 from pipeline.sources.found_files import File
+from pipeline.sources.globs import fixed_folder, matches
 from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
 from pipeline.storage import retry
 from pipeline.storage.access import Access, check, masked
@@ -61,7 +62,10 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
     except FileNotFoundError as exc:
         if retry.is_transient(exc) or not glob.has_magic(path):
             raise
-        return _files(filesystem.glob(path, detail=True))
+        # Not the glob of fsspec, whose regular expressions take exponential time for some names.
+        folder, depth = fixed_folder(path)
+        found = _files(filesystem.find(folder, maxdepth=depth, detail=True))
+        return {name: info for name, info in found.items() if matches(name, path)}
     if info["type"] == "directory":
         return _in_folder(filesystem.find(path, detail=True))
     return {path: info}

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -17,8 +19,10 @@ MAX_PAGE_BYTES = 16 * 1024 * 1024
 """Of a page of links."""
 MAX_BODY_BYTES = 256 * 1024 * 1024
 """Of any other answer that is read as a whole; videos are read in blocks."""
+MAX_HEAD_S = 60.0
+"""Until status and headers are there. A server may send a byte now and then for ever."""
+MAX_PAGE_S = 60.0
 MAX_BODY_S = 600.0
-"""For one such answer: a server may send a byte now and then for ever."""
 
 _CHUNK_BYTES = 64 * 1024
 _REDIRECTS = range(300, 400)
@@ -65,7 +69,8 @@ class Client:
             pass  # a name, which the resolver looks at
         else:
             self.check_address(literal)
-        answer = await handler(request)
+        async with _at_most(MAX_HEAD_S, f"{url}: status and headers"):
+            answer = await handler(request)
         # aiohttp refuses these too, with an error that looks like that of a broken line.
         kind = answer.headers.get("Location", "").partition("/")[0].partition(":")
         if answer.status in _REDIRECTS and kind[1] and kind[0].lower() not in HTTP_PORTS:
@@ -123,20 +128,25 @@ class _BoundedResponse(aiohttp.ClientResponse):
         """The whole body.
 
         Raises:
-            SourceError: it is too long. A ``TimeoutError``: it takes too long.
+            SourceError: it is too long, or takes too long.
         """
         if self._body is None:
             try:
-                async with asyncio.timeout(MAX_BODY_S):
+                async with _at_most(
+                    MAX_PAGE_S if self._is_page else MAX_BODY_S, f"{self.url}: the answer"
+                ):
                     self._body = await self._bounded()
             except BaseException:
                 self.close()
                 raise
         return self._body
 
+    @property
+    def _is_page(self) -> bool:
+        return self.content_type == "text/html" or "Content-Type" not in self.headers
+
     async def _bounded(self) -> bytes:
-        is_page = self.content_type == "text/html" or "Content-Type" not in self.headers
-        max_bytes = MAX_PAGE_BYTES if is_page else MAX_BODY_BYTES
+        max_bytes = MAX_PAGE_BYTES if self._is_page else MAX_BODY_BYTES
         body = bytearray()
         async for chunk in self.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
@@ -146,6 +156,18 @@ class _BoundedResponse(aiohttp.ClientResponse):
                     " served there"
                 )
         return bytes(body)
+
+
+@asynccontextmanager
+async def _at_most(limit_s: float, what: str) -> AsyncIterator[None]:
+    """Bounds what is awaited inside; what drips is not tried again, as a broken line is."""
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            yield
+    except TimeoutError as exc:
+        if limit.expired():
+            raise SourceError(f"{what}: takes more than {limit_s:g} s; check the server") from exc
+        raise
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -1,6 +1,7 @@
 """`ray job submit` against a real Ray head that the test starts on free ports."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +56,21 @@ def test_a_job_joins_a_running_cluster_by_its_address(head, cli, tmp_path):
     assert process.returncode == 0, err.decode()
     assert "videos: 1 done" in out.decode()
     assert len(cli.rows("query", "--index", tmp_path / "index", "--label", "motion")) == 6
+
+
+def test_a_job_that_joins_from_beside_a_foreign_pipeline_does_not_import_it(head, tmp_path):
+    foreign = tmp_path / "work" / "pipeline"
+    foreign.mkdir(parents=True)
+    told = tmp_path / "imported"
+    (foreign / "__init__.py").write_text(
+        f"open({str(told)!r}, 'w').close()\nraise OSError('not ours')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "timereel", "index", LOBBY, "--index", tmp_path / "index",
+         "--address", head["GCS"]],
+        cwd=foreign.parent, capture_output=True, text=True, timeout=300, check=False,
+        env={k: v for k, v in head.items() if k != "RAY_ADDRESS"} | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "videos: 1 done" in done.stdout
+    assert not told.exists()

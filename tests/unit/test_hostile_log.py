@@ -6,16 +6,21 @@ from datetime import timedelta
 from pathlib import Path
 
 import hypothesis.strategies as st
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
 import pipeline.index as pi
-from pipeline.errors import IndexDamagedError
+from pipeline.errors import IndexDamagedError, IndexFormatError
+from pipeline.flow.driver.rederive import derive
 from pipeline.index.check import check
 from pipeline.index.erase import Scope, erase
 from pipeline.index.log_entries import leads_out
 from pipeline.index.maintain import compact, vacuum
+from pipeline.index.repair import repair
 from tests.index_rows import at, event, rows, video
+from tests.watched import watched
 
 PRIVATE = "nobody who asks this index may read this"
 
@@ -50,6 +55,15 @@ def doctor(store, path, size):
 def victims_file(store):
     [path] = Path(store.root).parent.glob("victim/events/date=*/*.parquet")
     return path
+
+
+def linked(store, part):
+    """Put a link in the place of a part of ``events``; it leads to that part of the other index."""
+    table, other = Path(store.table_uri("events")), Path(store.root).with_name("victim") / "events"
+    path = next(iter(sorted(table.glob(part)))) if part else table
+    target = next(iter(sorted(other.glob(part)))) if part else other
+    path.rename(path.with_name("former"))
+    path.symlink_to(target)
 
 
 WAYS = {
@@ -110,14 +124,78 @@ def test_a_data_file_that_is_a_link_or_lies_behind_one_is_refused(store, what):
         pi.open(store.root).events()
 
 
+@pytest.mark.parametrize("use", [*USES, "write", "vacuum"])
+@pytest.mark.parametrize("part", ["", "_delta_log", "_delta_log/*1.json"])
+def test_a_table_or_a_log_that_is_a_link_is_refused_and_not_even_listed(store, part, use):
+    linked(store, part)
+    uses = USES | {
+        "write": lambda store: pi.Writer(store.root).finish_videos(rows("videos", video("v2"))),
+        "vacuum": lambda store: vacuum(store, retention=timedelta(0)),
+    }
+    with watched(Path(store.root).with_name("victim")) as outside:
+        with pytest.raises(IndexDamagedError, match="symbolic link"):
+            uses[use](store)
+        assert outside.taken() == []
+
+
+@pytest.mark.parametrize("part", ["", "_delta_log", "_delta_log/*1.json", "date=*"])
+def test_a_link_is_found_by_check_and_moved_away_by_repair(store, part):
+    linked(store, part)
+    with watched(Path(store.root).with_name("victim")) as outside:
+        assert "symbolic link" in " ".join(map(str, check(store)))
+        repair(store, derive)
+        assert check(store) == []
+        assert outside.taken() == []
+
+
+def test_a_checkpoint_that_names_a_file_outside_of_the_table_is_refused_and_left_out(store):
+    table = store.handle("events")
+    table.create_checkpoint()
+    path = Path(store.table_uri("events"), f"_delta_log/{table.version():020}.checkpoint.parquet")
+    actions = pq.read_table(path)
+    changed = actions.to_pylist()
+    for action in changed:
+        if action["add"]:
+            action["add"]["path"] = os.path.relpath(victims_file(store), store.table_uri("events"))
+    pq.write_table(pa.Table.from_pylist(changed, schema=actions.schema), path)
+    with watched(Path(store.root).with_name("victim")) as outside:
+        with pytest.raises(IndexDamagedError, match="outside of the table"):
+            pi.open(store.root).events()
+        assert "outside of the table" in " ".join(map(str, check(store)))
+        repair(store, derive)
+        assert outside.taken() == []
+    assert check(store) == []
+
+
+def test_an_entry_with_a_giant_number_is_damage_like_any_other(store):
+    Path(store.table_uri("events"), f"_delta_log/{10**18:020}.json").write_text("{}")
+    found = [str(finding) for finding in check(store)]
+    assert len(found) < 5
+    repair(store, derive)
+    assert check(store) == []
+
+
+def test_a_table_with_features_that_timereel_does_not_read_is_refused(store):
+    features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    action = {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}}
+    newest = max(Path(store.table_uri("events"), "_delta_log").glob("*.json"))
+    newest.with_name(f"{int(newest.stem) + 1:020}.json").write_text(json.dumps(action))
+    with pytest.raises(IndexFormatError, match="another program has given events features"):
+        pi.open(store.root).events()
+
+
 def test_vacuum_and_erase_leave_what_lies_behind_a_link(store, tmp_path):
     precious = tmp_path / "precious"
     (precious / "sub").mkdir(parents=True)
     for name in ("thesis.txt", "sub/movie.parquet"):
         (precious / name).write_text("x")
     Path(store.table_uri("events"), "more").symlink_to(precious)
-    Path(store.root, "search").symlink_to(precious)
+    Path(store.root, "_damaged").symlink_to(precious)
+    with pytest.raises(IndexDamagedError, match="events/more is a symbolic link"):
+        vacuum(store, retention=timedelta(0))
+    repair(store, derive)
     vacuum(store, retention=timedelta(0))
+    Path(store.root, "search").symlink_to(precious)
     erase(store, Scope.parse(camera="*"))
     vacuum(store, retention=timedelta(0))
     assert sorted(str(p.relative_to(precious)) for p in precious.rglob("*.*")) == [
@@ -125,9 +203,16 @@ def test_vacuum_and_erase_leave_what_lies_behind_a_link(store, tmp_path):
         "thesis.txt",
     ]
     assert not os.path.lexists(f"{store.root}/search")
+    assert not os.path.lexists(f"{store.root}/_damaged")
 
 
-@given(st.lists(st.sampled_from(["..", ".", "a", "date=2026-03-14", "%2e%2e", "..%2f", "", "\\"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["..", ".", "a", "date=2026-03-14", "%2e%2e", "..%2f", "", "\\", "x.parquet"]
+        )
+    )
+)
 def test_a_name_that_does_not_lead_out_stays_below_the_folder(parts):
     path = "/".join(parts)
     if not leads_out(path):
