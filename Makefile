@@ -77,8 +77,8 @@ fuzz: $(VENV)/.dev  ## 2,000 random damages to five videos: no crash, no hang; n
 endpoint-fuzz: $(VENV)/.dev  ## answers of an endpoint that nobody has thought of: EXAMPLES=5000
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_endpoint_fuzz.py --timeout 0
 
-input-fuzz: $(VENV)/.dev  ## configs, task files, lists and sidecars that nobody has thought of: EXAMPLES=5000
-	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 0 tests/unit/test_task_fuzz.py \
+input-fuzz: $(VENV)/.dev  ## logs, configs, task files, lists and sidecars that nobody has thought of: EXAMPLES=5000
+	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest --timeout 0 tests/unit/test_log_fuzz.py tests/unit/test_task_fuzz.py \
 		tests/unit/test_hostile_yaml.py::test_no_document_raises_anything_but_a_config_error \
 		tests/unit/test_locations.py::test_any_list_gives_rows_and_never_raises \
 		tests/unit/test_locations.py::test_any_sidecar_gives_a_row_and_never_raises
