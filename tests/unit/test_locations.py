@@ -1,7 +1,12 @@
 """What nobody trusted names is opened only where it may be, and costs one row where it may not."""
 
+import asyncio
+import contextlib
 import json
 import os
+import socket
+import threading
+import time
 from contextlib import contextmanager
 from ipaddress import ip_address
 
@@ -333,3 +338,50 @@ def test_any_sidecar_gives_a_row_and_never_raises(place, content, suffix):
     [one] = listed(folder)
     (one.camera + one.problem).encode()
     assert one.start_ns is None or -(2**63) <= one.start_ns < 2**63
+
+
+@pytest.mark.parametrize(("limit", "what"), [("MAX_PAGE_S", "the answer"), ("MAX_HEAD_S", "head")])
+def test_a_server_that_drips_for_ever_is_given_up_and_asked_no_more(monkeypatch, limit, what):
+    monkeypatch.setattr(http_client, limit, 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked = threading.Event()
+        dripping = threading.Thread(target=drip, args=(server, what, asked), daemon=True)
+        dripping.start()
+        with pytest.raises(ConfigError, match=r"takes more than 0\.5 s"):
+            listed(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert asked.is_set()
+
+
+def drip(server, what, asked):
+    """Answer each request with a byte now and then, of the headers or of the page."""
+    while True:
+        try:
+            line, _ = server.accept()
+        except OSError:
+            return
+        with line, contextlib.suppress(OSError):
+            line.recv(4096)
+            asked.set()
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n")
+            line.sendall(b"X-A: " if what == "head" else b"\r\n")
+            while True:
+                line.sendall(b"x")
+                time.sleep(0.05)
+
+
+def test_a_name_whose_address_turns_private_is_connected_to_where_it_was_checked(monkeypatch):
+    addresses, tried = ["93.184.216.34", "127.0.0.1"], []
+
+    def getaddrinfo(_host, port, *_args, **_more):
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    async def sock_connect(_loop, _socket, address):
+        tried.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", sock_connect)
+    [one] = listed("http://rebinding.example/v.mp4")
+    assert one.unreachable or one.problem
+    assert set(tried) == {"93.184.216.34"}
