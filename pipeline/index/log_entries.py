@@ -161,6 +161,9 @@ def _problem(filesystem: "AbstractFileSystem", path: str, *, is_checkpoint: bool
 def _name_problem(action: Mapping[str, Any] | None) -> str:
     if not action:
         return ""
+    vector = action.get("deletionVector")
+    if vector and (not isinstance(vector, dict) or any(v is not None for v in vector.values())):
+        return "has a deletion vector, which timereel neither writes nor reads"
     path = action.get("path")
     if not isinstance(path, str) or leads_out(path):
         return f"names a file outside of the table, {str(path)[:_MAX_CHARS]!r}"

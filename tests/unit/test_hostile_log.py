@@ -175,6 +175,16 @@ def test_an_entry_with_a_giant_number_is_damage_like_any_other(store):
     assert check(store) == []
 
 
+def test_an_entry_with_a_deletion_vector_is_found_and_a_checkpoint_without_one_is_not(store):
+    store.handle("events").create_checkpoint()
+    assert [f for f in check(store) if f.kind == "log"] == []
+    newest = max(Path(store.table_uri("events"), "_delta_log").glob("*.json"))
+    [*_, added] = map(json.loads, newest.read_text().splitlines())
+    added["add"]["deletionVector"] = {"storageType": "p", "pathOrInlineDv": "file:/x", "offset": 0}
+    newest.write_text(json.dumps(added))
+    assert any("has a deletion vector" in str(finding) for finding in check(store))
+
+
 def test_a_table_with_features_that_timereel_does_not_read_is_refused(store):
     features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
     action = {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}}
