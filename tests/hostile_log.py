@@ -88,7 +88,10 @@ def _change_values(draw: st.DrawFn, actions: list[dict]) -> None:
 def _change_stats(draw: st.DrawFn, actions: list[dict]) -> None:
     for action in actions:
         if isinstance(stats := (action.get("add") or {}).get("stats"), str):
-            parsed = [json.loads(stats)]
+            try:
+                parsed = [json.loads(stats)]
+            except ValueError:  # another change came first
+                continue
             _change_values(draw, parsed)
             text = json.dumps(parsed)[1:-1]
             action["add"]["stats"] = draw(
