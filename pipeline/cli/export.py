@@ -20,7 +20,7 @@ from pipeline.tables.schema import AskedTable
 from pipeline.timebase import seconds_to_ns
 
 if TYPE_CHECKING:
-    from pipeline.clips.training import TrainingFormat
+    from pipeline.clips.training_rows import TrainingFormat
     from pipeline.index import Index, QueryOptions
 
 app = typer.Typer()
