@@ -149,7 +149,7 @@ def _training(
     config: Path | None,
     overrides: list[str] | None,
 ) -> None:
-    from pipeline.clips import make, training  # noqa: PLC0415
+    from pipeline.clips import make, training_rows  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
@@ -159,11 +159,11 @@ def _training(
         decode=settings.decode,
         access=settings.sources.access,
     )
-    samples = training.samples_of(index, folder, pad_ns=pad_ns)
+    samples = training_rows.samples_of(index, folder, pad_ns=pad_ns)
     orders = [sample.order for sample in samples]
     clips, failures = make.make_clips(orders, how, lambda _written_s, _all_s: None)
     made = {clip.target for clip in clips}
-    training.write_samples(
+    training_rows.write_samples(
         folder, [sample for sample in samples if sample.order.target in made], form
     )
     echo(f"{len(made)} samples in {folder}", err=True)

@@ -201,7 +201,7 @@ def _probed(scan: _Scan, decode: DecodeConfig, access: Access) -> Stretch:
     flags = np.zeros(len(packets), np.bool_)
     if len(rows):
         with Reader(scan.video, packets, decode.max_pixels, access=access) as reader:
-            for key in np.flatnonzero(packets.keyframe):
+            for key in np.flatnonzero(packets.keyframe).tolist():
                 if rows[0] <= key <= rows[-1] + 1:
                     flags[key] = any(scan.is_idr(one) for _, one in reader.rows(key, key))
     # Sound has no clock of its own by which it could be moved as the pictures were.
