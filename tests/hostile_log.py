@@ -181,7 +181,7 @@ def _dumps(actions: list[dict]) -> bytes:
 
 def _next(table: Path) -> Path:
     newest = entries(table.parent, table.name)[-1]
-    return newest.with_name(f"{int(newest.stem) + 1:020}.json")
+    return newest.with_name(f"{int(newest.name[:20]) + 1:020}.json")
 
 
 @st.composite
