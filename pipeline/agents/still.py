@@ -1,5 +1,6 @@
 """What an event looks like: one picture, or a short clip; made when asked for, and kept nowhere."""
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, datetime_to_ns, ns
 
 MAX_CLIP_S = 60
 MAX_CLIP_BYTES = 8 * 1024 * 1024
+_JPEG_QUALITY = 85
 
 
 def picture_of(
@@ -33,9 +35,9 @@ def picture_of(
     middle_ns -= middle_ns % NS_PER_US
     span = TimeRange(middle_ns, middle_ns + NS_PER_US)
     [cut, *_] = _cuts(index, row["camera"], span)
-    return still_picture(
-        cut, decode=decode, access=access
-    ), f"It shows {_told(cut.video, cut.media)}."
+    jpeg = io.BytesIO()
+    still_picture(cut, decode=decode, access=access).save(jpeg, "JPEG", quality=_JPEG_QUALITY)
+    return jpeg.getvalue(), f"It shows {_told(cut.video, cut.media)}."
 
 
 def clip_of(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pipeline.cli.options import ConfigOption, FormatOption, SetOption
+from pipeline.cli.options import ConfigOption, FormatOption, SetOption, locations_of
 from pipeline.cli.sources import SrcArgument
 from pipeline.cli.terminal import echo
-from pipeline.errors import ConfigError
 from pipeline.export.formats import write_rows
 from pipeline.records.sanitize import sanitized
+from pipeline.timebase import NS_PER_S
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -23,6 +23,8 @@ app = typer.Typer()
 
 _LOCAL_IN_FILE = {"frames", "date"}
 """Clocks inside of files that have no zone."""
+
+_HOUR_NS = 3600 * NS_PER_S
 
 
 @app.command()
@@ -37,9 +39,7 @@ def clock(
     from pipeline.sources import survey_videos  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
-    locations = src or settings.sources.locations
-    if not locations:
-        raise ConfigError("no sources: name them, or set sources.locations in the config")
+    locations = locations_of(src, settings)
     settings = settings.naming(locations)
     videos = survey_videos(locations, settings.sources).videos
     settings = settings.knowing({video.source.camera for video in videos})
@@ -124,11 +124,11 @@ def _takes(
 
 def _named_take(listed: "Listed", end_ns: int, settings: "Config") -> "Take":
     from pipeline.sources import Take  # noqa: PLC0415
-    from pipeline.timebase import NS_PER_S, TimeRange  # noqa: PLC0415
+    from pipeline.timebase import TimeRange  # noqa: PLC0415
 
     source, start_ns = listed.source, listed.source.start_ns or 0
-    while end_ns <= start_ns:  # the clock was set back while it recorded
-        end_ns += 3600 * NS_PER_S
+    if end_ns <= start_ns:  # the clock was set back, by whole hours, while it recorded
+        end_ns += ((start_ns - end_ns) // _HOUR_NS + 1) * _HOUR_NS
     utc_ns = settings.clock.of(source.camera).utc_ns
     return Take(
         uri=source.uri,

@@ -18,6 +18,7 @@ from pipeline.cli.options import (
     SetOption,
     SinceOption,
     ToOption,
+    locations_of,
 )
 from pipeline.cli.terminal import echo
 from pipeline.errors import (
@@ -95,10 +96,8 @@ def index(
 
     configure_logs()
     settings = load_config(config, tuple(overrides or ()))
-    locations = src or settings.sources.locations
+    locations = locations_of(src, settings)
     index_uri = index_uri or settings.index
-    if not locations:
-        raise ConfigError("no sources: name them, or set sources.locations in the config")
     if not index_uri:
         raise ConfigError("no index: give --index DIR, or set index in the config")
     camera_shard = CameraShard.parse(shard) if shard else None

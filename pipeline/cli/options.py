@@ -1,11 +1,16 @@
 """The command-line options that several commands share."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.errors import ConfigError
 from pipeline.export.formats import Format
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
 
 IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
 FromOption = Annotated[
@@ -30,3 +35,14 @@ SinceOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def locations_of(src: Sequence[str] | None, settings: "Config") -> Sequence[str]:
+    """The sources of the command line, else those of the config.
+
+    Raises:
+        ConfigError: neither names any.
+    """
+    if locations := src or settings.sources.locations:
+        return locations
+    raise ConfigError("no sources: name them, or set sources.locations in the config")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import ConfigOption, FormatOption, SetOption
+from pipeline.cli.options import ConfigOption, FormatOption, SetOption, locations_of
 from pipeline.cli.terminal import echo
-from pipeline.errors import ConfigError, NoSourcesError
+from pipeline.errors import NoSourcesError
 from pipeline.export.formats import python_rows, write_rows
 from pipeline.records.sanitize import sanitized
 
@@ -38,9 +38,7 @@ def sources(
     from pipeline.sources import survey, survey_table  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
-    locations = src or settings.sources.locations
-    if not locations:
-        raise ConfigError("no sources: name them, or set sources.locations in the config")
+    locations = locations_of(src, settings)
     listing = survey(locations, settings.naming(locations).sources)
     rows = survey_table(listing)
     if form == "table":

@@ -19,6 +19,7 @@ from pipeline.errors import NoSourcesError
 from pipeline.index import Index, evidence_of
 from pipeline.index.filters import Where
 from pipeline.index.sidecars import pictures_folder
+from pipeline.media import WEBP_WIDTH, webp_of
 from pipeline.media.clip import still_picture
 from pipeline.records import make_id
 from pipeline.storage.access import Access
@@ -26,7 +27,6 @@ from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_dateti
 
 Row: TypeAlias = Mapping[str, Any]
 
-_WIDTH = 320
 _LINE = (255, 64, 64)
 
 
@@ -93,20 +93,13 @@ def with_boxes(index: Index, event: Row, picture: EventPicture) -> bytes:
         if box["at"] == nearest:
             corners = (box["x0"] * across, box["y0"] * down, box["x1"] * across, box["y1"] * down)
             draw.rectangle(corners, outline=_LINE, width=2)
-    return _webp(image)
+    return webp_of(image)
 
 
 def _made(webp: bytes, middle_ns: int) -> EventPicture:
     return EventPicture(webp=webp, at=ns_to_datetime(middle_ns), is_kept=False)
 
 
-def _small(jpeg: bytes) -> bytes:
-    image = Image.open(io.BytesIO(jpeg), formats=["JPEG"])
-    image.thumbnail((_WIDTH, image.height))
-    return _webp(image)
-
-
-def _webp(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "WEBP", quality=70, method=2)
-    return out.getvalue()
+def _small(picture: Image.Image) -> bytes:
+    picture.thumbnail((WEBP_WIDTH, picture.height))
+    return webp_of(picture)

@@ -7,6 +7,7 @@
     luma_size       size of the grey pictures
     save_jpeg       writes one colour picture to disk
     small_webp      one colour picture, small enough to be kept as evidence
+    webp_of         a picture in that form
 
 container       opens a file and selects its video stream
 failures        explains what is wrong with a file that FFmpeg refuses
@@ -31,9 +32,18 @@ player_clip     the frames of a stretch as a clip that a browser plays while it 
 
 from pipeline.media.decode import decode_frames
 from pipeline.media.packets import probe
-from pipeline.media.pixels import luma_size, save_jpeg, small_webp, source_size, target_size
+from pipeline.media.pixels import (
+    WEBP_WIDTH,
+    luma_size,
+    save_jpeg,
+    small_webp,
+    source_size,
+    target_size,
+    webp_of,
+)
 
 __all__ = [
+    "WEBP_WIDTH",
     "decode_frames",
     "luma_size",
     "probe",
@@ -41,4 +51,5 @@ __all__ = [
     "small_webp",
     "source_size",
     "target_size",
+    "webp_of",
 ]

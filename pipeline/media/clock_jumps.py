@@ -32,6 +32,8 @@ _MAX_LEAP_STRETCHES = 8
 _MAX_REPEATED_S = 60
 _REPEATED_PACKETS = 8
 _MAX_JUMPS = 10_000
+_MOVED = "the clock of "
+"""With this begins each warning that packets were moved; clips read it from the index."""
 MAX_TICKS = 2**60
 """Sums of a few times up to this fit into 64 bits."""
 
@@ -44,7 +46,7 @@ def clock_period(format_name: str) -> int | None:
 
 def tell_of_jumps(warnings: Iterable[str]) -> bool:
     """Whether these warnings of a video say that ``straighten`` has moved packets."""
-    return any(warning.startswith("the clock of ") for warning in warnings)
+    return any(warning.startswith(_MOVED) for warning in warnings)
 
 
 def straighten(
@@ -176,13 +178,13 @@ class _Walk:
         if self.restarts:
             first_s = float((min(self.restarts.values()) - self._first(0)) * time_base)
             warnings.append(
-                f"the clock of the recording starts again {len(self.restarts)} times, the first"
+                f"{_MOVED}the recording starts again {len(self.restarts)} times, the first"
                 f" after {first_s:.3f} s; each part is placed straight after the former, so if the"
                 " camera paused there, later wall-clock times are early"
             )
         if self.num_leapt:
             warnings.append(
-                f"the clock of {self.num_leapt} packets leaps away and comes back;"
+                f"{_MOVED}{self.num_leapt} packets leaps away and comes back;"
                 " they are placed by their order"
             )
         return warnings

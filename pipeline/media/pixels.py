@@ -20,7 +20,7 @@ _GRID = 32
 _MIN_LUMA = 16
 _UNSPECIFIED = 2
 _HD_WIDTH, _HD_HEIGHT = 1280, 576
-_WEBP_WIDTH = 320
+WEBP_WIDTH = 320
 
 # From limited range (16..235) to full range: black is 0 and white is 255 for every camera.
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
@@ -207,11 +207,16 @@ def small_webp(rgb: npt.NDArray[np.uint8], video: Video) -> bytes:
     """One colour picture [H, W, 3] of a video, at most 320 pixels wide, as it is shown."""
     width, height = source_size(video)
     shown_width = float(width * upright_sar(video, video.sar))
-    small_width = max(1, min(_WEBP_WIDTH, round(shown_width)))
+    small_width = max(1, min(WEBP_WIDTH, round(shown_width)))
     small_height = max(1, round(small_width * height / shown_width))
+    size = small_width, small_height
+    return webp_of(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
+
+
+def webp_of(picture: Image.Image) -> bytes:
+    """A picture as evidence is kept."""
     out = BytesIO()
-    small = Image.fromarray(rgb).resize((small_width, small_height), Image.Resampling.BILINEAR)
-    small.save(out, "WEBP", quality=70, method=2)
+    picture.save(out, "WEBP", quality=70, method=2)
     return out.getvalue()
 
 

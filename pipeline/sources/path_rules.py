@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import groupby
 
 from pipeline.sources.path_template import MAX_PATH_CHARS, PathMatch, Template, compile_template
@@ -114,9 +114,3 @@ class _Level:
             if other and (said := rule.template.read(other)) is not None:
                 return Matched(rule, said)
         return None
-
-
-@cache
-def rules_of(profiles: tuple[Profile, ...]) -> PathRules:
-    """Compiled once for each choice of profiles."""
-    return PathRules(profiles)

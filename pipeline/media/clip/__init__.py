@@ -1,7 +1,7 @@
 """Cuts clips out of videos, exact to the frame, and joins them.
 
     write_clip     writes cuts into one file, and says what it shows
-    still_picture  one frame as JPEG
+    still_picture  one frame in square pixels
     SUFFIXES       of the files that it writes
 
 stretch   finds the packets of a cut in its file

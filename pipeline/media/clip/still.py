@@ -1,6 +1,4 @@
-"""One frame as a JPEG."""
-
-import io
+"""One frame as a picture."""
 
 from PIL import Image
 
@@ -13,10 +11,9 @@ from pipeline.records import Cut
 from pipeline.storage.access import Access
 
 _MAX_SIDE = 1280
-_QUALITY = 85
 
 
-def still_picture(cut: Cut, *, decode: DecodeConfig, access: Access) -> bytes:
+def still_picture(cut: Cut, *, decode: DecodeConfig, access: Access) -> Image.Image:
     """The frame that is on screen when the cut begins: upright, at most 1,280 pixels a side.
 
     Raises:
@@ -29,7 +26,5 @@ def still_picture(cut: Cut, *, decode: DecodeConfig, access: Access) -> bytes:
         painted = canvas.paint(frame, stretch)
         picture = Image.fromarray(painted.to_ndarray(format="rgb24"))
         picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
-        out = io.BytesIO()
-        picture.save(out, "JPEG", quality=_QUALITY)
-        return out.getvalue()
+        return picture
     raise SourceError(f"{cut.video.uri}: its frame at this time cannot be decoded")
