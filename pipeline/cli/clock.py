@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeline.cli.options import ConfigOption, FormatOption, SetOption, locations_of
-from pipeline.cli.sources import SrcArgument
+from pipeline.cli.sources import SrcArgument, files_in_words
 from pipeline.cli.terminal import echo
 from pipeline.export.formats import write_rows
 from pipeline.records.sanitize import sanitized
@@ -146,7 +146,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             shown = row["camera"]
             span = f"{row['start']:%Y-%m-%d %H:%M}Z to {row['end']:%Y-%m-%d %H:%M}Z" if row[
                 "start"] else "no time that anybody has stated"  # fmt: skip
-            yield sanitized(f"{shown}: {row['num_files']:,} files, {span}")
+            yield sanitized(f"{shown}: {files_in_words(row['num_files'])}, {span}")
             zone = row["zone"] or "none"
             correction = row["correction"] or "none"
             yield f"  clock: {row['clock']}; zone assumed: {zone}; correction: {correction}"
@@ -155,5 +155,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
             yield f"  {at}{sanitized(row['finding'])}"
             if row["config"]:
                 yield f"    {sanitized(row['config'])}"
-        else:
+        elif row["start"]:
             yield "  nothing speaks against this clock"
+        else:
+            yield "  there is no time to compare; put it into the names, or into sidecars"

@@ -70,17 +70,19 @@ def _summary(listing: "Listing", timezone: str) -> Iterator[str]:
     taken = Counter((v.hints.rule, v.hints.template) for v in listing.videos if v.hints.rule)
     example = {(v.hints.rule, v.hints.template): v.source.uri for v in listing.videos}
     for (rule, template), number in taken.most_common():
-        yield f"{rule}: {_files(number)} by {template}, such as {example[rule, template]}"
+        yield f"{rule}: {files_in_words(number)} by {template}, such as {example[rule, template]}"
     if unread := len(listing.videos) - taken.total():
-        yield f"no profile: {_files(unread)} with neither camera nor time in the path"
+        yield f"no profile: {files_in_words(unread)} with neither camera nor time in the path"
     if alone := sum(video.camera_by == "file name" for video in listing.videos):
-        yield f"a camera of its own: {_files(alone)}, since nothing names one; set sources.camera"
+        named = files_in_words(alone)
+        yield f"a camera of its own: {named}, since nothing names one; set sources.camera"
     if any(video.source.clock == "path" for video in listing.videos):
         yield f"zone of times that name none: {timezone} (sources.timezone), or that of a profile"
     kinds = Counter(other.reason.partition(": ")[0] for other in listing.passed_over)
     for reason, number in kinds.most_common():
-        yield f"passed over: {_files(number)}: {reason}"
+        yield f"passed over: {files_in_words(number)}: {reason}"
 
 
-def _files(number: int) -> str:
+def files_in_words(number: int) -> str:
+    """Such as 1 file, or 1,200 files."""
     return "1 file" if number == 1 else f"{number:,} files"
