@@ -75,6 +75,11 @@ def segment(segment_id, **given):
     return {"segment_id": segment_id, "video_id": "v1", "start": at(0), "end": at(600), **given}
 
 
+def utterance(utterance_id, start=0.0, end=2.0, **given):
+    made = {"utterance_id": utterance_id, "video_id": "v1", "start": at(start), "end": at(end)}
+    return made | given
+
+
 def ids(table, column):
     return sorted(table[column].to_pylist())
 

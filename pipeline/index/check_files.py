@@ -106,6 +106,7 @@ _REMEDIES: dict[str, str] = {
     "windows": "the next run asks the engine about all of that footage again",
     "events": "events are derived from windows again",
     "segments": "segments are derived from windows again",
+    "utterances": "utterances are derived from windows again",
     "vectors": "timereel embed makes them again",
     "summaries": "the next run or timereel summarize writes them again",
     "evidence": "the pictures of that time can be made from the recordings on demand",

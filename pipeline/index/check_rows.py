@@ -27,6 +27,7 @@ _UNIQUE_IDS: tuple[TableName, ...] = (
     "videos",
     "events",
     "segments",
+    "utterances",
     "summaries",
     "feedback",
     "evidence",
@@ -91,8 +92,8 @@ SELECT {_KEY}, any_value(camera) AS camera, min(f.start) AS "start", max(f."end"
 FROM missing WHERE missing_us > {_ROUNDING_US} GROUP BY {_KEY}
 """
 
-# Complete videos with another number of event pieces, or of segments, than their row says. An older
-# timereel counted in another way; for its rows it is only an error if all of them are missing.
+# Complete videos with another number of event pieces, segments or utterances than their row says.
+# An older timereel counted in another way; for its rows it is only an error if all are missing.
 _MISCOUNTED = f"""
 SELECT {_KEY}, camera, uri, "start", "end",
     coalesce(n, 0) || ' {{table}} instead of ' || num_{{table}} AS problem
@@ -113,6 +114,12 @@ FROM complete SEMI JOIN (
     FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM segments)
     ANTI JOIN windows USING (window_id, task, fingerprint)
 ) USING ({_KEY})
+UNION SELECT {_KEY}, camera, uri, "start", "end",
+    'an utterance whose windows are missing' AS problem
+FROM complete SEMI JOIN (
+    FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM utterances)
+    ANTI JOIN windows USING (window_id, task, fingerprint)
+) USING ({_KEY})
 """
 
 _UNDERIVED = f"""
@@ -127,6 +134,7 @@ _ORPHANED: dict[TableName, str] = {
     "events": f"""FROM events SEMI JOIN (FROM pieces ANTI JOIN existing USING ({_KEY}))
         USING (event_id, task, fingerprint)""",
     "segments": f"FROM segments ANTI JOIN existing USING ({_KEY})",
+    "utterances": f"FROM utterances ANTI JOIN existing USING ({_KEY})",
     "summaries": "FROM (FROM summaries WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
     "evidence": f"""FROM (FROM evidence SEMI JOIN complete USING ({_KEY}))
         ANTI JOIN windows USING (window_id, task, fingerprint)""",
@@ -192,7 +200,10 @@ def _unanswered(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 def _underived(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     miscounted = (
         _MISCOUNTED.format(table="events", source="pieces", is_guessed="is_guessed"),
-        _MISCOUNTED.format(table="segments", source="segments", is_guessed="false"),
+        *(
+            _MISCOUNTED.format(table=name, source=name, is_guessed="false")
+            for name in ("segments", "utterances")
+        ),
     )
     sql = _UNDERIVED.format(problems=" UNION ".join((*miscounted, _UNSUPPORTED)))
     for row in duck.fetch(connection, sql).to_pylist():

@@ -27,7 +27,7 @@ from pipeline.index.resume_state import CameraRange
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
 from pipeline.index.validate import conform
 from pipeline.index.video_lookup import KnownVideos
-from pipeline.tables.schema import SEGMENTS, TABLES, WINDOWS
+from pipeline.tables.schema import TABLES, WINDOWS, TableName
 from pipeline.timebase import days_between
 
 JoinFinished: TypeAlias = Callable[[pa.Table, AbstractSet[str], AbstractSet[str]], pa.Table]
@@ -111,6 +111,7 @@ class Writer:
         videos: pa.Table,
         events: pa.Table | None = None,
         segments: pa.Table | None = None,
+        utterances: pa.Table | None = None,
         *,
         join: JoinFinished | None = None,
         reach: timedelta = timedelta(0),
@@ -118,7 +119,7 @@ class Writer:
     ) -> None:
         """Replace all earlier answers to the same task by those of complete videos.
 
-        For each (video_id, task) in ``videos``, events and segments of every fingerprint are
+        For each (video_id, task) in ``videos``, what was found under every fingerprint is
         replaced, and windows of other fingerprints are removed. The ``videos`` row is written last:
         it says that all other rows exist. So an earlier row that says the same of replaced data is
         set to pending first. Also removed are an earlier failure of the same uri and task, an
@@ -131,6 +132,7 @@ class Writer:
             videos: all of one task.
             events: of these videos alone; for a caller that does not join events over files.
             segments: of these videos.
+            utterances: of these videos.
             join: makes the events instead, from the existing ones; called again after a conflict.
             reach: how far from a video an event may be that is joined with an event of the video.
             keep: do not remove the answers of other fingerprints to the same videos; readers get
@@ -138,11 +140,16 @@ class Writer:
         """
         videos = conform("videos", videos)
         events = conform("events", TABLES["events"].empty_table() if events is None else events)
-        segments = conform("segments", SEGMENTS.empty_table() if segments is None else segments)
-        tasks = {task for rows in (videos, events, segments) for task in rows["task"].to_pylist()}
+        given: dict[TableName, pa.Table | None] = {"segments": segments, "utterances": utterances}
+        said = {
+            name: conform(name, TABLES[name].empty_table() if rows is None else rows)
+            for name, rows in given.items()
+        }
+        all_rows = (videos, events, *said.values())
+        tasks = {task for rows in all_rows for task in rows["task"].to_pylist()}
         if len(tasks) > 1:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
-        for name, rows in (("events", events), ("segments", segments)):
+        for name, rows in {"events": events, **said}.items():
             if unknown := ids_of(rows, "video_id") - ids_of(videos, "video_id"):
                 raise ValueError(f"{name} of {sorted(unknown)[:3]}, which are not in videos")
         only = None
@@ -154,7 +161,8 @@ class Writer:
         for video_ids, part in chunks(videos, "video_id"):
             in_part = is_among("video_id", video_ids)
             join_part = join or _unjoined(events.filter(in_part), only)
-            self._finish(part, join_part, segments.filter(in_part), reach, only)
+            said_in_part = {name: rows.filter(in_part) for name, rows in said.items()}
+            self._finish(part, join_part, said_in_part, reach, only)
 
     def write_pending(self, videos: pa.Table) -> None:
         """Write videos as pending that have open shards, unless their task has answers to them.
@@ -207,7 +215,7 @@ class Writer:
         self,
         videos: pa.Table,
         join: JoinFinished,
-        segments: pa.Table,
+        said: Mapping[TableName, pa.Table],
         reach: timedelta,
         only: str | None,
     ) -> None:
@@ -230,8 +238,9 @@ class Writer:
             )
         self._reopen(task, replaced)
         rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
-        on = on_dates(dates | set(segments["date"].to_pylist()))
-        replace(self.store, "segments", segments, all_of(on, of_videos))
+        for name, rows in said.items():
+            on = on_dates(dates | set(rows["date"].to_pylist()))
+            replace(self.store, name, rows, all_of(on, of_videos))
         self._remove_summaries(task, same | others, ids_of(videos, "camera"), dates)
         for fingerprint, rows in groups(stale, "fingerprint"):
             predicate = all_of(

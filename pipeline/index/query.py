@@ -67,6 +67,12 @@ class Index:
         """Timestamped texts; ``text`` is searched in them."""
         return self.rows("segments", start, end, **options)
 
+    def utterances(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
+        """What is said, with the time of each word; ``text`` is searched in it."""
+        return self.rows("utterances", start, end, **options)
+
     def summaries(
         self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
     ) -> pa.Table:
@@ -192,7 +198,7 @@ class Index:
         return self._view().files(table, Span.parse(start, end), self.cameras(camera))
 
     def sql(self, query: str, *, timeout_s: float = sql_sandbox.TIMEOUT_S) -> pa.Table:
-        """The result of one SELECT over the views events, segments, windows, videos, summaries.
+        """The result of one SELECT over the views events, segments, utterances, windows and others.
 
         Raises:
             ConfigError: the query is not one SELECT, has an error, accesses anything else, or does

@@ -21,6 +21,7 @@ _TEXT: dict[TableName, str] = {
     "feedback": "note",
     "evidence": "uri",
     "vectors": "embedder",
+    "utterances": "text",
 }
 MAX_LIMIT = 2**31 - 1
 _MAX_LENGTH_S = 10_000 * 366 * 86_400

@@ -1,13 +1,14 @@
 """``timereel check --repair``: repairs an index with the files that can still be read.
 
 Files that cannot be read are moved to the folder ``_damaged`` below the index; ``erase`` removes
-that folder, as nobody can know what they contain. Events and segments are derived from windows
+that folder, as nobody can know what they contain. What is derived from windows is derived
 again. Where windows are lost, the video becomes pending, and the next run asks the engine about the
 missing part. If a repair is killed, all readers are refused until a repair has finished. A second
 repair changes nothing.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -47,12 +48,12 @@ Work: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """Events and segments of videos of one task and fingerprint, derived from their windows."""
+    """What was found in videos of one task and fingerprint, derived from their windows."""
 
-    segments: pa.Table
+    tables: Mapping[TableName, pa.Table]
+    """Segments and utterances."""
     num_events: Mapping[str, int]
     """By video id, before events are joined with those of other videos."""
-    num_segments: Mapping[str, int]
     join: JoinFinished
     reach_s: float
     """How far from a video an event may be that is joined with an event of the video."""
@@ -188,14 +189,13 @@ def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: 
     reach, done = timedelta(seconds=derived.reach_s), set(video_ids)
     times = times_by_camera(videos)
     rejoin(store, work[0], times, reach, lambda existing: derived.join(existing, done, set()))
-    segments = _rows(store, "segments", "video_id", video_ids, work)
-    _replace(store, "segments", "video_id", [*segments, *rows], derived.segments.to_pylist())
+    counts = {"num_events": derived.num_events}
+    for name, made in derived.tables.items():
+        held = _rows(store, name, "video_id", video_ids, work)
+        _replace(store, name, "video_id", [*held, *rows], made.to_pylist())
+        counts[f"num_{name}"] = Counter(made["video_id"].to_pylist())
     counted = [
-        row
-        | {
-            "num_events": derived.num_events.get(row["video_id"], 0),
-            "num_segments": derived.num_segments.get(row["video_id"], 0),
-        }
+        row | {column: counted.get(row["video_id"], 0) for column, counted in counts.items()}
         for row in rows
     ]
     if counted != rows:

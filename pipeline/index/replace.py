@@ -36,6 +36,7 @@ _ROW_GROUP: dict[TableName, int] = {
     "erasures": 8_192,
     "feedback": 8_192,
     "evidence": 64,
+    "utterances": 8_192,
 }
 # Small, so that columns whose values rarely repeat (ids, times, texts) stop using a dictionary.
 # Otherwise a reader of one row unpacks all values of the row group. A reader unpacks whole pages,

@@ -11,7 +11,14 @@ from pipeline.index.store import Store
 from pipeline.tables.schema import TableName
 
 # Tables whose rows have the fingerprint of their video.
-_WITH_FINGERPRINT: tuple[TableName, ...] = ("videos", "windows", "events", "segments", "evidence")
+_WITH_FINGERPRINT: tuple[TableName, ...] = (
+    "videos",
+    "windows",
+    "events",
+    "segments",
+    "utterances",
+    "evidence",
+)
 
 
 class SnapshotView:

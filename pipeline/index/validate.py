@@ -17,6 +17,7 @@ ID_COLUMN: dict[TableName, str] = {
     "erasures": "erasure_id",
     "feedback": "feedback_id",
     "evidence": "evidence_id",
+    "utterances": "utterance_id",
 }
 
 

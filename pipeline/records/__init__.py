@@ -7,6 +7,7 @@ clocks     what can say when a recording began, in the order of trust
 footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
+speech     words and utterances
 runs       who indexed what, when, and how it ended
 """
 
@@ -41,6 +42,7 @@ from pipeline.records.footage import (
     make_id,
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState
+from pipeline.records.speech import Utterance, Word
 from pipeline.records.windows import (
     Colour,
     Completion,
@@ -91,6 +93,7 @@ __all__ = [
     "Summary",
     "SummaryLevel",
     "SummaryMethod",
+    "Utterance",
     "Verdict",
     "Verification",
     "Video",
@@ -99,6 +102,7 @@ __all__ = [
     "WindowPlan",
     "WindowResult",
     "WindowStatus",
+    "Word",
     "Yielded",
     "make_id",
     "name_shard",

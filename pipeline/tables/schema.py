@@ -16,6 +16,7 @@ from pipeline.tables import (
     runs,
     segments,
     summaries,
+    utterances,
     vectors,
     videos,
     windows,
@@ -35,8 +36,11 @@ TableName = Literal[
     "erasures",
     "feedback",
     "evidence",
+    "utterances",
 ]
-AskedTable = Literal["videos", "windows", "events", "segments", "summaries", "feedback"]
+AskedTable = Literal[
+    "videos", "windows", "events", "segments", "utterances", "summaries", "feedback"
+]
 """Those that a person asks for rows."""
 
 DECLARED: dict[TableName, Columns[Any]] = {
@@ -50,6 +54,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "erasures": erasures.COLUMNS,
     "feedback": feedback.COLUMNS,
     "evidence": evidence.COLUMNS,
+    "utterances": utterances.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
@@ -61,3 +66,4 @@ SEGMENTS = TABLES["segments"]
 VECTORS = TABLES["vectors"]
 RUNS = TABLES["runs"]
 EVIDENCE = TABLES["evidence"]
+UTTERANCES = TABLES["utterances"]

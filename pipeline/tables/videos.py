@@ -42,6 +42,7 @@ class IndexedVideo:
     results: Sequence[WindowResult]
     num_events: int = 0
     num_segments: int = 0
+    num_utterances: int = 0
     error: str | None = None
     """Why it is not done; None if that is what its windows say."""
 
@@ -226,6 +227,13 @@ COLUMNS: Columns[IndexedVideo] = Columns(
         ),
         Column("num_events", INT32, "Events that it shows.", path="num_events"),
         Column("num_segments", INT32, "Captions of it.", path="num_segments"),
+        Column(
+            "num_utterances",
+            INT32,
+            "Utterances in it; null in rows of an older timereel and of failed files.",
+            path="num_utterances",
+            nullable=True,
+        ),
         Column(
             "num_prompt_tokens",
             INT64,

@@ -20,7 +20,7 @@ from pipeline.tables.runs import runs_table
 from pipeline.tables.schema import TABLES
 from tests.damage import DAMAGE, data_file
 from tests.golden import make
-from tests.index_rows import US, at, event, rows, segment, video, window
+from tests.index_rows import US, at, event, rows, segment, utterance, video, window
 from tests.unit.test_runs import a_run
 
 
@@ -32,8 +32,9 @@ def part(video_id, start, end):
 
 
 def counted(video_id, start, end, **given):
-    """A video of this version, with one event and one segment."""
-    known = {"num_events": 1, "num_segments": 1, "clock_start_ns": 0, "origin_pts": 0}
+    """A video of this version, with one event, one segment and one utterance."""
+    known = {"num_events": 1, "num_segments": 1, "num_utterances": 1}
+    known |= {"clock_start_ns": 0, "origin_pts": 0}
     return video(video_id, start, end, **known | given)
 
 
@@ -54,6 +55,7 @@ def tables(video_id, start):
         "segments": [
             segment(f"g-{video_id}", **made, window_ids=[f"s-{video_id}-0", f"s-{video_id}-1"])
         ],
+        "utterances": [utterance(f"u-{video_id}", **made, window_ids=[f"s-{video_id}-1"])],
         "videos": [counted(video_id, start, start + 600)],
     }  # fmt: skip
 
@@ -66,7 +68,7 @@ def whole(tmp_path_factory):
         made = tables(f"v{number}", 600 * number)
         writer.write_windows(rows("windows", *made["windows"]))
         writer.finish_videos(
-            *(rows(name, *made[name]) for name in ("videos", "events", "segments"))
+            *(rows(name, *made[name]) for name in ("videos", "events", "segments", "utterances"))
         )
     return folder
 
@@ -170,7 +172,7 @@ def test_overlapping_windows_are_removed_with_their_shard(index, over, kinds):
     assert check(Store.at(index)) == []
 
 
-@pytest.mark.parametrize("name", ["videos", "events", "segments"])
+@pytest.mark.parametrize("name", ["videos", "events", "segments", "utterances"])
 def test_of_rows_with_the_same_id_one_is_kept(index, name):
     before = pi.open(index).rows(name)
     add(index, name, *tables("v1", 600)[name])
@@ -180,8 +182,8 @@ def test_of_rows_with_the_same_id_one_is_kept(index, name):
     assert check(Store.at(index)) == []
 
 
-@pytest.mark.parametrize("name", ["events", "segments"])
-def test_a_video_with_missing_events_or_segments_is_found(index, name):
+@pytest.mark.parametrize("name", ["events", "segments", "utterances"])
+def test_a_video_with_missing_rows_is_found(index, name):
     pi.Writer(index)
     put_none(index, name, "video_id = 'v1'")
     assert found(index) == [("underived", "events")]
@@ -235,14 +237,17 @@ def test_the_pieces_of_an_event_must_add_up(index, change, kinds):
     assert found(index) == kinds
 
 
-@pytest.mark.parametrize("name", ["events", "segments", "summaries", "vectors"])
+@pytest.mark.parametrize("name", ["events", "segments", "utterances", "summaries", "vectors"])
 def test_rows_of_missing_videos_are_removed(index, name):
     row = {"start": at(0), "end": at(1), "video_id": "gone"}
     row |= {"events": {"event_id": "x", "parts": [part("gone", 0, 1)]}}.get(name, {})
     row |= {"segments": {"segment_id": "x"}, "summaries": {"summary_id": "x"}}.get(name, {})
+    row |= {"utterances": {"utterance_id": "x"}}.get(name, {})
     add(index, name, row | ({"vector_id": "x", "vector": b""} if name == "vectors" else {}))
     assert found(index) == [("orphaned", name)]
-    before = {table: pi.open(index).rows(table).num_rows for table in ("events", "segments")}
+    before = {
+        table: pi.open(index).rows(table).num_rows for table in ("events", "segments", "utterances")
+    }
     mend(index)
     assert check(Store.at(index)) == []
     if name in before:
@@ -325,14 +330,17 @@ def test_what_is_derived_again_takes_the_place_of_what_was_lost(index):
     lost = tables("v1", 600)
     put_none(index, "events", "video_id = 'v1'")
     put_none(index, "segments", "video_id = 'v1'")
+    put_none(index, "utterances", "video_id = 'v1'")
 
     def derive(videos, windows):
         assert [row["video_id"] for row in videos] == ["v1"]
         assert windows.num_rows == 2
         return Derived(
-            segments=rows("segments", *lost["segments"]),
+            tables={
+                "segments": rows("segments", *lost["segments"]),
+                "utterances": rows("utterances", *lost["utterances"]),
+            },
             num_events={"v1": 1},
-            num_segments={"v1": 1},
             join=lambda held, _done, _gone: pa.concat_tables(
                 [held, rows("events", *lost["events"])]
             ),
@@ -343,3 +351,4 @@ def test_what_is_derived_again_takes_the_place_of_what_was_lost(index):
     assert statuses(index)["v1"] == "done"
     assert pi.open(index).events().num_rows == 3
     assert pi.open(index).segments().num_rows == 3
+    assert pi.open(index).utterances().num_rows == 3

@@ -8,7 +8,7 @@ from deltalake.exceptions import CommitFailedError
 
 import pipeline.index as pi
 from pipeline.index import commit, grouping
-from tests.index_rows import DAY, US, at, event, ids, rows, segment, video, window
+from tests.index_rows import DAY, US, at, event, ids, rows, segment, utterance, video, window
 
 
 @pytest.fixture
@@ -73,6 +73,7 @@ def test_new_answers_replace_all_old_ones_of_the_same_task(writer):
         rows("videos", video()),
         rows("events", event("old1", at(1), at(2)), event("old2", at(3), at(4))),
         rows("segments", segment("old")),
+        rows("utterances", utterance("old")),
     )
     other_task = {"task": "other", "fingerprint": "g"}
     writer.finish_videos(
@@ -87,6 +88,7 @@ def test_new_answers_replace_all_old_ones_of_the_same_task(writer):
     )
     assert ids(writer.index.events(), "event_id") == ["kept", "new"]
     assert writer.index.segments().num_rows == 0  # an empty replacement deletes too
+    assert writer.index.utterances().num_rows == 0
     assert ids(writer.index.windows(), "shard_id") == ["x"]
     held = writer.index.videos().to_pylist()
     assert sorted((row["task"], row["fingerprint"]) for row in held) == [
@@ -166,7 +168,7 @@ class TornError(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("survived", range(5))
+@pytest.mark.parametrize("survived", range(6))
 def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
     writer, monkeypatch, survived
 ):
@@ -182,6 +184,7 @@ def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
         rows("videos", video(**f2)),
         rows("events", event("new", at(1), at(2), **f2)),
         rows("segments", segment("n", **f2)),
+        rows("utterances", utterance("n", **f2)),
     )
     done = []
 
@@ -197,15 +200,16 @@ def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
     with monkeypatch.context() as patched:
         patched.setattr(commit, "replace", torn(commit.replace, None))
         patched.setattr(commit, "rejoin", torn(commit.rejoin, "events"))
-        if survived < 4:
+        if survived < 5:
             with pytest.raises(TornError):
                 writer.finish_videos(*finish)
         else:
             writer.finish_videos(*finish)
-    assert done == ["events", "segments", "windows", "videos"][:survived]
+    assert done == ["events", "segments", "utterances", "windows", "videos"][:survived]
     writer.finish_videos(*finish)
     assert ids(writer.index.events(), "event_id") == ["new"]
     assert ids(writer.index.segments(), "segment_id") == ["n"]
+    assert ids(writer.index.utterances(), "utterance_id") == ["n"]
     assert ids(writer.index.windows(), "shard_id") == ["b"]
     assert ids(writer.index.videos(), "fingerprint") == ["f2"]
 

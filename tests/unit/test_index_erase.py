@@ -13,7 +13,7 @@ from pipeline.index.maintain import compact, vacuum
 from pipeline.index.replace import replace
 from pipeline.index.scope import Scope
 from pipeline.index.validate import conform
-from tests.index_rows import T0, at, event, ids, rows, segment, video, window
+from tests.index_rows import T0, at, event, ids, rows, segment, utterance, video, window
 
 UMBRELLA = "a person with a red umbrella"
 
@@ -72,8 +72,17 @@ def writer(tmp_path):
             segment("s2", text=UMBRELLA, video_id="v2", start=at(600), end=at(1200)),
             segment("s3", video_id="v3", camera="cam2"),
         ),
+        rows(
+            "utterances",
+            utterance("u1", 10, 20, text=UMBRELLA),
+            utterance("u2", 250, 252, text=UMBRELLA, words=[SAID]),
+            utterance("u3", 10, 20, video_id="v3", camera="cam2"),
+        ),
     )
     return writer
+
+
+SAID = {"start": at(250), "end": at(251), "text": UMBRELLA, "probability": 0.9}
 
 
 def left(writer, table, column):
@@ -99,10 +108,13 @@ def erased_rows(receipt):
 def test_a_camera_is_gone_from_every_table_and_after_vacuum_from_every_byte(writer, tmp_path):
     assert UMBRELLA in everything_stored(tmp_path)
     receipt = erase(writer.store, Scope.parse(camera="cam1"))
-    assert erased_rows(receipt) == {"videos": 2, "windows": 12, "events": 4, "segments": 2}
+    assert erased_rows(receipt) == {
+        "videos": 2, "windows": 12, "events": 4, "segments": 2, "utterances": 2,
+    }  # fmt: skip
     assert [entry["video_id"] for entry in receipt["videos"]] == ["v1", "v2"]
     assert left(writer, "events", "event_id") == ["other"]
     assert left(writer, "segments", "segment_id") == ["s3"]
+    assert left(writer, "utterances", "utterance_id") == ["u3"]
     assert left(writer, "windows", "window_id") == [f"v3-{i}" for i in range(6)]
     videos = pi.open(writer.store.root).videos(camera="cam1").to_pylist()
     assert [(row["uri"], row["status"]) for row in videos] == [

@@ -21,9 +21,11 @@ from pipeline.records import (
     RunFigures,
     Segment,
     Summary,
+    Utterance,
     Verification,
     Video,
     WindowResult,
+    Word,
 )
 from pipeline.tables import (
     erasures,
@@ -32,6 +34,7 @@ from pipeline.tables import (
     runs,
     segments,
     summaries,
+    utterances,
     videos,
     windows,
 )
@@ -70,6 +73,8 @@ def test_every_table_has_a_declaration():
         (events.BOX, "", Box, set()),
         (events.PART, "", Part, set()),
         (segments.COLUMNS, "", Segment, set()),
+        (utterances.COLUMNS, "", Utterance, set()),
+        (utterances.WORD, "", Word, set()),
         (summaries.COLUMNS, "summary", Summary, set()),
         (summaries.SENTENCE, "", Line, {"label"}),
         (runs.COLUMNS, "", Run, {"figures"}),

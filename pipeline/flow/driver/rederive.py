@@ -20,7 +20,7 @@ from pipeline.timebase import TimeRange
 
 
 def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | None:
-    """Events and segments of whole videos: ``rows`` of one task and fingerprint, all ``windows``.
+    """What whole videos show: ``rows`` of one task and fingerprint, all ``windows``.
 
     Returns:
         None if this version of timereel would derive something else than the version that answered
@@ -48,9 +48,8 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
     finished = finish_videos(whole, config=config, provenance=provenance)
     counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(
-        segments=finished.segments,
+        tables={"segments": finished.segments},
         num_events={video_id: row["num_events"] for video_id, row in counts.items()},
-        num_segments={video_id: row["num_segments"] for video_id, row in counts.items()},
         # Keep the events of other settings: a repair replaces nothing.
         join=partial(
             join_events,
