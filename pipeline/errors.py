@@ -33,6 +33,8 @@ EXIT_INCOMPLETE = 7
 """Footage is outstanding for a reason that passes; the same command goes on."""
 EXIT_DAMAGED = 8
 """A part of the index is gone, cannot be read, or contradicts another."""
+EXIT_LATE = 9
+"""Cameras are covered less far than ``timereel status --late`` demands."""
 EXIT_INTERRUPTED = 130
 
 FailOn: TypeAlias = Literal["never", "new", "any"]

@@ -26,6 +26,7 @@ from pipeline.cli import (
     report,
     serve,
     sources,
+    status,
 )
 from pipeline.cli.terminal import LogFormatter, echo
 from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
@@ -42,6 +43,7 @@ for commands in (
     sources,
     clock,
     query,
+    status,
     serve,
     clip,
     evidence,

@@ -34,11 +34,11 @@ def modified_since(sources: Iterable[Source], since: datetime) -> list[Source]:
     return [file for file in sources if file.mtime_ns is None or file.mtime_ns >= since_ns]
 
 
-def parse_since(text: str, now: datetime) -> datetime:
+def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
     """Parse a time (ISO 8601, UTC if it has no zone) or an age before ``now`` such as ``2h``.
 
     Raises:
-        ConfigError: it is neither.
+        ConfigError: it is neither; the message names the ``option``.
     """
     try:
         if age := _AGE.fullmatch(text.strip()):
@@ -47,6 +47,6 @@ def parse_since(text: str, now: datetime) -> datetime:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
         raise ConfigError(
-            f"--since {text}: is neither an age such as 90s, 30m, 2h or 7d"
+            f"{option} {text}: is neither an age such as 90s, 30m, 2h or 7d"
             " nor a time such as 2026-03-14T09:00:00Z"
         ) from exc
