@@ -7,6 +7,7 @@ TimereelError
   EngineDiedError    the engine's process is gone; another can take its place
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   LeaseLostError     another run has taken over what this one was at; run it again      exit 7
+  StalledError       no result came for too long, for a reason that may pass            exit 7
   InterruptedQueryError  nobody waits for the answer of a query any more
   IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
@@ -77,6 +78,18 @@ class LeaseLostError(TimereelError):
     """Another run has taken over the cameras of this one, which must commit nothing more."""
 
     exit_code = EXIT_INCOMPLETE
+
+
+class StalledError(TimereelError):
+    """No result came for so long that the run ended itself."""
+
+    exit_code = EXIT_INCOMPLETE
+
+    def __init__(self, stall_s: float, waits_for: str) -> None:
+        super().__init__(
+            f"no result came for {stall_s:g} s (cluster.stall_s): {waits_for}; committed shards "
+            "stand, and the same command goes on"
+        )
 
 
 class InterruptedQueryError(TimereelError):

@@ -10,15 +10,17 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import ray
 import ray.data
+import structlog
 
 from pipeline.config import Config, ModelEngineConfig
 from pipeline.engine import TextEngine, open_model, open_shards, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
+from pipeline.flow import resources
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
 from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
@@ -45,6 +47,8 @@ from pipeline.records import (
 )
 from pipeline.summarize import Summarizer, SummaryDay, summarize_day
 
+log = structlog.get_logger()
+
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
 BLOCK_BYTES = 16 * 1024 * 1024
@@ -61,10 +65,16 @@ SummarizedDay: TypeAlias = tuple[tuple[str, date], list[Summary]]
 
 
 @contextmanager
-def running_ray(config: Config, address: str | None) -> Iterator[None]:
+def running_ray(
+    config: Config, address: str | None, needs: resources.Resources | None = None
+) -> Iterator[None]:
     """The cluster at ``address`` (or that of the submitted job), or an embedded Ray.
 
     A Ray that the caller has started is used and left running.
+
+    Raises:
+        ConfigError: the embedded Ray has less than ``needs``, so that a graph would wait for ever.
+            A cluster may grow meanwhile, so there it is a warning.
     """
     is_ours = not ray.is_initialized()
     if is_ours:
@@ -79,6 +89,10 @@ def running_ray(config: Config, address: str | None) -> Iterator[None]:
     # job.
     context.max_consecutive_actor_init_deaths = 3
     try:
+        if missing := resources.shortage(config, needs or {}, _resources("cluster")):
+            if is_ours and not _joins(address):
+                raise ConfigError(missing)
+            log.warning("the cluster must grow before there are results", missing=missing)
         yield
     finally:
         if is_ours:
@@ -90,7 +104,6 @@ def _init_ray(config: Config, address: str | None) -> None:
     embedded: dict[str, Any] = {"include_dashboard": False}
     if config.cluster.object_store_bytes:
         embedded["object_store_memory"] = config.cluster.object_store_bytes
-    joins = address or "RAY_ADDRESS" in os.environ
     # Ray puts the working directory first on the path of its workers. The package timereel imports
     # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores what to
     # preload, and the workers of an embedded one would start anew for a hook.
@@ -100,8 +113,22 @@ def _init_ray(config: Config, address: str | None) -> None:
         address=address,
         logging_level=logging.ERROR,
         log_to_driver=False,
-        **(joining if joins else embedded),
+        **(joining if _joins(address) else embedded),
     )
+
+
+def _joins(address: str | None) -> bool:
+    return bool(address) or "RAY_ADDRESS" in os.environ
+
+
+def waits_for(config: Config) -> str:
+    """What may hold up a graph of this configuration now, in words."""
+    return resources.in_words(config, _resources("cluster"), _resources("available"))
+
+
+def _resources(which: Literal["cluster", "available"]) -> resources.Resources:
+    ask: Callable[[], resources.Resources] = getattr(ray, f"{which}_resources")  # untyped in Ray
+    return ask()
 
 
 def probe_graph(

@@ -23,7 +23,8 @@ from pipeline.flow.driver.ledger import Ledger
 from pipeline.flow.driver.report import OnProgress, Report
 from pipeline.flow.driver.run_identity import new_run
 from pipeline.flow.driver.worklist import worklist_of
-from pipeline.flow.graph import answer_graph, probe_graph, running_ray
+from pipeline.flow.graph import answer_graph, probe_graph, running_ray, waits_for
+from pipeline.flow.resources import needed
 from pipeline.flow.summaries.pending_days import pending_days
 from pipeline.flow.summaries.summarize import summarize_days
 from pipeline.flow.task.packed_shard import PackedShard
@@ -68,6 +69,7 @@ def index_archive(
     Raises:
         EngineStartError: the engine cannot be started or reached.
         IndexFormatError: there is something else than an index at ``index_uri``.
+        StalledError: no result came for ``cluster.stall_s``.
         LeaseLostError: this run sent no heartbeat for so long that another run took its cameras.
     """
     if shard:
@@ -133,7 +135,7 @@ def _index_due(context: RunContext, sources: Sequence[Source], address: str | No
         context.lease.keep_only({source.camera for source in worklist.due})
     if not worklist.due:
         return
-    interruption = Interruption()
+    interruption = Interruption(waits_for=lambda: waits_for(config), stall_s=config.cluster.stall_s)
     commits = Commits(context)
     planner = BatchPlanner(
         context,
@@ -142,7 +144,7 @@ def _index_due(context: RunContext, sources: Sequence[Source], address: str | No
         probe=lambda batch: interruption.each(probe_graph(batch, config)),
     )
     # The signal handlers come after the start of Ray, which installs its own for SIGTERM.
-    with running_ray(config, address), interruption:
+    with running_ray(config, address, needed(config)), interruption:
         for start, end in batches(
             worklist.due, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
         ):

@@ -15,7 +15,7 @@ from pipeline.config import Config, ModelEngineConfig, config_for_stored
 from pipeline.errors import ConfigError
 from pipeline.flow.driver.interrupt import Interruption
 from pipeline.flow.driver.spent import Spent
-from pipeline.flow.graph import SummarizedDay, running_ray, summary_graph
+from pipeline.flow.graph import SummarizedDay, running_ray, summary_graph, waits_for
 from pipeline.flow.summaries.pending_days import DayKey, days_with_videos, pending_day
 from pipeline.index import Writer, latest_configs, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
@@ -160,7 +160,9 @@ class _Run:
     def summarize(self, days: Sequence[SummaryDay], address: str | None) -> None:
         """Summarize the days, and commit their summaries as they come."""
         by_key = {(day.camera, day.date): day for day in days}
-        interruption = Interruption()
+        interruption = Interruption(
+            waits_for=lambda: waits_for(self.config), stall_s=self.config.cluster.stall_s
+        )
         try:
             engine = self.config.engine
             if isinstance(engine, ModelEngineConfig) and self.config.writes_summaries:
