@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.every import repeat
 from pipeline.cli.options import (
     CameraOption,
     ConfigOption,
@@ -34,6 +35,7 @@ from pipeline.records.sanitize import sanitized
 app = typer.Typer()
 
 _MAX_NAMED_CAMERAS = 5
+_INTERRUPTED = "interrupted: run the same command again to continue"
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster; without it: an embedded Ray.")
@@ -55,6 +57,14 @@ ShardOption = Annotated[
 WaitOption = Annotated[
     bool,
     typer.Option("--wait", help="Wait until no other run is indexing the cameras."),
+]
+EveryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--every",
+        metavar="T",
+        help="Run again and again, at most once per T, such as 5m; Ctrl-C and SIGTERM end it.",
+    ),
 ]
 IncludeErasedOption = Annotated[
     bool, typer.Option("--include-erased", help="Index footage again that was erased.")
@@ -79,9 +89,40 @@ def index(
     shard: ShardOption = None,
     wait: WaitOption = False,  # noqa: FBT002
     fail_on: FailOnOption = "new",
+    every: EveryOption = None,
     as_json: JsonOption = False,  # noqa: FBT002
 ) -> None:
     """Index videos; a second run indexes only what is missing."""
+
+    def run() -> int:
+        return _index_once(
+            src, index_uri, config, overrides, since=since, address=address,
+            include_erased=include_erased, keep=keep, retry_failed=retry_failed, shard=shard,
+            wait=wait, fail_on=fail_on, as_json=as_json,
+        )  # fmt: skip
+
+    if every is not None:
+        repeat(run, every)
+    raise typer.Exit(run())
+
+
+def _index_once(
+    src: list[str] | None,
+    index_uri: str | None,
+    config: Path | None,
+    overrides: list[str] | None,
+    *,
+    since: str | None,
+    address: str | None,
+    include_erased: bool,
+    keep: bool,
+    retry_failed: bool,
+    shard: str | None,
+    wait: bool,
+    fail_on: FailOn,
+    as_json: bool,
+) -> int:
+    """List the sources and index what is missing; returns the exit code."""
     from pipeline.cli.progress import shown_progress  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.archive import index_archive  # noqa: PLC0415
@@ -125,7 +166,7 @@ def index(
                 on_progress=on_progress,
             )
     except KeyboardInterrupt:
-        echo("interrupted: run the same command again to continue", err=True)
+        echo(_INTERRUPTED, err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     _print_unfinished(report)
     if as_json:
@@ -134,7 +175,8 @@ def index(
         echo(_summary(report))
     if report.stopped:
         _print_stopped(report.stopped)
-    raise typer.Exit(report.exit_code(fail_on))
+    exit_code: int = report.exit_code(fail_on)
+    return exit_code
 
 
 def _print_unfinished(report: Any) -> None:  # noqa: ANN401 - Report, without importing it here
@@ -223,7 +265,7 @@ def summarize(
                     address=address, spent=spent,
                 )  # fmt: skip
         except KeyboardInterrupt:
-            echo("interrupted: run the same command again to continue", err=True)
+            echo(_INTERRUPTED, err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         for reason, times in report.errors.items():
             echo(f"{times} not written by the model: {reason}", err=True)

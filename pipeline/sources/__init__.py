@@ -28,6 +28,7 @@ from pipeline.sources.local_time import local_to_utc
 from pipeline.sources.modified import (
     is_being_written,
     modified_since,
+    parse_duration_s,
     parse_since,
     still_written,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "list_sources",
     "local_to_utc",
     "modified_since",
+    "parse_duration_s",
     "parse_since",
     "passed_over_message",
     "refused",

@@ -41,8 +41,8 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
         ConfigError: it is neither; the message names the ``option``.
     """
     try:
-        if age := _AGE.fullmatch(text.strip()):
-            return now - timedelta(seconds=float(age[1]) * _UNITS_S[age[2]])
+        if _AGE.fullmatch(text.strip()):
+            return now - timedelta(seconds=parse_duration_s(text, option))
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as exc:
@@ -50,3 +50,14 @@ def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:
             f"{option} {text}: is neither an age such as 90s, 30m, 2h or 7d"
             " nor a time such as 2026-03-14T09:00:00Z"
         ) from exc
+
+
+def parse_duration_s(text: str, option: str) -> float:
+    """Seconds of a duration such as ``90s``, ``5m``, ``2h`` or ``7d``.
+
+    Raises:
+        ConfigError: it is none; the message names the ``option``.
+    """
+    if not (duration := _AGE.fullmatch(text.strip())):
+        raise ConfigError(f"{option} {text}: is no duration such as 90s, 5m, 2h or 7d")
+    return float(duration[1]) * _UNITS_S[duration[2]]

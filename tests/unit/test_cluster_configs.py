@@ -2,13 +2,17 @@
 
 import re
 import tomllib
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 import timereel
+from pipeline.cli.app import app
 from pipeline.config import load_config
+from pipeline.errors import EXIT_BUDGET, EXIT_INCOMPLETE
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "configs" / "cluster"
@@ -24,7 +28,21 @@ def commands() -> list[str]:
     return [
         re.search(r"python -m jobs\.index_archive.*", joined)[0],
         read("rayjob.yaml")["spec"]["entrypoint"],
+        " ".join(submitting_container()["command"]),
     ]
+
+
+def submitting_container() -> dict:
+    job = read("cronjob.yaml")["spec"]["jobTemplate"]
+    return job["spec"]["template"]["spec"]["containers"][0]
+
+
+def unit(name: str) -> ConfigParser:
+    """A systemd unit; its keys keep their case."""
+    parser = ConfigParser(interpolation=None)
+    parser.optionxform = str
+    parser.read(CLUSTER / name)
+    return parser
 
 
 def test_rays_launcher_takes_the_cluster():
@@ -39,10 +57,11 @@ def test_the_versions_are_those_of_the_project():
     assert f"ray[data,default]=={spec['rayVersion']}" in project["dependencies"]
     pods = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
     images = {pod["template"]["spec"]["containers"][0]["image"] for pod in pods}
+    images.add(submitting_container()["image"])
     assert {image.rpartition(":")[2] for image in images} == {timereel.__version__}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_their_commands_name_a_config_and_settings_that_there_are(number):
     words = commands()[number].split()
     assert (ROOT / "jobs" / "index_archive.py").exists()
@@ -57,3 +76,31 @@ def test_every_replica_of_the_model_has_a_pod_with_its_gpus():
     limits = model["template"]["spec"]["containers"][0]["resources"]["limits"]
     config = load_config(ROOT / "configs" / "surveillance.yaml", ("engine.replicas=8",))
     assert model["replicas"] * int(limits["nvidia.com/gpu"]) == config.num_gpus
+
+
+def options_of(command: str) -> list[str]:
+    return re.findall(r"(?<= )--[a-z-]+", command)
+
+
+def test_every_schedule_calls_the_command_with_options_that_there_are():
+    index = typer.main.get_command(app).commands["index"]
+    known = {name for parameter in index.params for name in parameter.opts}
+    service = (CLUSTER / "timereel.service").read_text()
+    calls = re.findall(r"timereel (index .*)", service)
+    assert len(calls) == 3
+    submitted = commands()[2].partition("jobs.index_archive")[2]
+    for call in [*calls, submitted]:
+        assert set(options_of(call)) <= known, call
+
+
+def test_what_the_next_run_mends_is_no_failure_of_the_service_and_all_else_is():
+    service = unit("timereel.service")["Service"]
+    codes = {int(code) for code in service["SuccessExitStatus"].split()}
+    assert codes == {EXIT_BUDGET, EXIT_INCOMPLETE}
+    assert service["Type"] == "oneshot"  # a timer never starts it a second time beside itself
+
+
+def test_the_timer_starts_the_service_of_its_name():
+    timer = unit("timereel.timer")
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    assert (CLUSTER / "timereel.service").exists()
