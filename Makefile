@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see bench-search clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -116,6 +116,9 @@ bench-driver: $(VENV)/.core  ## what the driver needs for a million known files,
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
+
+bench-search: $(VENV)/.dev  ## recall of search by meaning on 120 questions in English and Chinese
+	$(BIN)/python -m tests.bench.search_recall
 
 bench-see: $(VENV)/.core  ## CPU time of what a timeline page asks of the index; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_see --rows $(ROWS) --folder $(OUT)/bench

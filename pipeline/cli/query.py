@@ -195,11 +195,12 @@ def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOpt
 
 def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.engine.embed import Embedder  # noqa: PLC0415
+    from pipeline.engine.embed import open_embedder  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ())).embedding
     if settings is None:
         raise ConfigError(
-            "no embedding engine: set embedding.base_url and embedding.model in the config"
+            "nothing makes vectors: set embedding.kind=local, or embedding.base_url and "
+            "embedding.model of an endpoint"
         )
-    return Embedder(settings)
+    return open_embedder(settings)

@@ -3,10 +3,10 @@
 Each engine has its own section beside its code: ``pipeline.config.registry`` finds it by its kind.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.config.section import Operational, Seconds, Section
 
@@ -93,11 +93,13 @@ class ModelEngineConfig(EngineConfig):
 
 
 class EmbeddingConfig(Section):
-    """An OpenAI-compatible endpoint that makes vectors of texts, for search by meaning."""
+    """What makes vectors of texts, for search by meaning."""
 
-    base_url: EndpointUrl
-    """Up to and including ``/v1``."""
-    model: str
+    kind: Literal["openai", "local"] = "openai"
+    """An OpenAI-compatible endpoint, or the small model that comes with the extra ``search``."""
+    base_url: EndpointUrl | None = None
+    """Up to and including ``/v1``; this setting and those below are for an endpoint."""
+    model: str | None = None
     """Name under which the endpoint serves the model."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key."""
@@ -109,3 +111,13 @@ class EmbeddingConfig(Section):
     """How often a failed request is repeated."""
     timeout_s: Seconds = Field(default=60.0, gt=0)
     """For one request."""
+
+    @model_validator(mode="after")
+    def _an_endpoint_has_a_name(self) -> Self:
+        names = ("base_url", "model")
+        given = [name for name in names if getattr(self, name) is not None]
+        if self.kind == "openai" and len(given) < len(names):
+            raise ValueError("kind=openai needs base_url and model; kind=local needs neither")
+        if self.kind == "local" and given:
+            raise ValueError(f"kind=local asks no endpoint: leave {' and '.join(given)} out")
+        return self

