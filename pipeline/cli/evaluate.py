@@ -88,7 +88,7 @@ def evaluate(
     true_events, footage = truth.read_truth(Path(truth_file), sample_step_s=sample_step_s)
     match index_uri, found_file:
         case str(), None:
-            found = truth.events_of_rows(open_index(index_uri).events().to_pylist())
+            found = truth.events_of_rows(open_index(index_uri).events(zone="none").to_pylist())
         case None, Path():
             found = truth.read_found(found_file)
         case _:
@@ -105,7 +105,7 @@ def _compare(index_uri: str | None, truth_file: str, fingerprints: tuple[str, st
     found = []
     reviews = index.reviews().to_pylist() if truth_file == "feedback" else []
     for fingerprint in fingerprints:
-        rows = index.events(fingerprint=fingerprint).to_pylist()
+        rows = index.events(fingerprint=fingerprint, zone="none").to_pylist()
         if not rows and not index.videos(fingerprint=fingerprint).num_rows:
             raise ConfigError(
                 f"{index_uri} has no answers of the fingerprint {fingerprint}; index --keep keeps"

@@ -111,6 +111,8 @@ def _dataset(
     from pipeline.export import datasets  # noqa: PLC0415
     from pipeline.export.formats import to_json  # noqa: PLC0415
 
+    if form in {"coco", "mot"}:  # the boxes of an object once
+        options = options | {"zone": "none"}
     events = index.events(start, end, **options).to_pylist()
     if not events:
         raise NoSourcesError("no event matches; timereel query lists what there is")

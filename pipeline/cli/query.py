@@ -49,6 +49,10 @@ def query(
     end: ToOption = None,
     camera: CameraOption = None,
     label: Annotated[list[str] | None, typer.Option("--label", help="May be repeated.")] = None,
+    zone: Annotated[
+        list[str] | None,
+        typer.Option("--zone", help="Only events of a zone; none: only what an engine saw."),
+    ] = None,
     text: Annotated[
         str | None, typer.Option("--text", help="Substring, in any language and case.")
     ] = None,
@@ -91,6 +95,7 @@ def query(
     filters: QueryOptions = {
         "camera": camera,
         "label": label,
+        "zone": zone,
         "text": text,
         "video": video,
         "level": level,

@@ -88,7 +88,7 @@ def _unjudged(index: Index, wanted: Wanted, judged: Iterable[Row]) -> bool:
     start, end = (ns_to_datetime(ns) for ns in (wanted.span.start_ns, wanted.span.end_ns))
     known = {row["event_id"] for row in judged}
     tasks = {row["task"] for row in judged}
-    found = index.events(start, end, camera=wanted.camera).to_pylist()
+    found = index.events(start, end, camera=wanted.camera, zone="none").to_pylist()
     return any(row["event_id"] not in known for row in found if row["task"] in tasks)
 
 

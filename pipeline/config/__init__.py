@@ -6,6 +6,7 @@ footage   sources, clocks, sampling, decoding, cutting, the gate
 engines   what the sections of all engines share; verification, rates; embeddings
 registry  which engines there are, each with a section of its own (engine_kind)
 run       stitching, summaries, commits, budgets, the cluster
+zones     parts of the picture, and what is reported of the objects there
 tree      all of it, and which of it decides what a row says (fingerprints)
 read      YAML, overrides, and errors that name every wrong key
 reference what every setting means, as text, page and JSON schema (reference_formats)
@@ -37,6 +38,7 @@ from pipeline.config.run import (
     SummariesConfig,
 )
 from pipeline.config.tree import Config
+from pipeline.config.zones import ZoneConfig
 
 __all__ = [
     "BudgetConfig",
@@ -58,6 +60,7 @@ __all__ = [
     "StitchConfig",
     "SummariesConfig",
     "VerifyConfig",
+    "ZoneConfig",
     "config_for_stored",
     "load_config",
     "stored_config",

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable
+from glob import escape
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig
@@ -29,6 +30,7 @@ from pipeline.config.run import (
 )
 from pipeline.config.section import Operational, Section
 from pipeline.config.task import Task
+from pipeline.config.zones import ZoneConfig
 from pipeline.records.camera_names import for_known, of_camera
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
@@ -38,6 +40,10 @@ SUMMARIES_VERSION = 2
 
 Days = Annotated[float, Field(ge=0, le=36_525)]
 """At most a century."""
+
+
+ZoneName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
+"""``none`` is what a query calls everything outside of zones."""
 
 
 class Config(Section):
@@ -55,6 +61,8 @@ class Config(Section):
     gate: GateConfig = GateConfig()
     engine: AnyEngineConfig = Field(default_factory=default_engine)
     stitch: StitchConfig = StitchConfig()
+    zones: Operational[dict[ZoneName, ZoneConfig]] = Field(default_factory=dict)
+    """Zones and lines by name. Their events are derived from boxes, so no model is asked again."""
     summaries: Operational[SummariesConfig] = SummariesConfig()
     evidence: Operational[EvidenceConfig] = EvidenceConfig()
     commit: Operational[CommitConfig] = CommitConfig()
@@ -65,6 +73,13 @@ class Config(Section):
     retention_days: Operational[dict[str, Days | None]] = Field(default_factory=dict)
     """Camera or glob -> days that are kept, None keeps all; the name itself decides, or else the
     first glob that matches."""
+
+    @field_validator("zones")
+    @classmethod
+    def _no_zone_is_none(cls, zones: dict[str, ZoneConfig]) -> dict[str, ZoneConfig]:
+        if "none" in zones:
+            raise ValueError("none: a query calls everything outside of zones so; another name")
+        return zones
 
     def keep_days(self, camera: str) -> float | None:
         """How many days of a camera are kept; None keeps all."""
@@ -77,7 +92,25 @@ class Config(Section):
         """
         clock = self.clock.model_copy(update={"cameras": for_known(self.clock.cameras, cameras)})
         days = for_known(self.retention_days, cameras)
-        return self.model_copy(update={"clock": clock, "retention_days": days})
+        zones = {
+            name: zone.model_copy(update={"camera": escape(zone.camera)})
+            if zone.camera in cameras
+            else zone
+            for name, zone in self.zones.items()
+        }
+        return self.model_copy(update={"clock": clock, "retention_days": days, "zones": zones})
+
+    def zones_of(self, camera: str) -> dict[str, ZoneConfig]:
+        """The zones in the pictures of a camera, by name."""
+        return {name: zone for name, zone in self.zones.items() if zone.is_of(camera)}
+
+    def zones_id(self, camera: str) -> str:
+        """Names what is reported of a camera's zones; "" if it has none."""
+        zones = {
+            name: zone.model_dump(mode="json", exclude={"camera"})
+            for name, zone in self.zones_of(camera).items()
+        }
+        return _digest(zones) if zones else ""
 
     def naming(self, locations: Iterable[str]) -> Self:
         """The same for a run over ``locations``, which the user has named."""

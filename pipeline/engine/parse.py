@@ -100,8 +100,7 @@ class _Clock:
     @property
     def source_size(self) -> tuple[int, int]:
         """Width and height of the upright source picture in its own pixels."""
-        size = (self.video.width, self.video.height)
-        return (size[1], size[0]) if self.video.rotation in {90, 270} else size
+        return self.video.upright_size
 
     def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
         """A time within half a marker step of the window, moved into it."""

@@ -211,9 +211,10 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
     """The rows of these videos with the numbers of what remains of them."""
     where = Where().is_one_of("video_id", {row["video_id"] for row in videos})
     key = ("video_id", "task", "fingerprint")
+    seen = where.also(Where().add("zone IS NULL"))
     tables = {
         "windows": index.select_all("windows", where, columns=[*key, "status"]).to_pylist(),
-        "events": index.select_all("events", where, columns=key).to_pylist(),
+        "events": index.select_all("events", seen, columns=key).to_pylist(),
         "segments": index.select_all("segments", where, columns=key).to_pylist(),
         "utterances": index.select_all("utterances", where, columns=key).to_pylist(),
     }

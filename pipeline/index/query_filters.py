@@ -24,6 +24,7 @@ _TEXT: dict[TableName, str] = {
     "utterances": "text",
 }
 MAX_LIMIT = 2**31 - 1
+NO_ZONE = "none"
 _MAX_LENGTH_S = 10_000 * 366 * 86_400
 _LENGTH_US = 'epoch_us("end") - epoch_us("start")'
 
@@ -34,6 +35,8 @@ class QueryOptions(TypedDict, total=False):
     camera: Names
     """Name or glob such as ``cam*``, or several."""
     label: Names
+    zone: Names
+    """Of events: the zones that they tell of; ``none`` is what an engine saw."""
     text: str | None
     """Part of the text in any language, ignoring case."""
     video: str | None
@@ -66,6 +69,8 @@ def conditions(table: TableName, options: QueryOptions) -> Where:
     if (label := options.get("label")) is not None:
         _must_have(table, "label")
         where.is_one_of("label", list_names(label))
+    if (zone := options.get("zone")) is not None:
+        _of_zones(table, where, list_names(zone))
     if (level := options.get("level")) is not None:
         _must_have(table, "level")
         where.is_one_of("level", list_names(level))
@@ -81,10 +86,7 @@ def conditions(table: TableName, options: QueryOptions) -> Where:
         _must_have(table, "confidence")
         # Compare as float32, as it is stored: the float32 nearest to 0.9 is less than 0.9.
         where.add("confidence >= ?::FLOAT", confidence)
-    if (shortest := options.get("min_duration_s")) is not None:
-        where.add(f"{_LENGTH_US} >= ?", _us("min_duration_s", shortest))
-    if (longest := options.get("max_duration_s")) is not None:
-        where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
+    _of_length(where, options)
     return where
 
 
@@ -132,6 +134,20 @@ def _must_have(table: TableName, column: str) -> None:
     if column not in TABLES[table].names:
         having = " and ".join(name for name in TABLES if column in TABLES[name].names)
         raise ConfigError(f"{table} have no {column}; {having} have one")
+
+
+def _of_length(where: Where, options: QueryOptions) -> None:
+    if (shortest := options.get("min_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} >= ?", _us("min_duration_s", shortest))
+    if (longest := options.get("max_duration_s")) is not None:
+        where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
+
+
+def _of_zones(table: TableName, where: Where, names: list[str]) -> None:
+    _must_have(table, "zone")
+    named = Where().is_one_of("zone", [name for name in names if name != NO_ZONE])
+    or_none = " OR zone IS NULL" if NO_ZONE in names else ""
+    where.add(f"({named.sql}{or_none})", *named.values)
 
 
 def _of_video(table: TableName, where: Where, video: str) -> None:

@@ -32,7 +32,7 @@ from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
 from pipeline.index.sidecars import remove_linked_damaged
-from pipeline.index.store import DAMAGED, REPAIRING, Store
+from pipeline.index.store import DAMAGED, REPAIRING, Store, columns_of
 from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
 
@@ -134,6 +134,8 @@ def _repair_all(store: Store, findings: Sequence[Finding], derive: Derive) -> No
                 _move(store, path, f"{damaged}/{name}/{folder}")
         with synced(store.handle(name)) as table:
             table.repair(dry_run=False)
+    if any(lost.table == "events" for kind in ("file", "table") for lost in by_kind.get(kind, [])):
+        _forget_zones(store)
     for finding in by_kind.get("doubled", []):
         _keep_one_row(store, finding)
     for finding in by_kind.get("orphaned", []):
@@ -142,6 +144,12 @@ def _repair_all(store: Store, findings: Sequence[Finding], derive: Derive) -> No
         _remove_rows(store, "windows", "shard_id", finding)
     _for_each_work(by_kind.get("unanswered", []), partial(_set_pending, store))
     _for_each_work(by_kind.get("underived", []), partial(_derive_again, store, derive))
+
+
+def _forget_zones(store: Store) -> None:
+    """Let the next run derive again what zones tell: nobody knows what of it was in lost events."""
+    if "zones_id" in columns_of(store.handle("videos")):
+        change(store, "videos", {"zones_id": "lost"}, "zones_id <> ''")
 
 
 def _move(store: Store, path: str, folder: str) -> None:

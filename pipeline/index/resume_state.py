@@ -1,7 +1,7 @@
 """Reads from the index what a job needs in order to continue where another job stopped."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -75,16 +75,29 @@ class RunGoal:
     fingerprint: str
     include_erased: bool = False
     retry_failed: bool = False
+    zones: Mapping[str, str] = field(default_factory=dict)
+    """By camera that has zones, what names them: see ``zones_id`` in ``videos``."""
 
     def finished_rows(self, index: Index) -> Where:
         """Rows of videos that are indexed like this, or were erased completely on purpose."""
         statuses = ["done", "superseded", *([] if self.retry_failed else ["partial"])]
         done = _of_task(self.task).add("fingerprint = ?", self.fingerprint)
         done.is_one_of("status", statuses)
+        done = done.also(self._in_these_zones())
         if self.include_erased:
             with_erased_parts = sorted(partly_erased_ids(index))
             return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", with_erased_parts)
         return Where().add(f"(({done.sql}) OR ({_ERASED['videos']}))", *done.values)
+
+    def _in_these_zones(self) -> Where:
+        """Rows whose events were derived with the zones that their cameras have now."""
+        cameras = sorted(self.zones)
+        is_one = "camera IN (SELECT unnest(?::VARCHAR[]))"
+        states = [Where().add(f"NOT {is_one} AND coalesce(zones_id, '') = ''", cameras)]
+        for zones_id in sorted(set(self.zones.values())):
+            same = [camera for camera in cameras if self.zones[camera] == zones_id]
+            states.append(Where().add(f"{is_one} AND zones_id = ?", same, zones_id))
+        return Where.any_of(states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

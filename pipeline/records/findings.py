@@ -64,6 +64,13 @@ class Event:
     window_ids: tuple[str, ...]
     verdict: Verdict | None = None
     """Result of its verification; None if it was not verified."""
+    picture_width: int | None = None
+    """Of the upright picture that the boxes are in; None if an older timereel stored it."""
+    picture_height: int | None = None
+    zone: str | None = None
+    """The zone that it tells of; None if an engine saw it."""
+    of_event_id: str | None = None
+    """The event whose boxes are in the zone; None if there are several."""
     joined: tuple["Event", ...] = ()
     """One event per file, in order, if the event runs through several files; else empty."""
 

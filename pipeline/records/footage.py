@@ -93,6 +93,12 @@ class Video:
         """The parts of ``footage`` that this file owns."""
         return tuple(without(self.footage, (part.span for part in self.yielded)))
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the upright picture, which boxes are in."""
+        size = (self.width, self.height)
+        return size[::-1] if self.rotation in {90, 270} else size
+
     def media_ns(self, pts: int) -> int:
         """Media time of a PTS."""
         return pts_to_ns(pts - self.origin_pts, self.time_base)

@@ -150,6 +150,9 @@ def _do_match(first: Event, second: Event, names: Collection[str]) -> bool:
 
 def _overlap(first: Event, second: Event) -> float | None:
     """The overlap of the boxes at the border: None if of two objects, 0 if one has no boxes."""
+    sizes = [(event.picture_width, event.picture_height) for event in (first, second)]
+    if sizes[0] != sizes[1] and None not in (*sizes[0], *sizes[1]):
+        return None  # pixels of pictures of different sizes
     if not first.boxes or not second.boxes:
         return 0.0
     last, next_box = first.boxes[-1], second.boxes[0]
@@ -211,6 +214,7 @@ def _float32(value: float) -> float:
 
 def _single(video: Video, observation: Observation, event_id: str) -> Event:
     span = video.utc(observation.span)
+    width, height = video.upright_size
     return Event(
         event_id=event_id,
         camera=video.camera,
@@ -226,4 +230,6 @@ def _single(video: Video, observation: Observation, event_id: str) -> Event:
         fields=observation.fields,
         parts=(Part(video_id=video.video_id, uri=video.uri, span=span, media=observation.span),),
         window_ids=(observation.window_id,),
+        picture_width=width,
+        picture_height=height,
     )

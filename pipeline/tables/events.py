@@ -124,6 +124,35 @@ COLUMNS: Columns[Event] = Columns(
         ),
         Column("window_ids", STRINGS, "The windows that show it.", path="window_ids"),
         *PROVENANCE,
+        Column(
+            "picture_width",
+            INT32,
+            "Width of the upright picture that the boxes are in.",
+            path="picture_width",
+            nullable=True,
+        ),
+        Column(
+            "picture_height",
+            INT32,
+            "Height of that picture.",
+            path="picture_height",
+            nullable=True,
+        ),
+        Column(
+            "zone",
+            STRING,
+            "The zone or line that the event tells of, its label is the rule; null if an engine "
+            "saw the event.",
+            path="zone",
+            nullable=True,
+        ),
+        Column(
+            "of_event_id",
+            STRING,
+            "The event whose boxes are in the zone; null if there are several.",
+            path="of_event_id",
+            nullable=True,
+        ),
     ],
 )
 

@@ -43,6 +43,7 @@ class IndexedVideo:
     num_events: int = 0
     num_segments: int = 0
     num_utterances: int = 0
+    zones_id: str = ""
     error: str | None = None
     """Why it is not done; None if that is what its windows say."""
 
@@ -268,6 +269,13 @@ COLUMNS: Columns[IndexedVideo] = Columns(
         *PROVENANCE,
         Column("config", STRING, "All settings of the run, as JSON."),
         Column("indexed_at", TIME, "When the row was made."),
+        Column(
+            "zones_id",
+            STRING,
+            "Names the zones of its camera; where they change, its events are derived again.",
+            path="zones_id",
+            nullable=True,
+        ),
     ],
 )
 

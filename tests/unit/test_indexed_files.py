@@ -32,7 +32,11 @@ def writer(tmp_path):
 
 def left(writer, *sources, config=CONFIG, include_erased=False, retry_failed=False):
     asked = IndexContents.of(
-        writer.index, config, include_erased=include_erased, retry_failed=retry_failed
+        writer.index,
+        config,
+        {source.camera for source in sources},
+        include_erased=include_erased,
+        retry_failed=retry_failed,
     )
     return [source.uri for source in asked.unfinished(sources)]
 

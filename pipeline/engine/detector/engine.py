@@ -111,11 +111,9 @@ class _Looks:
         seen = [number for number in new if not self.black[number]]
         video, rgb = self._window.video, self._window.rgb
         assert rgb is not None  # noqa: S101 - the kind wants colour
-        size = (video.width, video.height)
-        source = size[::-1] if video.rotation in (90, 270) else size
         for first in range(0, len(seen), self._batch_frames):
             batch = seen[first : first + self._batch_frames]
-            found = self._find([rgb[number] for number in batch], source)
+            found = self._find([rgb[number] for number in batch], video.upright_size)
             self._found |= dict(zip(batch, found, strict=True))
 
     def taken(self) -> list[tuple[int, Mapping[str, Found]]]:

@@ -73,10 +73,7 @@ class SignalsEngine:
 def _to_source(box: PixelBox, window: Window) -> list[float]:
     """Pixels of the small picture to pixels of the upright source picture."""
     height, width = window.luma.shape[1:]
-    video = window.video
-    upright = (video.width, video.height)
-    if video.rotation in (90, 270):
-        upright = (video.height, video.width)
+    upright = window.video.upright_size
     across, down = upright[0] / width, upright[1] / height
     return [round(v * f, 1) for v, f in zip(box, (across, down) * 2, strict=True)]
 

@@ -94,6 +94,7 @@ def index_archive(
             indexed=IndexContents.of(
                 writer.open(),
                 config_of_cameras,
+                cameras,
                 include_erased=include_erased,
                 retry_failed=retry_failed,
             ),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
 from pipeline.records import Event, Observation, Segment, VideoStatus
 from pipeline.records.pieces import without_pieces
-from pipeline.stitch import events_of_video, join_files
+from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table
 from pipeline.tables.schema import EVENTS
@@ -54,6 +55,7 @@ def finish_videos(
                     results=whole.results,
                     num_events=len(events),
                     num_segments=len(segments),
+                    zones_id=config.zones_id(whole.video.camera),
                 ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
@@ -99,8 +101,9 @@ def join_events(
 ) -> pa.Table:
     """The rows of ``events`` that replace ``indexed`` when the videos ``done`` are committed.
 
-    The result depends on the events of each file alone, not on what was joined before. So a second
-    call, or a call after a kill, gives the same rows.
+    What zones tell is derived again from all events that are there then. The result depends on the
+    events of each file alone, not on what was joined before. So a second call, or a call after a
+    kill, gives the same rows.
 
     Args:
         indexed: rows of these cameras and this task near the videos, of every fingerprint.
@@ -120,10 +123,12 @@ def join_events(
     remaining = [
         [piece for piece in event.pieces if piece.parts[0].video_id not in done | replaced]
         for event in events_of_table(indexed.filter(is_same))
+        if event.zone is None
     ]
     new = [event for event in video_events if event.parts[0].video_id in done]
     joined = _join_by_camera([*new, *(piece for pieces in remaining for piece in pieces)], config)
     on_joined(min(done), len(joined) - sum(map(bool, remaining)))
+    joined += _in_zones(joined, config)
     others = _without_videos(indexed.filter(~is_same), replaced if keep else done | replaced)
     return pa.concat_tables([events_table(joined, provenance), others])
 
@@ -163,6 +168,15 @@ def _join_by_camera(events: Iterable[Event], config: Config) -> list[Event]:
             matching_fields=matching_fields(config),
             tracked=config.tracks_objects,
         )
+    ]
+
+
+def _in_zones(joined: Sequence[Event], config: Config) -> list[Event]:
+    """What the events of each camera do in its zones; ``joined`` is ordered by camera."""
+    return [
+        event
+        for camera, of_camera in groupby(joined, lambda event: event.camera)
+        for event in zone_events(of_camera, config.zones_of(camera))
     ]
 
 

@@ -40,13 +40,22 @@ class IndexContents:
     clock: ClockConfig
 
     @classmethod
-    def of(cls, index: Index, config: Config, *, include_erased: bool, retry_failed: bool) -> Self:
-        """Build the queries of a run; for the options see ``index_archive``."""
+    def of(
+        cls,
+        index: Index,
+        config: Config,
+        cameras: Iterable[str],
+        *,
+        include_erased: bool,
+        retry_failed: bool,
+    ) -> Self:
+        """Build the queries of a run over ``cameras``; for the options see ``index_archive``."""
         goal = RunGoal(
             task=config.task.name,
             fingerprint=config.fingerprint,
             include_erased=include_erased,
             retry_failed=retry_failed,
+            zones={camera: name for camera in cameras if (name := config.zones_id(camera))},
         )
         return cls(index=index, goal=goal, clock=config.clock)
 

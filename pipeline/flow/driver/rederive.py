@@ -26,7 +26,9 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
         None if this version of timereel would derive something else than the version that answered
         the windows, or if the rows lack a column because an older version wrote them.
     """
-    config = _config_of(rows[0])
+    # The zones of the last run hold; they are no part of the fingerprint.
+    newest = max(rows, key=lambda row: row["indexed_at"])
+    config = _config_of(newest)
     if config is None or any(row["origin_pts"] is None for row in rows):
         return None
     results = {
@@ -44,7 +46,7 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
         for row in rows
         if results.get(row["video_id"])
     ]
-    provenance = Provenance.of_row(rows[0], rows[0]["config"])
+    provenance = Provenance.of_row(newest, newest["config"])
     finished = finish_videos(whole, config=config, provenance=provenance)
     counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(

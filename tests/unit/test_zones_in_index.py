@@ -1,0 +1,185 @@
+"""Zones from end to end: files with a walk that is known, the index, and zones that change."""
+
+from unittest import mock
+
+import av
+import numpy as np
+import pytest
+
+import pipeline.index as pi
+from pipeline.config import Config
+from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.rederive import derive
+from pipeline.index.check import check
+from pipeline.index.erase import erase
+from pipeline.index.filters import Cameras, Span
+from pipeline.index.repair import repair
+from pipeline.index.scope import Scope
+from pipeline.index.store import Store
+from pipeline.sources import list_sources
+from pipeline.timebase import datetime_to_ns
+from tests.damage import data_file
+from tests.detectors import CELL, HEIGHT, WIDTH, make_detector
+from tests.hard import without_ray
+
+# A bright square goes a cell to the right each second; its middle is (2 n + 3) / 32 of the width
+# in second n. Frames are a tenth of a second apart, the second file begins with second 6.
+YARD = [[9 / 32, 0], [19 / 32, 0], [19 / 32, 1], [9 / 32, 1]]
+SEAM = [[14 / 32, 0], [14 / 32, 1]]
+ZONES = {
+    "yard": {"polygon": YARD, "rules": ["in_zone", "enters", "leaves"], "loiters_s": 6.0},
+    "seam": {"line": SEAM, "camera": "gate"},
+}
+ZERO_NS = 1_773_478_800 * 10**9
+PERSON = (None, "person", 0.0, 12.0)
+
+
+@pytest.fixture(autouse=True)
+def _here():
+    ours = ("running_ray", "probe_graph", "answer_graph")
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
+        without_ray.leave_out_ray()
+        yield
+
+
+def write_walk(path, first_s, stop_s):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"crf": "10", "g": "10", "bf": "0"}
+        for number in range(first_s * 10, stop_s * 10):
+            picture = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+            left = CELL * (number // 10 + 1)
+            picture[3 * CELL : 4 * CELL, left : left + CELL] = 255
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("archive")
+    write_walk(folder / "gate_20260314T090000Z.mp4", 0, 6)
+    write_walk(folder / "gate_20260314T090006Z.mp4", 6, 12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(make_detector(tmp_path_factory.mktemp("model") / "bright"))
+
+
+@pytest.fixture
+def run(archive, model, tmp_path):
+    """Index the archive, or a part of it, with these zones."""
+
+    def index(name="*", **zones):
+        config = Config.model_validate(
+            {
+                "engine": {"kind": "detector", "model": model, "fps": 10},
+                "sample": {"fps": 10},
+                "frame": {"rgb_max_pixels": WIDTH * HEIGHT},
+                "task": {"name": "walk", "labels": {"person": "somebody"}, "prompt": ""},
+                "zones": zones,
+            }
+        )
+        sources = list_sources([str(archive / f"gate_{name}.mp4")], config.sources)
+        return driver.index_archive(
+            sources, config, str(tmp_path / "index"), on_progress=lambda _report: None
+        )
+
+    return index
+
+
+def told(folder, **options):
+    """Zone, rule, start and end in seconds since the first frame; those with no zone first."""
+    rows = pi.open(folder).events(**options).to_pylist()
+    return sorted(
+        (
+            row["zone"],
+            row["label"],
+            *((datetime_to_ns(row[end]) - ZERO_NS) / 10**9 for end in ("start", "end")),
+        )
+        for row in rows
+    )
+
+
+WHOLE = [
+    ("seam", "crosses", 6.0, 6.1),
+    ("yard", "enters", 3.0, 3.1),
+    ("yard", "in_zone", 3.0, 9.0),
+    ("yard", "leaves", 9.0, 9.1),
+    ("yard", "loiters", 3.0, 9.0),
+]
+
+
+def in_zones(folder):
+    return told(folder, zone=["yard", "seam"])
+
+
+def test_what_zones_tell_is_exact_also_over_the_seam_of_two_files(run, tmp_path):
+    run(**ZONES)
+    folder = tmp_path / "index"
+    assert told(folder, zone="none") == [PERSON]
+    assert in_zones(folder) == WHOLE
+    index = pi.open(folder)
+    [crossing] = index.events(zone="seam").to_pylist()
+    assert crossing["text"] == "person crosses seam to the left"
+    assert crossing["fields"] == [("object", "person"), ("direction", "left")]
+    assert (crossing["media_start"], crossing["uri"][-20:]) == (0.0, "20260314T090006Z.mp4")
+    assert [box["at"] for box in crossing["boxes"]] == [crossing["start"]]
+    [seen] = index.events(zone="none").to_pylist()
+    assert crossing["of_event_id"] == seen["event_id"]
+    assert (seen["picture_width"], seen["picture_height"]) == (WIDTH, HEIGHT)
+    assert index.sql("SELECT count(*) AS n FROM events WHERE zone = 'yard'")["n"][0].as_py() == 4
+    assert check(Store.at(folder)) == []
+
+
+@pytest.mark.parametrize("order", [("*00Z", "*06Z"), ("*06Z", "*00Z")])
+def test_files_that_come_one_after_the_other_tell_the_same(run, tmp_path, order):
+    for name in order:
+        run(name, **ZONES)
+    assert in_zones(tmp_path / "index") == WHOLE
+
+
+def test_changed_zones_are_derived_from_what_is_stored_and_no_frame_is_decoded(run, tmp_path):
+    run(**ZONES)
+    folder = tmp_path / "index"
+    before = pi.open(folder).windows().to_pylist()
+    yard = {"polygon": YARD, "loiters_s": 6.001}
+    with mock.patch.object(driver, "answer_graph", side_effect=AssertionError):
+        report = run(yard=yard)
+        assert (report.videos_done, in_zones(folder)) == (2, [])
+        assert run(yard=yard).videos_skipped == 2
+        run(yard=yard | {"loiters_s": 6.0})
+        assert in_zones(folder) == WHOLE[-1:]
+        run()
+    assert told(folder) == [PERSON]
+    assert pi.open(folder).windows().to_pylist() == before
+    assert check(Store.at(folder)) == []
+
+
+def test_erasing_footage_erases_what_zones_told_of_it_and_splits_what_ran_on(run, tmp_path):
+    run(**ZONES)
+    folder = tmp_path / "index"
+    span = Span.parse("2026-03-14T09:00:00Z", "2026-03-14T09:00:06Z")
+    erase(Store.at(folder), Scope(cameras=Cameras(exact=("gate",)), span=span))
+    assert in_zones(folder) == [
+        ("seam", "crosses", 6.0, 6.1),
+        ("yard", "in_zone", 6.0, 9.0),
+        ("yard", "leaves", 9.0, 9.1),
+        ("yard", "loiters", 6.0, 9.0),
+    ]
+    assert check(Store.at(folder)) == []
+
+
+def test_lost_events_are_derived_again_with_the_zones_of_the_last_run(run, tmp_path):
+    run(**ZONES)
+    folder = tmp_path / "index"
+    before = pi.open(folder).events().to_pylist()
+    data_file(folder, "events").unlink()
+    repair(Store.at(folder), derive)
+    assert pi.open(folder).events().to_pylist() == before
+    assert check(Store.at(folder)) == []
+    assert run(**ZONES).videos_done == 2
+    assert run(**ZONES).videos_skipped == 2
