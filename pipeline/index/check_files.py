@@ -13,8 +13,8 @@ from pipeline.errors import IndexDamagedError
 from pipeline.index import duck
 from pipeline.index.data_files import named_files
 from pipeline.index.findings import Finding
-from pipeline.index.links import LOG_FOLDER, all_links
-from pipeline.index.log_entries import A_LINK, LogFile, last_readable_version, log_files
+from pipeline.index.links import LOG_FOLDER, ODD_FILE, odd_files
+from pipeline.index.log_entries import LogFile, last_readable_version, log_files
 from pipeline.index.store import Store
 from pipeline.tables.schema import TABLES, TableName
 
@@ -35,7 +35,7 @@ def check_files(store: Store) -> Stored:
     with duck.connect(store) as connection:
         for name in TABLES:
             paths[name] = []
-            if store.is_local and (links := all_links(Path(store.table_uri(name)))):
+            if store.is_local and (links := odd_files(Path(store.table_uri(name)))):
                 findings += [_link(store, name, link) for link in links]
                 continue  # once they are gone, the table is read
             files = log_files(store.filesystem(), f"{store.table_uri(name)}/{LOG_FOLDER}")
@@ -84,7 +84,7 @@ def _link(store: Store, name: TableName, link: str) -> Finding:
     return Finding(
         kind="log",
         table=name,
-        what=f"{link} {A_LINK}",
+        what=f"{link} {ODD_FILE}",
         what_is_lost="what it leads to is no part of the index",
         repair="the link is moved to _damaged",
         path=f"{store.root}/{link}",

@@ -5,15 +5,20 @@ A name is a path below the table's own folder. One that is absolute, has a schem
 touch files that are not part of it.
 """
 
+from collections.abc import Collection, Iterable
+
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from pipeline.errors import IndexDamagedError
 from pipeline.index.durable_commits import local_folder, refusals
-from pipeline.index.links import over_links
+from pipeline.index.links import over_odd
 from pipeline.index.log_entries import leads_out
 from pipeline.index.store import Store
 from pipeline.tables.schema import TableName
+
+_checked: dict[str, frozenset[str]] = {}
+"""By table, its files at the last commit of this process: to check 10,000 takes 20 ms."""
 
 
 def data_files(handle: DeltaTable) -> pa.Table:
@@ -23,21 +28,46 @@ def data_files(handle: DeltaTable) -> pa.Table:
         IndexDamagedError: the log names a file outside of the table, or one behind a link, or
             cannot be understood.
     """
-    files = named_files(handle)
-    paths, folder = files["path"].to_pylist(), local_folder(handle)
-    if folder is not None and (linked := over_links(folder, paths)):
-        raise _outside(handle, linked[0])
+    files = _actions(handle)
+    _refuse_outside(handle, files["path"].to_pylist())
     return files
+
+
+def paths_for_commit(handle: DeltaTable) -> frozenset[str]:
+    """The paths of ``data_files``; of those only what is new since this process asked is checked.
+
+    Raises:
+        IndexDamagedError: as ``data_files``.
+    """
+    paths = frozenset(_actions(handle)["path"].to_pylist())
+    _refuse_outside(handle, paths - _checked.get(handle.table_uri, frozenset()))
+    _checked[handle.table_uri] = paths
+    return paths
 
 
 def named_files(handle: DeltaTable) -> pa.Table:
     """As ``data_files``, but a file may lie behind a link."""
+    files = _actions(handle)
+    _refuse_leading_out(handle, files["path"].to_pylist())
+    return files
+
+
+def _actions(handle: DeltaTable) -> pa.Table:
     # Not pa.table(): to find out what it is given it imports pandas, a third of a query's time.
     with refusals(handle.table_uri):
-        files = pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
-    if leading_out := list(filter(leads_out, files["path"].to_pylist())):
-        raise _outside(handle, leading_out[0])
-    return files
+        return pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
+
+
+def _refuse_leading_out(handle: DeltaTable, paths: Iterable[str]) -> None:
+    if path := next(filter(leads_out, paths), None):
+        raise _outside(handle, path)
+
+
+def _refuse_outside(handle: DeltaTable, paths: Collection[str]) -> None:
+    _refuse_leading_out(handle, paths)
+    folder = local_folder(handle)
+    if folder is not None and (odd := over_odd(folder, paths)):
+        raise _outside(handle, odd[0])
 
 
 def data_paths(store: Store, name: TableName, files: pa.Table) -> list[str]:

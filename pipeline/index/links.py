@@ -1,15 +1,17 @@
-"""Symbolic links in the folder of a local index: what they lead to is not the index's.
+"""Files in the folder of a local index that are not plain: links, pipes, devices, sockets.
 
-An index may come from somebody else, and a link in it may name any folder of this machine. So no
-table, log or data file is read, written or removed through one. The folder of the index itself may
-be a link, as whoever names it has chosen it.
+An index may come from somebody else. A symbolic link in it may name any folder of this machine, and
+whoever opens a pipe waits for its writer. So no table, log or data file is read, written or removed
+through one. The folder of the index itself may be a link, as whoever names it has chosen it.
 """
 
 import os
+import stat
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 LOG_FOLDER = "_delta_log"
+ODD_FILE = "is a symbolic link or a special file, which is not opened"
 
 
 def linked_part(table: Path) -> str:
@@ -20,40 +22,48 @@ def linked_part(table: Path) -> str:
     return ""
 
 
-def linked_log_file(table: Path) -> str:
-    """A file of a table's log that is a link; "" if there is none."""
-    name = min(_links_in(table / LOG_FOLDER), default="")
-    return name and f"{table.name}/{LOG_FOLDER}/{name}"
+def is_odd(mode: int) -> bool:
+    """Whether what has this mode is neither a file nor a folder."""
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def all_links(table: Path) -> list[str]:
-    """Every link in a table: its own folder, or files and folders below, by path in the index."""
+def odd_files(table: Path) -> list[str]:
+    """Every odd file in a table: its own folder, or one below, by path in the index."""
     found = [table] if table.is_symlink() else []
     if not found:
-        for folder, folders, names in os.walk(table):
-            found += [
-                path for name in (*folders, *names) if (path := Path(folder, name)).is_symlink()
-            ]
+        for folder, _, _ in os.walk(table):
+            found += [Path(folder, name) for name in _odd_in(folder)]
     return sorted(str(path.relative_to(table.parent)) for path in found)
 
 
-def over_links(folder: Path, paths: Iterable[str]) -> list[str]:
-    """The paths below a local folder that are symbolic links, or lie behind one."""
-    links: dict[PurePosixPath, frozenset[str]] = {}
+def over_odd(folder: Path, paths: Iterable[str]) -> list[str]:
+    """The paths below a local folder that are odd files, or lie behind one."""
+    known: dict[str, frozenset[str]] = {}
+    behind: dict[str, bool] = {"": False}
 
-    def is_link(part: PurePosixPath) -> bool:
-        if part.parent not in links:
-            links[part.parent] = _links_in(folder / part.parent)
-        return part.name in links[part.parent]
+    def is_behind(path: str) -> bool:
+        if path not in behind:
+            parent, _, name = path.rpartition("/")
+            # From the top: a folder is not even listed if it is a link.
+            behind[path] = is_behind(parent) or name in odd_in(parent)
+        return behind[path]
 
-    # From the top: a folder is not even listed if it is a link.
-    parts = ((path, PurePosixPath(path)) for path in paths)
-    return [path for path, pure in parts if any(map(is_link, (*reversed(pure.parents[:-1]), pure)))]
+    def odd_in(parent: str) -> frozenset[str]:
+        if parent not in known:
+            known[parent] = _odd_in(f"{folder}/{parent}")
+        return known[parent]
+
+    parts = ((path, *path.rpartition("/")) for path in paths)
+    return [path for path, parent, _, name in parts if is_behind(parent) or name in odd_in(parent)]
 
 
-def _links_in(folder: Path) -> frozenset[str]:
+def _odd_in(folder: str) -> frozenset[str]:
     try:
         with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries if entry.is_symlink())
+            return frozenset(
+                entry.name
+                for entry in entries
+                if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False))
+            )
     except OSError:  # a file that is not there is named by whoever reads it
         return frozenset()

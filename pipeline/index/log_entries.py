@@ -5,17 +5,26 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 
+from pipeline.index.links import ODD_FILE
+
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_NAME = re.compile(r"(\d{20})\.(json|checkpoint\..*)$")
+_NAME = re.compile(r"([0-9]{20})\.(?:json|checkpoint\..*|[0-9]{20}\.compacted\.json)")
+_STAGED = re.compile(r"#[0-9]+$")
+"""A file that is being written has such a name; if its writer is killed, it stays."""
+
+_STRANGE = "has a form that timereel does not write"
 _MAX_CHARS = 200
-_WRITTEN = re.compile(r"\d{20}\.checkpoint\.parquet$")
+_WRITTEN = re.compile(r"[0-9]{20}\.checkpoint\.parquet")
+_PLAIN = re.compile(r"(?:date=[0-9-]+/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.parquet")
+"""Nearly every name; it leads nowhere else. Only a quick answer for an index of many files."""
+
 # ``file:/etc`` is one too; no name that timereel gives has a colon.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ACTIONS = frozenset(
@@ -23,9 +32,6 @@ _ACTIONS = frozenset(
 )
 _HINT = "_last_checkpoint"
 """The file that names the newest checkpoint; the library needs none, but not a wrong one."""
-
-
-A_LINK = "is a symbolic link, which is not followed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,23 @@ class LogFile:
     """Empty if the file is intact."""
 
     def __str__(self) -> str:
-        kind = "checkpoint" if self.is_checkpoint else "log entry"
-        return f"{kind} {self.version} {self.problem or 'is intact'}"
+        return f"{self.kind} {self.version} {self.problem or 'is intact'}"
+
+    @property
+    def kind(self) -> str:
+        """What it is called in messages."""
+        return "checkpoint" if self.is_checkpoint else "log entry"
+
+
+def version_in(name: str) -> int | None:
+    """The version of a log file: of an entry, or of a checkpoint or the like; else None."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match and not _STAGED.search(name) else None
+
+
+def is_entry(name: str) -> bool:
+    """Whether a log file is an entry, so the changes of one version."""
+    return name[20:] == ".json"
 
 
 def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
@@ -54,15 +75,16 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
     found = filesystem.find(folder, maxdepth=1, detail=True)
     files = [
         LogFile(
-            int(match[1]),
+            version,
             path,
-            is_checkpoint=match[2] != "json",
-            problem=A_LINK
-            if facts.get("islink")
-            else _problem(filesystem, path, is_checkpoint=match[2] != "json"),
+            is_checkpoint=not is_entry(name),
+            problem=ODD_FILE
+            if facts.get("islink") or facts["type"] != "file"
+            else _problem(filesystem, path),
         )
         for path, facts in found.items()
-        if (match := _NAME.search(path))
+        for name in [path.rpartition("/")[2]]
+        if (version := version_in(name)) is not None
     ]
     entries = {file.version for file in files if not file.is_checkpoint}
     # The oldest entries are deleted once a checkpoint includes them.
@@ -92,7 +114,11 @@ def entry_problem(text: bytes) -> str:
     if not text:
         return "is empty"
     try:
-        actions = [json.loads(line) for line in text.splitlines() if line.strip()]
+        actions = [
+            json.loads(line, object_pairs_hook=_once_each)
+            for line in text.splitlines()
+            if line.strip()
+        ]
     except (ValueError, RecursionError):
         return "is not JSON"
     if not all(map(_is_action, actions)):
@@ -108,6 +134,13 @@ def entry_problem(text: bytes) -> str:
     return ""
 
 
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which no two readers can take different values."""
+    if len(read := dict(pairs)) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return read
+
+
 def _is_action(action: object) -> bool:
     if not isinstance(action, dict) or not action.keys() & _ACTIONS:
         return False
@@ -116,7 +149,7 @@ def _is_action(action: object) -> bool:
 
 def leads_out(path: str) -> bool:
     """Whether a name is not that of a Parquet file below the table, also once percent-decoded."""
-    return any(
+    return not _PLAIN.fullmatch(path) and any(
         not text.endswith(".parquet")
         or "\\" in text
         or _SCHEME.match(text)
@@ -137,25 +170,50 @@ def _missing_files(metrics: Mapping[str, Any], actions: Iterable[Mapping[str, An
     return ""
 
 
-def _problem(filesystem: "AbstractFileSystem", path: str, *, is_checkpoint: bool) -> str:
-    if not is_checkpoint:
-        return entry_problem(filesystem.cat_file(path))
-    if not _WRITTEN.search(path):
-        return "has a form that timereel does not write"
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only a check of the log needs it
-
+def _problem(filesystem: "AbstractFileSystem", path: str) -> str:
     try:
         with filesystem.open(path, "rb") as file:
-            actions = pq.ParquetFile(file).read(columns=["add", "remove", "metaData"])
-        named = [
-            action
-            for kind in ("add", "remove")
-            if kind in actions.column_names
-            for action in actions[kind].to_pylist()
-        ]
+            return file_problem(path.rpartition("/")[2], file)
+    except OSError as exc:
+        return _unreadable(exc)
+
+
+def file_problem(name: str, file: IO[bytes]) -> str:
+    """The fault of a log file; "" if it has none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if is_entry(name):
+        return entry_problem(file.read())
+    return _checkpoint_problem(file) if _WRITTEN.fullmatch(name) else _STRANGE
+
+
+def _checkpoint_problem(file: IO[bytes]) -> str:
+    import pyarrow.parquet as pq  # noqa: PLC0415 - it takes 20 ms; a new index has no checkpoint
+
+    try:
+        actions = pq.ParquetFile(file).read()
     except (OSError, pa.ArrowException, ValueError) as exc:
-        return f"cannot be read ({' '.join(str(exc).split())[:_MAX_CHARS]})"
-    return next(filter(None, map(_name_problem, named)), "")
+        return _unreadable(exc)
+    if "sidecar" in actions.column_names and actions["sidecar"].null_count < actions.num_rows:
+        return _STRANGE
+    for kind in ("add", "remove"):
+        if kind in actions.column_names:
+            files = actions[kind].combine_chunks().drop_null()
+            if not pa.types.is_struct(files.type):
+                return _STRANGE
+            # Without the statistics, which are long.
+            named = [f.name for f in files.type if f.name in {"path", "deletionVector"}]
+            columns = [files.field(name) for name in named]
+            of_files = pa.Table.from_arrays(columns, names=named).to_pylist()
+            if problem := next(filter(None, map(_name_problem, of_files)), ""):
+                return problem
+    return ""
+
+
+def _unreadable(exc: Exception) -> str:
+    return f"cannot be read ({' '.join(str(exc).split())[:_MAX_CHARS]})"
 
 
 def _name_problem(action: Mapping[str, Any] | None) -> str:

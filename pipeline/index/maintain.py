@@ -15,9 +15,8 @@ from pipeline.errors import IndexDamagedError, IndexFormatError, IndexFullError
 from pipeline.index import duck
 from pipeline.index.data_files import data_files, data_paths
 from pipeline.index.durable_commits import synced
-from pipeline.index.links import all_links
+from pipeline.index.links import ODD_FILE, odd_files
 from pipeline.index.log_cleanup import clean_log
-from pipeline.index.log_entries import A_LINK
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
 from pipeline.index.validate import conform_stored
@@ -81,8 +80,8 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
 
 
 def _remove_files(store: Store, name: TableName, retention: timedelta) -> int:
-    if store.is_local and (links := all_links(Path(store.table_uri(name)))):
-        raise IndexDamagedError(store.root, f"{links[0]} {A_LINK}")  # the library would list it
+    if store.is_local and (links := odd_files(Path(store.table_uri(name)))):
+        raise IndexDamagedError(store.root, f"{links[0]} {ODD_FILE}")  # the library would list it
     # A dry run only lists files: to remove them the library would first write to its log.
     paths = store.handle(name).vacuum(
         retention_hours=int(retention / timedelta(hours=1)),

@@ -12,7 +12,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipeline.errors import IndexDamagedError
 from pipeline.index import duck
-from pipeline.index.data_files import data_files
+from pipeline.index.data_files import paths_for_commit
 from pipeline.index.duck import quote
 from pipeline.index.durable_commits import local_folder, synced
 from pipeline.index.store import Store, columns_of
@@ -104,7 +104,7 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
 @contextmanager
 def _durable(table: DeltaTable) -> Iterator[None]:
     """Sync the commit that is made inside; if a damaged file prevents it, name that file."""
-    files = data_files(table)
+    paths = paths_for_commit(table)
     try:
         with synced(table):
             yield
@@ -112,7 +112,6 @@ def _durable(table: DeltaTable) -> Iterator[None]:
         raise
     except (DeltaError, IndexDamagedError) as exc:
         if folder := local_folder(table):
-            paths = files["path"].to_pylist()
             with duckdb.connect(":memory:") as connection:
                 duck.refuse_unreadable(connection, [f"{folder}/{path}" for path in paths], exc)
         raise

@@ -99,12 +99,14 @@ class TableReader:
     def _refreshed(self) -> DeltaTable:
         if self._handle is not None:
             former = self._handle.version()
+            checked = self._store.check_log(self._name, former)
             try:
                 self._handle.update_incremental()
             except DeltaError:  # the entries after this version were deleted, or the log is damaged
                 self._handle = None
             else:
-                self._store.check_entries(self._name, former + 1, self._handle.version())
+                if self._handle.version() > checked:  # somebody committed in between
+                    self._store.check_log(self._name, former)
         if self._handle is None:
             self._handle = self._store.handle(self._name)
             self._latest = None

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
 from pipeline.index.durable_commits import cause_of, named_if_full, sync_commits, synced
-from pipeline.index.links import linked_log_file, linked_part
-from pipeline.index.log_entries import A_LINK, log_files
+from pipeline.index.links import ODD_FILE, linked_part
+from pipeline.index.log_entries import log_files
+from pipeline.index.log_gate import check_log
 from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
@@ -148,10 +148,11 @@ class Store:
         if self.has_unfinished_repair and not self.is_for_repair:
             raise IndexDamagedError(self.root, "a repair was not finished")
         self._refuse_links(name)
-        if self.is_local and (file := linked_log_file(Path(self.table_uri(name)))):
-            raise IndexDamagedError(self.root, f"{file} {A_LINK}")
         try:
+            checked = self.check_log(name)
             table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
+            if table.version() > checked:  # somebody committed in between
+                self.check_log(name)
         except TableNotFoundError as exc:
             self.refuse_lost(name)
             raise self._no_index() from exc
@@ -159,7 +160,6 @@ class Store:
             raise self._out_of_reach("read", exc) from exc
         except DeltaError as exc:
             raise self._unreadable(name, exc) from exc
-        self.check_entries(name, table.version() - _CHECKPOINT_COMMITS, table.version())
         written_by = table.metadata().configuration.get(VERSION_PROPERTY)
         if written_by is None or not _DECIMAL.fullmatch(written_by):
             raise self._no_index()
@@ -177,26 +177,22 @@ class Store:
 
     def _refuse_links(self, name: TableName) -> None:
         if self.is_local and (part := linked_part(Path(self.table_uri(name)))):
-            raise IndexDamagedError(self.root, f"{part} {A_LINK}")
+            raise IndexDamagedError(self.root, f"{part} {ODD_FILE}")
 
-    def check_entries(self, name: TableName, first: int, last: int) -> None:
-        """Refuse a table whose log entry is empty or a link, from ``first`` to ``last`` + 1.
+    def check_log(self, name: TableName, after: int | None = None) -> int:
+        """Refuse a table whose log is damaged or leads out of it; the newest version of the log.
 
-        A power cut may leave an empty file for an entry that was not synced, and the table library
-        treats that as a commit without changes. Object stores have no half-written objects.
+        An empty entry is damage, too: a power cut may leave one, and the table library treats it as
+        a commit without changes. ``after`` is the version that a reader already has.
+
+        Raises:
+            IndexDamagedError: the fault of one file of the log.
+            OSError: the store does not answer.
         """
-        if not self.is_local:
-            return
-        log = f"{self.table_uri(name)}/_delta_log"
-        for version in range(max(first, 0), last + 2):
-            try:
-                facts = os.lstat(f"{log}/{version:020}.json")
-            except FileNotFoundError:
-                continue
-            if stat.S_ISLNK(facts.st_mode):
-                raise IndexDamagedError(self.root, f"{name}: log entry {version} {A_LINK}")
-            if facts.st_size == 0:
-                raise IndexDamagedError(self.root, f"{name}: log entry {version} is empty")
+        version, fault = check_log(self.table_uri(name), self.storage_options, after)
+        if fault:
+            raise IndexDamagedError(self.root, f"{name}: {fault}")
+        return version
 
     def refuse_lost(self, name: TableName) -> None:
         """Refuse an index that once had this table, if the table is missing now.

@@ -14,6 +14,8 @@ from hypothesis import given
 import pipeline.index as pi
 from pipeline.errors import IndexDamagedError, IndexFormatError
 from pipeline.flow.driver.rederive import derive
+from pipeline.index import log_gate
+from pipeline.index.by_date import rows_by_date
 from pipeline.index.check import check
 from pipeline.index.erase import Scope, erase
 from pipeline.index.log_entries import leads_out
@@ -82,6 +84,13 @@ USES = {
     "compact": lambda store: compact(store, min_age=timedelta(0)),
     "erase": lambda store: erase(store, Scope.parse(camera="*")),
 }
+ALL_USES = USES | {
+    "write": lambda store: pi.Writer(store.root).finish_videos(
+        rows("videos", video("v2")), rows("events", event("e2", at(3), at(4), video_id="v2"))
+    ),
+    "vacuum": lambda store: vacuum(store, retention=timedelta(0)),
+    "export": lambda store: list(rows_by_date(pi.open(store.root), "events")),
+}
 
 
 @pytest.mark.parametrize("use", USES)
@@ -101,7 +110,6 @@ def test_check_names_the_entry_and_what_it_names(store, way):
     doctor(store, WAYS[way](path, store.table_uri("events")), path.stat().st_size)
     [finding] = [f for f in check(store) if f.table == "events" and f.kind == "log"]
     assert "names a file outside of the table" in str(finding)
-    vacuum(store, retention=timedelta(0))
     assert path.exists()
 
 
@@ -124,17 +132,13 @@ def test_a_data_file_that_is_a_link_or_lies_behind_one_is_refused(store, what):
         pi.open(store.root).events()
 
 
-@pytest.mark.parametrize("use", [*USES, "write", "vacuum"])
+@pytest.mark.parametrize("use", ALL_USES)
 @pytest.mark.parametrize("part", ["", "_delta_log", "_delta_log/*1.json"])
 def test_a_table_or_a_log_that_is_a_link_is_refused_and_not_even_listed(store, part, use):
     linked(store, part)
-    uses = USES | {
-        "write": lambda store: pi.Writer(store.root).finish_videos(rows("videos", video("v2"))),
-        "vacuum": lambda store: vacuum(store, retention=timedelta(0)),
-    }
     with watched(Path(store.root).with_name("victim")) as outside:
         with pytest.raises(IndexDamagedError, match="symbolic link"):
-            uses[use](store)
+            ALL_USES[use](store)
         assert outside.taken() == []
 
 
@@ -175,14 +179,101 @@ def test_an_entry_with_a_giant_number_is_damage_like_any_other(store):
     assert check(store) == []
 
 
-def test_an_entry_with_a_deletion_vector_is_found_and_a_checkpoint_without_one_is_not(store):
+def with_vector(store, where):
+    """Give a file of ``events`` a deletion vector in a file of the other index; return that."""
+    table = Path(store.table_uri("events"))
+    target = victims_file(store)
+    vector = {"storageType": "p", "pathOrInlineDv": f"file://{target}", "offset": 0}
+    vector |= {"sizeInBytes": 36, "cardinality": 1}
+    if where == "checkpoint":
+        handle = store.handle("events")
+        handle.create_checkpoint()
+        path = table / f"_delta_log/{handle.version():020}.checkpoint.parquet"
+        actions = pq.read_table(path)
+        changed = actions.to_pylist()
+        for action in changed:
+            if action["add"]:
+                action["add"]["deletionVector"] = vector
+        pq.write_table(pa.Table.from_pylist(changed, schema=actions.schema), path)
+    else:
+        newest = max((table / "_delta_log").glob("*.json"))
+        [*_, added] = map(json.loads, newest.read_text().splitlines())
+        added["add"]["deletionVector"] = vector
+        text = json.dumps(added)
+        if where == "entry with a key twice":
+            text = f'{text[:-1]}, "add": null}}'
+        elif where == "entry with an escaped key":
+            text = text.replace("deletionVector", "deletion\\u0056ector")
+        elif where == "compacted entries":
+            newest = newest.with_name(f"{0:020}.{int(newest.stem):020}.compacted.json")
+        newest.write_text(text)
+    return target
+
+
+VECTORS = ("entry", "entry with an escaped key", "entry with a key twice", "checkpoint")
+
+
+@pytest.mark.parametrize("where", [*VECTORS, "compacted entries"])
+def test_a_log_with_a_deletion_vector_is_refused_by_all_and_what_it_names_is_not_opened(
+    store, where
+):
+    reader = pi.open(store.root)
+    reader.events()  # so it already follows the table
+    with_vector(store, where)
+    with watched(Path(store.root).with_name("victim")) as outside:
+        for name, use in ALL_USES.items():
+            with pytest.raises(
+                IndexDamagedError, match=r"events: (log entry|checkpoint)"
+            ) as caught:
+                use(store)
+            assert PRIVATE not in str(caught.value), name
+            assert outside.taken() == [], name
+        if where.startswith("entry"):
+            newest = max(Path(store.table_uri("events"), "_delta_log").glob("*.json"))
+            newest.rename(newest.with_name(f"{int(newest.stem) + 1:020}.json"))
+            with pytest.raises(IndexDamagedError):
+                reader.events()
+        assert outside.taken() == []
+        assert any(f.table == "events" and f.kind == "log" for f in check(store))
+        repair(store, derive)
+        assert outside.taken() == []
+    assert check(store) == []
+
+
+def test_a_checkpoint_that_timereel_wrote_is_intact_also_after_a_killed_writer(store):
+    log = Path(store.table_uri("events"), "_delta_log")
     store.handle("events").create_checkpoint()
-    assert [f for f in check(store) if f.kind == "log"] == []
+    newest = max(log.glob("*.checkpoint.parquet"))
+    newest.with_name(f"{newest.name}#1").write_bytes(newest.read_bytes()[:50])
+    assert pi.open(store.root).events().num_rows == 1
+    assert [finding for finding in check(store) if finding.kind == "log"] == []
+
+
+def test_a_log_is_read_once_per_process_and_again_only_where_it_is_new(store, monkeypatch):
+    read = []
+    original = log_gate.file_problem
+    monkeypatch.setattr(
+        log_gate, "file_problem", lambda name, file: read.append(name) or original(name, file)
+    )
+    store.check_log("events")
+    read.clear()
+    store.check_log("events")
+    assert read == []
     newest = max(Path(store.table_uri("events"), "_delta_log").glob("*.json"))
-    [*_, added] = map(json.loads, newest.read_text().splitlines())
-    added["add"]["deletionVector"] = {"storageType": "p", "pathOrInlineDv": "file:/x", "offset": 0}
-    newest.write_text(json.dumps(added))
-    assert any("has a deletion vector" in str(finding) for finding in check(store))
+    newest.with_name(f"{int(newest.stem) + 1:020}.json").write_text('{"commitInfo": {}}')
+    store.check_log("events")
+    assert read == [f"{int(newest.stem) + 1:020}.json"]
+
+
+@pytest.mark.parametrize("part", ["_delta_log/*1.json", "date=*/*.parquet"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_nobody_waits_for_its_writer(store, part):
+    path = min(Path(store.table_uri("events")).glob(part))
+    path.unlink()
+    os.mkfifo(path)
+    for use in ALL_USES.values():
+        with pytest.raises(IndexDamagedError):
+            use(store)
+    assert any("special file" in str(finding) for finding in check(store))
 
 
 def test_a_table_with_features_that_timereel_does_not_read_is_refused(store):
