@@ -125,7 +125,7 @@ def _index_once(
     """List the sources and index what is missing; returns the exit code."""
     from pipeline.cli.progress import shown_progress  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.flow.driver.archive import index_archive  # noqa: PLC0415
+    from pipeline.flow.driver.archive import index_archive, passes_of  # noqa: PLC0415
     from pipeline.processes.logs import configure_logs  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         CameraShard,
@@ -144,39 +144,52 @@ def _index_once(
     camera_shard = CameraShard.parse(shard) if shard else None
     oldest = parse_since(since, datetime.now(tz=UTC)) if since else None
     settings = settings.naming(locations)
-    listing = survey_videos(locations, settings.sources)
+    listing = survey_videos(locations, settings.listed_sources)
     if listing.num_passed_over:
         echo(passed_over_message(listing), err=True)
     sources = listing.sources
     if oldest:
         sources = modified_since(sources, oldest)
+    reports = []
     try:
-        with shown_progress() as on_progress, _stdout_of_ray_to_log():
-            report = index_archive(
-                sources,
-                settings,
-                index_uri,
-                address=address,
-                include_erased=include_erased,
-                keep=keep,
-                retry_failed=retry_failed,
-                shard=camera_shard,
-                wait=wait,
-                fail_on=fail_on,
-                on_progress=on_progress,
-            )
+        for one, files in passes_of(settings, sources):
+            with shown_progress() as on_progress, _stdout_of_ray_to_log():
+                report = index_archive(
+                    files,
+                    one,
+                    index_uri,
+                    address=address,
+                    include_erased=include_erased,
+                    keep=keep,
+                    retry_failed=retry_failed,
+                    shard=camera_shard,
+                    wait=wait,
+                    fail_on=fail_on,
+                    on_progress=on_progress,
+                )
+            _print_unfinished(report)
+            reports.append(report)
+            if report.stopped:
+                break
     except KeyboardInterrupt:
         echo(_INTERRUPTED, err=True)
         raise typer.Exit(EXIT_INTERRUPTED) from None
-    _print_unfinished(report)
     if as_json:
-        echo(to_json({**report.to_json(), "passed_over": listing.num_passed_over}))
+        echo(to_json(_figures(settings, reports) | {"passed_over": listing.num_passed_over}))
     else:
-        echo(_summary(report))
-    if report.stopped:
-        _print_stopped(report.stopped)
-    exit_code: int = report.exit_code(fail_on)
-    return exit_code
+        for report in reports:
+            echo(_summary(report))
+    if reports[-1].stopped:
+        _print_stopped(reports[-1].stopped)
+    return max(report.exit_code(fail_on) for report in reports)
+
+
+def _figures(settings: Any, reports: list[Any]) -> dict[str, Any]:  # noqa: ANN401 - not imported here
+    """Of the pass that looks; those of the pass that listens stand below ``speech``."""
+    *seen, last = [report.to_json() for report in reports]
+    if not settings.hears and seen:
+        return {**seen[0], "speech": last}
+    return dict(last)
 
 
 def _print_unfinished(report: Any) -> None:  # noqa: ANN401 - Report, without importing it here
@@ -225,9 +238,14 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {superseded}"
         f"{len(report.failures)} failed{outstanding}{yielded}{later}; "
         f"{report.analysed_ns / 3.6e12:.3f} video-hours, {windows['analysed']} windows analysed, "
-        f"{windows['quiet']} quiet, {windows['failed']} failed; {report.num_events} events; "
+        f"{windows['quiet']} quiet, {windows['failed']} failed; {_found(report)}; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
     )
+
+
+def _found(report: Any) -> str:  # noqa: ANN401 - Report, without importing it here
+    said = f"{report.num_utterances} utterances"
+    return said if report.hears else f"{report.num_events} events"
 
 
 @app.command()

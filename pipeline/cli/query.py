@@ -18,7 +18,8 @@ from pipeline.cli.terminal import echo
 from pipeline.errors import ConfigError
 from pipeline.export.formats import write_rows
 from pipeline.index import Order, QueryOptions, list_runs, open_index
-from pipeline.index.hits import HitOrder, SearchedTable
+from pipeline.index.coverage import Kind
+from pipeline.index.hits import HitOrder, SearchedTable, Within
 from pipeline.index.query_filters import MAX_LIMIT
 from pipeline.tables.schema import AskedTable
 
@@ -82,7 +83,9 @@ def query(
     ] = None,
     sql: Annotated[
         str | None,
-        typer.Option("--sql", help="One SELECT over events, segments, windows, videos, summaries."),
+        typer.Option(
+            "--sql", help="One SELECT over events, segments, utterances, windows, videos ..."
+        ),
     ] = None,
     edit: Annotated[
         str | None,
@@ -132,10 +135,14 @@ def coverage(
     start: FromOption = None,
     end: ToOption = None,
     camera: CameraOption = None,
+    kind: Annotated[
+        Kind | None, typer.Option("--kind", help="What was seen, or heard; else either of them.")
+    ] = None,
     form: FormatOption = "table",
 ) -> None:
     """Show what is known about each time: analysed, quiet, failed, no footage and so on."""
-    write_rows(open_index(index_uri).coverage(start, end, camera=camera), form, sys.stdout.buffer)
+    states = open_index(index_uri).coverage(start, end, camera=camera, kind=kind)
+    write_rows(states, form, sys.stdout.buffer)
 
 
 @app.command()
@@ -154,7 +161,10 @@ def search(
     camera: CameraOption = None,
     video: VideoOption = None,
     table: Annotated[
-        SearchedTable | None, typer.Option("--table", help="Only events, or only segments.")
+        SearchedTable | None, typer.Option("--table", help="Only the rows of this table.")
+    ] = None,
+    within: Annotated[
+        Within | None, typer.Option("--in", help="Only what was seen, or only what was said.")
     ] = None,
     order_by: Annotated[
         HitOrder, typer.Option("--order-by", help="Order of the best hits.")
@@ -174,6 +184,7 @@ def search(
         "camera": camera,
         "video": video,
         "table": table,
+        "within": within,
         "order_by": order_by,
         "limit": limit,
     }

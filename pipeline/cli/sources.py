@@ -39,7 +39,7 @@ def sources(
 
     settings = load_config(config, tuple(overrides or ()))
     locations = locations_of(src, settings)
-    listing = survey(locations, settings.naming(locations).sources)
+    listing = survey(locations, settings.naming(locations).listed_sources)
     rows = survey_table(listing)
     if form == "table":
         for row in python_rows(rows):

@@ -17,6 +17,7 @@ from pipeline.config.engines import (
     EngineConfig,
     ModelEngineConfig,
     RatesConfig,
+    SpeechEngineConfig,
     VerifyConfig,
 )
 from pipeline.config.footage import (
@@ -57,6 +58,7 @@ __all__ = [
     "RatesConfig",
     "SampleConfig",
     "SourcesConfig",
+    "SpeechEngineConfig",
     "StitchConfig",
     "SummariesConfig",
     "VerifyConfig",

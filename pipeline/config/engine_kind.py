@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from pipeline.config.engines import EngineConfig, ModelEngineConfig, RatesConfig
+from pipeline.config.engines import (
+    EngineConfig,
+    ModelEngineConfig,
+    RatesConfig,
+    SpeechEngineConfig,
+)
 from pipeline.config.footage import FrameConfig, PlanConfig
 from pipeline.config.run import SummariesConfig
 from pipeline.config.task import Task
-from pipeline.records import Completion, Window
+from pipeline.records import Completion, Said, Stretch, Window
 
 
 class ShardEngine(Protocol):
@@ -28,6 +33,22 @@ class ModelEngine(Protocol):
         Raises:
             WindowError: this window has no valid answer; the others go on.
             EngineDiedError: no window can be answered any more, by this engine.
+        """
+        ...
+
+    def shutdown(self) -> None:
+        """Stop what the engine has started."""
+        ...
+
+
+class SpeechEngine(Protocol):
+    """Tells what is said in stretches of sound, one after the other."""
+
+    def transcribe(self, stretch: Stretch) -> tuple[Said, ...]:
+        """What is said in at most 30 seconds of one track; media time.
+
+        Raises:
+            WindowError: there is no answer that can be believed; other stretches go on.
         """
         ...
 
@@ -92,7 +113,8 @@ Settings = TypeVar("Settings", bound=EngineConfig)
 class EngineKind(Generic[Settings]):
     """One kind of engine: the object that an entry point of ``timereel.engines`` names.
 
-    An engine has either ``open_shards`` or ``open_model``. Every setting decides an answer but for
+    An engine has one of ``open_shards``, ``open_model``, ``open_speech`` and ``reads_captions``.
+    Every setting decides an answer but for
     those that its section marks ``Operational``.
 
     Raises:
@@ -110,6 +132,10 @@ class EngineKind(Generic[Settings]):
     """Opens one replica of a model, in an actor of its own; raises EngineStartError."""
     open_text: Callable[[Settings, SummariesConfig], TextEngine] | None = None
     """Opens the same model for words alone; without it summaries count and quote."""
+    open_speech: Callable[[Settings], SpeechEngine] | None = None
+    """Opens one replica of what listens, in an actor of its own; raises EngineStartError."""
+    reads_captions: bool = False
+    """Whether it tells what the captions of a recording say, and listens to nothing."""
     task: Task | None = None
     """The task of an engine that always looks for the same; None for a model."""
     dark_label: str = ""
@@ -124,11 +150,19 @@ class EngineKind(Generic[Settings]):
     def __post_init__(self) -> None:
         """Whether the parts fit each other."""
         is_model = issubclass(self.settings, ModelEngineConfig)
-        opens = (self.open_shards is not None, self.open_model is not None)
-        if opens != (not is_model, is_model) or (self.open_text and not is_model):
+        hears = issubclass(self.settings, SpeechEngineConfig)
+        opens = (
+            self.open_shards is not None,
+            self.open_model is not None,
+            (self.open_speech is not None) != self.reads_captions,
+        )
+        if opens != (not is_model and not hears, is_model, hears) or (
+            self.open_text and not is_model
+        ):
             raise ValueError(
                 f"{self.settings.__name__}: the settings of an engine with open_model (and of no "
-                "other) extend ModelEngineConfig; one without it needs open_shards"
+                "other) extend ModelEngineConfig, those of one with open_speech or reads_captions "
+                "SpeechEngineConfig; one without these needs open_shards"
             )
         if self.dark_label and (self.task is None or self.dark_label not in self.task.labels):
             raise ValueError(f"dark_label={self.dark_label}: is no label of task")

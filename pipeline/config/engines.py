@@ -92,6 +92,28 @@ class ModelEngineConfig(EngineConfig):
         return False
 
 
+class SpeechEngineConfig(EngineConfig):
+    """What every engine has that tells what is said."""
+
+    replicas: Operational[int] = Field(default=1, gt=0)
+    """How many copies of the engine listen at a time."""
+
+    @property
+    def cpus_per_replica(self) -> float:
+        """CPUs that Ray keeps for one replica."""
+        return 1.0
+
+    @property
+    def gpus_per_replica(self) -> float:
+        """GPUs that Ray keeps for one replica, all on one node."""
+        return 0.0
+
+    @property
+    def answers_as(self) -> str:
+        """The name of the model in the rows."""
+        return self.kind
+
+
 class EmbeddingConfig(Section):
     """What makes vectors of texts, for search by meaning."""
 

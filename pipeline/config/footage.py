@@ -32,6 +32,9 @@ class SourcesConfig(Section):
     profile: str = "auto"
     """How a recorder names its files, tried after both: the name of a profile, as ``frigate``, the
     path of a YAML file, ``auto`` for all that timereel knows, or ``none``."""
+    sound: bool = False
+    """Whether folders are searched for recordings of sound alone, too; where a run listens, they
+    always are."""
     camera: str | None = None
     """For every file whose path names none; None takes the file's own name."""
     timezone: str = "UTC"

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, SerializeAsAny
 from pydantic_core import PydanticCustomError
 
 from pipeline.config.engine_kind import EngineKind
-from pipeline.config.engines import EngineConfig
+from pipeline.config.engines import EngineConfig, SpeechEngineConfig
 from pipeline.config.task import Task
 from pipeline.errors import ConfigError
 
@@ -22,7 +22,7 @@ DEFAULT_KIND = "signals"
 # `ray job submit --working-dir .`, and would then not know them.
 _OURS = {
     kind: EntryPoint(kind, f"pipeline.engine.{kind}:KIND", GROUP)
-    for kind in ("signals", "detector", "vllm", "openai")
+    for kind in ("signals", "detector", "vllm", "openai", "captions", "whisper")
 }
 
 
@@ -95,5 +95,18 @@ def _as_settings(section: object) -> object:
     return find_kind(kind).settings.model_validate(section)
 
 
+def _as_speech(section: object) -> object:
+    """A mapping from YAML as the section of an engine that tells what is said."""
+    settings = _as_settings(section)
+    if not isinstance(settings, SpeechEngineConfig):
+        raise PydanticCustomError(
+            "speech_kind",
+            "must be a section whose kind is an engine for speech, as speech: {{kind: captions}}",
+        )
+    return settings
+
+
+AnySpeechConfig = Annotated[SerializeAsAny[SpeechEngineConfig], BeforeValidator(_as_speech)]
+"""The section of whichever engine for speech its ``kind`` names."""
 AnyEngineConfig = Annotated[SerializeAsAny[EngineConfig], BeforeValidator(_as_settings)]
 """The section of whichever engine its ``kind`` names."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator
 
 from pipeline.config.engine_kind import EngineKind
-from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig
+from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig, SpeechEngineConfig
 from pipeline.config.footage import (
     ClockConfig,
     DecodeConfig,
@@ -19,7 +19,13 @@ from pipeline.config.footage import (
     SampleConfig,
     SourcesConfig,
 )
-from pipeline.config.registry import AnyEngineConfig, default_engine, default_task, find_kind
+from pipeline.config.registry import (
+    AnyEngineConfig,
+    AnySpeechConfig,
+    default_engine,
+    default_task,
+    find_kind,
+)
 from pipeline.config.run import (
     BudgetConfig,
     ClusterConfig,
@@ -35,6 +41,8 @@ from pipeline.records.camera_names import for_known, of_camera
 
 # Raise when decoding, gating, prompting, parsing or stitching change what comes out.
 ALGORITHM_VERSION = 1
+# Raise when cutting sound or sentences changes what is heard.
+SPEECH_VERSION = 1
 # Raise when chapters or the checks of a summary change.
 SUMMARIES_VERSION = 2
 
@@ -60,6 +68,9 @@ class Config(Section):
     plan: PlanConfig = PlanConfig()
     gate: GateConfig = GateConfig()
     engine: AnyEngineConfig = Field(default_factory=default_engine)
+    speech: Operational[AnySpeechConfig | None] = None
+    """What tells what is said, as ``kind: captions``, with the settings that ``engine`` has for
+    that kind. It is a pass of its own: changing it does not ask ``engine`` again."""
     stitch: StitchConfig = StitchConfig()
     zones: Operational[dict[ZoneName, ZoneConfig]] = Field(default_factory=dict)
     """Zones and lines by name. Their events are derived from boxes, so no model is asked again."""
@@ -122,6 +133,33 @@ class Config(Section):
         return find_kind(self.engine.kind)
 
     @property
+    def hears(self) -> bool:
+        """Whether the engine tells what is said, and not what is seen."""
+        return isinstance(self.engine, SpeechEngineConfig)
+
+    @property
+    def listening(self) -> Self | None:
+        """The pass of the same run that listens; None if there is none."""
+        if self.hears or self.speech is None:
+            return self if self.hears else None
+        task = find_kind(self.speech.kind).task or self.task
+        return self.model_copy(
+            update={
+                "task": task,
+                "engine": self.speech,
+                "speech": None,
+                "summaries": SummariesConfig(),
+                "zones": {},
+            }
+        )
+
+    @property
+    def listed_sources(self) -> SourcesConfig:
+        """How files are listed: with recordings of sound alone, where the run listens."""
+        sound = self.sources.sound or self.listening is not None
+        return self.sources.model_copy(update={"sound": sound})
+
+    @property
     def asks_a_model(self) -> bool:
         """Whether windows are answered by a model, each for itself, outside of decode tasks."""
         return isinstance(self.engine, ModelEngineConfig)
@@ -152,7 +190,7 @@ class Config(Section):
         engine = self.engine
         return (
             engine.gpus_per_replica * engine.replicas
-            if isinstance(engine, ModelEngineConfig)
+            if isinstance(engine, ModelEngineConfig | SpeechEngineConfig)
             else 0.0
         )
 
@@ -162,7 +200,7 @@ class Config(Section):
         engine = self.engine
         return (
             engine.answers_as
-            if isinstance(engine, ModelEngineConfig)
+            if isinstance(engine, ModelEngineConfig | SpeechEngineConfig)
             else f"{engine.kind}-{ALGORITHM_VERSION}"
         )
 
@@ -179,6 +217,8 @@ class Config(Section):
         all cameras back to the model.
         """
         kept = self.answering()
+        if self.hears:  # what only decides how pictures are looked at decides nothing here
+            return _digest([SPEECH_VERSION, self.task.name, kept["engine"]])
         if any(field.description for field in self.task.fields.values()):
             # Earlier prompts had no descriptions: an answer without them is another answer.
             kept["question"] = self.task.question

@@ -11,6 +11,7 @@ from pipeline.config.engine_kind import (
     ModelEngine,
     PromptCounter,
     ShardEngine,
+    SpeechEngine,
     TextEngine,
 )
 from pipeline.errors import ConfigError
@@ -21,9 +22,11 @@ __all__ = [
     "ModelEngine",
     "PromptCounter",
     "ShardEngine",
+    "SpeechEngine",
     "TextEngine",
     "open_model",
     "open_shards",
+    "open_speech",
     "open_text_model",
 ]
 
@@ -51,6 +54,19 @@ def open_model(config: Config) -> ModelEngine:
     if kind.open_model is None:
         raise ConfigError(f"engine.kind={config.engine.kind}: is no model")
     return kind.open_model(config.engine, config.task, config.frame, config.plan)
+
+
+def open_speech(config: Config) -> SpeechEngine:
+    """The configured engine that listens.
+
+    Raises:
+        ConfigError: the configured engine does not listen.
+        EngineStartError: it cannot be loaded or reached.
+    """
+    kind = config.engine_kind
+    if kind.open_speech is None:
+        raise ConfigError(f"engine.kind={config.engine.kind}: does not listen")
+    return kind.open_speech(config.engine)
 
 
 def open_text_model(config: Config) -> TextEngine:

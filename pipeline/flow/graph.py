@@ -17,12 +17,13 @@ import ray
 import ray.data
 import structlog
 
-from pipeline.config import Config, ModelEngineConfig
-from pipeline.engine import TextEngine, open_model, open_shards, open_text_model
+from pipeline.config import Config, ModelEngineConfig, SpeechEngineConfig
+from pipeline.engine import TextEngine, open_model, open_shards, open_speech, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow import resources
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
+from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
 from pipeline.flow.task.stages import (
     Failure,
@@ -31,7 +32,6 @@ from pipeline.flow.task.stages import (
     ShardOutcome,
     answer_shard,
     decode_and_gate,
-    probe_and_plan,
 )
 from pipeline.flow.task.supervisor import EngineSupervisor, OpenEngine, Replica
 from pipeline.processes.logs import configure_logs
@@ -138,7 +138,7 @@ def probe_graph(
 
     def stage(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
-            planned = (probe_isolated if _has_killed() else probe_and_plan)(source, config)
+            planned = (probe_isolated if _has_killed() else plan_source)(source, config)
             if isinstance(planned, Planned):
                 yield _table([pack((planned.video, tuple(map(pack_shard, planned.shards))))])
             else:
@@ -165,6 +165,8 @@ def answer_graph(
     }
     planned = _dataset([shard.packed for shard in shards])
     engine = config.engine
+    if isinstance(engine, SpeechEngineConfig):
+        return _results(_listening(planned, config, engine, decoding))
     if not isinstance(engine, ModelEngineConfig):
 
         def embedded(batch: pa.Table) -> Iterator[pa.Table]:
@@ -198,6 +200,43 @@ def answer_graph(
         ),
     )
     return _results(ds)
+
+
+def _listening(
+    planned: ray.data.Dataset, config: Config, engine: SpeechEngineConfig, decoding: dict[str, Any]
+) -> ray.data.Dataset:
+    """Decoding takes a hundredth of the time of listening, so both happen in one place."""
+    if config.engine_kind.reads_captions:
+
+        def read(batch: pa.Table) -> Iterator[pa.Table]:
+            for packed in _packed(batch):
+                for result in listen(unpack_shard(packed), config, None):
+                    yield _table([pack(result)])
+
+        return planned.map_batches(read, **decoding)
+    return planned.map_batches(
+        _ListeningActor,
+        fn_constructor_args=(config,),
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=engine.cpus_per_replica,
+        num_gpus=engine.gpus_per_replica or None,
+        compute=ray.data.ActorPoolStrategy(size=engine.replicas),
+    )
+
+
+class _ListeningActor:
+    """Holds one replica of what listens; one shard at a time."""
+
+    def __init__(self, config: Config) -> None:
+        configure_logs()
+        self._config = config
+        self._engine = open_speech(config)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        for packed in _packed(batch):
+            for result in listen(unpack_shard(packed), self._config, self._engine):
+                yield _table([pack(result)])
 
 
 class _ModelActor:

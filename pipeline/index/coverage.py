@@ -15,7 +15,7 @@ The state of a moment is the highest that files and windows give it:
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import duckdb
 import numpy as np
@@ -25,11 +25,15 @@ import pyarrow as pa
 from pipeline.index import duck
 from pipeline.index.filters import ALWAYS, Cameras, Span, Where
 from pipeline.index.scope import Scope
+from pipeline.records.speech import HEARD
 from pipeline.tables.schema import TableName
 from pipeline.timebase import Int64Array
 
 STATES = ("no_footage", "not_analysed", "pending", "failed", "erased", "quiet", "analysed")
 """Ascending: where two states overlap, the later one in this list applies."""
+
+Kind = Literal["seen", "heard"]
+"""Two kinds of answers to a moment: nothing said is not the same as not listened to."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema(
@@ -110,6 +114,7 @@ def by_camera(
     span: Span,
     cameras: Cameras,
     tasks: Sequence[str],
+    kind: Kind | None = None,
     ordered: Sequence[Scope] = (),
 ) -> Iterator[Swept]:
     """Each camera, ordered by name, with the borders and levels of ``sweep``.
@@ -117,7 +122,7 @@ def by_camera(
     An open end of ``span`` is the camera's first or last footage; then a camera without footage is
     omitted. Everything in the scopes ``ordered`` to be erased counts as erased.
     """
-    ranges = _ranges(connection, source, span, cameras, tasks=tasks, ordered=ordered)
+    ranges = _ranges(connection, source, span, cameras, tasks=tasks, kind=kind, ordered=ordered)
     is_bounded = span.start_us is not None and span.end_us is not None
     names = set(ranges["camera"].unique().to_pylist())
     if is_bounded:
@@ -145,12 +150,15 @@ def _ranges(
     cameras: Cameras,
     *,
     tasks: Sequence[str],
+    kind: Kind | None,
     ordered: Sequence[Scope],
 ) -> pa.Table:
     """The ranges of files and windows that overlap ``span``, with their level; by camera."""
     where = Where().overlaps(span).of(cameras)
     if tasks:
         where.is_one_of("task", tasks)
+    if kind:
+        where.add("task = ?" if kind == "heard" else "task <> ?", HEARD)
     ordered_videos = Where.any_of(scope.of_whole_videos() for scope in ordered)
     ordered_windows = Where.any_of(scope.of_rows() for scope in ordered)
     tables: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Search hits: rows of events and segments, best first, with their matches marked.
+"""Search hits: rows of events, segments and utterances, best first, with their matches marked.
 
 The search index only names rows. Everything that a hit shows is read from the tables, so a row that
 was removed or has changed since is never shown.
@@ -22,8 +22,13 @@ from pipeline.index.replace import on_dates
 from pipeline.index.validate import ID_COLUMN
 from pipeline.timebase import NS_PER_US, ns_to_datetime
 
-SearchedTable = Literal["events", "segments"]
+SearchedTable = Literal["events", "segments", "utterances"]
 SEARCHED: tuple[SearchedTable, ...] = get_args(SearchedTable)
+Within = Literal["seen", "said"]
+TABLES_WITHIN: dict[Within, tuple[SearchedTable, ...]] = {
+    "seen": ("events", "segments"),
+    "said": ("utterances",),
+}
 HitOrder = Literal["score", "time"]
 Sources: TypeAlias = Mapping[SearchedTable, tuple[str, Where]]
 """By table: what to select from, and which rows of it count."""
@@ -35,6 +40,7 @@ ROW_TEXT: dict[SearchedTable, str] = {
         "nullif(array_to_string(map_values(fields), ' | '), ''))"
     ),
     "segments": "text",
+    "utterances": "text",
 }
 # Two 64-bit keys of a row. CONTENT_KEY also depends on the text, and is the same in every version
 # of DuckDB. ROW_KEY takes a fortieth of its time.
@@ -48,7 +54,11 @@ CONTENT_KEY = {
 ROW_KEY = {name: f"hash('{name}', task, fingerprint, {ID_COLUMN[name]})" for name in SEARCHED}
 # The summary of a video or day repeats texts of its windows without their time.
 _HAS_MOMENT = "level NOT IN ('video', 'day')"
-_LABEL: dict[SearchedTable, str] = {"events": "label", "segments": "level"}
+_LABEL: dict[SearchedTable, str] = {
+    "events": "label",
+    "segments": "level",
+    "utterances": "speaker",
+}
 _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '
     "fingerprint"
@@ -103,12 +113,12 @@ def sources(
     span: Span = ALWAYS,
     cameras: Cameras = ALL,
     *,
-    table: SearchedTable | None = None,
+    tables: Sequence[SearchedTable] = SEARCHED,
     video: str | None = None,
 ) -> Sources:
     """By table, the files that may hold rows of a range, and the conditions for its rows."""
     sources = {}
-    for name in SEARCHED if table is None else (table,):
+    for name in tables:
         where = query_filters.conditions(name, {"video": video}).overlaps(span).of(cameras)
         if name == "segments":
             where.add(_HAS_MOMENT)

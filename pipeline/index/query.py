@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigError
 from pipeline.index import coverage, duck, feedback, histogram, query_filters, sql_sandbox
-from pipeline.index.coverage import Swept
+from pipeline.index.coverage import Kind, Swept
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, list_names
 from pipeline.index.interruption import Interruption, interruptible
 from pipeline.index.query_filters import QueryOptions
@@ -146,17 +146,30 @@ class Index:
         )
 
     def coverage(
-        self, start: When = None, end: When = None, *, camera: Names = None, task: Names = None
+        self,
+        start: When = None,
+        end: When = None,
+        *,
+        camera: Names = None,
+        task: Names = None,
+        kind: Kind | None = None,
     ) -> pa.Table:
         """The state of each moment: see ``pipeline.index.coverage``.
+
+        ``kind`` is ``seen`` or ``heard``: what was looked at, or what was listened to.
 
         Columns camera, start, end, state. The rows of a camera touch, differ from their neighbours
         and add up to the range exactly. An open end is the camera's first or last footage.
         """
-        return coverage.table(self.swept_coverage(Span.parse(start, end), camera, task))
+        return coverage.table(self.swept_coverage(Span.parse(start, end), camera, task, kind=kind))
 
     def swept_coverage(
-        self, span: Span, camera: Names = None, task: Names = None
+        self,
+        span: Span,
+        camera: Names = None,
+        task: Names = None,
+        *,
+        kind: Kind | None = None,
     ) -> Iterator[Swept]:
         """The same as arrays, camera by camera: see ``pipeline.index.coverage.by_camera``."""
         open_orders = self.select_all("erasures", Where().add("state = 'ordered'"), order="")
@@ -166,6 +179,7 @@ class Index:
             span=span,
             cameras=self.cameras(camera),
             tasks=list_names(task),
+            kind=kind,
             ordered=[Scope.of_order(row) for row in open_orders.to_pylist()],
         )
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline.index.filters import Cameras, Names, Span, Where
 from pipeline.index.query import Index
+from pipeline.records.speech import HEARD
 from pipeline.tables.schema import TableName
 
 _FOOTAGE = (
@@ -277,8 +278,8 @@ def erased_media(
 
 
 def latest_configs(index: Index, task: Names = None) -> list[str]:
-    """For each task, ordered by name, the configuration that indexed its last video."""
-    tasks = sorted(index.distinct("videos", ("task",), task=task)["task"].to_pylist())
+    """For each task that looks, ordered by name, the configuration of its last video."""
+    tasks = sorted({*index.distinct("videos", ("task",), task=task)["task"].to_pylist()} - {HEARD})
     newest = "ORDER BY indexed_at DESC LIMIT 1"
     return [
         config

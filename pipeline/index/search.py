@@ -1,4 +1,4 @@
-"""Searches the texts of events and segments, by words or by meaning."""
+"""Searches what was seen and what was said, by words or by meaning."""
 
 from typing import TypedDict, Unpack
 
@@ -8,7 +8,15 @@ import pyarrow as pa
 from pipeline.errors import ConfigError
 from pipeline.index import duck, hits, vectors
 from pipeline.index.filters import Names, Span, When
-from pipeline.index.hits import SEARCHED, HitOrder, Hits, SearchedTable, Words
+from pipeline.index.hits import (
+    SEARCHED,
+    TABLES_WITHIN,
+    HitOrder,
+    Hits,
+    SearchedTable,
+    Within,
+    Words,
+)
 from pipeline.index.query import Index
 from pipeline.index.vectors import Vectors
 
@@ -22,6 +30,8 @@ class SearchOptions(TypedDict, total=False):
     camera: Names
     video: str | None
     table: SearchedTable | None
+    within: Within | None
+    """What was ``seen`` or what was ``said``; it names several tables."""
     order_by: HitOrder
     limit: int | None
 
@@ -29,7 +39,7 @@ class SearchOptions(TypedDict, total=False):
 def by_words(
     index: Index, query: str, start: When = None, end: When = None, **wanted: Unpack[SearchOptions]
 ) -> pa.Table:
-    """Every event or segment in ``[start, end)`` whose text contains all words, ranked by BM25.
+    """Every row in ``[start, end)`` whose text contains all words, ranked by BM25.
 
     A word may be any part of a text, in any language and case; words in double quotes must occur
     together. Columns: see ``hits.rows``.
@@ -57,7 +67,7 @@ def by_meaning(
     end: When = None,
     **wanted: Unpack[SearchOptions],
 ) -> pa.Table:
-    """The events and segments in ``[start, end)`` whose vectors are nearest to ``question`` [D].
+    """What was seen or said in ``[start, end)`` whose vectors are nearest to ``question`` [D].
 
     Every vector has some similarity, so without a ``limit`` it is NEAREST. The score is the cosine.
     Columns: see ``hits.rows``.
@@ -84,9 +94,9 @@ def _best(
 ) -> pa.Table:
     """The best ``limit`` of the hits that still exist and are wanted, or all of them."""
     cameras = index.cameras(wanted.get("camera"))
-    sources = hits.sources(
-        index, span, cameras, table=wanted.get("table"), video=wanted.get("video")
-    )
+    table, within = wanted.get("table"), wanted.get("within")
+    tables = TABLES_WITHIN[within] if within else (table,) if table else SEARCHED
+    sources = hits.sources(index, span, cameras, tables=tables, video=wanted.get("video"))
     limit = wanted.get("limit")
     count = len(ranked.keys) if limit is None else _HITS_PER_ROW * max(limit, 1)
     # A row may have been removed, or be unwanted: read more hits until there are enough rows.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import TypeAlias
 
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -61,7 +62,7 @@ def utc_if_no_zone(at: datetime) -> tuple[int, tuple[str, ...]]:
 
 def clocks_in(
     container: InputContainer,
-    stream: VideoStream,
+    stream: VideoStream | AudioStream,
     *,
     origin_pts: int,
     end_ns: int,
@@ -71,7 +72,7 @@ def clocks_in(
 
     Args:
         container: open.
-        stream: of the video.
+        stream: of the pictures, or of the sound where there are none.
         origin_pts: ticks of media time 0.
         end_ns: media time of the end of the last frame.
         to_utc: for times without a zone, which recorders write in their local time.
@@ -82,7 +83,8 @@ def clocks_in(
         at = _naive(origin_pts * stream.time_base)
         if at.year in _CREDIBLE_YEARS:
             found.append(found_clock("frames", at, to_utc))
-    timecode = _timecode(tags.get("timecode", ""), stream.guessed_rate)
+    rate = stream.guessed_rate if isinstance(stream, VideoStream) else None
+    timecode = _timecode(tags.get("timecode", ""), rate)
     if timecode is not None:
         for former in [one for one in found if not one.refused]:
             timed = _time_of_day(timecode, former.start_ns, end_ns, to_utc)

@@ -103,7 +103,8 @@ def pick_video(container: InputContainer, uri: str) -> VideoStream:
     if not shown:
         if container.streams.audio:
             raise SourceError(
-                f"{uri}: has sound but no video; leave it out of the sources"
+                f"{uri}: has sound but no video; set `speech` in the config to index what is said,"
+                " or leave it out of the sources"
                 + (" (its picture is only a cover)" if container.streams.video else "")
             )
         raise SourceError(f"{uri}: holds no video stream; record or export it again")

@@ -7,7 +7,7 @@ clocks     what can say when a recording began, in the order of trust
 footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
-speech     words and utterances
+speech     stretches of sound, words and utterances
 runs       who indexed what, when, and how it ended
 """
 
@@ -30,6 +30,7 @@ from pipeline.records.findings import (
 from pipeline.records.footage import (
     DIGEST_BYTES,
     LEAD_IN_KEYFRAMES,
+    NO_PACKETS,
     NO_PTS,
     IndexedFile,
     Ownership,
@@ -42,7 +43,7 @@ from pipeline.records.footage import (
     make_id,
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState
-from pipeline.records.speech import Utterance, Word
+from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, Word
 from pipeline.records.windows import (
     Colour,
     Completion,
@@ -61,6 +62,7 @@ __all__ = [
     "CLOCKS",
     "DIGEST_BYTES",
     "LEAD_IN_KEYFRAMES",
+    "NO_PACKETS",
     "NO_PTS",
     "STATED_CLOCKS",
     "SUMMARY_LEVELS",
@@ -86,10 +88,13 @@ __all__ = [
     "Run",
     "RunFigures",
     "RunState",
+    "Said",
     "Segment",
     "Shard",
     "Shown",
+    "SoundTrack",
     "Source",
+    "Stretch",
     "Summary",
     "SummaryLevel",
     "SummaryMethod",

@@ -188,6 +188,16 @@ class PacketIndex:
         return np.unique(self.pts[~self.discard & (self.pts != NO_PTS)])
 
 
+NO_PACKETS = PacketIndex(
+    pts=_no_ticks(),
+    dts=_no_ticks(),
+    num_bytes=np.empty(0, np.int32),
+    keyframe=np.empty(0, np.bool_),
+    discard=np.empty(0, np.bool_),
+)
+"""Of what is read by its times alone, as sound is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yielded:
     """Media time of a file that another file owns, and that other file."""

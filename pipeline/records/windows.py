@@ -200,5 +200,5 @@ class WindowResult:
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the engine was shown frames and failed to answer."""
-        return self.status == "failed" and bool(self.frame_pts)
+        """Whether the engine was shown frames, or given sound, and failed to answer."""
+        return self.status == "failed" and bool(self.frame_pts or self.finish_reason)

@@ -5,6 +5,7 @@
     list_sources      its videos alone, as ``Source`` records
     findings          what speaks against the clock of a camera
     local_to_utc      a time without a zone, by the zone of the config
+    is_sound_name     whether a file is a recording of sound alone, by its name
     from_path         the camera and start that a path contains
     is_being_written  whether a file must wait for a later run; ``still_written`` is the message
     CameraShard       one part of an archive that several drivers index together
@@ -22,6 +23,7 @@ modified    when files were last written
 
 from pipeline.sources.camera_shard import CameraShard
 from pipeline.sources.clock_evidence import CameraOffset, Finding, Take, findings, refused
+from pipeline.sources.file_kinds import is_sound_name
 from pipeline.sources.found_files import Listed, Listing
 from pipeline.sources.listing import list_sources, passed_over_message, survey, survey_videos
 from pipeline.sources.local_time import local_to_utc
@@ -45,6 +47,7 @@ __all__ = [
     "findings",
     "from_path",
     "is_being_written",
+    "is_sound_name",
     "list_sources",
     "local_to_utc",
     "modified_since",

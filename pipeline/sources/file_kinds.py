@@ -18,12 +18,16 @@ _VIDEO_SUFFIXES = frozenset(
         ".webm", ".wmv", ".wtv", ".y4m",
     }
 )
+_SOUND = (
+    ".aac .ac3 .aif .aiff .amr .caf .flac .m4a .m4b .mka .mp3 .oga .ogg .opus .wav .weba .wma"
+)
+_SOUND_SUFFIXES = frozenset(_SOUND.split())
 _OTHERS = {
     "a picture":
         ".arw .avif .bmp .cr2 .cr3 .dng .heic .heif .ico .insp .jpe .jpeg .jpg .nef .png .raw .svg"
         " .thm .tif .tiff .webp",
-    "sound without a picture": ".aac .ac3 .aif .aiff .amr .flac .m4a .mid .mp3 .oga .ogg .opus"
-        " .wav .wma",
+    "sound without a picture; `speech:` in the config indexes what is said": _SOUND,
+    "notes of music": ".mid",
     "subtitles": ".ass .srt .ssa .sub .vtt",
     "a playlist": ".m3u .mpd .pls",
     "a text": ".cfg .conf .css .csv .doc .docx .htm .html .ini .js .json .jsonl .log .lst .md .nfo"
@@ -67,6 +71,16 @@ _ANNEX_B_UNITS = (0x67, 0x27, 0x47, 0x09, 0x40, 0x42, 0x44, 0x46)
 def is_video_name(name: str) -> bool:
     """Whether a file of this name in a folder is a video."""
     return os.path.splitext(name)[1].lower() in _VIDEO_SUFFIXES or is_playlist(name)
+
+
+def is_sound_name(name: str) -> bool:
+    """Whether a file of this name is a recording of sound alone."""
+    return os.path.splitext(name)[1].lower() in _SOUND_SUFFIXES
+
+
+def is_recording_name(name: str, *, sound: bool) -> bool:
+    """Whether a file of this name in a folder is indexed; recordings of sound if wanted."""
+    return is_video_name(name) or (sound and is_sound_name(name))
 
 
 def other_kind(name: str) -> str:

@@ -118,9 +118,9 @@ def _found_at(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[F
         yield from _read_list(location[1:], sidecars, lists)
     elif scheme_of(location):
         check_glob(location)
-        yield from remote_files(location, sidecars.access)
+        yield from remote_files(location, sidecars.access, sound=sidecars.config.sound)
     elif os.path.isdir(location):
-        yield from files_below(location, sidecars.access)
+        yield from files_below(location, sidecars.access, sound=sidecars.config.sound)
     elif os.path.lexists(location):
         if splitext(location)[1].lower() in LIST_SUFFIXES:
             yield from _read_list(location, sidecars, lists)

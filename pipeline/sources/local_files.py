@@ -9,6 +9,7 @@ from pipeline.errors import SourceError, UnreachableError
 from pipeline.sources.file_kinds import (
     NO_VIDEO,
     NUM_HEAD_BYTES,
+    is_recording_name,
     is_video_content,
     is_video_name,
     other_kind,
@@ -19,8 +20,11 @@ from pipeline.storage.access import Access
 from pipeline.storage.locations import open_local
 
 
-def files_below(root: str, access: Access) -> Iterator[File]:
-    """Every file under ``root``; links to folders are not followed."""
+def files_below(root: str, access: Access, *, sound: bool) -> Iterator[File]:
+    """Every file under ``root``; links to folders are not followed.
+
+    Recordings of ``sound`` alone are listed if that is wanted.
+    """
     unlisted: list[OSError] = []
     for folder, subfolders, names in os.walk(root, onerror=unlisted.append):
         for name in sorted(subfolders):
@@ -28,11 +32,12 @@ def files_below(root: str, access: Access) -> Iterator[File]:
         for name in sorted(names):
             path = os.path.join(folder, name)
             is_link = os.path.islink(path)
-            reason = _why_no_video(path, name, access, linked_from=root if is_link else None)
+            linked_from = root if is_link else None
+            reason = _why_no_video(path, name, access, linked_from=linked_from, sound=sound)
             if reason:
                 yield File(uri=_shown(path), passed_over=reason)
             else:
-                yield local_file(path, linked_from=root if is_link else None)
+                yield local_file(path, linked_from=linked_from)
     yield from map(_unlisted, unlisted)
 
 
@@ -86,16 +91,18 @@ def _folder(path: str, root: str) -> Iterator[File]:
         yield local_file(path, linked_from=root if is_link else None)
 
 
-def _why_no_video(path: str, name: str, access: Access, *, linked_from: str | None) -> str:
+def _why_no_video(
+    path: str, name: str, access: Access, *, linked_from: str | None, sound: bool
+) -> str:
     """The reason; "" for a video, and for what has the name of one and cannot be opened."""
-    if not is_video_name(name) or name.startswith("._"):
+    if not is_recording_name(name, sound=sound) or name.startswith("._"):
         kind = other_kind(name)
         if linked_from is not None:
             return kind or "a link with a name that is none of a video"
         return kind or _why_no_content(path, access)
     if linked_from is not None and os.path.isfile(path) and _is_inside(path, linked_from):
         target = os.path.realpath(path)
-        if is_video_name(target):
+        if is_recording_name(target, sound=sound):
             return f"a link to a file that is listed itself: {_shown(target)}"
     return ""
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.errors import ConfigError, SourceError, UnreachableError
-from pipeline.sources.file_kinds import is_video_name, other_kind
+from pipeline.sources.file_kinds import is_recording_name, other_kind
 from pipeline.sources.found_files import File
 from pipeline.sources.globs import fixed_folder, matches
 from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
@@ -25,8 +25,10 @@ _NO_VIDEO_NAME = "its name is none of a video, which in a store decides; name it
 _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
 
 
-def remote_files(location: str, access: Access) -> Iterator[File]:
+def remote_files(location: str, access: Access, *, sound: bool) -> Iterator[File]:
     """The files at a URL: the one that it names, or those of a folder or of a glob.
+
+    Recordings of ``sound`` alone are listed if that is wanted.
 
     Raises:
         ConfigError: there is nothing at the URL, or listing is not allowed.
@@ -34,7 +36,7 @@ def remote_files(location: str, access: Access) -> Iterator[File]:
     message = f"{location}: cannot be listed"
     try:
         filesystem, path = open_filesystem(location, access)
-        infos = retry.retried(partial(_find, filesystem, path), message)
+        infos = retry.retried(partial(_find, filesystem, path, sound=sound), message)
     except UnreachableError as exc:
         yield File(uri=location, unreachable=str(exc))
         return
@@ -49,14 +51,19 @@ def remote_files(location: str, access: Access) -> Iterator[File]:
             yield _remote_file(filesystem, name, info, access)
 
 
-def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - any of fsspec's
+def _find(
+    filesystem: Any,  # noqa: ANN401 - any of fsspec's
+    path: str,
+    *,
+    sound: bool,
+) -> dict[str, dict[str, Any]]:
     """Metadata by path.
 
     Does not use ``exists`` and ``isdir``: they return False if the store fails to answer, and the
     ``isdir`` of HTTP reads the whole body.
     """
     if _is_http(filesystem):
-        return _find_links(filesystem, path)
+        return _find_links(filesystem, path, sound=sound)
     try:
         info = filesystem.info(path)
     except FileNotFoundError as exc:
@@ -67,18 +74,23 @@ def _find(filesystem: Any, path: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
         found = _files(filesystem.find(folder, maxdepth=depth, detail=True))
         return {name: info for name, info in found.items() if matches(name, path)}
     if info["type"] == "directory":
-        return _in_folder(filesystem.find(path, detail=True))
+        return _in_folder(filesystem.find(path, detail=True), sound=sound)
     return {path: info}
 
 
-def _find_links(filesystem: Any, url: str) -> dict[str, dict[str, Any]]:  # noqa: ANN401
+def _find_links(
+    filesystem: Any,  # noqa: ANN401
+    url: str,
+    *,
+    sound: bool,
+) -> dict[str, dict[str, Any]]:
     """As ``_find`` over HTTP, where a folder is a page of links to files."""
     if is_pattern(url):
         return matching_files(filesystem, url)
     info = {} if url.endswith("/") else filesystem.info(url)
     if info and info.get("mimetype") != "text/html":
         return {url: info}
-    linked = _in_folder(linked_files(filesystem, url))
+    linked = _in_folder(linked_files(filesystem, url), sound=sound)
     has_video = any(_PASSED_OVER not in facts for facts in linked.values())
     return linked if has_video or not info else linked | {url: info}
 
@@ -87,14 +99,14 @@ def _files(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return {name: info for name, info in infos.items() if info.get("type") != "directory"}
 
 
-def _in_folder(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _in_folder(infos: dict[str, dict[str, Any]], *, sound: bool) -> dict[str, dict[str, Any]]:
     """The files, those that are no videos with the reason."""
-    return {name: info | _reason(name) for name, info in _files(infos).items()}
+    return {name: info | _reason(name, sound=sound) for name, info in _files(infos).items()}
 
 
-def _reason(name: str) -> dict[str, str]:
+def _reason(name: str, *, sound: bool) -> dict[str, str]:
     name = name.rpartition("/")[2]
-    if is_video_name(name) and not name.startswith("._"):
+    if is_recording_name(name, sound=sound) and not name.startswith("._"):
         return {}
     return {_PASSED_OVER: other_kind(name) or _NO_VIDEO_NAME}
 

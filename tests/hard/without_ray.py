@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 
 from pipeline.config import Config
-from pipeline.engine import open_shards
+from pipeline.engine import open_shards, open_speech
 from pipeline.flow.driver import archive as driver
+from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import (
     Failure,
@@ -17,7 +18,6 @@ from pipeline.flow.task.stages import (
     ShardOutcome,
     answer_shard,
     decode_and_gate,
-    probe_and_plan,
 )
 from pipeline.records import Source, Video
 
@@ -34,7 +34,7 @@ def probe_here(
 ) -> Iterator[tuple[Video, tuple[PackedShard, ...]] | Failure | Outstanding]:
     """Stands for ``probe_graph``."""
     for source in sources:
-        planned = probe_and_plan(source, config)
+        planned = plan_source(source, config)
         if isinstance(planned, Planned):
             yield planned.video, tuple(map(pack_shard, planned.shards))
         else:
@@ -42,6 +42,11 @@ def probe_here(
 
 
 def _answer(shards: Sequence[PackedShard], config: Config) -> Iterator[ShardOutcome]:
+    if config.hears:
+        engine = None if config.engine_kind.reads_captions else open_speech(config)
+        for shard in shards:
+            yield from listen(unpack_shard(shard.packed), config, engine)
+        return
     for shard in shards:
         decoded = decode_and_gate(unpack_shard(shard.packed), config)
         yield from answer_shard(decoded, config, open_shards(config))

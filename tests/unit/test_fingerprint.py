@@ -156,7 +156,7 @@ def _operational(section: type[BaseModel], path: str = "") -> set[str]:
 def test_the_settings_that_decide_no_answer_are_these_and_no_others():
     # A new one here says: whatever its value, every row and every summary is the same.
     assert _operational(Config) == {
-        *("index", "sources", "clock", "summaries", "commit", "budget", "cluster"),
+        *("index", "sources", "speech", "clock", "summaries", "commit", "budget", "cluster"),
         *("embedding", "evidence", "retention_days", "summaries.level", "zones"),
         *(f"decode.{limit}" for limit in Config().decode.model_dump()),
     }

@@ -102,6 +102,8 @@ def test_the_schema_knows_every_section_every_engine_and_refuses_unknown_keys():
         "detector",
         "vllm",
         "openai",
+        "captions",
+        "whisper",
     ]
     names = re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema))
     assert set(names) <= set(schema["$defs"])

@@ -73,6 +73,7 @@ class Commits:
         context.writer.finish_videos(
             finished.videos,
             segments=finished.segments,
+            utterances=finished.utterances,
             join=partial(
                 join_events,
                 video_events=finished.events,
@@ -91,6 +92,7 @@ class Commits:
                 report.finish(whole)
         report.num_events += sum(num_new.values())
         report.num_segments += finished.segments.num_rows
+        report.num_utterances += finished.utterances.num_rows
 
     def commit_pending(self, ledger: Ledger) -> None:
         """Write a row for each video that waits for a later run: it shows that this run tried."""

@@ -12,14 +12,16 @@ import pyarrow.compute as pc
 from pipeline.config import Config
 from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
-from pipeline.records import Event, Observation, Segment, VideoStatus
+from pipeline.records import Event, Observation, Segment, Utterance, VideoStatus
 from pipeline.records.pieces import without_pieces
+from pipeline.speech import read_said, utterances_of_video
 from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table
 from pipeline.tables.schema import EVENTS
 from pipeline.tables.segments import segments_table
 from pipeline.tables.shared import Provenance
+from pipeline.tables.utterances import utterances_table
 from pipeline.tables.videos import IndexedVideo, video_error, video_row, videos_table
 from pipeline.timebase import seconds_to_ns
 
@@ -30,6 +32,7 @@ class Finished:
 
     videos: pa.Table
     segments: pa.Table
+    utterances: pa.Table
     events: tuple[Event, ...]
     """The events of each video alone; ``join_events`` joins them over the borders of files."""
 
@@ -40,12 +43,15 @@ def finish_videos(
     """parse -> stitch -> summarize, each video alone."""
     all_events: list[Event] = []
     all_segments: list[Segment] = []
+    all_utterances: list[Utterance] = []
     rows = []
     for whole in videos:
-        events, captions = _read_answers(whole, config)
+        utterances = _read_utterances(whole, config) if config.hears else []
+        events, captions = ([], []) if config.hears else _read_answers(whole, config)
         segments = segments_of_video(whole.video, captions, task=config.task.name)
         all_events.extend(events)
         all_segments.extend(segments)
+        all_utterances.extend(utterances)
         rows.append(
             video_row(
                 IndexedVideo(
@@ -56,6 +62,7 @@ def finish_videos(
                     num_events=len(events),
                     num_segments=len(segments),
                     zones_id=config.zones_id(whole.video.camera),
+                    num_utterances=len(utterances),
                 ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
@@ -64,6 +71,7 @@ def finish_videos(
     return Finished(
         videos=videos_table(rows),
         segments=segments_table(all_segments, provenance),
+        utterances=utterances_table(all_utterances, provenance),
         events=tuple(all_events),
     )
 
@@ -199,6 +207,15 @@ def _read_answers(whole: WholeVideo, config: Config) -> tuple[list[Event], list[
         tracked=config.tracks_objects,
     )
     return events, captions
+
+
+def _read_utterances(whole: WholeVideo, config: Config) -> list[Utterance]:
+    answers = [
+        (result.window_id, read_said(result.text, result.span))
+        for result in whole.results
+        if result.status == "analysed"
+    ]
+    return utterances_of_video(whole.video, answers, task=config.task.name)
 
 
 def _status(whole: WholeVideo) -> VideoStatus:

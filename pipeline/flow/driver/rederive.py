@@ -1,4 +1,4 @@
-"""Derives events and segments again from stored windows, for a damaged index. No Ray here."""
+"""Derives what was found again from stored windows, for a damaged index. No Ray here."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -50,7 +50,7 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
     finished = finish_videos(whole, config=config, provenance=provenance)
     counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(
-        tables={"segments": finished.segments},
+        tables={"segments": finished.segments, "utterances": finished.utterances},
         num_events={video_id: row["num_events"] for video_id, row in counts.items()},
         # Keep the events of other settings: a repair replaces nothing.
         join=partial(

@@ -67,6 +67,9 @@ class Report:
     )
     num_events: int = 0
     num_segments: int = 0
+    num_utterances: int = 0
+    hears: bool = False
+    """Whether the run listened, and did not look."""
     spent: Spent = field(default_factory=Spent)
     """Tokens and GPU time, for windows and for the summaries at the end."""
     decode_cpu_s: float = 0.0
@@ -188,6 +191,7 @@ class Report:
             "windows": dict(self.windows),
             "events": self.num_events,
             "segments": self.num_segments,
+            "utterances": self.num_utterances,
             **({"summaries": self.summaries} if self.summaries else {}),
             "tokens": {
                 "prompt": self.spent.num_prompt_tokens,

@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from pipeline.config import Config
+from pipeline.flow.task.listen import plan_source
 from pipeline.flow.task.stages import (
     Failure,
     OpenShard,
     Probed,
     ShardOutcome,
     failed_window,
-    probe_and_plan,
 )
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
 from pipeline.records import Shard, Source, Window, WindowPlan, make_id
@@ -31,7 +31,7 @@ Decode = Callable[[Shard, Config], Iterable[Window | ShardOutcome]]
 
 
 def probe_isolated(source: Source, config: Config) -> Probed:
-    """``probe_and_plan`` in a child process; a ``Failure`` if the child dies."""
+    """``plan_source`` in a child process; a ``Failure`` if the child dies."""
     probed: Probed
     try:
         [probed] = in_child_process(_probe, [source], config)
@@ -41,7 +41,7 @@ def probe_isolated(source: Source, config: Config) -> Probed:
 
 
 def probe_all_isolated(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
-    """``probe_and_plan`` of each source, in their order, in one child process per core."""
+    """``plan_source`` of each source, in their order, in one child process per core."""
     cores = len(os.sched_getaffinity(0))
     num = min(FILES_PER_CHILD, -(-len(sources) // cores))
     groups = [sources[first : first + num] for first in range(0, len(sources), num or 1)]
@@ -62,7 +62,7 @@ def _probe_group(sources: Sequence[Source], config: Config) -> list[Probed]:
 
 
 def _probe(sources: Sequence[Source], config: Config) -> Iterator[Probed]:
-    return (probe_and_plan(source, config) for source in sources)
+    return (plan_source(source, config) for source in sources)
 
 
 def decode_isolated(

@@ -39,7 +39,7 @@ from pipeline.records import (
     make_id,
 )
 from pipeline.sources import local_to_utc
-from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns
+from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns, without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,14 @@ def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[Wi
     remaining: list[WindowPlan] = []
     results: list[WindowResult] = []
     for plan in shard.windows:
+        if not plan.frame_pts:
+            for span, is_erased in _tiled(plan.span, erased):
+                part = plan if span == plan.span else part_of(plan, span)
+                if is_erased:
+                    results.append(_erased(part, shard))
+                else:
+                    remaining.append(part)
+            continue
         borders = [shard.video.media_ns(pts) for pts in plan.frame_pts[1:]]
         starts, ends = [plan.span.start_ns, *borders], [*borders, plan.span.end_ns]
         erased_pts = {
@@ -138,6 +146,20 @@ def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[Wi
             else:
                 remaining.append(part)
     return replace(shard, windows=tuple(remaining)), results
+
+
+def _tiled(span: TimeRange, erased: Sequence[TimeRange]) -> Iterator[tuple[TimeRange, bool]]:
+    """Ranges that tile ``span``, and whether each of them is erased."""
+    kept = without([span], erased)
+    parts = [(part, False) for part in kept] + [(part, True) for part in without([span], kept)]
+    yield from sorted(parts)
+
+
+def part_of(plan: WindowPlan, span: TimeRange) -> WindowPlan:
+    """A part of a window of sound, which has no frames."""
+    return WindowPlan(
+        window_id=make_id(plan.window_id, span.start_ns, span.end_ns), span=span, frame_pts=()
+    )
 
 
 def decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:

@@ -6,22 +6,15 @@ from fractions import Fraction
 import av
 import numpy as np
 import numpy.typing as npt
-from av.container import InputContainer
-from av.stream import Stream
 
 from pipeline.media.clip.stretch import Stretch
-from pipeline.media.container import open_container
+from pipeline.media.sound_frames import sound_frames
 from pipeline.storage.access import Access
 from pipeline.timebase import NS_PER_S, TimeRange
 
 RATE_HZ = 48_000
-_LEAD_IN_S = Fraction(1, 2)
-_SEEK_BACK_S = (0, 4, 16, 64)
 # Times of blocks are rounded by containers. What is farther off is a gap, not rounding.
 _TOLERANCE = RATE_HZ // 50
-_MAX_FAILURES = 100
-_WRAP_S = Fraction(2**33, 90_000)
-"""After which the clock of a transport or program stream begins again."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -56,7 +49,7 @@ def _placed(
         return
     following: int | None = None
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE_HZ)
-    for media_s, frame in _frames(stretch, start_s, access):
+    for media_s, frame in sound_frames(stretch.video, stretch.sound_index, start_s, access):
         at = round((media_s - start_s) * RATE_HZ)
         if at >= num_samples:
             return
@@ -68,54 +61,3 @@ def _placed(
             begin, following = following, following + block.shape[1]
             if following > 0:
                 yield begin, block
-
-
-def _frames(
-    stretch: Stretch, start_s: Fraction, access: Access
-) -> Iterator[tuple[Fraction, av.AudioFrame]]:
-    """Frames from before ``start_s`` on, with their media times; damaged ones are left out."""
-    for back_s in (*_SEEK_BACK_S, None):
-        frames = _decoded(stretch, start_s, back_s, access)
-        first = next(frames, None)
-        if back_s is None or (first is not None and first[0] <= start_s):
-            break
-    if first is not None:
-        yield first
-    yield from frames
-
-
-def _decoded(
-    stretch: Stretch, start_s: Fraction, back_s: int | None, access: Access
-) -> Iterator[tuple[Fraction, av.AudioFrame]]:
-    video = stretch.video
-    origin_s = video.origin_pts * video.time_base
-    with open_container(video.uri, num_bytes=video.num_bytes, access=access) as container:
-        stream = container.streams[stretch.sound_index or 0]
-        for other in container.streams:
-            if other is not stream:
-                other.discard = av.stream.Discard.all
-        time_base = stream.time_base or Fraction(1, 1_000_000)
-        if back_s is not None:
-            target_s = origin_s + start_s - _LEAD_IN_S - back_s
-            try:
-                container.seek(int(target_s / time_base), stream=stream)
-            except av.FFmpegError:
-                return  # the next attempt seeks to an earlier time
-        wrap_s = _WRAP_S if container.format.name.startswith("mpeg") else None
-        for frame in _read(container, stream):
-            media_s = (frame.pts or 0) * (frame.time_base or time_base) - origin_s
-            # FFmpeg may count sound and pictures from different sides of the wrap.
-            yield media_s - (round((media_s - start_s) / wrap_s) * wrap_s if wrap_s else 0), frame
-
-
-def _read(container: InputContainer, stream: Stream) -> Iterator[av.AudioFrame]:
-    """Frames that have a time; what is damaged is left out."""
-    for _ in range(_MAX_FAILURES):
-        try:
-            for packet in container.demux(stream):
-                for frame in packet.decode():
-                    if isinstance(frame, av.AudioFrame) and frame.pts is not None:
-                        yield frame
-        except (av.FFmpegError, IndexError):  # PyAV raises the latter for a stream that is new
-            continue
-        return

@@ -1,0 +1,21 @@
+"""The engine ``captions``: what texts beside or in a recording say is said. It needs no model.
+
+The texts are read where the recording is, in the task that would listen to it.
+"""
+
+from typing import Literal
+
+from pipeline.config.engine_kind import EngineKind
+from pipeline.config.engines import SpeechEngineConfig
+from pipeline.engine.speech_task import SPEECH_TASK
+
+
+class CaptionsEngineConfig(SpeechEngineConfig):
+    """WebVTT and SubRip beside a recording, transcripts of Teams and Zoom, and its text tracks."""
+
+    kind: Literal["captions"] = "captions"
+
+
+KIND = EngineKind(
+    settings=CaptionsEngineConfig, wants_rgb=False, reads_captions=True, task=SPEECH_TASK
+)

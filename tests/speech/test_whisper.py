@@ -1,0 +1,98 @@
+"""A real Whisper hears each word of a speech at its time, and nothing where nobody speaks."""
+
+import os
+import re
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from pipeline.config import load_config
+from pipeline.engine import open_speech
+from pipeline.errors import EngineStartError
+from pipeline.flow.task.listen import listen, plan_source
+from pipeline.flow.task.stages import Planned
+from pipeline.speech import read_said, utterances_of_video
+from tests.sounds import RATE_HZ, make_sound
+from tests.speech.weights import fetch
+from tests.videos import source_of
+
+pytestmark = pytest.mark.speech
+
+JFK = Path(__file__).with_name("jfk.ogg")
+"""The inaugural address of 20 January 1961; in the public domain."""
+SAID = (
+    "and so my fellow americans ask not what your country can do for you ask what you can do for"
+    " your country"
+)
+STARTS_S = {"and": 0.32, "ask": 3.29}
+"""Seconds at which some words begin, by ear and by eye."""
+
+
+def weights():
+    kept = os.environ.get("TIMEREEL_WHISPER")
+    return fetch(Path(kept) if kept else Path.home() / ".cache/timereel/whisper-tiny.en")
+
+
+@pytest.fixture(scope="module")
+def heard():
+    config = load_config(None, (f"speech={{kind: whisper, weights: {weights()}}}",)).listening
+    engine = open_speech(config)
+
+    def hear(path):
+        planned = plan_source(source_of(path), config)
+        assert isinstance(planned, Planned), planned
+        results = [one for shard in planned.shards for one in listen(shard, config, engine)]
+        assert sum(one.span.duration_ns for one in results) == sum(
+            one.duration_ns for one in planned.video.footage
+        )
+        answers = [(one.window_id, read_said(one.text, one.span)) for one in results]
+        return results, utterances_of_video(planned.video, answers, task="speech")
+
+    return hear
+
+
+def words_of(utterances):
+    text = " ".join(one.text for one in utterances).lower()
+    return re.sub(r"[^a-z ]", "", text).split()
+
+
+def test_every_word_of_a_known_speech_is_heard_at_its_time(heard):
+    results, utterances = heard(JFK)
+    assert words_of(utterances) == SAID.split()
+    assert {one.status for one in results} <= {"analysed", "quiet"}
+    timed = [word for one in utterances for word in one.words]
+    spans = [word.span for word in timed]
+    assert spans == sorted(spans)
+    for name in ("and", "ask"):
+        first = next(word for word in timed if word.text.lower().startswith(name))
+        assert first.span.start_ns / 1e9 == pytest.approx(STARTS_S[name], abs=0.15)
+
+
+def test_a_speech_that_begins_late_keeps_its_time_in_another_container(heard, tmp_path):
+    with av.open(str(JFK)) as container:
+        blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
+    wave = np.concatenate(blocks, axis=1)[0].astype(np.float32)
+    late = make_sound(tmp_path / "late.mp4", [(wave, 1.5)], codec="aac", pictures_s=13.0)
+    _, there = heard(JFK)
+    _, here = heard(late)
+    assert words_of(here) == SAID.split()
+    moved = (here[0].words[0].span.start_ns - there[0].words[0].span.start_ns) / 1e9
+    assert moved == pytest.approx(1.5, abs=0.1)
+
+
+def test_nobody_is_heard_in_silence_noise_and_music(heard, tmp_path):
+    at_s = np.arange(20 * RATE_HZ) / RATE_HZ
+    noise = np.random.default_rng(1).normal(0, 0.1, len(at_s))
+    chord = sum(np.sin(2 * np.pi * hz * at_s) for hz in (262, 330, 392)) / 10
+    wave = np.concatenate([np.zeros(len(at_s)), noise, chord]).astype(np.float32)
+    results, utterances = heard(make_sound(tmp_path / "noise.flac", [(wave, 0.0)], codec="flac"))
+    assert utterances == []
+    assert {one.status for one in results} == {"quiet"}
+
+
+def test_weights_that_are_not_there_are_not_fetched_unasked(tmp_path):
+    config = load_config(None, (f"speech={{kind: whisper, weights: {tmp_path}}}",)).listening
+    with pytest.raises(EngineStartError, match=r"no folder with a model\.bin"):
+        open_speech(config)

@@ -1,0 +1,140 @@
+"""What is said is indexed in a pass of its own: kept, found, erased and covered for itself."""
+
+from unittest import mock
+
+import pytest
+
+import pipeline.index as pi
+from pipeline.config import load_config
+from pipeline.flow.driver import archive as driver
+from pipeline.index.check import check
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
+from pipeline.sources import list_sources
+from tests.hard import without_ray
+from tests.sounds import beeps, make_sound
+
+CUES = """WEBVTT
+
+00:00:00.500 --> 00:00:01.500
+<v Ada>The price is 40 euros.</v>
+
+00:00:02.000 --> 00:00:03.000
+<v Grace>价格不变。</v>
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here():
+    ours = ("running_ray", "probe_graph", "answer_graph")
+    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
+        without_ray.leave_out_ray()
+        yield
+
+
+@pytest.fixture
+def meeting(tmp_path):
+    """A folder with a recording, one of sound alone, and what is said in both."""
+    folder = tmp_path / "meetings"
+    folder.mkdir()
+    wave = beeps([1.0], 4.0)
+    make_sound(folder / "room_20260301T080000Z.mp4", [(wave, 0.0)], codec="aac", pictures_s=4.0)
+    make_sound(folder / "call_20260301T090000Z.m4a", [(wave, 0.0)], codec="aac")
+    for name in ("room_20260301T080000Z.vtt", "call_20260301T090000Z.en.vtt"):
+        (folder / name).write_text(CUES, encoding="utf-8")
+    return folder
+
+
+def run(folder, where, *overrides):
+    config = load_config(None, ("speech={kind: captions}", *overrides))
+    sources = list_sources([str(folder)], config.listed_sources)
+    return [
+        driver.index_archive(files, one, str(where), on_progress=lambda _report: None)
+        for one, files in driver.passes_of(config, sources)
+    ]
+
+
+def told(index, **options):
+    return [
+        (row["camera"], row["media_start"], row["speaker"], row["text"])
+        for row in index.utterances(**options).to_pylist()
+    ]
+
+
+def states(index, **options):
+    return {
+        (row["camera"], row["state"])
+        for row in index.coverage(**options).to_pylist()
+        if row["state"] != "no_footage"
+    }
+
+
+def test_what_is_said_is_found_by_time_speaker_and_word(meeting, tmp_path):
+    seen, heard = run(meeting, tmp_path / "index")
+    assert (seen.videos_done, heard.videos_done) == (1, 2)  # the call has no pictures
+    index = pi.open(tmp_path / "index")
+    assert told(index) == [
+        ("room", 0.5, "Ada", "The price is 40 euros."),
+        ("room", 2.0, "Grace", "价格不变。"),
+        ("call", 0.5, "Ada", "The price is 40 euros."),
+        ("call", 2.0, "Grace", "价格不变。"),
+    ]
+    assert told(index, text="价格", camera="call") == [("call", 2.0, "Grace", "价格不变。")]
+    [row] = index.utterances("2026-03-01T09:00:01Z", "2026-03-01T09:00:01.5Z").to_pylist()
+    assert (row["language"], row["track"], row["task"]) == ("en", -1, "speech")
+    video_ids = {row["video_id"] for row in index.videos(camera="room").to_pylist()}
+    assert len(video_ids) == 1
+    assert check(index.store) == []
+
+
+def test_coverage_tells_what_was_heard_from_what_was_seen(meeting, tmp_path):
+    (meeting / "room_20260301T080000Z.vtt").unlink()
+    run(meeting, tmp_path / "index")
+    index = pi.open(tmp_path / "index")
+    assert states(index, kind="seen") == {("room", "analysed")}
+    assert states(index, kind="heard") == {("room", "failed"), ("call", "analysed")}
+    [failed] = [row for row in index.videos(task="speech").to_pylist() if row["status"] == "failed"]
+    assert "neither room_20260301T080000Z.vtt nor" in failed["error"]
+
+
+def test_neither_pass_is_done_again_for_a_change_of_the_other(meeting, tmp_path):
+    run(meeting, tmp_path / "index")
+    seen, heard = run(meeting, tmp_path / "index", "sample.fps=2")
+    assert (seen.videos_done, heard.videos_done, heard.videos_skipped) == (1, 0, 2)
+    seen, heard = run(meeting, tmp_path / "index", "sample.fps=2")
+    assert (seen.videos_skipped, heard.videos_skipped) == (1, 2)
+
+
+def test_erased_time_is_heard_by_nobody_again(meeting, tmp_path):
+    where = tmp_path / "index"
+    run(meeting, where)
+    writer = pi.Writer(where)
+    erase(
+        writer.store,
+        Scope.parse(camera="room", start="2026-03-01T08:00:02Z", end="2026-03-01T08:00:03Z"),
+    )
+    index = pi.open(where)
+    assert [text for *_, text in told(index, camera="room")] == ["The price is 40 euros."]
+    assert "价格不变" not in str(index.windows(camera="room").to_pylist())
+    assert check(index.store) == []
+
+
+def test_without_speech_a_recording_of_sound_is_passed_over_with_the_way_out(meeting):
+    from pipeline.sources import survey
+
+    listing = survey([str(meeting)], load_config(None, ()).sources)
+    [passed] = [one for one in listing.passed_over if one.uri.endswith(".m4a")]
+    assert "`speech:` in the config" in passed.reason
+
+
+def test_words_that_were_said_are_searched_apart_from_what_was_seen(meeting, tmp_path):
+    from pipeline.index.search import by_words
+
+    run(meeting, tmp_path / "index")
+    index = pi.open(tmp_path / "index")
+    found = by_words(index, "price", camera="room", within="said").to_pylist()
+    assert [(row["table"], row["label"], row["media_start"]) for row in found] == [
+        ("utterances", "Ada", 0.5)
+    ]
+    assert by_words(index, "价格", within="seen").num_rows == 0
+    assert by_words(index, "价格").num_rows == 2
