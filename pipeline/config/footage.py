@@ -42,8 +42,8 @@ class SourcesConfig(Section):
     ambiguous: Ambiguous = "earlier"
     """Which of the two is meant in the hour that comes twice when summer time ends."""
     settle_s: Seconds = Field(default=0.0, ge=0)
-    """A file that was modified less than so long ago is still being written: it is left to a later
-    run. 0 takes every file as it is."""
+    """A file that was modified less than so long ago is still being written: its end, from the
+    last cut between two shards, is left to a later run. 0 takes every file as it is."""
 
     roots: tuple[str, ...] = ()
     """Folders and prefixes of URLs; nothing outside of them is opened, also not through links, list

@@ -159,6 +159,19 @@ def windows_of(
     )
 
 
+def answered_until_ns(
+    index: Index, uris: Iterable[str], near: CameraRange, task: str
+) -> dict[str, int]:
+    """By URI, the end of the last window, in media time, of videos that have a row."""
+    of_files = _of_task(task).is_one_of("uri", uris)
+    with_row = _ids(index.select_all("videos", of_files, **near.bounds, columns=["video_id"]))
+    known = Where().add("media_end_ns IS NOT NULL").is_one_of("video_id", with_row)
+    columns = ["uri", "media_end_ns"]
+    rows = index.select_all("windows", of_files.also(known), **near.bounds, columns=columns)
+    latest = rows.group_by("uri").aggregate([("media_end_ns", "max")])
+    return dict(zip(latest["uri"].to_pylist(), latest["media_end_ns_max"].to_pylist(), strict=True))
+
+
 def footage_in_range(
     index: Index, near: CameraRange, *, task: str, fingerprint: str
 ) -> list[dict[str, Any]]:

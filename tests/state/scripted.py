@@ -6,6 +6,7 @@ Listing, planning, ownership, the ledger, the driver, the rows and the index are
 import errno
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -145,6 +146,7 @@ def config_of(setting: int, clock: dict[str, float] | None = None) -> Config:
             f"stitch.max_gap_s={GAP_S}",
             "commit.shards=2",
             "commit.batch_videos=3",
+            "sources.settle_s=3600",
         )
     )
     if not clock:
@@ -162,10 +164,18 @@ class Archive:
         """URIs of files of which the model answers no window."""
         self.num_readable: dict[str, int] = {}
         """URI -> how many frames a failing store gives out; none: the file cannot be probed."""
+        self.written: set[str] = set()
+        """URIs of files that recorders are writing."""
 
     def listed(self) -> list[Source]:
         """What a listing finds."""
-        return [self.recordings[uri].source() for uri in sorted(self.recordings)]
+        return [
+            replace(
+                self.recordings[uri].source(),
+                mtime_ns=time.time_ns() if uri in self.written else None,
+            )
+            for uri in sorted(self.recordings)
+        ]
 
     def probe(self, source: Source, *, correction, **_: object) -> tuple[Video, PacketIndex]:
         """Stands for ``pipeline.media.probe``."""

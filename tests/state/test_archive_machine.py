@@ -178,6 +178,18 @@ class ArchiveMachine(RuleBasedStateMachine):
         assert not report.failures
         self.is_settled = False
 
+    @rule(data=st.data(), num_frames=st.integers(0, 9))
+    def index_while_a_recorder_writes(self, data, num_frames):
+        """A file has grown and is not closed: its end waits, or all of it; that is no failure."""
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        if num_frames:
+            self.archive.recordings[uri] = grown(self.archive.recordings[uri], num_frames)
+        self.archive.written.add(uri)
+        report = self.run()
+        self.archive.written.clear()
+        assert not report.outstanding
+        self.is_settled = False
+
     @rule(data=st.data())
     @precondition(lambda self: self.is_settled)
     def index_without_answers(self, data):

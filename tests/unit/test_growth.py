@@ -1,6 +1,7 @@
 """Of a file that has grown only new windows are answered, and the rows are those of the whole."""
 
 import json
+import os
 from itertools import pairwise
 from pathlib import Path
 from unittest import mock
@@ -34,6 +35,8 @@ SHARES = (0.32, 0.55, 0.8, 1.0)
 SETTINGS = ("plan.shard_cost_s=0.004", "plan.max_window_frames=8", "sample.fps=2")
 """Shards of some ten seconds."""
 NAME = "cam1_20260301T080000Z"
+IS_WRITTEN = "sources.settle_s=3600"
+"""What was modified now is still being written."""
 
 # Columns that depend on the run: its time, its costs, and the time of the file.
 _OF_THE_RUN = {"indexed_at", "decode_cpu_s", "engine_s", "etag", "config"}
@@ -99,6 +102,57 @@ def test_a_file_that_grows_gives_the_rows_of_the_whole_file(tmp_path, kind, dama
     assert is_new_from_ns > 100 * NS_PER_S
     statuses = open_index(str(grown)).windows()["status"].to_pylist()
     assert ("failed" in statuses) is (damaged is not None and kind != "ts")  # TS resynchronises
+
+
+def settle(path: Path) -> None:
+    """The recorder has closed the file long ago."""
+    os.utime(path, ns=(0, 0))
+
+
+def states(where: Path) -> list[str]:
+    return [row["state"] for row in open_index(str(where)).coverage().to_pylist()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_still_written_is_decoded_once_however_often_one_looks(tmp_path, kind):
+    path, grown, whole = tmp_path / f"{NAME}{KINDS[kind]}", tmp_path / "grown", tmp_path / "whole"
+    num_decoded = num_events = 0
+    for _ in grow(kind, path, RECIPE, SHARES):
+        for look in (1, 2):
+            report = index(path, grown, IS_WRITTEN)
+            assert (report.waiting, report.failures, report.exit_code("any")) == (
+                [str(path)],
+                [],
+                0,
+            )
+            assert look == 1 or decoded(report) == 0
+            num_decoded += decoded(report)
+        stored = open_index(str(grown))
+        assert stored.videos()["status"].to_pylist() == ["pending"]
+        assert states(grown) == ["analysed", "pending"]
+        assert stored.events().num_rows > num_events  # they are there before the file is closed
+        num_events = stored.events().num_rows
+    settle(path)
+    report = index(path, grown, IS_WRITTEN)
+    assert (report.waiting, report.videos_done) == ([], 1)
+    index(path, whole)
+    assert num_decoded + decoded(report) == open_index(str(whole)).windows().num_rows
+    assert all_rows(grown) == all_rows(whole)
+
+
+def test_what_the_index_has_of_a_file_stays_until_more_of_it_is_complete(tmp_path):
+    """The shorter file was taken for whole; all of the longer one is one shard."""
+    where, one_shard = tmp_path / "index", "plan.shard_cost_s=30"
+    growing = steps(tmp_path)
+    index(next(growing), where, one_shard)
+    before = all_rows(where)
+    path = next(growing)
+    report = index(path, where, one_shard, IS_WRITTEN)
+    assert (decoded(report), report.waiting) == (0, [str(path)])
+    assert all_rows(where) == before
+    settle(path)
+    assert index(path, where, one_shard, IS_WRITTEN).videos_done == 1
+    assert states(where) == ["analysed"]
 
 
 def steps(tmp_path: Path, kind: str = "ts", name: str = NAME, shares=(0.6, 1.0)):

@@ -10,6 +10,7 @@ import structlog
 
 from pipeline.flow.driver.commits import Commits
 from pipeline.flow.driver.context import RunContext
+from pipeline.flow.driver.growing import before_cut, last_cut_ns
 from pipeline.flow.driver.indexed_files import bounds_of
 from pipeline.flow.driver.ledger import Ledger
 from pipeline.flow.driver.ownership import (
@@ -47,11 +48,13 @@ class BatchPlanner:
         self._worklist = worklist
         self._commits = commits
         self._run_probe = probe
+        self._cuts_ns: dict[str, int] = {}
+        """By id, the last cuts of videos that are still being written, in media time."""
 
     def plan(self, start: int, end: int, ledger: Ledger) -> list[PackedShard]:
         """The shards of the due sources ``[start, end)`` that the index lacks; books failures."""
         context = self._context
-        planned = self._resolve_overlaps(self._worklist.due[start:end], start)
+        planned = self._without_ends(self._resolve_overlaps(self._worklist.due[start:end], start))
         videos = _videos(planned)
         self._reopen(planned, videos)
         erased = erased_time(
@@ -65,7 +68,12 @@ class BatchPlanner:
         stored = stored_results(planned, context.writer, context.config)
         missing_by_video: list[list[PackedShard]] = []
         for video_id, (video, shards) in planned.items():
-            expected = ledger.expect(video, shards, stored.committed.get(video_id, ()))
+            expected = ledger.expect(
+                video,
+                shards,
+                stored.committed.get(video_id, ()),
+                is_growing=video_id in self._cuts_ns,
+            )
             earlier = stored.earlier.get(video.uri)
             missing: list[PackedShard] = []
             for shard in expected:
@@ -104,13 +112,16 @@ class BatchPlanner:
         context = self._context
         probed = list(self._run_probe(batch))
         context.lease.confirm()
-        self._commits.commit_failures([item for item in probed if isinstance(item, Failure)])
+        failures = [item for item in probed if isinstance(item, Failure)]
+        unsettled = self._worklist.unsettled
+        self._worklist.waiting.update({f.source.uri for f in failures} & unsettled)
+        self._commits.commit_failures([f for f in failures if f.source.uri not in unsettled])
         context.report.outstanding += [
             OutstandingFile(item.source.uri, item.error)
             for item in probed
             if isinstance(item, Outstanding)
         ]
-        good = [item for item in probed if isinstance(item, tuple)]
+        good = self._without_waiting([item for item in probed if isinstance(item, tuple)])
         finished = context.indexed.finished_ids([video for video, _ in good])
         planned: PlannedVideos = {}
         for video, shards in good:
@@ -121,6 +132,33 @@ class BatchPlanner:
             else:
                 planned[video.video_id] = (video, shards)
         return planned
+
+    def _without_waiting(
+        self, probed: Sequence[tuple[Video, tuple[PackedShard, ...]]]
+    ) -> list[tuple[Video, tuple[PackedShard, ...]]]:
+        """The videos without those of which no more is complete than the index has already.
+
+        What the index says of those stays as it is. Of the others only the end waits.
+        """
+        growing = [item for item in probed if item[0].uri in self._worklist.unsettled]
+        answered_ns = self._context.indexed.answered_until_ns([video for video, _ in growing])
+        for video, shards in growing:
+            cut_ns = last_cut_ns(shards) if shards else video.span.start_ns
+            if cut_ns > max(video.span.start_ns, answered_ns.get(video.uri, 0)):
+                self._cuts_ns[video.video_id] = cut_ns
+            else:
+                self._worklist.waiting.add(video.uri)
+        return [item for item in probed if item[0].uri not in self._worklist.waiting]
+
+    def _without_ends(self, planned: PlannedVideos) -> PlannedVideos:
+        """The same without what comes after the last cut of files that are still being written."""
+        cuts_ns = self._cuts_ns
+        return {
+            video_id: (video, before_cut(shards, cuts_ns[video_id]))
+            if video_id in cuts_ns
+            else (video, shards)
+            for video_id, (video, shards) in planned.items()
+        }
 
     def _resolve_overlaps(self, batch: Sequence[Source], start: int) -> PlannedVideos:
         """The videos of the batch, each with the time that it owns.
@@ -145,13 +183,14 @@ class BatchPlanner:
         return planned | resolve_footage_overlaps(planned, others)
 
     def _neighbours(self, planned: PlannedVideos, start: int) -> Neighbours:
-        last_position = self._worklist.last_position
+        worklist = self._worklist
         return neighbours(
             _videos(planned),
             self._context.writer.open(),
             self._context.config,
-            is_listed=self._worklist.listed.__contains__,
-            is_to_come=lambda uri: last_position.get(uri, -1) >= start,
+            is_listed=worklist.is_listed,
+            is_to_come=lambda uri: worklist.is_to_come(uri, start),
+            is_waiting=worklist.waiting.__contains__,
         )
 
 

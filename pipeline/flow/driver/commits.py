@@ -65,7 +65,10 @@ class Commits:
     def _finish(self, videos: Sequence[WholeVideo]) -> None:
         context = self._context
         config, report = context.config, context.report
-        errors = {whole.video.video_id: video_error(whole.results) for whole in videos}
+        errors = {
+            whole.video.video_id: "" if whole.is_growing else video_error(whole.results)
+            for whole in videos
+        }
         failed = [whole.video for whole in videos if errors[whole.video.video_id]]
         failed_before = context.indexed.failures(failed)
         finished = finish_videos(videos, config=config, provenance=context.provenance)

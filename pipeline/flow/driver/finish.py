@@ -25,6 +25,8 @@ from pipeline.tables.utterances import utterances_table
 from pipeline.tables.videos import IndexedVideo, video_error, video_row, videos_table
 from pipeline.timebase import seconds_to_ns
 
+_GROWING = "the file is still being written; a later run analyses its end"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
@@ -63,6 +65,7 @@ def finish_videos(
                     num_segments=len(segments),
                     zones_id=config.zones_id(whole.video.camera),
                     num_utterances=len(utterances),
+                    error=_GROWING if whole.is_growing else None,
                 ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
@@ -222,6 +225,8 @@ def _status(whole: WholeVideo) -> VideoStatus:
     results = whole.results
     if not whole.video.owned:
         return "superseded"
+    if whole.is_growing:
+        return "pending"
     if results and all(result.status == "erased" for result in results):
         return "erased"
     if video_error(results):

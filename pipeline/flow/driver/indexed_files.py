@@ -17,6 +17,7 @@ from pipeline.index import (
     CameraRange,
     Index,
     RunGoal,
+    answered_until_ns,
     erased_videos,
     failures,
     finished_ids,
@@ -104,6 +105,16 @@ class IndexContents:
             return set()
         rows = erased_videos(self.index, {video.content_id for video in videos})
         return {(row["content_id"], row["camera"]) for row in rows.to_pylist()}
+
+    def answered_until_ns(self, videos: Collection[Video]) -> dict[str, int]:
+        """By URI, the media time up to which the index has answers to what the file held before.
+
+        Answers under any settings, because those stay until there are more of this run's.
+        """
+        if not videos:
+            return {}
+        uris = {video.uri for video in videos}
+        return answered_until_ns(self.index, uris, bounds_of(videos), self.goal.task)
 
     def failures(self, files: Iterable[Source | Video]) -> set[tuple[str, int, str, str]]:
         """How these files failed before, in the form of ``as_failure``."""

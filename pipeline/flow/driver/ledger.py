@@ -23,6 +23,8 @@ class WholeVideo:
     video: Video
     num_shards: int
     results: tuple[WindowResult, ...]
+    is_growing: bool = False
+    """Whether the file is still being written, so that its end has no results yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class _OpenVideo:
     num_shards: int
     open_shards: set[str]
     results: list[WindowResult]
+    is_growing: bool
 
 
 @dataclass(slots=True)
@@ -64,17 +67,25 @@ class Ledger:
         self._unreadable: dict[str, tuple[OpenShard, _OpenShard]] = {}
 
     def expect(
-        self, video: Video, shards: Iterable[PackedShard], committed: Iterable[WindowResult]
+        self,
+        video: Video,
+        shards: Iterable[PackedShard],
+        committed: Iterable[WindowResult],
+        *,
+        is_growing: bool = False,
     ) -> list[PackedShard]:
         """Open a video; returns the shards that still need work.
 
         ``committed`` are results of an earlier run. They count only where they make a shard whole,
-        since shards are committed as a whole.
+        since shards are committed as a whole. Of a video that ``is_growing``, ``shards`` lacks the
+        end.
         """
         by_shard: dict[str, list[WindowResult]] = {}
         for result in committed:
             by_shard.setdefault(result.shard_id, []).append(result)
-        open_video = _OpenVideo(video=video, num_shards=0, open_shards=set(), results=[])
+        open_video = _OpenVideo(
+            video=video, num_shards=0, open_shards=set(), results=[], is_growing=is_growing
+        )
         todo = []
         for shard in shards:
             open_video.num_shards += 1
@@ -132,6 +143,7 @@ class Ledger:
                 video=open_video.video,
                 num_shards=open_video.num_shards,
                 results=_by_start(open_video.results),
+                is_growing=open_video.is_growing,
             )
             for open_video in whole
         ]

@@ -37,11 +37,12 @@ def neighbours(
     *,
     is_listed: Callable[[str], bool],
     is_to_come: Callable[[str], bool],
+    is_waiting: Callable[[str], bool],
 ) -> Neighbours:
     """The other files that the index holds near these videos.
 
     A file that is to come, because this run indexes it again later, is left out: its rows are
-    outdated.
+    outdated. A file that waits, because it is still being written, keeps the time of its rows.
     """
     with_clock = [video for video in videos if video.clock in STATED_CLOCKS]
     if not with_clock:
@@ -58,7 +59,7 @@ def neighbours(
             continue
         if is_listed(uri) and row["fingerprint"] == fingerprint and row["yielded"] is not None:
             indexed.append(indexed_file(row))
-        elif row["status"] in ("done", "partial"):
+        elif row["status"] in ("done", "partial") or is_waiting(uri):
             missing.setdefault(row["camera"], []).extend(ownerships_of_row(row))
     return Neighbours(indexed=tuple(indexed), missing=missing)
 

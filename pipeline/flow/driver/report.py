@@ -48,7 +48,7 @@ class Report:
     videos_superseded: int = 0
     """Videos of which other files of their camera own all of the time."""
     waiting: list[str] = field(default_factory=list)
-    """URIs of files that are still being written; a later run indexes them."""
+    """URIs of files that are still being written; a later run analyses their ends."""
     num_left: int = 0
     """Files of cameras that other runs are indexing."""
     others: tuple[Run, ...] = ()
@@ -116,6 +116,8 @@ class Report:
         self.yielded_ns += sum(part.span.duration_ns for part in whole.video.yielded)
         if not whole.video.owned:
             self.videos_superseded += 1
+            return
+        if whole.is_growing:  # counted among those that wait
             return
         self.videos_done += 1
         self.video_ns += sum(owned.duration_ns for owned in whole.video.owned)

@@ -1,7 +1,7 @@
 """Which files a run has to index. No Ray here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.flow.driver.context import RunContext
 from pipeline.records import Source
@@ -20,32 +20,43 @@ class Worklist:
     """By URI, the last position in ``due``. Built once for all batches."""
     reindexed: set[str]
     """URIs of finished files that own other time than when they were indexed; batches add some."""
+    unsettled: frozenset[str]
+    """URIs of due files that are still being written: a later run analyses their ends."""
+    waiting: set[str] = field(default_factory=set)
+    """URIs of those about which this run says nothing at all; batches add some."""
+
+    def is_listed(self, uri: str) -> bool:
+        """Whether this run may index the file."""
+        return uri in self.listed and uri not in self.waiting
+
+    def is_to_come(self, uri: str, position: int) -> bool:
+        """Whether the batch at ``position`` or a later one indexes the file."""
+        return self.last_position.get(uri, -1) >= position and uri not in self.waiting
 
 
 def worklist_of(sources: Sequence[Source], context: RunContext) -> Worklist:
-    """Compare the sources with the index; the report counts those that are skipped or wait.
-
-    A file waits for a later run while it is still being written.
-    """
+    """Compare the sources with the index; the report counts those that are skipped or wait."""
     report, settle_s = context.report, context.config.sources.settle_s
     unfinished = context.indexed.unfinished(sources)
-    due = [
-        source
+    unsettled = [
+        source.uri
         for source in unfinished
-        if not is_being_written(source, settle_s, context.started_at)
+        if is_being_written(source, settle_s, context.started_at)
     ]
-    waiting = {source.uri for source in unfinished} - {source.uri for source in due}
-    listed = {source.uri: source for source in sources if source.uri not in waiting}
-    reindexed = context.indexed.wrong_yields([source.uri for source in due], listed.keys())
+    due = unfinished
+    listed = {source.uri: source for source in sources}
+    settled = {source.uri for source in due}.difference(unsettled)
+    reindexed = context.indexed.wrong_yields(settled, listed.keys())
     if reindexed:
         due_uris = reindexed | {source.uri for source in due}
         due = [source for source in sources if source.uri in due_uris]
-    report.waiting = [source.uri for source in unfinished if source.uri in waiting]
-    report.videos_skipped += len(sources) - len(due) - len(waiting)
+    report.waiting = unsettled
+    report.videos_skipped += len(sources) - len(due)
     context.on_progress(report)
     return Worklist(
         due=tuple(due),
         listed=listed,
         last_position={source.uri: position for position, source in enumerate(due)},
         reindexed=reindexed,
+        unsettled=frozenset(unsettled),
     )
