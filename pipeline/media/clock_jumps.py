@@ -5,7 +5,6 @@ clock of joined recordings starts again with each part. Without this module the 
 days would lie between each other.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -32,8 +31,6 @@ _MAX_LEAP_STRETCHES = 8
 _MAX_REPEATED_S = 60
 _REPEATED_PACKETS = 8
 _MAX_JUMPS = 10_000
-_MOVED = "the clock of "
-"""With this begins each warning that packets were moved; clips read it from the index."""
 MAX_TICKS = 2**60
 """Sums of a few times up to this fit into 64 bits."""
 
@@ -42,11 +39,6 @@ def clock_period(format_name: str) -> int | None:
     """Ticks after which the clock of a format comes round; None if it never does."""
     bits = [CLOCK_BITS[name] for name in format_name.split(",") if name in CLOCK_BITS]
     return 2 ** bits[0] if bits else None
-
-
-def tell_of_jumps(warnings: Iterable[str]) -> bool:
-    """Whether these warnings of a video say that ``straighten`` has moved packets."""
-    return any(warning.startswith(_MOVED) for warning in warnings)
 
 
 def straighten(
@@ -108,7 +100,8 @@ def straighten(
         is_dropped = moved.discard & (of_stretch < min(walk.restarts))
         moved = replace(moved, discard=is_dropped)
     is_same = np.array_equal(moved.pts, packets.pts) and np.array_equal(moved.dts, packets.dts)
-    return packets if is_same else moved, walk.warnings(time_base)
+    warnings = walk.warnings(time_base)
+    return packets if is_same else replace(moved, has_clock_jumps=bool(warnings)), warnings
 
 
 def _shifted(
@@ -178,13 +171,13 @@ class _Walk:
         if self.restarts:
             first_s = float((min(self.restarts.values()) - self._first(0)) * time_base)
             warnings.append(
-                f"{_MOVED}the recording starts again {len(self.restarts)} times, the first"
+                f"the clock of the recording starts again {len(self.restarts)} times, the first"
                 f" after {first_s:.3f} s; each part is placed straight after the former, so if the"
                 " camera paused there, later wall-clock times are early"
             )
         if self.num_leapt:
             warnings.append(
-                f"{_MOVED}{self.num_leapt} packets leaps away and comes back;"
+                f"the clock of {self.num_leapt} packets leaps away and comes back;"
                 " they are placed by their order"
             )
         return warnings

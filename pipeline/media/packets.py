@@ -96,7 +96,8 @@ def probe(
             to_utc=to_utc,
         )
         all_warnings = (*source.warnings, *scan.warnings, *jumps, *recovered, *video.warnings)
-        return replace(video, warnings=all_warnings), packets
+        has_clock_jumps = packets.has_clock_jumps
+        return replace(video, warnings=all_warnings, has_clock_jumps=has_clock_jumps), packets
 
 
 def _describe(

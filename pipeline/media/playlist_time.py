@@ -72,6 +72,7 @@ def place_segments(
     origin: int | None = None
     end = 0
     num_late = 0
+    has_clock_jumps = False
     for stretch, low, high in zip(stretches, rows, rows[1:], strict=False):
         part, found = straighten(packets[low:high], uri, time_base=time_base, period=period)
         clock = np.where(part.dts == NO_PTS, part.pts, part.dts)
@@ -96,6 +97,7 @@ def place_segments(
         former = part.shifts if len(part.shifts) else np.zeros(high - low, np.int64)
         shifts.append(former + shift)
         warnings += found
+        has_clock_jumps |= part.has_clock_jumps
     if playlist.num_missing:
         warnings.append(f"{playlist.num_missing} segments that the playlist names are not there")
     if num_late:
@@ -114,6 +116,7 @@ def place_segments(
             dts=np.concatenate(dts),
             discard=discard,
             shifts=moved if moved.any() else moved[:0],
+            has_clock_jumps=has_clock_jumps,
         ),
         warnings,
     )

@@ -15,7 +15,7 @@ from av.stream import Disposition
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media.clock_jumps import clock_period, tell_of_jumps
+from pipeline.media.clock_jumps import clock_period
 from pipeline.media.clocks import ToUtc, camera_clock, clocks_in, utc_if_no_zone
 from pipeline.media.container import open_container
 from pipeline.media.demux import AnyPacket
@@ -93,7 +93,7 @@ def probe_sound(
         if known and not tracks:
             silent = replace(known, warnings=(*known.warnings, "has no sound"))
             return Sound(video=silent, tracks=(), content_until=lambda _: known.content_id)
-        if known and tell_of_jumps(known.warnings):
+        if known and known.has_clock_jumps:
             raise SourceError(
                 f"{source.uri}: its clock starts again inside, so nobody knows when its sound was"
                 " recorded; cut it where the parts were joined"

@@ -82,6 +82,8 @@ class Video:
     num_keyframes: int
     correction: ClockCorrection = UNCORRECTED
     warnings: tuple[str, ...] = ()
+    has_clock_jumps: bool = False
+    """Whether its clock starts again or leaps, so that packets are placed by their order."""
 
     @property
     def span(self) -> TimeRange:
@@ -161,6 +163,8 @@ class PacketIndex:
     offsets: Int64Array = field(default_factory=_no_ticks)
     """Where in the file each keyframe begins, -1 for other packets; empty if all can be found by
     their times."""
+    has_clock_jumps: bool = False
+    """See ``Video``; true of a whole index only."""
 
     def __repr__(self) -> str:
         return f"PacketIndex({len(self)} packets, {int(self.keyframe.sum())} keyframes)"

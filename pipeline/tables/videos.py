@@ -88,6 +88,13 @@ YIELDED: Columns[YieldedUtc] = Columns(
 )
 
 
+def _has_clock_jumps(row: Row) -> bool:
+    said: bool | None = row["has_clock_jumps"]
+    if said is None:
+        return any(warning.startswith("the clock of ") for warning in row["warnings"])
+    return said
+
+
 def _footage(indexed: IndexedVideo) -> list[dict[str, Any]]:
     return [SPAN.row(indexed.video.utc(owned)) for owned in indexed.video.owned]
 
@@ -264,6 +271,15 @@ COLUMNS: Columns[IndexedVideo] = Columns(
             STRINGS,
             "What is odd about the file, though it can be read.",
             path="video.warnings",
+        ),
+        Column(
+            "has_clock_jumps",
+            pa.bool_(),
+            "Whether its clock starts again or leaps, so that packets are placed by their order; "
+            "null in rows of an older timereel, whose `warnings` say it.",
+            path="video.has_clock_jumps",
+            from_row=_has_clock_jumps,
+            nullable=True,
         ),
         Column("error", STRING, "Why it, or its first failed window, failed.", to_row=_error),
         *PROVENANCE,

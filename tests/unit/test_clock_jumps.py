@@ -1,6 +1,7 @@
 """A clock that wraps, starts again or leaps gives times in decode order, and shards find them."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,8 @@ from pipeline.media import decode_frames, probe, reader
 from pipeline.media.clock_jumps import clock_period, straighten
 from pipeline.plan import packets_for
 from pipeline.records import NO_PTS, PacketIndex, Video
+from pipeline.tables.shared import Provenance
+from pipeline.tables.videos import IndexedVideo, video_of_row, video_row
 from tests.videos import make_video, number_in, picture_of, source_of
 
 TICK = Fraction(1, 90_000)
@@ -41,6 +44,7 @@ def packets_at(
 def straight(packets: PacketIndex, period: int | None = TURN) -> tuple[list[int], list[str]]:
     """The decode times from the first on, and the warnings."""
     made, warnings = straighten(packets, "a.ts", time_base=TICK, period=period)
+    assert made.has_clock_jumps is bool(warnings)
     return (made.dts - made.dts[0]).tolist(), warnings
 
 
@@ -129,6 +133,30 @@ def test_a_short_leap_of_the_clock_moves_nothing_else(leap_s: int, length: int) 
     times, warnings = straight(packets_at(wrong))
     assert times == [3600 * i for i in range(100)]
     assert f"the clock of {length} packets leaps away" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("stored", "warning", "has_jumps"),
+    [
+        (True, "", True),
+        (False, "the clock of a camera", False),
+        (None, "the clock of 3 packets leaps away and comes back", True),
+        (None, "ends early", False),
+    ],
+)
+def test_only_a_row_of_an_older_timereel_tells_of_jumps_by_its_warnings(
+    tmp_path: Path, *, stored: bool | None, warning: str, has_jumps: bool
+) -> None:
+    video, _ = probe(
+        source_of(make_video(tmp_path / "a.mp4", num_frames=5)),
+        sample=SampleConfig(),
+        decode=DecodeConfig(),
+    )
+    made_by = Provenance(task="t", model="", prompt_id="", fingerprint="f", config="")
+    indexed = IndexedVideo(video=video, status="done", num_shards=1, results=())
+    row = video_row(indexed, provenance=made_by, at=datetime.now(tz=UTC))
+    row |= {"has_clock_jumps": stored, "warnings": [warning]}
+    assert video_of_row(row, video.footage).has_clock_jumps is has_jumps
 
 
 def test_a_step_forward_is_a_gap_and_no_leap() -> None:

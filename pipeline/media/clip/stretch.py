@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
-from pipeline.media.clock_jumps import clock_period, tell_of_jumps
+from pipeline.media.clock_jumps import clock_period
 from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.media.nal import idr
@@ -86,9 +86,7 @@ class _Scan:
         self.cut = cut
         self.period = clock_period(container.format.name)
         self.tells_no_time = (
-            self.period is not None
-            or tell_of_jumps(cut.video.warnings)
-            or is_playlist(cut.video.uri)
+            self.period is not None or cut.video.has_clock_jumps or is_playlist(cut.video.uri)
         )
         self._rows: list[tuple[int, int, int, bool, bool, bool]] = []
         self._reaches_end = True
