@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.section import Operational, Seconds, Section
+from pipeline.config.section import ByContent, Operational, Seconds, Section
 from pipeline.records.camera_names import of_camera
 from pipeline.storage.access import Access, named_hosts
 from pipeline.timebase import ClockCorrection, datetime_to_ns, seconds_to_ns
@@ -187,6 +187,19 @@ class PlanConfig(Section):
     """A window is one prompt. All of a shard have so many but for the last, or the last two."""
 
 
+class ObjectGateConfig(Section):
+    """An object detector that looks at the windows that move, before a model is asked."""
+
+    model: ByContent[str] = "models/nanodet-g"
+    """Folder with ``model.yaml`` and the ONNX file it names, on every node; see docs/engines.md."""
+    labels: tuple[str, ...] = Field(default=("person", "vehicle"), min_length=1)
+    """Labels or classes of that model; one of them must be in the picture."""
+    fps: float = Field(default=2.0, ge=0.001, le=1000)
+    """Pictures per second that are looked at, of those that the model would be shown."""
+    threads: Operational[int] = Field(default=1, ge=1)
+    """Threads of one call; decode tasks run beside each other."""
+
+
 class GateConfig(Section):
     """Which windows need no engine."""
 
@@ -194,3 +207,18 @@ class GateConfig(Section):
     """``motion`` does not send windows to the model in which nothing changes."""
     threshold: float = Field(default=6.0, gt=0)
     """Robust standard deviations by which one block of the picture must change."""
+    objects: ObjectGateConfig | None = None
+    """Of windows in which something moves, only those that show such an object go to the model."""
+
+    @model_validator(mode="after")
+    def _objects_are_looked_for_where_something_moves(self) -> Self:
+        if self.objects is not None and self.kind == "none":
+            raise ValueError("objects are looked for in windows that move: set kind: motion")
+        return self
+
+    def answering(self) -> dict[str, Any]:
+        """All that decides an answer; runs without ``objects`` are what they were before it."""
+        kept = super().answering()
+        if self.objects is None:
+            del kept["objects"]
+        return kept

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from glob import escape
 from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig, SpeechEngineConfig
@@ -91,6 +91,14 @@ class Config(Section):
         if "none" in zones:
             raise ValueError("none: a query calls everything outside of zones so; another name")
         return zones
+
+    @model_validator(mode="after")
+    def _objects_are_looked_for_in_colour(self) -> Self:
+        if self.gate.objects is not None and not self.wants_rgb:
+            raise ValueError(
+                f"gate.objects is for engines that look at colour; {self.engine.kind} does not"
+            )
+        return self
 
     def keep_days(self, camera: str) -> float | None:
         """How many days of a camera are kept; None keeps all."""

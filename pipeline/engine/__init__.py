@@ -4,7 +4,9 @@ Each is described by an ``EngineKind``, which ``pipeline.config.registry`` finds
 ``engine.kind``: ``signals``, ``vllm`` and ``openai`` here, others in packages of their own.
 """
 
-from pipeline.config import Config
+from typing import TYPE_CHECKING
+
+from pipeline.config import Config, ObjectGateConfig
 from pipeline.config.engine_kind import (
     EngineKind,
     Forecast,
@@ -16,6 +18,9 @@ from pipeline.config.engine_kind import (
 )
 from pipeline.errors import ConfigError
 
+if TYPE_CHECKING:
+    from pipeline.engine.detector.object_gate import ObjectGate
+
 __all__ = [
     "EngineKind",
     "Forecast",
@@ -25,10 +30,24 @@ __all__ = [
     "SpeechEngine",
     "TextEngine",
     "open_model",
+    "open_object_gate",
     "open_shards",
     "open_speech",
     "open_text_model",
 ]
+
+
+def open_object_gate(config: ObjectGateConfig | None) -> "ObjectGate | None":
+    """What finds windows without a wanted object, if that is asked for.
+
+    Raises:
+        EngineStartError: the detector or its package is missing.
+    """
+    if config is None:
+        return None
+    from pipeline.engine.detector.object_gate import ObjectGate  # noqa: PLC0415 - few runs need it
+
+    return ObjectGate(config)
 
 
 def open_shards(config: Config) -> ShardEngine:

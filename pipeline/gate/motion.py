@@ -100,6 +100,11 @@ class MotionGate:
         self._last, self._last_ns = means[-1], int(frame_ns[-1])
         return self._calm_since_ns is not None and self._is_usual(means, limit)
 
+    @property
+    def moved(self) -> BoolArray:
+        """Which blocks of the picture changed in the last window [rows, columns]."""
+        return self._moved[-1]
+
     def _is_calm(self, means: FloatArray, limit: FloatArray) -> bool:
         """Whether every block stays near its average over earlier frames; updates the average."""
         is_first_frame = self._average is None and len(means) == 1

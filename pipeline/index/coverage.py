@@ -3,7 +3,8 @@
 The state of a moment is the highest that files and windows give it:
 
 * ``analysed``      an engine analysed it
-* ``quiet``         the gate saw no change, so no engine analysed it
+* ``quiet``         the gate saw no change, or no object that is waited for (``quiet_reason`` of the
+                    table ``windows``), so no engine analysed it
 * ``erased``        its rows were erased on purpose, and no job analyses it again unless a user asks
                     for that. It is erased from the commit of the order, even while rows remain
 * ``failed``        it could not be analysed

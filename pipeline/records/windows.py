@@ -181,6 +181,8 @@ class WindowResult:
     frame_pts: tuple[int, ...]
     """PTS of the frames that were decoded and, if the window is not quiet, shown to the engine."""
     num_suspect: int = 0
+    quiet_reason: str = ""
+    """Why no engine was asked; empty if one was."""
     text: str = ""
     finish_reason: str = ""
     markers: tuple[str, ...] = ()

@@ -82,6 +82,14 @@ COLUMNS: Columns[AnsweredWindow] = Columns(
         Column(
             "status", STRING, "`analysed`, `quiet`, `failed` or `erased`.", path="result.status"
         ),
+        Column(
+            "quiet_reason",
+            STRING,
+            "Why no engine was asked, of a quiet window: nothing changes, or no wanted object.",
+            path="result.quiet_reason",
+            from_row=lambda row: row["quiet_reason"] or "",
+            nullable=True,
+        ),
         *file_columns(video_id="result.video_id", uri="video.uri"),
         *media_range("result.span", is_stored_exactly=True),
         Column("window_id", STRING, "Hash of the frames and their times.", path="result.window_id"),

@@ -214,7 +214,7 @@ def test_a_label_is_one_of_the_model_or_one_of_its_classes():
     network = open_network(folder, ["vehicle", "dog"], threads=1)
     assert network.labels["vehicle"].classes == ("car", "bus", "truck", "motorcycle")
     assert network.labels["dog"].classes == ("dog",)
-    with pytest.raises(EngineStartError, match=r"task\.labels\.ghost: .* knows person, vehicle"):
+    with pytest.raises(EngineStartError, match=r"label ghost: .* knows person, vehicle"):
         open_network(folder, ["ghost"], threads=1)
 
 

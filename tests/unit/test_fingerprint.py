@@ -158,6 +158,7 @@ def test_the_settings_that_decide_no_answer_are_these_and_no_others():
     assert _operational(Config) == {
         *("index", "sources", "speech", "clock", "summaries", "commit", "budget", "cluster"),
         *("embedding", "evidence", "retention_days", "summaries.level", "zones"),
+        "gate.objects.threads",
         *(f"decode.{limit}" for limit in Config().decode.model_dump()),
     }
     asked = {"replicas", "max_concurrency"}

@@ -7,8 +7,7 @@ are followed over the consecutive windows of a shard.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
@@ -17,16 +16,13 @@ import numpy as np
 from pipeline.config.task import Task
 from pipeline.engine.detector import DetectorEngineConfig
 from pipeline.engine.detector.follow import Followed, follow
-from pipeline.engine.detector.network import Found, open_network
+from pipeline.engine.detector.looks import Looks, every
+from pipeline.engine.detector.network import open_network
 from pipeline.errors import EngineStartError
 from pipeline.records import Completion, Window
 from pipeline.timebase import NS_PER_S, BoolArray, seconds_to_ns
 
 BLACK = "black"
-_BLACK_MEAN = 24.0
-_BLACK_BRIGHT = 30.0
-_BRIGHT_SHARE = 0.98
-"""As of the signals engine: so much of a black picture is darker than ``_BLACK_BRIGHT``."""
 
 
 class DetectorEngine:
@@ -53,13 +49,13 @@ class DetectorEngine:
         for window in windows:
             start_ns = window.plan.span.start_ns
             known = [one for one in known if start_ns - one.last.at_ns <= self._gap_ns]
-            looks = _Looks(window, self._network.find, self._config.batch_frames)
+            looks = Looks(window, self._network.find, self._config.batch_frames)
             known = self._follow(known, looks)
             yield self._completion(window, looks, known)
 
-    def _follow(self, known: list[Followed], looks: "_Looks") -> list[Followed]:
+    def _follow(self, known: list[Followed], looks: Looks) -> list[Followed]:
         """The objects after this window, each with its sights in it."""
-        looks.look(_every(looks.frame_ns, seconds_to_ns(1 / self._config.fps)))
+        looks.look(every(looks.frame_ns, seconds_to_ns(1 / self._config.fps)))
         while True:
             objects = follow(known, looks.taken(), self._network.labels, gap_ns=self._gap_ns)
             between = {
@@ -72,7 +68,7 @@ class DetectorEngine:
                 return objects
             looks.look(sorted(between))
 
-    def _completion(self, window: Window, looks: "_Looks", objects: list[Followed]) -> Completion:
+    def _completion(self, window: Window, looks: Looks, objects: list[Followed]) -> Completion:
         events = [
             _event(one, window, looks) for one in objects if one.sights and self._is_believed(one)
         ]
@@ -92,59 +88,7 @@ class DetectorEngine:
         return is_there and one.moved >= spec.moves
 
 
-class _Looks:
-    """The pictures of one window that were looked at, and what was found in them."""
-
-    def __init__(self, window: Window, find: Any, batch_frames: int) -> None:  # noqa: ANN401
-        self.frame_ns: list[int] = window.frame_ns.tolist()
-        self.black = _is_black(window)
-        self._window = window
-        self._find = find
-        self._batch_frames = batch_frames
-        self._found: dict[int, Mapping[str, Found]] = {}
-        """By the number of the frame."""
-
-    def look(self, numbers: Iterable[int]) -> None:
-        """Look at these frames too; nothing is found in black ones."""
-        new = [number for number in numbers if number not in self._found]
-        self._found |= {number: {} for number in new if self.black[number]}
-        seen = [number for number in new if not self.black[number]]
-        video, rgb = self._window.video, self._window.rgb
-        assert rgb is not None  # noqa: S101 - the kind wants colour
-        for first in range(0, len(seen), self._batch_frames):
-            batch = seen[first : first + self._batch_frames]
-            found = self._find([rgb[number] for number in batch], video.upright_size)
-            self._found |= dict(zip(batch, found, strict=True))
-
-    def taken(self) -> list[tuple[int, Mapping[str, Found]]]:
-        """Time and findings of every look, in the order of time."""
-        return [(self.frame_ns[number], self._found[number]) for number in sorted(self._found)]
-
-    def around(self, first_ns: int, last_ns: int) -> Iterator[int]:
-        """The frames in the middle between a first or last sight and the looks beside it."""
-        for low, high in pairwise(sorted(self._found)):
-            is_border = self.frame_ns[high] == first_ns or self.frame_ns[low] == last_ns
-            if is_border and high - low > 1:
-                yield (low + high) // 2
-
-    def end_ns(self, last_ns: int) -> int:
-        """When the frame after this one comes, or the end of the window."""
-        after = int(np.searchsorted(self.frame_ns, last_ns, side="right"))
-        return self.frame_ns[after] if after < len(self.frame_ns) else self._window.plan.span.end_ns
-
-
-def _every(frame_ns: list[int], step_ns: int) -> list[int]:
-    """The numbers of frames at least about ``step_ns`` apart, with the first and the last."""
-    chosen: list[int] = []
-    for number, at_ns in enumerate(frame_ns):
-        # Of two frames beside the wanted time the nearer one.
-        usual_ns = at_ns - frame_ns[number - 1] if number else 0
-        if not chosen or at_ns - frame_ns[chosen[-1]] + usual_ns // 2 >= step_ns:
-            chosen.append(number)
-    return sorted({*chosen, len(frame_ns) - 1}) if frame_ns else []
-
-
-def _event(one: Followed, window: Window, looks: _Looks) -> dict[str, Any]:
+def _event(one: Followed, window: Window, looks: Looks) -> dict[str, Any]:
     """The object in this window, as an answer has it."""
     span = window.plan.span
     first, last = one.sights[0], one.sights[-1]
@@ -167,16 +111,6 @@ def _event(one: Followed, window: Window, looks: _Looks) -> dict[str, Any]:
             for sight in one.sights
         ],
     }
-
-
-def _is_black(window: Window) -> BoolArray:
-    """Which frames show nothing at all [T]."""
-    if not len(window.luma):
-        return np.zeros(0, np.bool_)
-    flat = window.luma.reshape(len(window.luma), -1)
-    rank = int(_BRIGHT_SHARE * (flat.shape[1] - 1))
-    bright = np.partition(flat, rank, axis=1)[:, rank]
-    return np.asarray((flat.mean(axis=1) < _BLACK_MEAN) & (bright < _BLACK_BRIGHT))
 
 
 def _black(window: Window, black: BoolArray) -> Iterator[dict[str, Any]]:

@@ -78,7 +78,7 @@ def read_model(folder: Path) -> DetectorModel:
     path = folder / FILE
     if not path.is_file():
         raise EngineStartError(
-            f"engine.model={folder}: has no {FILE}; name a folder such as models/nanodet-g of "
+            f"{folder}: has no {FILE}; name a folder such as models/nanodet-g of "
             "timereel's repository, by its full path if you run timereel elsewhere"
         )
     try:

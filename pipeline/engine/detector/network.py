@@ -106,7 +106,7 @@ def _spec(label: str, model: DetectorModel) -> Label:
     if label in model.classes:
         return Label(classes=(label,))
     raise EngineStartError(
-        f"task.labels.{label}: the detector {model.name} knows {', '.join(model.labels)} and the "
+        f"label {label}: the detector {model.name} knows {', '.join(model.labels)} and the "
         f"classes {', '.join(model.classes)}; name one of these"
     )
 
@@ -118,7 +118,7 @@ def _session(path: str, modified_ns: int, threads: int) -> Any:  # noqa: ANN401,
         import onnxruntime  # noqa: PLC0415 - an extra
     except ImportError as exc:
         raise EngineStartError(
-            "engine.kind=detector needs onnxruntime: pip install 'timereel[detector]'"
+            "an object detector needs onnxruntime: pip install 'timereel[detector]'"
         ) from exc
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.config import Config, VerifyConfig
-from pipeline.engine import ShardEngine
+from pipeline.engine import ShardEngine, open_object_gate
 from pipeline.errors import SourceError, UnreachableError, WindowError
 from pipeline.flow.task.evidence import (
     candidate_pts,
@@ -182,6 +182,7 @@ def left_open(shard_id: str, video: Video, exc: UnreachableError) -> OpenShard:
 
 def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowResult]:
     gate = MotionGate(config.gate)
+    object_gate = open_object_gate(config.gate.objects)
     verify = verify_of(config)
     frames = _Frames(shard, config)
     for plan in shard.windows:
@@ -194,10 +195,14 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
             if verify:
                 window = replace(window, packets=_packets_around(window, shard, verify))
             if gate.is_quiet(window.luma, window.frame_ns):
-                yield _result(window, Completion(text="", finish_reason=""), status="quiet")
+                yield _quiet(window, "nothing changes")
+                continue
+            add_pixels = with_colour if config.wants_rgb else with_candidates
+            window = add_pixels(window, part_frames)
+            if object_gate and not object_gate.shows_object(window, gate.moved):
+                yield _quiet(window, f"no {', '.join(object_gate.labels)}")
             else:
-                add_pixels = with_colour if config.wants_rgb else with_candidates
-                yield add_pixels(window, part_frames)
+                yield window
 
 
 def answer_shard(
@@ -388,6 +393,11 @@ def _erased(plan: WindowPlan, shard: Shard) -> WindowResult:
         status="erased",
         frame_pts=(),
     )
+
+
+def _quiet(window: Window, reason: str) -> WindowResult:
+    nothing = Completion(text="", finish_reason="")
+    return replace(_result(window, nothing, status="quiet"), quiet_reason=reason)
 
 
 def _result(
