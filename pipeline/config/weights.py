@@ -5,6 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 _WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
+_DETECTOR = "model.yaml"
+"""Describes a detector. In other folders all files count, since they always have."""
+_FOR_PEOPLE = ("README", "LICENSE", "NOTICE")
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 * 1024
 
@@ -15,7 +18,8 @@ def weights_id(model: str) -> str | None:
     Everything but the weights is read whole. Of each weight file count its name, its size, its
     beginning (a safetensors header names every tensor) and samples all over it: a few MB for a
     model of any size. Training moves all weights, so that no trained copy has equal samples; one
-    that differs in a single tensor may pass for the same. Hidden files do not count.
+    that differs in a single tensor may pass for the same. Hidden files do not count, nor in the
+    folder of a detector what is written for people.
     """
     folder = Path(model)
     if not folder.is_dir():
@@ -25,6 +29,8 @@ def weights_id(model: str) -> str | None:
         for path in folder.rglob("*")
         if path.is_file() and not any(part[0] == "." for part in path.relative_to(folder).parts)
     )
+    if (folder / _DETECTOR).is_file():
+        files = [path for path in files if not path.name.startswith(_FOR_PEOPLE)]
     stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return _digest(str(folder), stats)
 

@@ -63,3 +63,19 @@ def test_a_large_weight_file_is_sampled_to_its_end(tmp_path):
 
 def test_a_hub_id_is_no_folder():
     assert weights_id("Qwen/Qwen3-VL-8B-Instruct") is None
+
+
+def test_of_a_detector_what_is_written_for_people_does_not_count(tmp_path):
+    names = set()
+    for text in ("", "other words"):
+        folder = tmp_path / str(len(text))
+        folder.mkdir()
+        for name in ("README.md", "LICENSE", "LICENSE.human-models", "NOTICE"):
+            (folder / name).write_text(text)
+        (folder / "model.yaml").write_text("name: m")
+        (folder / "net.onnx").write_bytes(b"weights")
+        names.add(weights_id(str(folder)))
+        for counts in ("model.yaml", "net.onnx"):
+            (folder / counts).write_bytes(text.encode() + b"changed")
+            names.add(weights_id(str(folder)))
+    assert len(names) == 5  # one before, then two for each text
