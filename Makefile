@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -123,6 +123,12 @@ bench-growth: $(VENV)/.core  ## an hour's recording that is indexed twelve times
 
 bench-index: $(VENV)/.bench  ## speed of the index against the limit and other readers; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_index --rows $(ROWS) --folder $(OUT)/bench
+
+bench-eye: $(VENV)/.dev  ## what the detector finds and how fast: CLIP=vtest.avi TRUTH=gt.txt EMPTY='talk.mp4 screen.webm', all optional
+	$(BIN)/python -m tests.bench.bench_eye $(if $(CLIP),--clip $(CLIP) --truth $(TRUTH)) $(if $(EMPTY),--empty $(EMPTY))
+
+bench-cascade: $(VENV)/.dev  ## events kept and tokens saved by the gates: FOOTAGE=a folder with the files of tests/bench/cascade_truth.json
+	$(BIN)/python -m tests.bench.bench_cascade $(FOOTAGE) --set plan.max_window_frames=8
 
 bench-search: $(VENV)/.dev  ## recall of search by meaning on 120 questions in English and Chinese
 	$(BIN)/python -m tests.bench.search_recall

@@ -8,7 +8,7 @@ are followed over the consecutive windows of a shard.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def _event(one: Followed, window: Window, looks: Looks) -> dict[str, Any]:
         "text": kind,
         "start": (start_ns - span.start_ns) / NS_PER_S,
         "end": (looks.end_ns(last.at_ns) - span.start_ns) / NS_PER_S,
-        "confidence": round(median(sight.score for sight in one.sights), 3),
+        "confidence": round(fmean(sight.score for sight in one.sights), 3),
         "boxes": [
             [
                 max(0.0, (sight.at_ns - span.start_ns) / NS_PER_S),
