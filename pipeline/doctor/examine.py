@@ -18,6 +18,7 @@ from pipeline.doctor.time_test import (
     judge_times,
     make_clip,
 )
+from pipeline.engine import open_speech
 from pipeline.errors import EngineStartError
 from pipeline.records import Completion
 
@@ -44,7 +45,10 @@ class Check:
 def examine(config: Config) -> Iterator[Check]:
     """Every finding as it is made; the last ones are of the engine."""
     yield from _environment(config)
-    yield from _time_self_test(config)
+    if not config.hears:
+        yield from _time_self_test(config)
+    if listening := config.listening:
+        yield _speech(listening)
 
 
 def _environment(config: Config) -> Iterator[Check]:
@@ -130,6 +134,16 @@ def _time_self_test(config: Config) -> Iterator[Check]:
         yield _markers(config.engine, answers)
     verdict = judge_times(clips, answers, config.task, label)
     yield Check(name="time", verdict="ok" if verdict.is_on_time else "FAIL", detail=verdict.detail)
+
+
+def _speech(config: Config) -> Check:
+    """Whether what listens can be opened."""
+    if not config.engine_kind.reads_captions:
+        try:
+            open_speech(config).shutdown()
+        except EngineStartError as exc:
+            return Check(name="speech", verdict="FAIL", detail=str(exc))
+    return Check(name="speech", verdict="ok", detail=f"{config.engine.kind}: {config.model}")
 
 
 def _markers(engine: ModelEngineConfig, answers: Sequence[Completion]) -> Check:

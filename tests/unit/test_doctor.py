@@ -139,3 +139,17 @@ def test_a_machine_that_is_not_fit_ends_with_exit_code_3(cli, tmp_path):
     }
     assert found["engine"]["verdict"] == "FAIL"
     assert "not fit for a run: engine" in cli.err
+
+
+def test_weights_of_what_listens_are_looked_for(tmp_path):
+    from pipeline.config import load_config
+    from pipeline.doctor.examine import _speech
+
+    captions = load_config(None, ("speech={kind: captions}",)).listening
+    assert _speech(captions).verdict == "ok"
+    nothing = load_config(None, (f"speech={{kind: whisper, weights: {tmp_path}}}",)).listening
+    found = _speech(nothing)
+    assert found.verdict == "FAIL"
+    assert (
+        "install timereel[speech]" in found.detail or "no folder with a model.bin" in found.detail
+    )

@@ -1,9 +1,15 @@
 """Each sample has the media time at which it was recorded, in every container, after every gap."""
 
+from itertools import pairwise
+from unittest import mock
+
+import numpy as np
 import pytest
 
-from pipeline.config import DecodeConfig, SampleConfig
+from pipeline.config import DecodeConfig, SampleConfig, load_config
 from pipeline.errors import SourceError
+from pipeline.flow.task import listen
+from pipeline.flow.task.stages import Planned
 from pipeline.media import probe
 from pipeline.media.sound import MAX_GAP_NS, probe_sound, read_sound
 from pipeline.storage.access import PUBLIC
@@ -109,3 +115,23 @@ def test_a_recording_that_grows_keeps_what_its_first_part_is_known_by(tmp_path):
     long = make_sound(tmp_path / "long.wav", [(WAVE, 0.0)], codec="pcm_s16le")
     assert sound_of(short).content_until(3 * NS_PER_S) == sound_of(long).content_until(3 * NS_PER_S)
     assert sound_of(short).video.video_id != sound_of(long).video.video_id
+
+
+def test_shards_tile_the_sound_and_end_where_it_is_quiet(tmp_path):
+    wave = np.sin(np.arange(12 * 48_000) / 20).astype(np.float32) / 2
+    quiet_s = [(2.7, 3.0), (6.2, 6.5), (9.0, 9.3)]
+    for start_s, end_s in quiet_s:
+        wave[round(start_s * 48_000) : round(end_s * 48_000)] = 0
+    path = make_sound(tmp_path / "long.flac", [(wave, 0.0)], codec="flac")
+    config = load_config(None, ("speech={kind: whisper, weights: none}",)).listening
+    with (
+        mock.patch.object(listen, "_SHARD_NS", 3 * NS_PER_S),
+        mock.patch.object(listen, "_QUIETEST_WITHIN_NS", NS_PER_S),
+    ):
+        planned = listen.plan_source(source_of(path), config)
+    assert isinstance(planned, Planned)
+    spans = [plan.span for shard in planned.shards for plan in shard.windows]
+    assert all(before.end_ns == after.start_ns for before, after in pairwise(spans))
+    assert [spans[0].start_ns, spans[-1].end_ns] == [0, 12 * NS_PER_S]
+    for cut, (start_s, end_s) in zip(spans[:-1], quiet_s, strict=True):
+        assert start_s < cut.end_ns / NS_PER_S < end_s
