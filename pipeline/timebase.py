@@ -85,6 +85,13 @@ class ClockCorrection:
         drifted_ns = 0 if self.since_ns is None else camera_ns - self.since_ns
         return camera_ns + self.offset_ns + drifted_ns * self.rate_ppb // _BILLION
 
+    def camera_ns(self, utc_ns: int) -> int:
+        """What the camera's clock showed at a time, about: off by the drift of a file's length."""
+        since_ns = 0 if self.since_ns is None else self.since_ns
+        rate_ppb = 0 if self.since_ns is None else self.rate_ppb
+        passed_ns = utc_ns - self.offset_ns - since_ns
+        return since_ns + passed_ns * _BILLION // (_BILLION + rate_ppb)
+
     def elapsed_ns(self, media_ns: int) -> int:
         """How long ``media_ns`` of a recording really took."""
         return media_ns + media_ns * self.rate_ppb // _BILLION

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.index import earlier_clocks
 from pipeline.index.evidence_commits import remove_outdated_evidence, replace_evidence
 from pipeline.index.filters import Span, Where
 from pipeline.index.grouping import chunks, groups, ids_of, is_among
@@ -123,10 +124,10 @@ class Writer:
         replaced, and windows of other fingerprints are removed. The ``videos`` row is written last:
         it says that all other rows exist. So an earlier row that says the same of replaced data is
         set to pending first. Also removed are an earlier failure of the same uri and task, an
-        earlier content of the uri whose time overlaps (the file has grown or was repaired), and the
-        same content at another time (its clock was corrected). Other contents of the same uri stay
-        if their time does not overlap, because recorders reuse file names. After a crash the same
-        call completes everything.
+        earlier content of the uri whose time overlaps, if only by the camera's own clock (the file
+        has grown or was repaired), and the same content at another time (its clock was corrected).
+        Other contents of the same uri stay if their time does not overlap, because recorders reuse
+        file names. After a crash the same call completes everything.
 
         Args:
             videos: all of one task.
@@ -281,14 +282,23 @@ class Writer:
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
         """Rows of the same videos, or of earlier contents of the uris of successful ones."""
+        names = ids_of(videos, "video_id") | ids_of(videos, "uri")
+        files = self._known.files(self.index.files("videos"), names)
+        done = videos.filter(pc.field("status") != "failed")
+        of_uris = Where().add("task = ? AND status <> 'failed'", task)
+        of_uris.is_one_of("uri", ids_of(done, "uri"))
+        columns = earlier_clocks.COLUMNS
+        earlier = self.index.select_from_files(files, "videos", of_uris, columns=columns)
+        others = earlier_clocks.under_other_clocks(earlier, done)
         same_content = "content_id = done_content AND content_id <> ''"
         where = _same_files(
-            ids_of(videos, "video_id"), videos, or_if=f"status = 'failed' OR {same_content}"
+            ids_of(videos, "video_id") | others,
+            videos,
+            or_if=f"status = 'failed' OR {same_content}",
         )
         where.add("task = ?", task)
-        names = ids_of(videos, "video_id") | ids_of(videos, "uri")
         return self.index.select_from_files(
-            self._known.files(self.index.files("videos"), names),
+            files,
             "videos",
             where,
             columns=[*_SPAN, "video_id", "fingerprint", "status", "indexed_at"],

@@ -369,6 +369,21 @@ def test_a_time_that_was_erased_stays_erased_when_the_clock_is_set_right(machine
     machine.what_the_index_says_is_true()
 
 
+@pytest.mark.parametrize("offset_s", [0.25, -1.5, 3600.0])
+@pytest.mark.parametrize("rate_ppm", [0.0, -3000.0])
+def test_a_file_recorded_anew_leaves_no_rows_at_the_time_of_the_uncorrected_clock(
+    machine, offset_s, rate_ppm
+):
+    machine.begin(recording("gate/a.mp4", 0, 20))
+    machine.index(setting=0)
+    before = machine.archive.recordings["gate/a.mp4"]
+    machine.archive.recordings["gate/a.mp4"] = replace(before, content=1, showing=((4, 6),))
+    machine.truth.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    assert pi.open(machine.uri).videos().num_rows == 1
+
+
 def test_what_is_indexed_in_spite_of_its_order_leaves_no_file_of_a_later_batch_with_a_hole(machine):
     """A batch has three files: the last one loses its erased part while the first are planned."""
     machine.begin(recording("gate/a.mp4", 0, 9))
