@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ input-fuzz: $(VENV)/.dev  ## logs, configs, task files, lists and sidecars that 
 		tests/unit/test_hostile_yaml.py::test_no_document_raises_anything_but_a_config_error \
 		tests/unit/test_locations.py::test_any_list_gives_rows_and_never_raises \
 		tests/unit/test_locations.py::test_any_sidecar_gives_a_row_and_never_raises
+
+hostile-table: $(VENV)/.dev  ## hostile videos, answers, lists, logs and SQL: how each ends, its memory and its time
+	$(BIN)/python -m tests.hard.hostile_table
 
 docs: $(VENV)/.core  ## docs/settings.md and docs/tables.md: every setting and column, as the code has it
 	$(BIN)/timereel config explain > docs/settings.md

@@ -197,7 +197,7 @@ def changed_entries(draw: st.DrawFn) -> Change:
         entry = found[number % len(found)]
         try:
             actions = _loads(entry.read_bytes())
-        except ValueError:  # another change came first
+        except (ValueError, RecursionError):  # another change came first
             return
         draw = data.draw
         match kind:

@@ -198,6 +198,34 @@ def playlist(text: str) -> Callable[[Path], bytes]:
     return made
 
 
+def megabytes_of_data_beside_the_video(folder: Path) -> bytes:
+    """In a stream of its own, in packets of 1 MB."""
+    path = folder / "data.ts"
+    with av.open(str(LOBBY)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        beside = new.add_data_stream("bin_data")
+        for packet in old.demux(video=0):
+            if packet.dts is not None and packet.dts * packet.time_base < 3:
+                packet.stream = stream
+                new.mux(packet)
+                extra = av.Packet(bytes(1_000_000))
+                extra.stream, extra.time_base = beside, packet.time_base
+                extra.pts = extra.dts = packet.dts
+                new.mux(extra)
+    return path.read_bytes()
+
+
+def linked_segment(folder: Path) -> bytes:
+    """Matroska that names the file in which it goes on, in the place of the writer's name."""
+    make_video(folder / "other.mkv", num_frames=5)
+    data = make_video(folder / "first.mkv", num_frames=10).read_bytes()
+    at = data.index(b"WA")
+    length = data[at + 2] - 0x80
+    name = b"other.mkv".ljust(length - 1, b"\0")
+    link = b"\x3e\x83\xbb" + bytes([0x80 + length - 1]) + name
+    return data[:at] + link + data[at + 3 + length :]
+
+
 HOSTILE: dict[str, Callable[[Path], bytes]] = {
     "giant size in the header": giant_size_in_the_header,
     "giant gif": giant_gif,
@@ -215,6 +243,8 @@ HOSTILE: dict[str, Callable[[Path], bytes]] = {
     "50 MB of metadata in MP4": huge_metadata_in_mp4,
     "300 attachments": three_hundred_attachments,
     "500 tracks": hundreds_of_tracks,
+    "75 MB of data beside the video": megabytes_of_data_beside_the_video,
+    "linked segment": linked_segment,
     "reference to another file": names_another_file,
     "HLS": playlist("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.ts\n#EXT-X-ENDLIST\n"),
     "concat": playlist("ffconcat version 1.0\nfile {folder}/other.ts\n"),

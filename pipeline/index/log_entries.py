@@ -193,9 +193,12 @@ def _checkpoint_problem(file: IO[bytes]) -> str:
     import pyarrow.parquet as pq  # noqa: PLC0415 - it takes 20 ms; a new index has no checkpoint
 
     try:
-        actions = pq.ParquetFile(file).read()
-    except (OSError, pa.ArrowException, ValueError) as exc:
+        return _fault_of_checkpoint(pq.ParquetFile(file).read())
+    except (OSError, pa.ArrowException, ValueError) as exc:  # a text may be no UTF-8
         return _unreadable(exc)
+
+
+def _fault_of_checkpoint(actions: pa.Table) -> str:
     if "sidecar" in actions.column_names and actions["sidecar"].null_count < actions.num_rows:
         return _STRANGE
     for kind in ("add", "remove"):

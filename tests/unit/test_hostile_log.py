@@ -171,6 +171,16 @@ def test_a_checkpoint_that_names_a_file_outside_of_the_table_is_refused_and_left
     assert check(store) == []
 
 
+def test_a_checkpoint_with_a_name_that_is_no_text_is_damage_and_no_bug(store):
+    store.handle("events").create_checkpoint()
+    path = max(Path(store.table_uri("events"), "_delta_log").glob("*.checkpoint.parquet"))
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"date=", b"\x80ate="))
+    with pytest.raises(IndexDamagedError, match="events: checkpoint"):
+        pi.open(store.root).events()
+    assert any(f.table == "events" and f.kind == "log" for f in check(store))
+
+
 def test_an_entry_with_a_giant_number_is_damage_like_any_other(store):
     Path(store.table_uri("events"), f"_delta_log/{10**18:020}.json").write_text("{}")
     found = [str(finding) for finding in check(store)]
