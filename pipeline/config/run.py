@@ -75,6 +75,6 @@ class ClusterConfig(Section):
     object_store_bytes: int | None = Field(default=None, gt=0)
     """Of the embedded Ray; None lets Ray choose. A model waits for windows where this is small: for
     each request of ``max_concurrency`` the RGB of nine was enough, of four it was not."""
-    stall_s: float = Field(default=3600, gt=0)
+    stall_s: Seconds = Field(default=3600, gt=0)
     """A run without any result for so long ends with exit code 7, and the next one goes on. The
     time in which a model loads counts, so a large model on a slow disk needs more."""

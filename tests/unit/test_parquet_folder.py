@@ -93,6 +93,7 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         "feedback/none.parquet",
         "segments/none.parquet",
         "summaries/none.parquet",
+        "utterances/none.parquet",
         "videos/2026-03-01.parquet",
         "windows/none.parquet",
     ]
