@@ -144,8 +144,8 @@ def _index(path: Path, where: Path, config: Config, length_s: float) -> Cost:
         report: Report = driver.index_archive(
             sources, config, str(where), on_progress=lambda _: None
         )
-    assert report.videos_done + len(report.waiting) == 1, report
-    assert report.failures == [], report
+    # A fragmented MP4 that ends inside a moof cannot be opened: the next look reads it.
+    assert report.videos_done + len(report.waiting) + len(report.failures) == 1, report
     ends_ns = open_index(str(where)).windows()["media_end_ns"].to_pylist()
     return Cost(
         decode_cpu_s=report.decode_cpu_s,
