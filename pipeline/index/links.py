@@ -27,13 +27,13 @@ def is_odd(mode: int) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def odd_files(table: Path) -> list[str]:
-    """Every odd file in a table: its own folder, or one below, by path in the index."""
-    found = [table] if table.is_symlink() else []
+def odd_files(top: Path) -> list[str]:
+    """Every odd file in a folder of an index: itself, or one below, by path in the index."""
+    found = [top] if top.is_symlink() else []
     if not found:
-        for folder, _, _ in os.walk(table):
+        for folder, _, _ in os.walk(top):
             found += [Path(folder, name) for name in _odd_in(folder)]
-    return sorted(str(path.relative_to(table.parent)) for path in found)
+    return sorted(str(path.relative_to(top.parent)) for path in found)
 
 
 def over_odd(folder: Path, paths: Iterable[str]) -> list[str]:

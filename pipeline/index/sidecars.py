@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from pipeline.index.links import odd_files
 from pipeline.index.store import DAMAGED, Store
 
 
@@ -26,7 +27,8 @@ def pictures_folder(store: Store) -> Path:
 
 def _folder(store: Store, name: str) -> Path:
     folder = _in_index(store, name)
-    if store.is_local and os.access(store.root, os.W_OK) and not folder.is_symlink():
+    # With the index may come links: what they lead to would be shown, or written over.
+    if store.is_local and os.access(store.root, os.W_OK) and not odd_files(folder):
         return folder
     return _in_cache(store, name)
 

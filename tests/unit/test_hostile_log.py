@@ -21,6 +21,7 @@ from pipeline.index.erase import Scope, erase
 from pipeline.index.log_entries import leads_out
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.repair import repair
+from pipeline.index.sidecars import pictures_folder, rollup_folder, search_folder
 from tests.index_rows import at, event, rows, video
 from tests.watched import watched
 
@@ -315,6 +316,23 @@ def test_vacuum_and_erase_leave_what_lies_behind_a_link(store, tmp_path):
     ]
     assert not os.path.lexists(f"{store.root}/search")
     assert not os.path.lexists(f"{store.root}/_damaged")
+
+
+@pytest.mark.parametrize("folder", [search_folder, rollup_folder, pictures_folder])
+@pytest.mark.parametrize("kind", ["link", "link to a folder", "pipe"])
+def test_a_sidecar_that_came_with_links_or_pipes_is_not_used(
+    store, tmp_path, monkeypatch, folder, kind
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = folder(store)
+    assert own.is_relative_to(store.root)
+    (own / "v1").mkdir(parents=True)
+    odd = own / "v1" / "files.tmp"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to(tmp_path if "folder" in kind else victims_file(store))
+    assert folder(store).is_relative_to(tmp_path / "cache")
 
 
 @given(
