@@ -84,7 +84,7 @@ def query(
     sql: Annotated[
         str | None,
         typer.Option(
-            "--sql", help="One SELECT over events, segments, utterances, windows, videos ..."
+            "--sql", help="One SELECT over events, segments, utterances, slides, windows ..."
         ),
     ] = None,
     edit: Annotated[

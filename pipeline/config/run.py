@@ -35,6 +35,13 @@ class SummariesConfig(Section):
     """So long a time without anything to tell ends a chapter."""
 
 
+class SlidesConfig(Section):
+    """Finds the pages that are shown in a meeting or a talk."""
+
+    fps: float = Field(default=2.0, ge=0.5, le=10)
+    """Frames that are compared per second, of those that ``sample.fps`` takes."""
+
+
 class EvidenceConfig(Section):
     """What is kept of the footage itself."""
 

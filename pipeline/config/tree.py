@@ -31,6 +31,7 @@ from pipeline.config.run import (
     ClusterConfig,
     CommitConfig,
     EvidenceConfig,
+    SlidesConfig,
     StitchConfig,
     SummariesConfig,
 )
@@ -45,6 +46,9 @@ ALGORITHM_VERSION = 1
 SPEECH_VERSION = 1
 # Raise when chapters or the checks of a summary change.
 SUMMARIES_VERSION = 2
+
+SLIDES_WIDTH = 320
+"""Pixels that a grey picture must have across, for slides."""
 
 Days = Annotated[float, Field(ge=0, le=36_525)]
 """At most a century."""
@@ -74,6 +78,9 @@ class Config(Section):
     stitch: StitchConfig = StitchConfig()
     zones: Operational[dict[ZoneName, ZoneConfig]] = Field(default_factory=dict)
     """Zones and lines by name. Their events are derived from boxes, so no model is asked again."""
+    slides: SlidesConfig | None = None
+    """Which pages are shown and when, for the table ``slides``; None does not look for any. Needs
+    ``frame.luma_width`` of 320 or more."""
     summaries: Operational[SummariesConfig] = SummariesConfig()
     evidence: Operational[EvidenceConfig] = EvidenceConfig()
     commit: Operational[CommitConfig] = CommitConfig()
@@ -97,6 +104,15 @@ class Config(Section):
         if self.gate.objects is not None and not self.wants_rgb:
             raise ValueError(
                 f"gate.objects is for engines that look at colour; {self.engine.kind} does not"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _legible_pages(self) -> Self:
+        if self.slides and self.frame.luma_width < SLIDES_WIDTH:
+            raise ValueError(
+                f"frame.luma_width={self.frame.luma_width}: slides are not told apart in pictures"
+                f" so small; set frame.luma_width to {SLIDES_WIDTH}, or slides to null"
             )
         return self
 
@@ -227,6 +243,8 @@ class Config(Section):
         kept = self.answering()
         if self.hears:  # what only decides how pictures are looked at decides nothing here
             return _digest([SPEECH_VERSION, self.task.name, kept["engine"]])
+        if self.slides is None:
+            del kept["slides"]  # earlier versions did not look for any
         if any(field.description for field in self.task.fields.values()):
             # Earlier prompts had no descriptions: an answer without them is another answer.
             kept["question"] = self.task.question

@@ -107,6 +107,7 @@ _REMEDIES: dict[str, str] = {
     "events": "events are derived from windows again",
     "segments": "segments are derived from windows again",
     "utterances": "utterances are derived from windows again",
+    "slides": "slides are derived from windows again",
     "vectors": "timereel embed makes them again",
     "summaries": "the next run or timereel summarize writes them again",
     "evidence": "the pictures of that time can be made from the recordings on demand",

@@ -31,6 +31,7 @@ _UNIQUE_IDS: tuple[TableName, ...] = (
     "summaries",
     "feedback",
     "evidence",
+    "slides",
 )
 
 _VIEWS = f"""
@@ -92,7 +93,7 @@ SELECT {_KEY}, any_value(camera) AS camera, min(f.start) AS "start", max(f."end"
 FROM missing WHERE missing_us > {_ROUNDING_US} GROUP BY {_KEY}
 """
 
-# Complete videos with another number of event pieces, segments or utterances than their row says.
+# Complete videos with another number of event pieces, segments, utterances or slides than it says.
 # What zones tell does not count: it depends on the files beside, too. An older timereel counted in
 # another way; for its rows it is only an error if all are missing.
 _MISCOUNTED = f"""
@@ -121,6 +122,11 @@ FROM complete SEMI JOIN (
     FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM utterances)
     ANTI JOIN windows USING (window_id, task, fingerprint)
 ) USING ({_KEY})
+UNION SELECT {_KEY}, camera, uri, "start", "end", 'a slide whose windows are missing' AS problem
+FROM complete SEMI JOIN (
+    FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM slides)
+    ANTI JOIN windows USING (window_id, task, fingerprint)
+) USING ({_KEY})
 """
 
 _UNDERIVED = f"""
@@ -136,6 +142,7 @@ _ORPHANED: dict[TableName, str] = {
         USING (event_id, task, fingerprint)""",
     "segments": f"FROM segments ANTI JOIN existing USING ({_KEY})",
     "utterances": f"FROM utterances ANTI JOIN existing USING ({_KEY})",
+    "slides": f"FROM slides ANTI JOIN existing USING ({_KEY})",
     "summaries": "FROM (FROM summaries WHERE video_id <> '') ANTI JOIN existing USING (video_id)",
     "evidence": f"""FROM (FROM evidence SEMI JOIN complete USING ({_KEY}))
         ANTI JOIN windows USING (window_id, task, fingerprint)""",
@@ -205,7 +212,7 @@ def _underived(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         ),
         *(
             _MISCOUNTED.format(table=name, source=name, is_guessed="false")
-            for name in ("segments", "utterances")
+            for name in ("segments", "utterances", "slides")
         ),
     )
     sql = _UNDERIVED.format(problems=" UNION ".join((*miscounted, _UNSUPPORTED)))

@@ -114,6 +114,7 @@ class Writer:
         segments: pa.Table | None = None,
         utterances: pa.Table | None = None,
         *,
+        slides: pa.Table | None = None,
         join: JoinFinished | None = None,
         reach: timedelta = timedelta(0),
         keep: bool = False,
@@ -134,6 +135,7 @@ class Writer:
             events: of these videos alone; for a caller that does not join events over files.
             segments: of these videos.
             utterances: of these videos.
+            slides: of these videos.
             join: makes the events instead, from the existing ones; called again after a conflict.
             reach: how far from a video an event may be that is joined with an event of the video.
             keep: do not remove the answers of other fingerprints to the same videos; readers get
@@ -141,16 +143,20 @@ class Writer:
         """
         videos = conform("videos", videos)
         events = conform("events", TABLES["events"].empty_table() if events is None else events)
-        given: dict[TableName, pa.Table | None] = {"segments": segments, "utterances": utterances}
-        said = {
+        given: dict[TableName, pa.Table | None] = {
+            "segments": segments,
+            "utterances": utterances,
+            "slides": slides,
+        }
+        found = {
             name: conform(name, TABLES[name].empty_table() if rows is None else rows)
             for name, rows in given.items()
         }
-        all_rows = (videos, events, *said.values())
+        all_rows = (videos, events, *found.values())
         tasks = {task for rows in all_rows for task in rows["task"].to_pylist()}
         if len(tasks) > 1:
             raise ValueError(f"one call finishes one task, not {sorted(tasks)}")
-        for name, rows in {"events": events, **said}.items():
+        for name, rows in {"events": events, **found}.items():
             if unknown := ids_of(rows, "video_id") - ids_of(videos, "video_id"):
                 raise ValueError(f"{name} of {sorted(unknown)[:3]}, which are not in videos")
         only = None
@@ -162,8 +168,8 @@ class Writer:
         for video_ids, part in chunks(videos, "video_id"):
             in_part = is_among("video_id", video_ids)
             join_part = join or _unjoined(events.filter(in_part), only)
-            said_in_part = {name: rows.filter(in_part) for name, rows in said.items()}
-            self._finish(part, join_part, said_in_part, reach, only)
+            found_in_part = {name: rows.filter(in_part) for name, rows in found.items()}
+            self._finish(part, join_part, found_in_part, reach, only)
 
     def write_pending(self, videos: pa.Table) -> None:
         """Write videos as pending that have open shards, unless their task has answers to them.
@@ -216,7 +222,7 @@ class Writer:
         self,
         videos: pa.Table,
         join: JoinFinished,
-        said: Mapping[TableName, pa.Table],
+        found: Mapping[TableName, pa.Table],
         reach: timedelta,
         only: str | None,
     ) -> None:
@@ -239,7 +245,7 @@ class Writer:
             )
         self._reopen(task, replaced)
         rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
-        for name, rows in said.items():
+        for name, rows in found.items():
             on = on_dates(dates | set(rows["date"].to_pylist()))
             replace(self.store, name, rows, all_of(on, of_videos))
         self._remove_summaries(task, same | others, ids_of(videos, "camera"), dates)

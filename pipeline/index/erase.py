@@ -43,7 +43,7 @@ _MAX_GAP_IN_COMMIT = timedelta(days=1)
 _STATUSES = ("analysed", "quiet", "failed")
 _CLEARED_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
-    | {"num_segments", "num_utterances", "warnings", "error", "config"}
+    | {"num_segments", "num_utterances", "num_slides", "warnings", "error", "config"}
 )
 _OUT_OF_REACH = (
     "files that timereel export or query wrote",
@@ -55,8 +55,8 @@ _OUT_OF_REACH = (
 def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str, Any]:
     """Commit the order to erase what the index holds of a scope, and carry it out.
 
-    A window, segment, utterance or summary that overlaps the range is erased completely. An event
-    that spans several files loses the pieces that overlap it, and is split there.
+    A window, segment, utterance, slide or summary that overlaps the range is erased completely. An
+    event that spans several files loses the pieces that overlap it, and is split there.
 
     Returns:
         The receipt: the videos, and how many rows each table lost.
@@ -217,6 +217,7 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
         "events": index.select_all("events", seen, columns=key).to_pylist(),
         "segments": index.select_all("segments", where, columns=key).to_pylist(),
         "utterances": index.select_all("utterances", where, columns=key).to_pylist(),
+        "slides": index.select_all("slides", where, columns=key).to_pylist(),
     }
     return [
         video
@@ -228,7 +229,7 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
         }
         | {
             f"num_{name}": sum(_is_of(row, video) for row in tables[name])
-            for name in ("events", "segments", "utterances")
+            for name in ("events", "segments", "utterances", "slides")
         }
         for video in videos
     ]

@@ -24,7 +24,7 @@ KEPT_OF_WINDOW = frozenset(
     | {"media_start_ns", "media_end_ns"}
     | {"window_id", "shard_id", "task", "model", "prompt_id", "fingerprint"}
 )
-_NAMING: tuple[TableName, ...] = ("events", "segments", "utterances")
+_NAMING: tuple[TableName, ...] = ("events", "segments", "utterances", "slides")
 _OF_EVENT = ("event_id", "camera", "start", "end", "video_id", "uri", "parts", "task")
 
 

@@ -73,6 +73,12 @@ class Index:
         """What is said, with the time of each word; ``text`` is searched in it."""
         return self.rows("utterances", start, end, **options)
 
+    def slides(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
+        """Pages that were shown; ``text`` is searched in what is written on them."""
+        return self.rows("slides", start, end, **options)
+
     def summaries(
         self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
     ) -> pa.Table:

@@ -22,6 +22,7 @@ _TEXT: dict[TableName, str] = {
     "evidence": "uri",
     "vectors": "embedder",
     "utterances": "text",
+    "slides": "text",
 }
 MAX_LIMIT = 2**31 - 1
 NO_ZONE = "none"

@@ -51,7 +51,7 @@ class Derived:
     """What was found in videos of one task and fingerprint, derived from their windows."""
 
     tables: Mapping[TableName, pa.Table]
-    """Segments and utterances."""
+    """Segments, utterances and slides."""
     num_events: Mapping[str, int]
     """By video id, before events are joined with those of other videos."""
     join: JoinFinished

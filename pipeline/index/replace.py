@@ -37,6 +37,7 @@ _ROW_GROUP: dict[TableName, int] = {
     "feedback": 8_192,
     "evidence": 64,
     "utterances": 8_192,
+    "slides": 512,
 }
 # Small, so that columns whose values rarely repeat (ids, times, texts) stop using a dictionary.
 # Otherwise a reader of one row unpacks all values of the row group. A reader unpacks whole pages,

@@ -18,6 +18,7 @@ _WITH_FINGERPRINT: tuple[TableName, ...] = (
     "segments",
     "utterances",
     "evidence",
+    "slides",
 )
 
 

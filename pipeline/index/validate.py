@@ -18,6 +18,7 @@ ID_COLUMN: dict[TableName, str] = {
     "feedback": "feedback_id",
     "evidence": "evidence_id",
     "utterances": "utterance_id",
+    "slides": "slide_id",
 }
 
 

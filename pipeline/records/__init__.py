@@ -8,6 +8,7 @@ footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
 speech     stretches of sound, words and utterances
+slides     what stands on a screen: views of windows, and slides
 runs       who indexed what, when, and how it ended
 """
 
@@ -43,6 +44,7 @@ from pipeline.records.footage import (
     make_id,
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState
+from pipeline.records.slides import PageView, Slide
 from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, Word
 from pipeline.records.windows import (
     Colour,
@@ -82,6 +84,7 @@ __all__ = [
     "Observation",
     "Ownership",
     "PacketIndex",
+    "PageView",
     "Part",
     "Picture",
     "Precedence",
@@ -92,6 +95,7 @@ __all__ = [
     "Segment",
     "Shard",
     "Shown",
+    "Slide",
     "SoundTrack",
     "Source",
     "Stretch",

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.records.footage import PacketIndex, Video, make_id
+from pipeline.records.slides import PageView
 from pipeline.timebase import Int64Array, TimeRange
 
 WindowStatus = Literal["analysed", "quiet", "failed", "erased"]
@@ -109,6 +110,8 @@ class Window:
     candidates: tuple[tuple[int, npt.NDArray[np.uint8]], ...] = ()
     """PTS and colour picture [H, W, 3] of some frames, to keep as evidence; empty with ``rgb``."""
     decode_cpu_s: float = 0.0
+    views: tuple[PageView, ...] = ()
+    """The pages that stand on the screen; empty unless slides are looked for."""
     packets: PacketIndex | None = None
     """The packets for decoding this window and its surroundings again, which verification does;
     None without verification."""
@@ -194,6 +197,8 @@ class WindowResult:
     num_output_tokens: int = 0
     error: str = ""
     decode_cpu_s: float = 0.0
+    views: tuple[PageView, ...] = ()
+    """The pages that stand on the screen, one after the other, in media time."""
     pictures: tuple[Picture, ...] = ()
     """Of each observation the frame nearest its middle; not kept in the table ``windows``."""
     engine_s: float = 0.0

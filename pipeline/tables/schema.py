@@ -15,6 +15,7 @@ from pipeline.tables import (
     feedback,
     runs,
     segments,
+    slides,
     summaries,
     utterances,
     vectors,
@@ -37,9 +38,10 @@ TableName = Literal[
     "feedback",
     "evidence",
     "utterances",
+    "slides",
 ]
 AskedTable = Literal[
-    "videos", "windows", "events", "segments", "utterances", "summaries", "feedback"
+    "videos", "windows", "events", "segments", "utterances", "slides", "summaries", "feedback"
 ]
 """Those that a person asks for rows."""
 
@@ -55,6 +57,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "feedback": feedback.COLUMNS,
     "evidence": evidence.COLUMNS,
     "utterances": utterances.COLUMNS,
+    "slides": slides.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
@@ -67,3 +70,4 @@ VECTORS = TABLES["vectors"]
 RUNS = TABLES["runs"]
 EVIDENCE = TABLES["evidence"]
 UTTERANCES = TABLES["utterances"]
+SLIDES = TABLES["slides"]

@@ -44,6 +44,7 @@ class IndexedVideo:
     num_segments: int = 0
     num_utterances: int = 0
     zones_id: str = ""
+    num_slides: int = 0
     error: str | None = None
     """Why it is not done; None if that is what its windows say."""
 
@@ -240,6 +241,13 @@ COLUMNS: Columns[IndexedVideo] = Columns(
             INT32,
             "Utterances in it; null in rows of an older timereel and of failed files.",
             path="num_utterances",
+            nullable=True,
+        ),
+        Column(
+            "num_slides",
+            INT32,
+            "Showings of pages in it; null in rows of an older timereel and of failed files.",
+            path="num_slides",
             nullable=True,
         ),
         Column(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.records import Completion, Verification, Video, WindowResult
+from pipeline.records import Completion, PageView, Verification, Video, WindowResult
 from pipeline.tables.columns import Column, Columns, list_of
 from pipeline.tables.shared import (
     FLOAT32,
@@ -72,6 +72,26 @@ VERIFICATION: Columns[Verification] = Columns(
             path="completion.num_output_tokens",
         ),
         Column("error", STRING, "Why there is no answer; else empty.", path="completion.error"),
+    ],
+)
+
+VIEW: Columns[PageView] = Columns(
+    "A stretch of a window with one page on screen, or with none.",
+    [
+        *media_range("span", is_stored_exactly=True),
+        *exact_media_range("span"),
+        Column(
+            "frame_pts",
+            pa.list_(INT64),
+            "Ticks of the frame that shows the page first, and of each that adds to it.",
+            path="frame_pts",
+        ),
+        Column(
+            "picture",
+            STRING,
+            "What stands still: a small grey WebP in base64; empty if that is no page.",
+            path="picture",
+        ),
     ],
 )
 
@@ -169,6 +189,14 @@ COLUMNS: Columns[AnsweredWindow] = Columns(
         ),
         Column("error", STRING, "Why it failed; else empty.", path="result.error"),
         *PROVENANCE,
+        list_of(
+            "views",
+            VIEW,
+            "The pages on screen, where slides are looked for; the table `slides` joins them.",
+            path="result.views",
+            makers={"": PageView},
+            nullable=True,
+        ),
     ],
 )
 

@@ -77,6 +77,7 @@ class Commits:
             finished.videos,
             segments=finished.segments,
             utterances=finished.utterances,
+            slides=finished.slides,
             join=partial(
                 join_events,
                 video_events=finished.events,

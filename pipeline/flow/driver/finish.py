@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from pipeline.config import Config
 from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
-from pipeline.records import Event, Observation, Segment, Utterance, VideoStatus
+from pipeline.records import Event, Observation, Segment, Slide, Utterance, VideoStatus
 from pipeline.records.pieces import without_pieces
+from pipeline.slides import slides_of_video
 from pipeline.speech import read_said, utterances_of_video
 from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
@@ -21,6 +22,7 @@ from pipeline.tables.events import events_of_table, events_table
 from pipeline.tables.schema import EVENTS
 from pipeline.tables.segments import segments_table
 from pipeline.tables.shared import Provenance
+from pipeline.tables.slides import slides_table
 from pipeline.tables.utterances import utterances_table
 from pipeline.tables.videos import IndexedVideo, video_error, video_row, videos_table
 from pipeline.timebase import seconds_to_ns
@@ -35,6 +37,7 @@ class Finished:
     videos: pa.Table
     segments: pa.Table
     utterances: pa.Table
+    slides: pa.Table
     events: tuple[Event, ...]
     """The events of each video alone; ``join_events`` joins them over the borders of files."""
 
@@ -46,6 +49,7 @@ def finish_videos(
     all_events: list[Event] = []
     all_segments: list[Segment] = []
     all_utterances: list[Utterance] = []
+    all_slides: list[Slide] = []
     rows = []
     for whole in videos:
         utterances = _read_utterances(whole, config) if config.hears else []
@@ -54,6 +58,8 @@ def finish_videos(
         all_events.extend(events)
         all_segments.extend(segments)
         all_utterances.extend(utterances)
+        slides = slides_of_video(whole.video, whole.results, task=config.task.name)
+        all_slides.extend(slides)
         rows.append(
             video_row(
                 IndexedVideo(
@@ -66,6 +72,7 @@ def finish_videos(
                     zones_id=config.zones_id(whole.video.camera),
                     num_utterances=len(utterances),
                     error=_GROWING if whole.is_growing else None,
+                    num_slides=len(slides),
                 ),
                 provenance=provenance,
                 at=datetime.now(tz=UTC),
@@ -75,6 +82,7 @@ def finish_videos(
         videos=videos_table(rows),
         segments=segments_table(all_segments, provenance),
         utterances=utterances_table(all_utterances, provenance),
+        slides=slides_table(all_slides, provenance),
         events=tuple(all_events),
     )
 

@@ -50,7 +50,11 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
     finished = finish_videos(whole, config=config, provenance=provenance)
     counts = {row["video_id"]: row for row in finished.videos.to_pylist()}
     return Derived(
-        tables={"segments": finished.segments, "utterances": finished.utterances},
+        tables={
+            "segments": finished.segments,
+            "utterances": finished.utterances,
+            "slides": finished.slides,
+        },
         num_events={video_id: row["num_events"] for video_id, row in counts.items()},
         # Keep the events of other settings: a repair replaces nothing.
         join=partial(

@@ -38,6 +38,7 @@ from pipeline.records import (
     WindowStatus,
     make_id,
 )
+from pipeline.slides import PageWatcher
 from pipeline.sources import local_to_utc
 from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns, without
 
@@ -184,6 +185,7 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
     gate = MotionGate(config.gate)
     object_gate = open_object_gate(config.gate.objects)
     verify = verify_of(config)
+    pages = PageWatcher(config.slides.fps) if config.slides else None
     frames = _Frames(shard, config)
     for plan in shard.windows:
         for part, part_frames in _runs(plan, frames.take(plan), shard.video):
@@ -192,6 +194,8 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
                 yield failed_window(part, shard, frames.error, decode_cpu_s)
                 continue
             window = as_window(part, shard.shard_id, shard.video, part_frames, decode_cpu_s)
+            if pages:
+                window = replace(window, views=pages.views(part, part_frames, shard.video))
             if verify:
                 window = replace(window, packets=_packets_around(window, shard, verify))
             if gate.is_quiet(window.luma, window.frame_ns):
@@ -419,4 +423,5 @@ def _result(
         num_output_tokens=completion.num_output_tokens,
         error=error,
         decode_cpu_s=window.decode_cpu_s,
+        views=window.views,
     )

@@ -1,0 +1,46 @@
+"""What stands still on a screen: the views of windows, and the slides that follow from them."""
+
+from dataclasses import dataclass
+
+from pipeline.timebase import TimeRange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageView:
+    """A stretch of one window with one page on screen, or with none."""
+
+    span: TimeRange
+    """Media time."""
+    frame_pts: tuple[int, ...]
+    """The frame that shows the page first, then each that adds something to it."""
+    picture: str
+    """What stands still, at the end of the stretch: a grey WebP in base64, transparent where the
+    picture never rests. "" if that is no page: footage of a camera, a clip, an empty screen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slide:
+    """One showing of a page; times in UTC. A page that is shown again is another slide."""
+
+    slide_id: str
+    camera: str
+    video_id: str
+    uri: str
+    span: TimeRange
+    media: TimeRange
+    page: int
+    """Number of the page in its deck; without a deck pages count from 1 as they appear."""
+    frame_pts: tuple[int, ...]
+    steps: tuple[int, ...]
+    """Media time in nanoseconds at which a build added something to the page."""
+    picture: str
+    """The page at the end, as in ``PageView``."""
+    window_ids: tuple[str, ...]
+    text: str = ""
+    """What is written on it; "" if nothing is known."""
+    text_from: str = ""
+    """``deck`` or ``ocr``; "" without a text."""
+    score: float | None = None
+    """How much it looks like its page in the deck, from 0 to 1; None without a deck."""
+    deck_id: str = ""
+    """Hash of the deck that ``page`` counts in."""
