@@ -386,5 +386,6 @@ def test_a_file_that_cannot_be_read_has_a_row_without_unknown_columns(start_ns, 
     assert (row["status"], row["error"], row["num_bytes"]) == ("failed", error, 3)
     assert row["footage"] == row["yielded"] == []
     assert {name for name, value in row.items() if value is None} == {
-        "clock_start_ns", "origin_pts",
+        "clock_start_ns", "origin_pts", "zones_id", "num_slides",
+        "num_utterances", "has_clock_jumps",
     }  # fmt: skip
