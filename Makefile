@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
+.PHONY: help demo demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be
 chaos: $(VENV)/.dev  ## machines, drivers and heads of a Ray cluster go away; the rows must be those of an undisturbed run
 	$(BIN)/python -m tests.hard.chaos --engine openai
 	$(BIN)/python -m tests.hard.chaos --engine signals
+
+alert-kill-test: $(VENV)/.dev  ## kill jobs and two senders of alerts at 200 random points; each event is told once
+	$(BIN)/python -m tests.hard.kill_alerts --kills $(KILLS)
 
 state-test: $(VENV)/.dev  ## any order of events against a model of the index; EXAMPLES=500 for as long as one likes
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/state --timeout 0

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from pipeline.cli import (
+    alerts,
     clip,
     clock,
     evaluate,
@@ -52,6 +53,7 @@ for commands in (
     evaluate,
     maintain,
     mcp,
+    alerts,
 ):
     app.add_typer(commands.app)
 

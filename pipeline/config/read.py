@@ -38,7 +38,7 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
         raise ConfigError(_explain(path, exc)) from exc
 
 
-_NOT_FROM_AN_INDEX = ("engine", "embedding", "cluster", "sources", "index", "budget")
+_NOT_FROM_AN_INDEX = ("engine", "embedding", "cluster", "sources", "index", "budget", "alerts")
 
 
 def stored_config(text: str) -> Config:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.config.alerts import AlertsConfig
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig, SpeechEngineConfig
 from pipeline.config.footage import (
@@ -85,6 +86,7 @@ class Config(Section):
     evidence: Operational[EvidenceConfig] = EvidenceConfig()
     commit: Operational[CommitConfig] = CommitConfig()
     budget: Operational[BudgetConfig] = BudgetConfig()
+    alerts: Operational[AlertsConfig] = AlertsConfig()
     cluster: Operational[ClusterConfig] = ClusterConfig()
     embedding: Operational[EmbeddingConfig | None] = None
     """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
@@ -258,8 +260,8 @@ class Config(Section):
         return _digest([SUMMARIES_VERSION, self.summaries.answering(), engine])
 
     def to_json(self) -> str:
-        """The resolved tree, as it is stored with the run."""
-        return self.model_dump_json()
+        """The resolved tree, as it is stored with the run, but for who is told what."""
+        return self.model_dump_json(exclude={"alerts"})
 
 
 def _digest(value: Any) -> str:  # noqa: ANN401 - any JSON

@@ -32,6 +32,7 @@ _UNIQUE_IDS: tuple[TableName, ...] = (
     "feedback",
     "evidence",
     "slides",
+    "alerts",
 )
 
 _VIEWS = f"""

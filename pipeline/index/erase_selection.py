@@ -17,8 +17,10 @@ from pipeline.tables.schema import EVENTS, TABLES, TableName
 from pipeline.tables.shared import Provenance
 from pipeline.timebase import ns_to_datetime
 
+# Tables whose rows may reach into other files than the one they name.
+_SAID: tuple[TableName, ...] = ("feedback", "alerts")
 # Tables that are not derived from windows row by row, or that hold nothing about footage.
-_OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures", "feedback"})
+_OWN_RULES = frozenset({"videos", "windows", "events", "runs", "erasures", *_SAID})
 KEPT_OF_WINDOW = frozenset(
     {"date", "camera", "start", "end", "video_id", "uri", "media_start", "media_end"}
     | {"media_start_ns", "media_end_ns"}
@@ -131,7 +133,7 @@ def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
             for name in index.store.tables()
             if name not in _OWN_RULES
         }
-        | {"feedback": _statements(index, erased)},
+        | {name: _statements(index, name, erased) for name in _SAID},
     )
 
 
@@ -167,18 +169,18 @@ def _derived(index: Index, name: TableName, erased: ErasedScope) -> list[Row]:
     return [row for row in rows.to_pylist() if erased.covers(row)]
 
 
-def _statements(index: Index, erased: ErasedScope) -> list[Row]:
-    """What people said about erased footage, or about an event that was found in it."""
-    columns = ["feedback_id", "event_id", "date", "camera", "start", "end", "was_start", "was_end"]
-    columns += ["video_id", "uri", "task", "fingerprint"]
+def _statements(index: Index, name: TableName, erased: ErasedScope) -> list[Row]:
+    """What people or rules said about erased footage, or about an event that was found in it."""
+    columns = [ID_COLUMN[name], "date", "camera", "start", "end", "video_id", "uri"]
+    columns += ["task", "fingerprint", *(["was_start", "was_end"] if name == "feedback" else [])]
     # A person may have moved the event out of the erased time, so the rows of all times are read.
-    rows = index.select_all("feedback", Where().of(erased.scope.cameras), columns=columns)
+    rows = index.select_all(name, Where().of(erased.scope.cameras), columns=columns)
     return [row for row in rows.to_pylist() if _is_about(row, erased)]
 
 
 def _is_about(statement: Row, erased: ErasedScope) -> bool:
     ranges = [statement]
-    if statement["was_start"] is not None:
+    if statement.get("was_start") is not None:
         ranges.append(statement | {"start": statement["was_start"], "end": statement["was_end"]})
     # The event may run into other files than the one that is named, so its times count as well.
     return any(

@@ -23,6 +23,7 @@ _TEXT: dict[TableName, str] = {
     "vectors": "embedder",
     "utterances": "text",
     "slides": "text",
+    "alerts": "text",
 }
 MAX_LIMIT = 2**31 - 1
 NO_ZONE = "none"

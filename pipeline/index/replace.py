@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipeline.errors import IndexDamagedError
@@ -38,6 +38,7 @@ _ROW_GROUP: dict[TableName, int] = {
     "evidence": 64,
     "utterances": 8_192,
     "slides": 512,
+    "alerts": 8_192,
 }
 # Small, so that columns whose values rarely repeat (ids, times, texts) stop using a dictionary.
 # Otherwise a reader of one row unpacks all values of the row group. A reader unpacks whole pages,
@@ -79,7 +80,13 @@ def change(store: Store, name: TableName, values: Mapping[str, str], predicate: 
                 )
 
 
-def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -> None:
+def commit(
+    table: DeltaTable,
+    name: TableName,
+    rows: pa.Table,
+    predicate: str,
+    properties: CommitProperties | None = None,
+) -> None:
     """Make one attempt of ``replace``, based on the handle's version, and sync it to a local disk.
 
     Raises:
@@ -97,9 +104,14 @@ def commit(table: DeltaTable, name: TableName, rows: pa.Table, predicate: str) -
                 # Columns that a newer timereel has added are null.
                 schema_mode="merge" if is_newer else None,
                 writer_properties=writer_properties(name),
+                commit_properties=properties,
             )
         else:
-            table.delete(predicate, writer_properties=writer_properties(name))
+            table.delete(
+                predicate,
+                writer_properties=writer_properties(name),
+                commit_properties=properties,
+            )
 
 
 @contextmanager

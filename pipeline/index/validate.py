@@ -19,6 +19,7 @@ ID_COLUMN: dict[TableName, str] = {
     "evidence": "evidence_id",
     "utterances": "utterance_id",
     "slides": "slide_id",
+    "alerts": "row_id",
 }
 
 

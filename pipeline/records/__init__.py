@@ -10,8 +10,10 @@ findings   parse, stitch and summarize: observations, events, segments, summarie
 speech     stretches of sound, words and utterances
 slides     what stands on a screen: views of windows, and slides
 runs       who indexed what, when, and how it ended
+alerts     what a rule has found, and who was told
 """
 
+from pipeline.records.alerts import Alert, AlertState, Happening, HappeningKind
 from pipeline.records.clips import Cut, CutMode, Shown
 from pipeline.records.clocks import CLOCKS, STATED_CLOCKS, Clock
 from pipeline.records.feedback import Feedback, FeedbackVerdict
@@ -68,6 +70,8 @@ __all__ = [
     "NO_PTS",
     "STATED_CLOCKS",
     "SUMMARY_LEVELS",
+    "Alert",
+    "AlertState",
     "Box",
     "Clock",
     "Colour",
@@ -79,6 +83,8 @@ __all__ = [
     "Feedback",
     "FeedbackVerdict",
     "Frame",
+    "Happening",
+    "HappeningKind",
     "IndexedFile",
     "Line",
     "Observation",

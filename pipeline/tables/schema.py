@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.tables import (
+    alerts,
     erasures,
     events,
     evidence,
@@ -39,6 +40,7 @@ TableName = Literal[
     "evidence",
     "utterances",
     "slides",
+    "alerts",
 ]
 AskedTable = Literal[
     "videos", "windows", "events", "segments", "utterances", "slides", "summaries", "feedback"
@@ -58,6 +60,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
     "evidence": evidence.COLUMNS,
     "utterances": utterances.COLUMNS,
     "slides": slides.COLUMNS,
+    "alerts": alerts.COLUMNS,
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}

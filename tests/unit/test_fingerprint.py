@@ -157,7 +157,7 @@ def test_the_settings_that_decide_no_answer_are_these_and_no_others():
     # A new one here says: whatever its value, every row and every summary is the same.
     assert _operational(Config) == {
         *("index", "sources", "speech", "clock", "summaries", "commit", "budget", "cluster"),
-        *("embedding", "evidence", "retention_days", "summaries.level", "zones"),
+        *("alerts", "embedding", "evidence", "retention_days", "summaries.level", "zones"),
         "gate.objects.threads",
         *(f"decode.{limit}" for limit in Config().decode.model_dump()),
     }

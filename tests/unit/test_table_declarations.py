@@ -11,10 +11,12 @@ from pipeline.index.erase_orders import Erasure
 from pipeline.index.filters import Cameras, Span
 from pipeline.index.scope import Scope
 from pipeline.records import (
+    Alert,
     Box,
     Completion,
     Event,
     Feedback,
+    Happening,
     Line,
     Part,
     Run,
@@ -28,6 +30,7 @@ from pipeline.records import (
     Word,
 )
 from pipeline.tables import (
+    alerts,
     erasures,
     events,
     feedback,
@@ -80,6 +83,8 @@ def test_every_table_has_a_declaration():
         (runs.COLUMNS, "", Run, {"figures"}),
         (runs.COLUMNS, "figures", RunFigures, set()),
         (feedback.COLUMNS, "", Feedback, set()),
+        (alerts.COLUMNS, "", Alert, {"what"}),
+        (alerts.COLUMNS, "what", Happening, set()),
         (erasures.COLUMNS, "", Erasure, {"scope"}),
         (erasures.COLUMNS, "scope", Scope, {"cameras", "span"}),
         (erasures.COLUMNS, "scope.cameras", Cameras, set()),
