@@ -1,5 +1,6 @@
 """The commands that show an index as a page: one of your own, or that of the shipped clip."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -67,18 +68,36 @@ def serve(
     )
 
 
+_ONLY_MOTION = (
+    "The clip is searched for motion. For persons with boxes, run this in a checkout of timereel "
+    "after pip install '.[detector]'."
+)
+
+
+def detector_of(repository: Path) -> tuple[Path, list[str]] | None:
+    """The config that finds persons, and its overrides; None if they cannot be found here."""
+    config, model = repository / "configs/cameras-cpu.yaml", repository / "models/nanodet-g"
+    if not (config.is_file() and model.is_dir() and find_spec("onnxruntime")):
+        return None
+    return config, [f"engine.model={model}"]
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder of the index.")] = Path("demo-index"),
     serve_it: Annotated[bool, typer.Option("--serve", help="Then open its page.")] = False,  # noqa: FBT002
     port: PortOption = 8765,
 ) -> None:
-    """Index the clip that comes with timereel, without a model; --serve opens the page."""
+    """Index the clip that comes with timereel: persons, or else motion; --serve opens the page."""
     from pipeline import demo as shipped  # noqa: PLC0415
     from pipeline.cli.index import index  # noqa: PLC0415
 
+    clip = Path(shipped.__file__).with_name("lobby.mp4")
+    config, overrides = detector_of(Path.cwd()) or detector_of(clip.parents[2]) or (None, [])
+    if config is None:
+        echo(_ONLY_MOTION, err=True)
     try:
-        index([str(Path(shipped.__file__).with_name("lobby.mp4"))], str(out))
+        index([str(clip)], str(out), config=config, overrides=overrides)
     except typer.Exit as ended:
         if ended.exit_code or not serve_it:
             raise

@@ -14,7 +14,6 @@ from pipeline.index.lanes import (
     Density,
     coverage_lanes,
     density,
-    overview,
 )
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
@@ -68,7 +67,6 @@ __all__ = [
     "list_runs",
     "open",
     "open_index",
-    "overview",
     "partly_erased_ids",
     "pictures_of",
     "rows_in_range",

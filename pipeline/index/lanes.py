@@ -92,33 +92,25 @@ def density(
     *,
     max_bins: int,
     max_labels: int,
+    by_camera: bool = True,
     **options: Unpack[QueryOptions],
 ) -> Density:
     """The events of each camera, as one query of each bin alone would count them.
 
-    Raises:
-        ConfigError: the range is open or wrong, or an option is.
-    """
-    bins = Bins.of(start, end, max_bins)
-    return trimmed(bins, _counted(index, bins, options, by_camera=True), max_labels)
-
-
-def overview(
-    index: Index,
-    start: When,
-    end: When,
-    *,
-    max_bins: int,
-    max_labels: int,
-    **options: Unpack[QueryOptions],
-) -> Density:
-    """The events of all cameras together, as one lane whose camera is "".
+    Args:
+        index: what is asked.
+        start: of the range.
+        end: of the range.
+        max_bins: the number of bins is at most one more.
+        max_labels: so many labels have rows of their own.
+        by_camera: False counts all cameras together, as one lane whose camera is "".
+        options: which events count.
 
     Raises:
         ConfigError: the range is open or wrong, or an option is.
     """
     bins = Bins.of(start, end, max_bins)
-    return trimmed(bins, _counted(index, bins, options, by_camera=False), max_labels)
+    return trimmed(bins, _counted(index, bins, options, by_camera=by_camera), max_labels)
 
 
 def coverage_lanes(

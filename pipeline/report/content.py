@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pipeline.errors import ConfigError
-from pipeline.index import Index, overview
+from pipeline.index import Index, density
 from pipeline.index.filters import Names, Span, When
 from pipeline.report.timeline import Axis, Stretch, coverage_of, marks_of
 from pipeline.timebase import NS_PER_US, ns_to_datetime
@@ -66,7 +66,7 @@ def read_report(index: Index, start: When, end: When, camera: Names) -> Report:
     """
     videos = index.videos(start, end, camera=camera, columns=_OF_VIDEO).to_pylist()
     axis = _axis(videos, start, end)
-    counted = overview(
+    counted = density(
         index, axis.start, axis.end, max_bins=1, max_labels=0, camera=camera
     ).counts.sum()
     if counted > _MAX_EVENTS:

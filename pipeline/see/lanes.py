@@ -13,7 +13,6 @@ from pipeline.index import (
     QueryOptions,
     coverage_lanes,
     density,
-    overview,
 )
 from pipeline.index.coverage import STATES
 from pipeline.see.answers import rows_of
@@ -50,8 +49,14 @@ def lanes(index: Index, asked: Lanes) -> dict[str, Any]:
 
 def whole(index: Index, asked: Lanes) -> dict[str, Any]:
     """All cameras together as one lane, for the overview; and the labels by frequency."""
-    counted = overview(
-        index, asked.start, asked.end, max_bins=asked.bins, max_labels=50, **asked.options
+    counted = density(
+        index,
+        asked.start,
+        asked.end,
+        max_bins=asked.bins,
+        max_labels=50,
+        by_camera=False,
+        **asked.options,
     )
     total = counted.counts.sum(axis=(0, 1)) if len(counted.cameras) else np.zeros(counted.bins.num)
     return {

@@ -1,5 +1,6 @@
 """Routes: what the tables hold, as JSON."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -30,6 +31,7 @@ _VIDEO = (
     "error", "indexed_at",
 )  # fmt: skip
 _WINDOW = ("window_id", "start", "end", "status", "frame_s", "markers", "completion", "error")
+_SIZE = ("video_id", "width", "height", "rotation")
 _MAX_WINDOWS = 50
 _RUN = (
     "run_id", "state", "start", "end", "heartbeat_at", "num_videos_done", "num_videos_failed",
@@ -166,8 +168,29 @@ def _event(index: Index, event_id: str) -> dict[str, Any] | None:
     shown = set(event.pop("window_ids"))
     event.pop("pieces")
     return event | {
+        "boxes": _in_shares(index, event),
         "windows": [row for row in rows_of(windows) if row["window_id"] in shown],
     }
+
+
+def _in_shares(index: Index, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The boxes of an event in shares of the picture: a clip of it may have another size."""
+    parts: list[dict[str, Any]] = event["parts"] if event["boxes"] else []
+    sizes = {}
+    if parts:
+        where = Where().is_one_of("video_id", [part["video_id"] for part in parts])
+        for row in index.select("videos", where, columns=_SIZE).to_pylist():
+            size = (row["width"], row["height"])
+            sizes[row["video_id"]] = size[::-1] if row["rotation"] in {90, 270} else size
+    found = []
+    for box in event["boxes"] if sizes else ():
+        part = next((one for one in parts if one["start"] <= box["at"] < one["end"]), parts[0])
+        width, height = sizes.get(part["video_id"], (0, 0))
+        if width and height:
+            of = {"x0": width, "x1": width, "y0": height, "y1": height}
+            shares = {name: round(box[name] / size, 4) for name, size in of.items()}
+            found.append({"at": box["at"]} | shares)
+    return found
 
 
 def _coverage(index: Index, asked: InRange) -> list[dict[str, Any]]:

@@ -50,8 +50,11 @@ def main() -> None:
         return lambda: pi.density(index, since, until, camera=_LANES, **size)
 
     questions = {
-        "first view": (lambda: pi.overview(index, start, end, **size), 1),
-        "year, all cameras": (lambda: pi.overview(index, start, end, **size), args.rounds),
+        "first view": (lambda: pi.density(index, start, end, by_camera=False, **size), 1),
+        "year, all cameras": (
+            lambda: pi.density(index, start, end, by_camera=False, **size),
+            args.rounds,
+        ),
         "year, 24 lanes": (lanes(end, start), args.rounds),
         "month, 24 lanes": (lanes(month), args.rounds),
         "day, 24 lanes": (lanes(after), args.rounds),

@@ -26,8 +26,18 @@ def test_the_list_has_all_events_and_a_search_finds_those_with_the_words(look, s
     eyes.page.keyboard.press("/")
     eyes.page.keyboard.type("door")
     eyes.after_loading(lambda: eyes.page.keyboard.press("Enter"))
+    hits = eyes.page.locator(".hits a")
+    hits.first.wait_for()
+    assert hits.count() == 4
+    assert {one.lower() for one in eyes.page.locator("mark").all_inner_texts()} == {"door"}
+    hits.nth(1).click()
+    title, address = eyes.page.locator(".title").inner_text(), eyes.page.url
+    assert title in hits.nth(1).inner_text()
+    eyes.page.get_by_role("tab", name="Events").click()
     assert len(eyes.cards()) == 4
     assert all("door" in text for text in eyes.cards())
+    again = look().open(site, address.partition("?")[2])
+    assert again.page.locator(".title").inner_text() == title
 
 
 def test_a_search_may_name_cameras_or_a_time(look, site):
@@ -35,6 +45,7 @@ def test_a_search_may_name_cameras_or_a_time(look, site):
     eyes.page.keyboard.press("/")
     eyes.page.keyboard.type("cam:v* something")
     eyes.after_loading(lambda: eyes.page.keyboard.press("Enter"))
+    eyes.page.get_by_role("tab", name="Events").click()
     assert eyes.cards() == [] or all("vfr" in text for text in eyes.cards())
     eyes.page.keyboard.press("/")
     eyes.page.keyboard.type("08:01:05")

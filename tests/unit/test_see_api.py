@@ -6,9 +6,11 @@ import json
 import pytest
 from httpx import Client
 
+import pipeline.index as pi
+from pipeline.cli.serve import detector_of
 from pipeline.index.filters import Where
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
-from tests.index_rows import open_with_four_events
+from tests.index_rows import at, event, open_with_four_events, rows, video
 from tests.page_server import served
 
 http = Client(timeout=120)
@@ -154,3 +156,32 @@ def test_a_question_that_takes_too_long_is_interrupted(index, monkeypatch):
 
     with pytest.raises(TooSlowError):
         asyncio.run(work())
+
+
+def test_boxes_are_shares_of_the_upright_picture(tmp_path):
+    writer = pi.Writer(tmp_path / "index")
+    box = {"at": at(2), "x0": 10.0, "y0": 20.0, "x1": 60.0, "y1": 200.0}
+    turned = video("v1", width=200, height=100, rotation=90, codec="h264")
+    writer.finish_videos(
+        rows("videos", turned),
+        rows("events", event("e", at(1), at(3), boxes=[box])),
+        rows("segments"),
+    )
+    with served(tmp_path / "index") as (address, _):
+        [shown] = http.get(f"{address}/api/v1/events/e").json()["boxes"]
+    assert {name: shown[name] for name in ("x0", "y0", "x1", "y1")} == {
+        "x0": 0.1,
+        "y0": 0.1,
+        "x1": 0.6,
+        "y1": 1.0,
+    }
+
+
+def test_the_demo_finds_persons_where_the_detector_is_and_else_motion(tmp_path):
+    assert detector_of(tmp_path) is None
+    for name in ("configs/cameras-cpu.yaml", "models/nanodet-g/model.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    config, overrides = detector_of(tmp_path)
+    assert config == tmp_path / "configs/cameras-cpu.yaml"
+    assert overrides == [f"engine.model={tmp_path / 'models/nanodet-g'}"]

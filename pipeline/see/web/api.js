@@ -1,5 +1,7 @@
 // Questions to the server. One that a newer question replaces is given up, and the server stops it.
 
+import {useEffect, useState} from "./vendor/htm-preact.js";
+
 export class ApiError extends Error {
   constructor(status, detail) {
     super(detail);
@@ -37,6 +39,19 @@ export function newest() {
     const own = former = new AbortController();
     return get(path, params, own.signal);
   };
+}
+
+/** What the server answers, null until then, and why it did not. */
+export function useAnswer(path, params) {
+  const [answer, setAnswer] = useState(null), [problem, setProblem] = useState("");
+  useEffect(() => {
+    const given = new AbortController();
+    setAnswer(null);
+    setProblem("");
+    get(path, params, given.signal).then(setAnswer).catch(error => { if (!wasGivenUp(error)) setProblem(error.message); });
+    return () => given.abort();
+  }, [path, JSON.stringify(params)]);
+  return [answer, problem];
 }
 
 export const wasGivenUp = error => error.name === "AbortError";

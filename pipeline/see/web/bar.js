@@ -16,7 +16,8 @@ export function searched(typed, range, zone) {
     return time[2] ? {range: [at - half, at + half]} : {range: [at, at + 2 * half]};
   }
   const camera = [...given.matchAll(CAMERA)].map(([, name]) => name.replaceAll('"', ""));
-  return {text: given.replace(CAMERA, " ").trim(), camera};
+  const text = given.replace(CAMERA, " ").trim();
+  return {text, camera, tab: text ? "search" : ""};
 }
 
 /** What a view would have been searched with. */
@@ -31,7 +32,7 @@ export function Bar({about, cameras, view, text, zone, theme, input, onView, onT
   return html`<header class="bar"><h1 class="mark">time<i>reel</i></h1>
     <form class="find" role="search" onSubmit=${search}><span class="muted" aria-hidden="true">⌕</span>
       <input ref=${input} type="search" placeholder=${text.find} aria-label=${text.find} defaultValue=${searchOf(view)} key=${searchOf(view)}
-        onSearch=${e => e.target.value || onView({text: "", camera: []})} /><kbd>/</kbd></form>
+        onSearch=${e => e.target.value || onView({text: "", camera: [], tab: ""})} /><kbd>/</kbd></form>
     <div class="row push">${about.indexes.length > 1
       ? html`<select aria-label=${text.index} value=${view.index || about.indexes[0]} onChange=${e => onView({index: e.target.value, range: null, event: "", camera: [], label: []})}>
           ${about.indexes.map(name => html`<option value=${name}>${name}</option>`)}</select>`

@@ -47,6 +47,7 @@ export function drawLanes(canvas, scene) {
     drawLane(pen, {...scene, camera: scene.cameras[i], y, place, look, along, most});
   }
   drawScale(pen, scene, place, look, along);
+  if (scene.isLoading && !place.isNarrow) pen.fillText(`${scene.text.loading} …`, 14, 13);
   if (scene.hover > place.gutter) drawHover(pen, scene, place, look, along);
   drawingMs.push(performance.now() - began);
 }

@@ -49,7 +49,7 @@ function Card({event, labels, view, text, zone, onEvent, isDated}) {
   const start = parse(event.start), verdict = event.review?.verdict;
   return html`<li><button id=${`e${event.event_id}`} class="card ${verdict === "rejected" ? "away" : ""}"
     aria-current=${view.event === event.event_id} onClick=${() => onEvent(event.event_id)}>
-    <div class="pic"><${Picture} source=${picture(event, view.index)} />
+    <div class="pic"><${Picture} source=${picture(event, view.index)} text=${text} />
       ${verdict && html`<span class="mark-of ${verdict}">${MARKS[verdict]} ${text[verdict]}</span>`}
       <b>${length((parse(event.end) - start) / 1e6)}</b></div>
     <div class="cap"><strong><i class="dot k${colourNumber(event.label, labels)}"></i><bdi>${event.text || event.label}</bdi></strong>

@@ -3,7 +3,7 @@
 import {html, useEffect, useRef} from "./vendor/htm-preact.js";
 
 const HELP = [
-  ["J K", "keyNext"], ["Space", "keyPlay"], [", .", "keyFrame"], ["[ ]", "keyCamera"], ["Y N E", "keyJudge"], ["U", "keyUndo"],
+  ["J K", "keyNext"], ["Space", "keyPlay"], [", .", "keyFrame"], ["[ ]", "keyCamera"], ["Y N E", "keyJudge"], ["U", "keyUndo"], ["B", "keyBoxes"],
   ["M", "keyMissed"], ["/", "keySearch"], ["← → + −", "keyTimeline"], ["?", "keyHelp"],
 ];
 const TYPING = "input,select,textarea";

@@ -5,6 +5,7 @@ import {get, newest, post, wasGivenUp} from "./api.js";
 import {read, write} from "./address.js";
 import {Bar, RangeHeader} from "./bar.js";
 import {EventList, Filters} from "./events.js";
+import {Hits} from "./hits.js";
 import {KeyHelp, useKeys} from "./keys.js";
 import {Overview} from "./overview.js";
 import {Side} from "./side.js";
@@ -52,10 +53,11 @@ function App() {
   const [overview, setOverview] = useState(null), [lanes, setLanes] = useState(null), [visible, setVisible] = useState([]);
   const [events, setEvents] = useState([]), [count, setCount] = useState(null), [limit, setLimit] = useState(PAGE);
   const [form, setForm] = useState(""), [help, setHelp] = useState(false), [problem, setProblem] = useState(""), [said, setSaid] = useState(0);
-  const [picked, setPicked] = useState(null), [moment, setMoment] = useState(null);
+  const [picked, setPicked] = useState(null), [drawn, setDrawn] = useState("");
   const [language, setLanguage] = useState(remembered("lang", navigator.language.startsWith("zh") ? "zh" : "en"));
   const [theme, setTheme] = useState(remembered("theme", matchMedia("(prefers-color-scheme:dark)").matches ? "dark" : "light"));
   const input = useRef(), control = useRef(null), text = TEXTS[language] || TEXTS.en, {index} = view;
+  const moment = useMemo(() => momentOf(view.moment), [view.moment]);
   const failed = error => { if (!wasGivenUp(error)) setProblem(error.status === 401 ? text.token : error.message); };
 
   document.documentElement.dataset.theme = theme;
@@ -81,7 +83,7 @@ function App() {
     if (!cameras || !asked || !visible.length) return undefined;
     const later = setTimeout(() => {
       const bins = Math.max(Math.min(Math.round(innerWidth / 3), 600), 50);
-      ask.lanes("lanes", {...asked, camera: visible, bins}).then(setLanes).catch(failed);
+      ask.lanes("lanes", {...asked, camera: visible, bins}).then(found => { setLanes(found); setDrawn(question + shownCameras); }).catch(failed);
     }, PAUSE_MS);
     return () => clearTimeout(later);
   }, [cameras, question, shownCameras, said]);
@@ -112,7 +114,7 @@ function App() {
   }, [view.event, !listed, said, cameras]);
   const event = view.event ? listed || (picked?.event_id === view.event ? picked : null) : null;
 
-  const pick = id => { chosen.current = id; setMoment(null); setForm(""); onView({event: id}, true); };
+  const pick = id => { chosen.current = id; setForm(""); onView({event: id, moment: ""}, true); };
   const show = one => {
     if (!one) return;
     pick(one.event_id);
@@ -136,7 +138,7 @@ function App() {
     j: () => beside(1), k: () => beside(-1), "[": () => beside(-1, true), "]": () => beside(1, true),
     y: () => quick("confirmed"), n: () => quick("rejected"), u: () => quick("open"),
     e: () => canJudge && setForm("correct"), m: () => about && !about.read_only && setForm("missed"),
-    " ": () => control.current?.toggle(), ",": () => control.current?.step(-1), ".": () => control.current?.step(1),
+    b: () => control.current?.boxes(), " ": () => control.current?.toggle(), ",": () => control.current?.step(-1), ".": () => control.current?.step(1),
   });
   const turn = (name, set, now, [one, other]) => () => { const next = now === one ? other : one; localStorage.setItem(name, next); set(next); };
   const onLanguage = turn("lang", setLanguage, language, ["en", "zh"]), onTheme = turn("theme", setTheme, theme, ["light", "dark"]);
@@ -146,26 +148,36 @@ function App() {
   const zone = view.zone || about.zone, here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const zones = [...new Set([zone, about.zone, "UTC", here])], labels = overview?.labels || [], tab = view.tab || "events";
   const whole = wholeRange(cameras);
-  return html`<div class="app">
-    <${Bar} ...${{about, cameras, view, text, zone, theme, input, onView, onTheme, onLanguage, onHelp: () => setHelp(true)}} />
+  const bar = html`<${Bar} ...${{about, cameras, view, text, zone, theme, input, onView, onTheme, onLanguage, onHelp: () => setHelp(true)}} />`;
+  if (!cameras.length) {
+    return html`<div class="app">${bar}<main class="empty"><h2 class="title">${text.noIndex}</h2><p class="later">${text.fill} <code>timereel index /recordings --index ${view.index || about.indexes[0]}</code></p></main></div>`;
+  }
+  return html`<div class="app">${bar}
     <section class="time" aria-label=${text.timeline}>
       <${RangeHeader} ...${{view, whole, zones, zone, text, onView}} />
       <${Overview} ...${{whole, range: view.range, counts: overview, theme, text, onRange: range => onView({range})}} />
-      ${names.length ? html`<${Timeline} ...${{range: view.range, zone, cameras: names, lanes, labels, chosen: view.event, theme, text,
+      ${names.length ? html`<${Timeline} ...${{range: view.range, zone, cameras: names, lanes, labels, chosen: view.event, isLoading: drawn !== question + shownCameras, theme, text,
         onRange: range => onView({range}), onVisible: setVisible, onEvent: pick,
-        onMoment: (camera, at) => { onView({event: ""}, true); setForm(""); setMoment({camera, at}); }}} />` : html`<p class="empty">${text.noIndex}</p>`}
+        onMoment: (camera, at) => { setForm(""); onView({event: "", moment: `${iso(at)} ${camera}`}, true); }}} />` : html`<p class="empty">${text.none}</p>`}
       <div class="legend">${LEGEND.map(state => html`<span><i class="sw ${state}"></i>${text[state]}</span>`)}</div></section>
-    <main class="main"><section class="list" aria-label=${text[tab]}>
-      <div class="head"><div class="row" role="tablist">${["events", "coverage", "runs"].map(name => html`<button key=${name} role="tab" class="tab"
+    <main class="main ${tab === "coverage" || tab === "runs" ? "tables" : ""}"><section class="list" aria-label=${text[tab]}>
+      <div class="head"><div class="row" role="tablist">${["events", ...(view.text ? ["search"] : []), "coverage", "runs"].map(name => html`<button key=${name} role="tab" class="tab"
           aria-selected=${tab === name} onClick=${() => onView({tab: name === "events" ? "" : name})}>${text[name]}</button>`)}</div>
-        ${tab === "events" && html`<span class="muted small" role="status">${events.length} ${count === Infinity ? "+" : `${text.of} ${(count ?? 0).toLocaleString("en")}`}</span>
+        ${tab === "events" && html`<span class="muted small" role="status">${count === Infinity ? `${events.length}+` : `${events.length} ${text.of} ${(count ?? 0).toLocaleString("en")}`}</span>
           <${Filters} ...${{labels, view, text, onView}} />`}</div>
       ${problem && html`<p class="problem" role="alert">${text.error}: ${problem}</p>`}
       ${tab === "events" ? html`<${EventList} ...${{events, labels, view, text, zone, onEvent: pick,
           onMore: events.length === limit && limit < MOST ? () => setLimit(Math.min(limit * 3, MOST)) : null}} />`
+        : tab === "search" ? html`<${Hits} ...${{view, text, zone, onView}} />`
         : tab === "coverage" ? html`<${Coverage} ...${{index, cameras, text, zone}} />` : html`<${Runs} ...${{index, text, zone}} />`}</section>
       <${Side} ...${{event, moment, form, onForm: setForm, judge, about, cameras: names, labels, view, text, zone, control}} /></main>
     ${help && html`<${KeyHelp} ...${{text, onClose: () => setHelp(false)}} />`}</div>`;
+}
+
+/** A moment of a camera, from its form in an address: an instant and the camera. */
+function momentOf(given) {
+  const at = parse(given.split(" ", 1)[0] || "-"), camera = given.slice(given.indexOf(" ") + 1);
+  return Number.isFinite(at) && camera ? {at, camera} : null;
 }
 
 /** Whether a name is meant by a name or a glob with * and ?. */

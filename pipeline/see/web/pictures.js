@@ -23,12 +23,13 @@ const inView = new IntersectionObserver(seen => {
   loadNext();
 }, {rootMargin: "200px"});
 
-/** A picture beside a text that says the same; nothing is seen if it cannot be had. */
-export function Picture({source}) {
+/** A picture beside a text that says the same; a word stands there if it cannot be had. */
+export function Picture({source, text}) {
   const image = useRef();
   useEffect(() => {
     const element = image.current;
     let isOver = false;
+    element.classList.remove("lost");
     const over = () => {
       if (!isOver && element.getAttribute("src")) loading -= 1;
       isOver = true;
@@ -40,5 +41,5 @@ export function Picture({source}) {
     inView.observe(element);
     return () => { inView.unobserve(element); over(); };
   }, [source]);
-  return html`<img ref=${image} width="320" height="180" alt="" data-src=${source} />`;
+  return html`<img ref=${image} width="320" height="180" alt="" data-src=${source} /><span class="none small muted" aria-hidden="true">${text.noPicture}</span>`;
 }

@@ -2,6 +2,7 @@
 
 import {html, useEffect, useRef, useState} from "./vendor/htm-preact.js";
 import {get, newest, wasGivenUp} from "./api.js";
+import {drawBoxes} from "./boxes.js";
 import {picture} from "./events.js";
 import {stream} from "./streaming.js";
 import {clock, date, parse} from "./times.js";
@@ -13,12 +14,12 @@ const CLOSE_S = 0.05;
 const askFrames = newest();
 
 /**
- * @param props event or moment ({camera, at}), index, zone, text, and `control`, a ref through which keys reach the player
+ * @param props event or moment ({camera, at}), boxes, index, zone, text, and `control`, a ref through which keys reach the player
  */
-export function Player({event, moment, index, zone, text, control}) {
-  const video = useRef(), state = useRef({piece: 0, frames: [], at: null, stop: null});
+export function Player({event, moment, boxes, index, zone, text, control}) {
+  const video = useRef(), over = useRef(), state = useRef({piece: 0, frames: [], at: null, stop: null});
   const [pieces, setPieces] = useState(null), [problem, setProblem] = useState(""), [piece, setPiece] = useState(0);
-  const [shownAt, setShownAt] = useState(null);
+  const [shownAt, setShownAt] = useState(null), [isBoxed, setBoxed] = useState(localStorage.getItem("boxes") !== "off");
   const wanted = event ? {event: event.event_id} : {camera: moment.camera, at: new Date(moment.at / 1000).toISOString()};
   const name = JSON.stringify([index, wanted]);
 
@@ -78,6 +79,17 @@ export function Player({event, moment, index, zone, text, control}) {
     return () => element.cancelVideoFrameCallback(request);
   }, [name, problem]);
 
+  useEffect(() => {
+    const paint = () => video.current?.videoWidth && drawBoxes(over.current, video.current, isBoxed && shownAt !== null ? boxes : [], shownAt);
+    paint();
+    addEventListener("resize", paint);
+    return () => removeEventListener("resize", paint);
+  }, [boxes, shownAt, isBoxed, problem]);
+  const turnBoxes = () => {
+    localStorage.setItem("boxes", isBoxed ? "off" : "on");
+    setBoxed(!isBoxed);
+  };
+
   const onEnd = () => {
     const {pieces: found, piece: number} = state.current, next = found?.[number + 1];
     if (next) load(found, number + 1, next.media_start, true);
@@ -103,7 +115,7 @@ export function Player({event, moment, index, zone, text, control}) {
     element.currentTime = target - one.zero_s + into;
   };
   const toggle = () => (video.current?.paused ? video.current.play() : video.current?.pause());
-  control.current = {step, toggle};
+  control.current = {step, toggle, boxes: turnBoxes};
 
   if (problem) {
     return html`<div class="screen">${event && html`<img alt="" src=${picture(event, index)} onError=${e => e.target.classList.add("lost")} />`}
@@ -111,8 +123,9 @@ export function Player({event, moment, index, zone, text, control}) {
   }
   const one = pieces?.[piece];
   return html`<div class="screen"><video key=${name} ref=${video} controls muted playsinline preload="auto" aria-label=${text.moment}
-      poster=${event ? picture(event, index) : undefined} onEnded=${onEnd} onError=${onError}></video></div>
+      poster=${event ? picture(event, index) : undefined} onEnded=${onEnd} onError=${onError}></video><canvas ref=${over} class="over" aria-hidden="true"></canvas></div>
     <p class="under small muted"><span class="now">${shownAt === null ? "" : `${date(shownAt, zone)} ${clock(shownAt, zone)}${(shownAt % 1e6 / 1e6).toFixed(3).slice(1)}`}</span>
       ${pieces?.length > 1 && html`<span>${text.part} ${piece + 1} / ${pieces.length}</span>`}
-      ${one && !one.is_native && html`<span>${text.converted}</span>`}</p>`;
+      ${one && !one.is_native && html`<span>${text.converted}</span>`}
+      ${boxes.length > 0 && html`<button class="ghost small push" aria-pressed=${isBoxed} onClick=${turnBoxes}>▢ ${text.boxes} <kbd class="hide">B</kbd></button>`}</p>`;
 }

@@ -1,7 +1,7 @@
 // What is known about the chosen event: its video, what people say, and the receipt of the answer.
 
-import {html, useEffect, useState} from "./vendor/htm-preact.js";
-import {get, wasGivenUp} from "./api.js";
+import {html, useMemo} from "./vendor/htm-preact.js";
+import {useAnswer} from "./api.js";
 import {judged, MARKS} from "./events.js";
 import {Correction, MissedEvent} from "./forms.js";
 import {Player} from "./player.js";
@@ -12,18 +12,20 @@ const VERDICTS = [["confirmed", "confirm", "Y"], ["rejected", "reject", "N"]];
 /** @param props event, moment, form ("", "correct" or "missed"), onForm, judge, about, cameras, labels, view, text, zone, control */
 export function Side(props) {
   const {event, moment, form, onForm, view, text, zone, about, control} = props;
+  const [known] = useAnswer(event ? `events/${event.event_id}` : "about", {index: event ? view.index : ""});
+  const boxes = useMemo(() => (known?.boxes || []).map(box => ({...box, at: parse(box.at)})), [known]);
   if (form === "missed") return html`<section class="side" aria-label=${text.addMissed}><${MissedEvent} ...${props} /></section>`;
   if (!event && !moment) {
     const mayAdd = !about.read_only && props.cameras.length > 0;
-    return html`<section class="side"><div class="empty"><p>${text.pick}</p>
+    return html`<section class="side idle"><div class="empty"><p>${text.pick}</p>
       ${mayAdd && html`<p class="later"><button onClick=${() => onForm("missed")}>+ ${text.addMissed} <kbd class="hide">M</kbd></button></p>`}</div></section>`;
   }
   return html`<section class="side" aria-label=${text.review}>
-    <${Player} ...${{event, moment, index: view.index, zone, text, control}} />
+    <${Player} ...${{event, moment, index: view.index, boxes, zone, text, control}} />
     <div class="body">${event ? html`<${Title} ...${{event: judged(event), text, zone}} />` : html`<h2 class="title"><bdi>${moment.camera}</bdi></h2>`}
       ${about.read_only ? html`<p class="muted small">${text.readOnly}</p>` : event && html`<${Judge} ...${props} />`}
       ${form === "correct" && html`<${Correction} key=${event.event_id} ...${props} />`}
-      ${event && html`<${Receipt} ...${{event, view, text, zone}} />`}
+      ${event && html`<${Receipt} ...${{event, all: known, text, zone}} />`}
       ${!about.read_only && !form && html`<p><button class="small" onClick=${() => onForm("missed")}>+ ${text.addMissed} <kbd class="hide">M</kbd></button></p>`}</div></section>`;
 }
 
@@ -43,16 +45,7 @@ function Judge({event, judge, form, onForm, text}) {
       onClick=${() => onForm(form === "correct" ? "" : "correct")}>${MARKS.corrected} ${text.correct} <kbd class="hide">E</kbd></button></div>`;
 }
 
-function Receipt({event, view, text, zone}) {
-  const [all, setAll] = useState(null);
-  useEffect(() => {
-    const given = new AbortController();
-    setAll(null);
-    get(`events/${event.event_id}`, {index: view.index}, given.signal).then(setAll).catch(error => {
-      if (!wasGivenUp(error)) setAll({});
-    });
-    return () => given.abort();
-  }, [event.event_id, view.index]);
+function Receipt({event, all, text, zone}) {
   const seconds = value => value.toFixed(3);
   const shown = all?.windows?.reduce((sum, window) => sum + window.frame_s.length, 0);
   const rows = [

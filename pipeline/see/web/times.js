@@ -2,9 +2,10 @@
 
 export const SECOND = 1e6, MINUTE = 60e6, HOUR = 3600e6, DAY = 86400e6;
 export const SPANS = [["1m", MINUTE], ["1h", HOUR], ["1d", DAY], ["1w", 7 * DAY], ["1y", 365 * DAY]];
+const MONTH = 28 * DAY;  // the shortest one: how far apart months are at least
 const STEPS = [
   SECOND / 10, SECOND / 2, SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE,
-  30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, 28 * DAY, 84 * DAY, 364 * DAY,
+  30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, MONTH, 3 * MONTH, 12 * MONTH,
 ];
 
 /** Microseconds of an ISO text; its digits below the millisecond count too. */
@@ -54,11 +55,22 @@ export function length(seconds) {
   return seconds < 360000 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.round(seconds / 86400)} d`;
 }
 
+/** The first days of months from a local time on, as local times: every `step` months. */
+function* months(localUs, step) {
+  const first = new Date(localUs / 1000);
+  for (let month = Math.floor(first.getUTCMonth() / step) * step; ; month += step) yield Date.UTC(first.getUTCFullYear(), month) * 1000;
+}
+
+function* multiples(localUs, step) {
+  for (let at = Math.ceil(localUs / step) * step; ; at += step) yield at;
+}
+
 /** Round moments in local time from `from` to `to`, at least `apart` pixels of `width` from each other. */
 export function ticks(from, to, width, apart, zone) {
   const step = STEPS.find(one => one / (to - from) * width >= apart) || STEPS.at(-1);
   const found = [], ahead = offset(from, zone);
-  for (let at = Math.ceil((from + ahead) / step) * step; at - ahead < to + HOUR && found.length < 200; at += step) {
+  for (const at of step < MONTH ? multiples(from + ahead, step) : months(from + ahead, step / MONTH)) {
+    if (at - ahead >= to + HOUR || found.length >= 200) break;
     const moment = at - offset(at - ahead, zone);
     if (moment >= from && moment < to) found.push({at: moment, text: tickText(at, step)});
   }
@@ -67,7 +79,7 @@ export function ticks(from, to, width, apart, zone) {
 
 function tickText(localUs, step) {
   const text = iso(localUs);
-  if (step >= 28 * DAY) return text.slice(0, 7);
+  if (step >= MONTH) return text.slice(0, 7);
   if (step >= DAY) return text.slice(5, 10);
   if (step >= MINUTE) return text.slice(11, 16);
   return step >= SECOND ? text.slice(11, 19) : text.slice(14, 21);
