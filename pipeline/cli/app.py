@@ -28,6 +28,7 @@ from pipeline.cli import (
     serve,
     sources,
     status,
+    track,
 )
 from pipeline.cli.terminal import LogFormatter, echo
 from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
@@ -48,6 +49,7 @@ for commands in (
     serve,
     clip,
     evidence,
+    track,
     report,
     export,
     evaluate,

@@ -4,7 +4,7 @@ Boxes are drawn when asked for, into a copy: no picture is kept with anything dr
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from pipeline.clips.plan import cuts_of
 from pipeline.clips.ranges import Wanted
-from pipeline.config import DecodeConfig
+from pipeline.config import DecodeConfig, ZoneConfig
 from pipeline.errors import NoSourcesError
 from pipeline.index import Index, evidence_of
 from pipeline.index.filters import Where
@@ -28,6 +28,7 @@ from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_dateti
 Row: TypeAlias = Mapping[str, Any]
 
 _LINE = (255, 64, 64)
+_ZONE_LINE = (64, 200, 255)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class EventPicture:
 
     webp: bytes
     at: datetime
-    """When it was taken; of one that was made now, the middle of the event."""
+    """When it was taken."""
     is_kept: bool
     """Whether it is one that the engine was shown; else it was made from the recording."""
 
@@ -53,7 +54,20 @@ def picture_of(index: Index, event: Row, *, decode: DecodeConfig, access: Access
         return EventPicture(webp=kept["webp"], at=kept["at"], is_kept=True)
     twice_middle_ns = datetime_to_ns(event["start"]) + datetime_to_ns(event["end"])
     middle_ns = twice_middle_ns // 2 // NS_PER_US * NS_PER_US
-    span = TimeRange(middle_ns, middle_ns + NS_PER_US)
+    return picture_at(index, event, middle_ns, decode=decode, access=access)
+
+
+def picture_at(
+    index: Index, event: Row, at_ns: int, *, decode: DecodeConfig, access: Access
+) -> EventPicture:
+    """The picture at a moment of an event, in UTC, made from the recording.
+
+    Raises:
+        NoSourcesError: its footage was erased or never was there.
+        SourceError: the file is gone, has changed or cannot be decoded.
+        UnreachableError: the medium does not answer.
+    """
+    span = TimeRange(at_ns, at_ns + NS_PER_US)
     cuts = cuts_of(index, Wanted(camera=event["camera"], span=span))
     if not cuts:
         raise NoSourcesError(
@@ -63,32 +77,38 @@ def picture_of(index: Index, event: Row, *, decode: DecodeConfig, access: Access
         name = make_id(event["event_id"], event["fingerprint"], cuts[0].video.video_id, span)
         remembered = pictures_folder(index.store) / f"{name}.webp"
         if remembered.exists():
-            return _made(remembered.read_bytes(), middle_ns)
+            return _made(remembered.read_bytes(), at_ns)
         webp = _small(still_picture(cuts[0], decode=decode, access=access))
         remembered.parent.mkdir(parents=True, exist_ok=True)
         part = remembered.with_suffix(".part")
         part.write_bytes(webp)
         part.replace(remembered)
-        return _made(webp, middle_ns)
-    return _made(_small(still_picture(cuts[0], decode=decode, access=access)), middle_ns)
+        return _made(webp, at_ns)
+    return _made(_small(still_picture(cuts[0], decode=decode, access=access)), at_ns)
+
+
+def picture_size(index: Index, event: Row) -> tuple[int, int] | None:
+    """Width and height of the upright picture that the boxes are in; None if nobody knows."""
+    if event["picture_width"] and event["picture_height"]:
+        return event["picture_width"], event["picture_height"]
+    where = Where().add("video_id = ?", event["video_id"])
+    columns = ["width", "height", "rotation"]
+    for row in index.select("videos", where, columns=columns).to_pylist():
+        is_turned = row["rotation"] in {90, 270}
+        return (row["height"], row["width"]) if is_turned else (row["width"], row["height"])
+    return None
 
 
 def with_boxes(index: Index, event: Row, picture: EventPicture) -> bytes:
     """The picture with the boxes of the moment that is nearest to it; WebP."""
     boxes: Sequence[Row] = event["boxes"]
-    part = next((one for one in event["parts"] if one["start"] <= picture.at < one["end"]), event)
-    where = Where().add("video_id = ?", part["video_id"])
-    columns = ["width", "height", "rotation"]
-    videos = index.select("videos", where, columns=columns).to_pylist()
-    if not boxes or not videos:
+    size = picture_size(index, event)
+    if not boxes or size is None:
         return picture.webp
-    width, height = videos[0]["width"], videos[0]["height"]
-    if videos[0]["rotation"] in {90, 270}:
-        width, height = height, width
     nearest = min(boxes, key=lambda box: abs(box["at"] - picture.at))["at"]
     image = Image.open(io.BytesIO(picture.webp), formats=["WEBP"]).convert("RGB")
     draw = ImageDraw.Draw(image)
-    across, down = image.width / width, image.height / height
+    across, down = image.width / size[0], image.height / size[1]
     for box in boxes:
         if box["at"] == nearest:
             corners = (box["x0"] * across, box["y0"] * down, box["x1"] * across, box["y1"] * down)
@@ -96,8 +116,18 @@ def with_boxes(index: Index, event: Row, picture: EventPicture) -> bytes:
     return webp_of(image)
 
 
-def _made(webp: bytes, middle_ns: int) -> EventPicture:
-    return EventPicture(webp=webp, at=ns_to_datetime(middle_ns), is_kept=False)
+def with_zones(webp: bytes, zones: Iterable[ZoneConfig]) -> bytes:
+    """The picture with zones drawn into it; WebP."""
+    image = Image.open(io.BytesIO(webp), formats=["WEBP"]).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for zone in zones:
+        shape = (*zone.polygon, *zone.polygon[:1]) or zone.line
+        draw.line([(x * image.width, y * image.height) for x, y in shape], _ZONE_LINE, width=2)
+    return webp_of(image)
+
+
+def _made(webp: bytes, at_ns: int) -> EventPicture:
+    return EventPicture(webp=webp, at=ns_to_datetime(at_ns), is_kept=False)
 
 
 def _small(picture: Image.Image) -> bytes:

@@ -5,4 +5,5 @@ pictures  which events get their picture, within a number of bytes
 timeline  where things lie on a line, in per cent
 words     the words of the page, in each language
 render    the file
+track     the page of one object
 """

@@ -15,8 +15,8 @@ from pipeline.report.content import Report
 from pipeline.report.pictures import within
 from pipeline.report.words import WORDS, Language
 
-_LIGHT = ("#3b77bc", "#c77a1d", "#3d8f66", "#a4528e", "#7a6bc2", "#a98a13", "#b8524a", "#55808f")
-_DARK = ("#6fa6e3", "#e2a153", "#6fc297", "#d58bc0", "#a99cea", "#d6bb4f", "#e58a80", "#8cb6c4")
+LIGHT = ("#3b77bc", "#c77a1d", "#3d8f66", "#a4528e", "#7a6bc2", "#a98a13", "#b8524a", "#55808f")
+DARK = ("#6fa6e3", "#e2a153", "#6fc297", "#d58bc0", "#a99cea", "#d6bb4f", "#e58a80", "#8cb6c4")
 _STATES = ("analysed", "quiet", "failed", "pending", "not_analysed", "erased")
 
 
@@ -27,7 +27,8 @@ def _finished(value: object) -> object:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """What makes pages of templates."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("pipeline.report", "."),
         autoescape=True,
@@ -60,9 +61,9 @@ def page_within(
 def render(report: Report, pictures: Mapping[str, bytes], name: str, language: Language) -> str:
     """The page; ``pictures`` are WebP by event id, ``name`` is that of the index."""
     reviews = {row["event_id"]: row for row in report.reviews}
-    style = _environment().get_template("report.css.jinja").render(light=_LIGHT, dark=_DARK)
+    style = environment().get_template("report.css.jinja").render(light=LIGHT, dark=DARK)
     return (
-        _environment()
+        environment()
         .get_template("report.html.jinja")
         .render(
             style=Markup(style),  # noqa: S704 - holds nothing from outside

@@ -1,10 +1,12 @@
 """Zones from end to end: files with a walk that is known, the index, and zones that change."""
 
+import json
 from unittest import mock
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 import pipeline.index as pi
 from pipeline.config import Config
@@ -21,6 +23,7 @@ from pipeline.timebase import datetime_to_ns
 from tests.damage import data_file
 from tests.detectors import CELL, HEIGHT, WIDTH, make_detector
 from tests.hard import without_ray
+from tests.index_rows import at, event, rows, video
 
 # A bright square goes a cell to the right each second; its middle is (2 n + 3) / 32 of the width
 # in second n. Frames are a tenth of a second apart, the second file begins with second 6.
@@ -183,3 +186,47 @@ def test_lost_events_are_derived_again_with_the_zones_of_the_last_run(run, tmp_p
     assert check(Store.at(folder)) == []
     assert run(**ZONES).videos_done == 2
     assert run(**ZONES).videos_skipped == 2
+
+
+def test_the_page_of_an_object_has_its_times_places_pictures_zones_and_path(run, cli, tmp_path):
+    run(**ZONES)
+    folder = tmp_path / "index"
+    [person] = pi.open(folder).events(zone="none").to_pylist()
+    out = tmp_path / "track.html"
+    config = tmp_path / "zones.yaml"
+    config.write_text(json.dumps({"zones": ZONES}))
+    name = ("--index", folder, "--event", person["event_id"])
+    cli.run("track", out, *name, "--config", config, "--pictures", 4)
+    page = out.read_text()
+    # Under the path, and four pictures of which each has the box of its moment.
+    assert page.count("data:image/webp;base64,") == 5
+    assert page.count('stroke="#ff4040"') == 4
+    assert "2026-03-14 09:00:00.000 to 2026-03-14 09:00:12.000 UTC" in page
+    assert "<b>12.0 s</b>" in page
+    assert "<b>120</b>" in page
+    assert "person crosses seam to the left" in page
+    feet = [f"{(box['x0'] + box['x1']) / 2:.1f},{box['y1']:.1f}" for box in person["boxes"]]
+    assert page.count(f'points="{" ".join(feet)}"') == 2
+    assert "<script" not in page
+
+    # What a zone tells leads to its object.
+    [crossing] = pi.open(folder).events(zone="seam").to_pylist()
+    cli.run("track", out, "--index", folder, "--event", crossing["event_id"], "--pictures", 1)
+    assert f"event {person['event_id']}" in out.read_text()
+
+    webp = tmp_path / "zones.webp"
+    cli.run("evidence", webp, *name, "--zones", "--config", config)
+    picture = np.asarray(Image.open(webp).convert("RGB")).astype(int)
+    edge = picture[:, round(9 / 32 * picture.shape[1])]
+    assert (edge[:, 2] - edge[:, 0] > 60).mean() > 0.9  # a blue line down the picture
+
+
+def test_an_event_that_is_not_there_or_has_no_boxes_has_no_page(cli, tmp_path):
+    folder, out = tmp_path / "index", tmp_path / "x.html"
+    black = event("black", at(0), at(1), label="black")
+    pi.Writer(folder).finish_videos(rows("videos", video()), rows("events", black))
+    cli.run("track", out, "--index", folder, "--event", "other", code=5)
+    assert "no event other" in cli.err
+    cli.run("track", out, "--index", folder, "--event", "black", code=2)
+    assert "event black has no boxes" in cli.err
+    assert not out.exists()
