@@ -33,7 +33,7 @@ def part(video_id, start, end):
 
 def counted(video_id, start, end, **given):
     """A video of this version, with one event, one segment and one utterance."""
-    known = {"num_events": 1, "num_segments": 1, "num_utterances": 1, "num_slides": 1}
+    known = {"num_events": 1, "num_segments": 1, "num_utterances": 1, "num_slides": 0}
     known |= {"clock_start_ns": 0, "origin_pts": 0}
     return video(video_id, start, end, **known | given)
 
