@@ -12,8 +12,8 @@ read      YAML, overrides, and errors that name every wrong key
 reference what every setting means, as text, page and JSON schema (reference_formats)
 """
 
+from pipeline.config.embedding import EmbeddingConfig
 from pipeline.config.engines import (
-    EmbeddingConfig,
     EngineConfig,
     ModelEngineConfig,
     RatesConfig,

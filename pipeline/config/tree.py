@@ -9,8 +9,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.alerts import AlertsConfig
+from pipeline.config.embedding import EmbeddingConfig
 from pipeline.config.engine_kind import EngineKind
-from pipeline.config.engines import EmbeddingConfig, ModelEngineConfig, SpeechEngineConfig
+from pipeline.config.engines import ModelEngineConfig, SpeechEngineConfig
 from pipeline.config.footage import (
     ClockConfig,
     DecodeConfig,

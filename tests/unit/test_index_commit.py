@@ -168,7 +168,7 @@ class TornError(Exception):
     """The process dies here."""
 
 
-@pytest.mark.parametrize("survived", range(6))
+@pytest.mark.parametrize("survived", range(7))
 def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
     writer, monkeypatch, survived
 ):
@@ -200,12 +200,13 @@ def test_after_a_crash_between_any_two_steps_the_same_call_completes_the_work(
     with monkeypatch.context() as patched:
         patched.setattr(commit, "replace", torn(commit.replace, None))
         patched.setattr(commit, "rejoin", torn(commit.rejoin, "events"))
-        if survived < 5:
+        if survived < 6:
             with pytest.raises(TornError):
                 writer.finish_videos(*finish)
         else:
             writer.finish_videos(*finish)
-    assert done == ["events", "segments", "utterances", "windows", "videos"][:survived]
+    steps = ["events", "segments", "utterances", "slides", "windows", "videos"]
+    assert done == steps[:survived]
     writer.finish_videos(*finish)
     assert ids(writer.index.events(), "event_id") == ["new"]
     assert ids(writer.index.segments(), "segment_id") == ["n"]

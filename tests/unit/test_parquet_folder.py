@@ -92,6 +92,7 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         "events/2026-03-02.parquet",
         "feedback/none.parquet",
         "segments/none.parquet",
+        "slides/none.parquet",
         "summaries/none.parquet",
         "utterances/none.parquet",
         "videos/2026-03-01.parquet",
