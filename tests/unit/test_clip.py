@@ -232,7 +232,12 @@ def long_archive(tmp_path_factory):
 
 def stopped(cli, archive, folder, number):
     """A command that gets a signal once its first file is there."""
-    process = cli.start("clip", "--index", archive / "index", "--event", "e", folder / "e.mp4")
+    # A shell lets what it starts in the background ignore Ctrl-C, and children inherit that.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = cli.start("clip", "--index", archive / "index", "--event", "e", folder / "e.mp4")
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     while not list(folder.iterdir()):
         assert process.poll() is None
         time.sleep(0.005)
