@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pipeline.config import Config, ModelEngineConfig
+from pipeline.config import Config, ModelEngineConfig, SpeechEngineConfig
 
 Resources = Mapping[str, float]
 """Amounts by Ray's names, such as ``CPU`` and ``GPU``."""
@@ -11,10 +11,13 @@ Resources = Mapping[str, float]
 def needed(config: Config) -> dict[str, float]:
     """What must exist at the same time, so that each stage of ``answer_graph`` can work.
 
-    That is one decode task beside all replicas of the model. Ray starts the replicas first and
-    never ends one to let a task run, so with less the graph would wait for ever.
+    That is one decode task beside all replicas of the model, or all replicas of what listens, which
+    decodes itself. Ray starts the replicas first and never ends one to let a task run, so with less
+    the graph would wait for ever.
     """
     engine, decoding = config.engine, config.cluster.decode_cpus
+    if isinstance(engine, SpeechEngineConfig) and not config.engine_kind.reads_captions:
+        return {"CPU": engine.replicas * engine.cpus_per_replica, "GPU": config.num_gpus}
     if not isinstance(engine, ModelEngineConfig):
         return {"CPU": decoding}
     return {"CPU": decoding + engine.replicas * decoding / 2, "GPU": config.num_gpus}
@@ -32,7 +35,10 @@ def shortage(config: Config, needs: Resources, total: Resources) -> str:
     engine = config.engine
     who = f"one decode task of {config.cluster.decode_cpus:g} CPUs (cluster.decode_cpus)"
     ways = "lower cluster.decode_cpus"
-    if isinstance(engine, ModelEngineConfig):
+    if isinstance(engine, SpeechEngineConfig) and not config.engine_kind.reads_captions:
+        who = f"speech.replicas: {engine.replicas}"
+        ways = "lower speech.replicas, or join a larger cluster with --address"
+    elif isinstance(engine, ModelEngineConfig):
         who += f" beside engine.replicas: {engine.replicas}"
         ways += " or engine.replicas, or join a larger cluster with --address"
         if engine.gpus_per_replica > total.get("GPU", 0):
@@ -50,6 +56,6 @@ def in_words(config: Config, total: Resources, free: Resources) -> str:
         if name in ("CPU", "GPU")
     ]
     causes = "a store that does not answer, or a long piece of work"
-    if isinstance(config.engine, ModelEngineConfig):
+    if isinstance(config.engine, ModelEngineConfig | SpeechEngineConfig):
         causes = f"a model that still loads, an engine or {causes}"
     return f"{', '.join(parts)}; it may be {causes}"

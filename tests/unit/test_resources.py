@@ -30,6 +30,26 @@ def test_a_model_needs_one_decode_task_beside_all_its_replicas(replicas, cpus):
     assert f"needs {cpus:g} CPUs, and there are {cpus - 0.5:g}" in said
 
 
+@pytest.mark.parametrize(("replicas", "threads"), [(1, 1), (2, 3)])
+def test_what_listens_needs_the_cpus_of_all_its_replicas_and_no_decode_task(replicas, threads):
+    speech = f"{{kind: whisper, weights: w, replicas: {replicas}, threads: {threads}}}"
+    config = load_config(None, (f"speech={speech}",)).listening
+    assert not missing(config, CPU=replicas * threads)
+    said = missing(config, CPU=replicas * threads - 0.5)
+    assert f"speech.replicas: {replicas} needs {replicas * threads} CPUs" in said
+
+
+def test_what_listens_on_a_gpu_needs_one_for_each_replica():
+    speech = "{kind: whisper, weights: w, replicas: 2, device: cuda}"
+    config = load_config(None, (f"speech={speech}",)).listening
+    assert "needs 2 GPUs, and there are 1" in missing(config, CPU=8, GPU=1)
+
+
+def test_captions_are_read_in_a_decode_task():
+    config = load_config(None, ("speech={kind: captions}",)).listening
+    assert needed(config) == {"CPU": 1}
+
+
 def test_a_machine_without_a_gpu_is_told_how_to_go_without():
     config = load_config(None, ("engine.kind=vllm", "engine.model=m", "engine.num_gpus=2"))
     said = missing(config, CPU=8)
