@@ -22,7 +22,7 @@ _TEXT: dict[TableName, str] = {
     "evidence": "uri",
     "vectors": "embedder",
     "utterances": "text",
-    "slides": "text",
+    "slides": "uri",
     "alerts": "text",
 }
 MAX_LIMIT = 2**31 - 1

@@ -29,18 +29,10 @@ class Slide:
     span: TimeRange
     media: TimeRange
     page: int
-    """Number of the page in its deck; without a deck pages count from 1 as they appear."""
+    """Pages count from 1 as they appear; one that is shown again keeps its number."""
     frame_pts: tuple[int, ...]
     steps: tuple[int, ...]
     """Media time in nanoseconds at which a build added something to the page."""
     picture: str
     """The page at the end, as in ``PageView``."""
     window_ids: tuple[str, ...]
-    text: str = ""
-    """What is written on it; "" if nothing is known."""
-    text_from: str = ""
-    """``deck`` or ``ocr``; "" without a text."""
-    score: float | None = None
-    """How much it looks like its page in the deck, from 0 to 1; None without a deck."""
-    deck_id: str = ""
-    """Hash of the deck that ``page`` counts in."""

@@ -1,6 +1,6 @@
 """Finds the pages that stand on the screen in one window, among frames of the same shard. Pure.
 
-The rules were found by experiment on generated decks (`make bench-slides`):
+The rules were found by experiment on generated decks (`pipeline/demo/deck.py`):
 
 * Pixels that change in more than an eighth of the frames around a moment do not rest: a webcam, a
   clip, a clock. They are not compared. If they are a third of the picture, nothing rests: that is

@@ -7,7 +7,6 @@ import pyarrow as pa
 from pipeline.records import Slide
 from pipeline.tables.columns import Column, Columns
 from pipeline.tables.shared import (
-    FLOAT32,
     INT32,
     INT64,
     PROVENANCE,
@@ -23,7 +22,7 @@ from pipeline.tables.shared import (
 )
 
 COLUMNS: Columns[Slide] = Columns(
-    "Each showing of a page: of a talk or meeting, when which page of its deck was on the screen. "
+    "Each showing of a page: of a talk or meeting, when which page was on the screen. "
     "Footage of cameras has none.",
     [
         *range_columns(camera="camera", utc="span"),
@@ -34,21 +33,8 @@ COLUMNS: Columns[Slide] = Columns(
         Column(
             "page",
             INT32,
-            "Number of the page in its deck, 0 if the deck does not have it. Without a deck pages "
-            "count from 1 as they appear, and a page that is shown again keeps its number.",
+            "Pages count from 1 as they appear, and a page that is shown again keeps its number.",
             path="page",
-        ),
-        Column("text", STRING, "What is written on the page; empty if unknown.", path="text"),
-        Column("text_from", STRING, "`deck` or `ocr`; empty without a text.", path="text_from"),
-        Column(
-            "score",
-            FLOAT32,
-            "How much it looks like that page of the deck, from 0 to 1; null without a deck.",
-            path="score",
-            nullable=True,
-        ),
-        Column(
-            "deck_id", STRING, "Hash of the deck that `page` counts in; else empty.", path="deck_id"
         ),
         Column(
             "frame_pts",
