@@ -9,7 +9,7 @@ from pipeline.flow.driver.growth import Earlier, are_windows_independent, carry_
 from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
-from pipeline.flow.task.stages import leave_out
+from pipeline.flow.task.parts import leave_out
 from pipeline.index import (
     Writer,
     clear_erased,

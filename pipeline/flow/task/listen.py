@@ -17,6 +17,7 @@ from pipeline.config.engine_kind import SpeechEngine
 from pipeline.engine.voice_activity import SAMPLES_PER_VALUE, voice_probabilities
 from pipeline.errors import SourceError, UnreachableError, WindowError
 from pipeline.flow.task.captions import captions_of
+from pipeline.flow.task.parts import part_of
 from pipeline.flow.task.stages import (
     Failure,
     Outstanding,
@@ -25,7 +26,6 @@ from pipeline.flow.task.stages import (
     ShardOutcome,
     failed_window,
     left_open,
-    part_of,
     probe_and_plan,
 )
 from pipeline.media import probe

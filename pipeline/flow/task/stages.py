@@ -2,10 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from pipeline.flow.task.evidence import (
     with_candidates,
     with_evidence,
 )
+from pipeline.flow.task.parts import split
 from pipeline.flow.task.read_answer import read_answer, verify_of
 from pipeline.gate import MotionGate
 from pipeline.media import decode_frames, probe
@@ -36,11 +36,10 @@ from pipeline.records import (
     WindowPlan,
     WindowResult,
     WindowStatus,
-    make_id,
 )
 from pipeline.slides import PageWatcher
 from pipeline.sources import local_to_utc
-from pipeline.timebase import NS_PER_S, TimeRange, seconds_to_ns, without
+from pipeline.timebase import NS_PER_S, seconds_to_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,51 +115,6 @@ def probe_and_plan(source: Source, config: Config) -> Probed:
         rgb_pixels=config.frame.rgb_max_pixels if config.wants_rgb else 0,
     )
     return Planned(video=video, shards=shards)
-
-
-def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[WindowResult]]:
-    """The shard without the frames that are on screen in erased media time, and results for those.
-
-    The remaining windows and the results together tile the planned windows.
-    """
-    remaining: list[WindowPlan] = []
-    results: list[WindowResult] = []
-    for plan in shard.windows:
-        if not plan.frame_pts:
-            for span, is_erased in _tiled(plan.span, erased):
-                part = plan if span == plan.span else part_of(plan, span)
-                if is_erased:
-                    results.append(_erased(part, shard))
-                else:
-                    remaining.append(part)
-            continue
-        borders = [shard.video.media_ns(pts) for pts in plan.frame_pts[1:]]
-        starts, ends = [plan.span.start_ns, *borders], [*borders, plan.span.end_ns]
-        erased_pts = {
-            pts
-            for start_ns, end_ns, pts in zip(starts, ends, plan.frame_pts, strict=True)
-            if any(TimeRange(start_ns, end_ns).overlaps(span) for span in erased)
-        }
-        for part in _split(plan, [pts in erased_pts for pts in plan.frame_pts], shard.video):
-            if part.frame_pts[0] in erased_pts:
-                results.append(_erased(part, shard))
-            else:
-                remaining.append(part)
-    return replace(shard, windows=tuple(remaining)), results
-
-
-def _tiled(span: TimeRange, erased: Sequence[TimeRange]) -> Iterator[tuple[TimeRange, bool]]:
-    """Ranges that tile ``span``, and whether each of them is erased."""
-    kept = without([span], erased)
-    parts = [(part, False) for part in kept] + [(part, True) for part in without([span], kept)]
-    yield from sorted(parts)
-
-
-def part_of(plan: WindowPlan, span: TimeRange) -> WindowPlan:
-    """A part of a window of sound, which has no frames."""
-    return WindowPlan(
-        window_id=make_id(plan.window_id, span.start_ns, span.end_ns), span=span, frame_pts=()
-    )
 
 
 def decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
@@ -304,27 +258,8 @@ def _runs(
     """
     by_pts = {frame.pts: frame for frame in frames}
     is_decoded = [pts in by_pts for pts in plan.frame_pts]
-    for part in _split(plan, is_decoded, video):
+    for part in split(plan, is_decoded, video):
         yield part, [by_pts[pts] for pts in part.frame_pts if pts in by_pts]
-
-
-def _split(plan: WindowPlan, kinds: Sequence[object], video: Video) -> Iterator[WindowPlan]:
-    """Split ``plan`` at each frame whose kind differs from the kind of the frame before it."""
-    starts = [0, *(i for i in range(1, len(kinds)) if kinds[i] != kinds[i - 1]), len(kinds)]
-    if len(starts) == 2:  # noqa: PLR2004 - one run: the plan stays as it is
-        yield plan
-        return
-    for low, high in pairwise(starts):
-        frame_pts = plan.frame_pts[low:high]
-        span = TimeRange(
-            plan.span.start_ns if low == 0 else video.media_ns(frame_pts[0]),
-            plan.span.end_ns if high == len(kinds) else video.media_ns(plan.frame_pts[high]),
-        )
-        yield WindowPlan(
-            window_id=make_id(plan.window_id, span.start_ns, span.end_ns),
-            span=span,
-            frame_pts=frame_pts,
-        )
 
 
 def _packets_around(window: Window, shard: Shard, verify: VerifyConfig) -> PacketIndex:
@@ -385,17 +320,6 @@ def failed_window(
         frame_pts=(),
         error=f"{shard.video.uri} at {start_s:.3f}-{end_s:.3f} s: {error}",
         decode_cpu_s=decode_cpu_s,
-    )
-
-
-def _erased(plan: WindowPlan, shard: Shard) -> WindowResult:
-    return WindowResult(
-        window_id=plan.window_id,
-        shard_id=shard.shard_id,
-        video_id=shard.video.video_id,
-        span=plan.span,
-        status="erased",
-        frame_pts=(),
     )
 
 
