@@ -3,9 +3,11 @@
 A YAML file is whole: no inheritance. Unknown keys are refused, ``None`` means off.
 
 footage   sources, clocks, sampling, decoding, cutting, the gate
-engines   what the sections of all engines share; verification, rates; embeddings
+engines   what the sections of all engines share; verification, rates
+embedding what makes vectors of texts
 registry  which engines there are, each with a section of its own (engine_kind)
 run       stitching, summaries, commits, budgets, the cluster
+alerts    which events are told to whom, and when
 zones     parts of the picture, and what is reported of the objects there
 tree      all of it, and which of it decides what a row says (fingerprints)
 read      YAML, overrides, and errors that name every wrong key

@@ -114,8 +114,7 @@ class EngineKind(Generic[Settings]):
     """One kind of engine: the object that an entry point of ``timereel.engines`` names.
 
     An engine has one of ``open_shards``, ``open_model``, ``open_speech`` and ``reads_captions``.
-    Every setting decides an answer but for
-    those that its section marks ``Operational``.
+    Every setting decides an answer but for those that its section marks ``Operational``.
 
     Raises:
         ValueError: it opens neither or both, or its settings are not those of a model.
