@@ -67,6 +67,17 @@ def without(ranges: Iterable[TimeRange], taken: Iterable[TimeRange]) -> list[Tim
     return left
 
 
+def joined(ranges: Iterable[TimeRange], max_gap_ns: int = 0) -> list[TimeRange]:
+    """The ranges, ascending; those that overlap, or are at most ``max_gap_ns`` apart, are one."""
+    found: list[TimeRange] = []
+    for one in sorted(ranges):
+        if found and one.start_ns - found[-1].end_ns <= max_gap_ns:
+            found[-1] = TimeRange(found[-1].start_ns, max(found[-1].end_ns, one.end_ns))
+        else:
+            found.append(one)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockCorrection:
     """What a camera's clock lacks: ``utc = t + offset_ns + (t - since_ns) * rate_ppb / 10**9``.

@@ -25,6 +25,7 @@ from pipeline.tables.schema import TableName
 from pipeline.timebase import (
     NS_PER_US,
     TimeRange,
+    joined,
     ns_to_datetime,
     seconds_to_ns,
 )
@@ -181,16 +182,8 @@ class _Evaluation:
         self, camera: str, start: datetime, end: datetime, settings: RuleConfig
     ) -> list[TimeRange]:
         """Footage in which an event would have been found, in whole stretches."""
-        parts: list[TimeRange] = []
-        swept = self.index.coverage(start, end, camera=camera, task=settings.task)
-        for row in swept.to_pylist():
-            if row["state"] not in _LOOKED_AT:
-                continue
-            span = rules.span_of(row)
-            if parts and parts[-1].end_ns == span.start_ns:
-                span = TimeRange(parts.pop().start_ns, span.end_ns)
-            parts.append(span)
-        return parts
+        swept = self.index.coverage(start, end, camera=camera, task=settings.task).to_pylist()
+        return joined(rules.span_of(row) for row in swept if row["state"] in _LOOKED_AT)
 
     def _times_of_events(
         self, camera: str, start: datetime, end: datetime, settings: RuleConfig

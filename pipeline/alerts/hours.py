@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from pipeline.config.alerts import WeekHours
-from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
+from pipeline.timebase import TimeRange, datetime_to_ns, joined, ns_to_datetime
 
 # Two changes of the clock are never closer together.
 _STEP = timedelta(hours=6)
@@ -27,7 +27,7 @@ def within(span: TimeRange, hours: Iterable[str], timezone: str) -> list[TimeRan
         for at in _in_hours(start, end, offset, wanted)
         if at.overlaps(span)
     ]
-    return _joined(sorted(parts))
+    return joined(parts)
 
 
 def _even_parts(span: TimeRange, zone: ZoneInfo) -> Iterator[tuple[datetime, datetime, timedelta]]:
@@ -72,14 +72,3 @@ def _in_hours(
             if midnight.weekday() in hours.days and opened < closed:
                 yield TimeRange(datetime_to_ns(opened - offset), datetime_to_ns(closed - offset))
         midnight += timedelta(days=1)
-
-
-def _joined(parts: Iterable[TimeRange]) -> list[TimeRange]:
-    """Ascending ranges; those that touch or overlap are one."""
-    joined: list[TimeRange] = []
-    for part in parts:
-        if joined and part.start_ns <= joined[-1].end_ns:
-            last = joined.pop()
-            part = TimeRange(last.start_ns, max(last.end_ns, part.end_ns))  # noqa: PLW2901
-        joined.append(part)
-    return joined

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import ConfigOption, IndexOption, SetOption
+from pipeline.cli.options import ConfigOption, IndexOption, SetOption, event_of
 from pipeline.cli.terminal import echo
-from pipeline.errors import NoSourcesError
 from pipeline.index import open_index
 from pipeline.records.sanitize import sanitized
 
@@ -30,11 +29,7 @@ def evidence(
 
     settings = load_config(config, tuple(overrides or ()))
     index = open_index(index_uri)
-    event = index.event(event_id)
-    if event is None:
-        raise NoSourcesError(
-            f"no event {event_id}; timereel query --format jsonl lists their event_id"
-        )
+    event = event_of(index, event_id)
     picture = picture_of(index, event, decode=settings.decode, access=settings.sources.access)
     webp = with_boxes(index, event, picture) if boxes else picture.webp
     if zones:

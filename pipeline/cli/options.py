@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.export.formats import Format
 
 if TYPE_CHECKING:
     from pipeline.config import Config
+    from pipeline.index import Index
 
 IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
 FromOption = Annotated[
@@ -46,3 +47,16 @@ def locations_of(src: Sequence[str] | None, settings: "Config") -> Sequence[str]
     if locations := src or settings.sources.locations:
         return locations
     raise ConfigError("no sources: name them, or set sources.locations in the config")
+
+
+def event_of(index: "Index", event_id: str) -> dict[str, Any]:
+    """The row of an event.
+
+    Raises:
+        NoSourcesError: there is none with this id.
+    """
+    if (event := index.event(event_id)) is None:
+        raise NoSourcesError(
+            f"no event {event_id}; timereel query --format jsonl lists their event_id"
+        )
+    return event

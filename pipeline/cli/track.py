@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import ConfigOption, IndexOption, SetOption
+from pipeline.cli.options import ConfigOption, IndexOption, SetOption, event_of
 from pipeline.cli.terminal import echo
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.index import open_index
@@ -37,11 +37,7 @@ def track(
 
     settings = load_config(config, tuple(overrides or ()))
     index = open_index(index_uri)
-    event = index.event(event_id)
-    if event is None:
-        raise NoSourcesError(
-            f"no event {event_id}; timereel query --format jsonl lists their event_id"
-        )
+    event = event_of(index, event_id)
     if event["of_event_id"]:  # what a zone tells of an object: the object is meant
         event = index.event(event["of_event_id"]) or event
     size = picture_size(index, event)

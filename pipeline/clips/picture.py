@@ -21,7 +21,7 @@ from pipeline.index.filters import Where
 from pipeline.index.sidecars import pictures_folder
 from pipeline.media import WEBP_WIDTH, webp_of
 from pipeline.media.clip import still_picture
-from pipeline.records import make_id
+from pipeline.records import make_id, upright_size
 from pipeline.storage.access import Access
 from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_datetime
 
@@ -94,8 +94,7 @@ def picture_size(index: Index, event: Row) -> tuple[int, int] | None:
     where = Where().add("video_id = ?", event["video_id"])
     columns = ["width", "height", "rotation"]
     for row in index.select("videos", where, columns=columns).to_pylist():
-        is_turned = row["rotation"] in {90, 270}
-        return (row["height"], row["width"]) if is_turned else (row["width"], row["height"])
+        return upright_size(row["width"], row["height"], row["rotation"])
     return None
 
 

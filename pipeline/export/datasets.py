@@ -18,6 +18,8 @@ from datetime import datetime
 from math import ceil, floor
 from typing import Any, TypeAlias
 
+from pipeline.records import upright_size
+
 Row: TypeAlias = Mapping[str, Any]
 
 _CLIP_S = 2.0
@@ -40,8 +42,7 @@ class Footage:
     @classmethod
     def of_row(cls, row: Row) -> "Footage":
         """From a row of ``videos``."""
-        sides = row["width"], row["height"]
-        width, height = sides[::-1] if row["rotation"] in {90, 270} else sides
+        width, height = upright_size(row["width"], row["height"], row["rotation"])
         length_s = row["video_s"] + row["overlap_s"]
         return cls(
             video_id=row["video_id"],

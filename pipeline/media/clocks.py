@@ -14,8 +14,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from pipeline.errors import SourceError
-from pipeline.records import CLOCKS, Clock, Source
-from pipeline.timebase import NS_PER_S, datetime_to_ns, ns_to_datetime
+from pipeline.records import CLOCKS, STATED_CLOCKS, Clock, Source, make_id
+from pipeline.timebase import NS_PER_S, ClockCorrection, datetime_to_ns, ns_to_datetime
 
 ToUtc: TypeAlias = Callable[[datetime], tuple[int, tuple[str, ...]]]
 """UTC in nanoseconds of a time, which may lack a zone; and warnings."""
@@ -204,3 +204,13 @@ def _time_of_day(
             if not found.refused and start - _NEAR <= dated <= start + length + _NEAR:
                 return found
     return None
+
+
+def identified(
+    source: Source, content_id: str, camera_ns: int, clock: Clock, correction: ClockCorrection
+) -> tuple[str, int]:
+    """The id and the start in UTC of a video, from its content and what its camera's clock says."""
+    start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
+    stated = start_ns if clock in STATED_CLOCKS else ""
+    changed = filter(None, [str(correction)])
+    return make_id(content_id, source.camera, stated, *changed), start_ns

@@ -10,7 +10,14 @@ from av.container import InputContainer
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.media.clock_jumps import clock_period
-from pipeline.media.clocks import FoundClock, ToUtc, camera_clock, clocks_in, utc_if_no_zone
+from pipeline.media.clocks import (
+    FoundClock,
+    ToUtc,
+    camera_clock,
+    clocks_in,
+    identified,
+    utc_if_no_zone,
+)
 from pipeline.media.container import counted_rate, open_container, pick_video
 from pipeline.media.demux import Demuxer
 from pipeline.media.gopro import gopro_clocks
@@ -20,11 +27,9 @@ from pipeline.media.pts_recovery import presentation_pts
 from pipeline.media.timeline import lay_out
 from pipeline.records import (
     NO_PTS,
-    STATED_CLOCKS,
     PacketIndex,
     Source,
     Video,
-    make_id,
 )
 from pipeline.storage.access import PUBLIC, Access
 from pipeline.storage.playlists import is_playlist, read_playlist
@@ -138,14 +143,9 @@ def _describe(
         container, stream, origin_pts=timeline.origin_pts, end_ns=end_ns, to_utc=to_utc
     )
     camera_ns, clock, clock_warnings = camera_clock(source, [*clocks, *inside], end_ns)
-    start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
+    video_id, start_ns = identified(source, scan.content_id, camera_ns, clock, correction)
     return Video(
-        video_id=make_id(
-            scan.content_id,
-            source.camera,
-            start_ns if clock in STATED_CLOCKS else "",
-            *filter(None, [str(correction)]),
-        ),
+        video_id=video_id,
         content_id=scan.content_id,
         uri=source.uri,
         num_bytes=source.num_bytes,

@@ -16,13 +16,13 @@ from av.stream import Disposition
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.media.clock_jumps import clock_period
-from pipeline.media.clocks import ToUtc, camera_clock, clocks_in, utc_if_no_zone
+from pipeline.media.clocks import ToUtc, camera_clock, clocks_in, identified, utc_if_no_zone
 from pipeline.media.container import open_container
 from pipeline.media.demux import AnyPacket
 from pipeline.media.packets import probe
 from pipeline.media.sound_frames import sound_frames
 from pipeline.processes.watchdog import extend_limit
-from pipeline.records import STATED_CLOCKS, Source, Video, make_id
+from pipeline.records import Source, Video
 from pipeline.records.sanitize import sanitized
 from pipeline.records.speech import NS_PER_SAMPLE, SOUND_HZ, Samples, SoundTrack
 from pipeline.storage.access import PUBLIC, Access
@@ -31,6 +31,7 @@ from pipeline.timebase import (
     UNCORRECTED,
     ClockCorrection,
     TimeRange,
+    joined,
     pts_to_ns,
     seconds_to_ns,
     without,
@@ -152,7 +153,7 @@ def read_sound(
             break
         taken.add(frame, at)
     taken.flush()
-    return taken.samples, tuple(without([span], _joined(taken.present, 0)))
+    return taken.samples, tuple(without([span], joined(taken.present)))
 
 
 class _Taken:
@@ -206,16 +207,6 @@ def _range_of(span: TimeRange, first: int, last: int) -> TimeRange:
     )
 
 
-def _joined(ranges: Sequence[TimeRange], max_gap_ns: int) -> list[TimeRange]:
-    joined: list[TimeRange] = []
-    for one in sorted(ranges):
-        if joined and one.start_ns - joined[-1].end_ns <= max_gap_ns:
-            joined[-1] = TimeRange(joined[-1].start_ns, max(joined[-1].end_ns, one.end_ns))
-        else:
-            joined.append(one)
-    return joined
-
-
 @dataclass(slots=True)
 class _Track:
     stream: AudioStream
@@ -264,7 +255,7 @@ class _Scan:
     def footage(self) -> tuple[TimeRange, ...]:
         """When there is sound in any track."""
         ranges = [one for track in self._tracks.values() for one in track.ranges]
-        return tuple(_joined(ranges, MAX_GAP_NS))
+        return tuple(joined(ranges, MAX_GAP_NS))
 
     def run(self) -> None:
         """Read to the end; what cannot be read is left out."""
@@ -340,14 +331,9 @@ def _sound_alone(
     origin_pts = round(scan.origin_s / time_base)
     inside = clocks_in(container, stream, origin_pts=origin_pts, end_ns=end_ns, to_utc=to_utc)
     camera_ns, clock, warnings = camera_clock(source, inside, end_ns)
-    start_ns = correction.utc_ns(camera_ns) if clock != "none" else camera_ns
+    video_id, start_ns = identified(source, scan.content_id, camera_ns, clock, correction)
     return Video(
-        video_id=make_id(
-            scan.content_id,
-            source.camera,
-            start_ns if clock in STATED_CLOCKS else "",
-            *filter(None, [str(correction)]),
-        ),
+        video_id=video_id,
         content_id=scan.content_id,
         uri=source.uri,
         num_bytes=source.num_bytes,

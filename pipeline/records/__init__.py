@@ -44,6 +44,7 @@ from pipeline.records.footage import (
     VideoStatus,
     Yielded,
     make_id,
+    upright_size,
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState
 from pipeline.records.slides import PageView, Slide
@@ -121,4 +122,5 @@ __all__ = [
     "Yielded",
     "make_id",
     "name_shard",
+    "upright_size",
 ]

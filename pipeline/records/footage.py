@@ -24,6 +24,11 @@ VideoStatus = Literal["done", "partial", "failed", "erased", "superseded", "pend
 answer some of it."""
 
 
+def upright_size(width: int, height: int, rotation: int) -> tuple[int, int]:
+    """Width and height of a picture of this coded size, once it is turned upright."""
+    return (height, width) if rotation in {90, 270} else (width, height)
+
+
 def make_id(*parts: object) -> str:
     """24 hex digits, a hash of what a thing is: the same thing always gets the same id."""
     return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=12).hexdigest()
@@ -98,8 +103,7 @@ class Video:
     @property
     def upright_size(self) -> tuple[int, int]:
         """Width and height of the upright picture, which boxes are in."""
-        size = (self.width, self.height)
-        return size[::-1] if self.rotation in {90, 270} else size
+        return upright_size(self.width, self.height, self.rotation)
 
     def media_ns(self, pts: int) -> int:
         """Media time of a PTS."""

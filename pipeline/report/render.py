@@ -15,8 +15,8 @@ from pipeline.report.content import Report
 from pipeline.report.pictures import within
 from pipeline.report.words import WORDS, Language
 
-LIGHT = ("#3b77bc", "#c77a1d", "#3d8f66", "#a4528e", "#7a6bc2", "#a98a13", "#b8524a", "#55808f")
-DARK = ("#6fa6e3", "#e2a153", "#6fc297", "#d58bc0", "#a99cea", "#d6bb4f", "#e58a80", "#8cb6c4")
+_LIGHT = ("#3b77bc", "#c77a1d", "#3d8f66", "#a4528e", "#7a6bc2", "#a98a13", "#b8524a", "#55808f")
+_DARK = ("#6fa6e3", "#e2a153", "#6fc297", "#d58bc0", "#a99cea", "#d6bb4f", "#e58a80", "#8cb6c4")
 _STATES = ("analysed", "quiet", "failed", "pending", "not_analysed", "erased")
 
 
@@ -37,6 +37,15 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_finished,
     )
+
+
+def page_style() -> dict[str, str]:
+    """The one style that a browser may apply: what else may hold one is text of others."""
+    style = environment().get_template("report.css.jinja").render(light=_LIGHT, dark=_DARK)
+    return {
+        "style": Markup(style),  # noqa: S704 - holds nothing from outside
+        "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    }
 
 
 def page_within(
@@ -61,14 +70,11 @@ def page_within(
 def render(report: Report, pictures: Mapping[str, bytes], name: str, language: Language) -> str:
     """The page; ``pictures`` are WebP by event id, ``name`` is that of the index."""
     reviews = {row["event_id"]: row for row in report.reviews}
-    style = environment().get_template("report.css.jinja").render(light=LIGHT, dark=DARK)
     return (
         environment()
         .get_template("report.html.jinja")
         .render(
-            style=Markup(style),  # noqa: S704 - holds nothing from outside
-            # The one style that a browser may apply: what else may hold one is text of others.
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            **page_style(),
             report=report,
             pictures={key: base64.b64encode(webp).decode() for key, webp in pictures.items()},
             reviews=reviews,

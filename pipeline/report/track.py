@@ -1,7 +1,6 @@
 """One object as one HTML file: its times, places, pictures, zones and its path in the picture."""
 
 import base64
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +8,8 @@ from itertools import pairwise
 from math import hypot
 from typing import Any, TypeAlias, TypeVar
 
-from markupsafe import Markup
-
 from pipeline.config import ZoneConfig
-from pipeline.report.render import DARK, LIGHT, environment
+from pipeline.report.render import environment, page_style
 
 Row: TypeAlias = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -52,13 +49,11 @@ def page_of_track(
     """
     boxes = event["boxes"]
     feet = [((box["x0"] + box["x1"]) / 2, box["y1"]) for box in boxes]
-    style = environment().get_template("report.css.jinja").render(light=LIGHT, dark=DARK)
     return (
         environment()
         .get_template("track.html.jinja")
         .render(
-            style=Markup(style),  # noqa: S704 - holds nothing from outside
-            style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+            **page_style(),
             event=event,
             width=size[0],
             height=size[1],

@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from pipeline.index import Index, QueryOptions, camera_figures, list_runs
 from pipeline.index.filters import Where
+from pipeline.records import upright_size
 from pipeline.see import lanes
 from pipeline.see.answers import answer, rows_of
 from pipeline.see.questions import (
@@ -180,8 +181,8 @@ def _in_shares(index: Index, event: Mapping[str, Any]) -> list[dict[str, Any]]:
     if parts:
         where = Where().is_one_of("video_id", [part["video_id"] for part in parts])
         for row in index.select("videos", where, columns=_SIZE).to_pylist():
-            size = (row["width"], row["height"])
-            sizes[row["video_id"]] = size[::-1] if row["rotation"] in {90, 270} else size
+            size = upright_size(row["width"], row["height"], row["rotation"])
+            sizes[row["video_id"]] = size
     found = []
     for box in event["boxes"] if sizes else ():
         part = next((one for one in parts if one["start"] <= box["at"] < one["end"]), parts[0])
