@@ -24,6 +24,18 @@ MAY_BE_SKIPPED = (
 """Why a test may be left out where ``CI`` is set; any other skip makes the run fail."""
 
 
+BESIDE_OTHERS = ("browser", "ray", "vllm")
+"""Marks of tests that drive a browser, a cluster or an engine: processes of others, with clocks of
+their own. On a machine that stands still for seconds one of them may give up. Such a test is tried
+once more, and the summary of pytest names it; what fails twice has failed."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(item.get_closest_marker(name) for name in BESIDE_OTHERS):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 def pytest_runtest_logreport(report):
     if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

@@ -14,7 +14,7 @@ def test_the_first_picture_of_an_event_is_the_frame_on_screen_at_its_start(
 ):
     shown = archive[1][kind]
     eyes = look().open(site, f"event={shown.event_id}")
-    assert eyes.shown_number() == shown.number
+    eyes.wait_for_number(shown.number)
 
 
 def test_a_large_recording_is_asked_for_in_ranges_and_not_loaded_as_a_whole(look, site, archive):
@@ -32,7 +32,7 @@ def test_a_large_recording_is_asked_for_in_ranges_and_not_loaded_as_a_whole(look
 def test_a_step_goes_to_the_next_real_frame_and_back(look, site, archive, kind):
     shown = archive[1][kind]
     eyes = look().open(site, f"event={shown.event_id}")
-    assert eyes.shown_number() == shown.number
+    eyes.wait_for_number(shown.number)
     for key, number in ((".", 1), (".", 2), (",", 1), (",", 0), (",", -1)):
         eyes.page.keyboard.press(key)
         eyes.wait_for_number(shown.number + number)
@@ -47,9 +47,7 @@ def test_an_event_over_two_files_plays_part_after_part(look, site, archive):
     eyes.page.wait_for_function("() => document.querySelector('video').dataset.mediaS > 0.2")
     eyes.page.keyboard.press(" ")
     eyes.page.keyboard.press(",")  # to the frame before, so that nothing moves any more
-    eyes.page.wait_for_timeout(500)
-    media_s = float(eyes.page.evaluate("document.querySelector('video').dataset.mediaS"))
-    assert eyes.shown_number() == round(media_s * 25)
+    eyes.wait_until(lambda: eyes.shown_number() == round(eyes.media_s() * 25))
 
 
 def test_a_click_on_empty_time_of_a_lane_plays_that_moment(look, site):
@@ -58,8 +56,7 @@ def test_a_click_on_empty_time_of_a_lane_plays_that_moment(look, site):
     eyes.page.wait_for_timeout(400)
     box = canvas.bounding_box()
     canvas.click(position={"x": 132 + (box["width"] - 132) * 0.2, "y": 48})
-    eyes.page.wait_for_function("() => document.querySelector('video')?.dataset.mediaS")
-    assert abs(eyes.shown_number() - 50) <= 1
+    eyes.wait_for_number(49, 50, 51)
 
 
 def test_of_a_recording_that_is_gone_a_sentence_says_so(look, tmp_path):

@@ -59,13 +59,17 @@ export function Player({event, moment, boxes, index, zone, text, control}) {
     };
   }, [name]);
 
-  const mediaS = () => (state.current.mediaTime ?? video.current.currentTime) + state.current.pieces[state.current.piece].zero_s;
+  // After a seek the frame of before is on screen for a while: its time is not where the player is.
+  const mediaS = () => {
+    const element = video.current, {mediaTime, pieces: all, piece: number} = state.current;
+    return (element.seeking ? element.currentTime : mediaTime ?? element.currentTime) + all[number].zero_s;
+  };
   useEffect(() => {
     const element = video.current, own = state.current;
     if (!element?.requestVideoFrameCallback) return undefined;
     let request = 0;
     const shown = (_, frame) => {
-      own.mediaTime = frame.mediaTime;
+      own.mediaTime = element.seeking ? null : frame.mediaTime;
       const one = own.pieces?.[own.piece];
       if (one) {
         setShownAt(parse(one.start) + (frame.mediaTime + one.zero_s - one.media_start) * 1e6);
@@ -123,7 +127,7 @@ export function Player({event, moment, boxes, index, zone, text, control}) {
   }
   const one = pieces?.[piece];
   return html`<div class="screen"><video key=${name} ref=${video} controls muted playsinline preload="auto" aria-label=${text.moment}
-      poster=${event ? picture(event, index) : undefined} onEnded=${onEnd} onError=${onError}></video><canvas ref=${over} class="over" aria-hidden="true"></canvas></div>
+      poster=${event ? picture(event, index) : undefined} onSeeking=${() => { state.current.mediaTime = null; }} onEnded=${onEnd} onError=${onError}></video><canvas ref=${over} class="over" aria-hidden="true"></canvas></div>
     <p class="under small muted"><span class="now">${shownAt === null ? "" : `${date(shownAt, zone)} ${clock(shownAt, zone)}${(shownAt % 1e6 / 1e6).toFixed(3).slice(1)}`}</span>
       ${pieces?.length > 1 && html`<span>${text.part} ${piece + 1} / ${pieces.length}</span>`}
       ${one && !one.is_native && html`<span>${text.converted}</span>`}
