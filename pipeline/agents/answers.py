@@ -96,8 +96,13 @@ def coverage(index: Index, start: str, end: str, camera: str | None) -> dict[str
     found: dict[str, Seconds] = defaultdict(lambda: defaultdict(float))
     for row in index.coverage(*_span(start, end), camera=camera).to_pylist():
         seconds = (row["end"] - row["start"]).total_seconds()
-        found[_name(row["camera"])][row["state"]] += seconds
+        found[one_line(row["camera"])][row["state"]] += seconds
     return {name: dict(states) for name, states in list(found.items())[:MAX_ROWS]}
+
+
+def covered(index: Index, start: str, end: str, camera: str | None) -> Answer:
+    """No rows, and what is known about a time."""
+    return _answer(index, (), 0, _span(start, end), camera)
 
 
 def _answer(
@@ -129,9 +134,9 @@ def _found(row: Row) -> Found:
         media_end_s=row.get("media_end"),
         confidence=row.get("confidence"),
         recorded=Recorded(
-            camera=_name(row["camera"]),
-            file=_name((row.get("uri") or "").rsplit("/", 1)[-1]),
-            label=_name(row.get("label") or row.get("level") or ""),
+            camera=one_line(row["camera"]),
+            file=one_line((row.get("uri") or "").rsplit("/", 1)[-1]),
+            label=one_line(row.get("label") or row.get("level") or ""),
             text=_short(row.get("text") or "", MAX_TEXT_CHARS),
         ),
     )
@@ -145,7 +150,9 @@ def event(index: Index, event_id: str) -> Mapping[str, Any]:
     """
     rows: list[Row] = index.select("events", Where().add("event_id = ?", event_id)).to_pylist()
     if not rows:
-        raise ConfigError(f"no event {_name(event_id)!r}; use an id that query or search returned")
+        raise ConfigError(
+            f"no event {one_line(event_id)!r}; use an id that query or search returned"
+        )
     return rows[0]
 
 
@@ -161,7 +168,8 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _name(text: str) -> str:
+def one_line(text: str) -> str:
+    """A name of strangers, sanitized and shortened."""
     return _short(text, _MAX_NAME_CHARS)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from pipeline.cli import (
     alerts,
+    ask,
     clip,
     clock,
     evaluate,
@@ -55,6 +56,7 @@ for commands in (
     evaluate,
     maintain,
     mcp,
+    ask,
     alerts,
 ):
     app.add_typer(commands.app)
