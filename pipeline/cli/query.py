@@ -164,7 +164,7 @@ def search(
         SearchedTable | None, typer.Option("--table", help="Only the rows of this table.")
     ] = None,
     within: Annotated[
-        Within | None, typer.Option("--in", help="Only what was seen, or only what was said.")
+        Within | None, typer.Option("--in", help="Only what was seen, said, or shown on slides.")
     ] = None,
     order_by: Annotated[
         HitOrder, typer.Option("--order-by", help="Order of the best hits.")

@@ -40,6 +40,9 @@ class SlidesConfig(Section):
 
     fps: float = Field(default=2.0, ge=0.5, le=10)
     """Frames that are compared per second, of those that ``sample.fps`` takes."""
+    read_text: bool = False
+    """Whether the words on each page are read, in pictures of ``frame.rgb_max_pixels``; needs the
+    extra ``ocr``, and about a second of a CPU for each page."""
 
 
 class EvidenceConfig(Section):

@@ -197,6 +197,11 @@ class Config(Section):
         return self.engine_kind.wants_rgb
 
     @property
+    def reads_pages(self) -> bool:
+        """Whether the words on slides are read."""
+        return self.slides is not None and self.slides.read_text
+
+    @property
     def tracks_objects(self) -> bool:
         """Whether each event is about one object, so that its boxes say what continues it."""
         return self.task.boxes or self.engine_kind.tracks_objects

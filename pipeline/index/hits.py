@@ -1,4 +1,4 @@
-"""Search hits: rows of events, segments and utterances, best first, with their matches marked.
+"""Search hits: the rows of several tables, best first, with their matches marked.
 
 The search index only names rows. Everything that a hit shows is read from the tables, so a row that
 was removed or has changed since is never shown.
@@ -22,12 +22,13 @@ from pipeline.index.replace import on_dates
 from pipeline.index.validate import ID_COLUMN
 from pipeline.timebase import NS_PER_US, ns_to_datetime
 
-SearchedTable = Literal["events", "segments", "utterances"]
+SearchedTable = Literal["events", "segments", "utterances", "slides"]
 SEARCHED: tuple[SearchedTable, ...] = get_args(SearchedTable)
-Within = Literal["seen", "said"]
+Within = Literal["seen", "said", "shown"]
 TABLES_WITHIN: dict[Within, tuple[SearchedTable, ...]] = {
     "seen": ("events", "segments"),
     "said": ("utterances",),
+    "shown": ("slides",),
 }
 HitOrder = Literal["score", "time"]
 Sources: TypeAlias = Mapping[SearchedTable, tuple[str, Where]]
@@ -41,6 +42,7 @@ ROW_TEXT: dict[SearchedTable, str] = {
     ),
     "segments": "text",
     "utterances": "text",
+    "slides": "coalesce(text, '')",
 }
 # Two 64-bit keys of a row. CONTENT_KEY also depends on the text, and is the same in every version
 # of DuckDB. ROW_KEY takes a fortieth of its time.
@@ -58,6 +60,7 @@ _LABEL: dict[SearchedTable, str] = {
     "events": "label",
     "segments": "level",
     "utterances": "speaker",
+    "slides": "'page ' || page",
 }
 _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '

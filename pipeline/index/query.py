@@ -76,7 +76,7 @@ class Index:
     def slides(
         self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
     ) -> pa.Table:
-        """Pages that were shown; ``text`` is searched in the uri."""
+        """Pages that were shown; ``text`` is searched in the words on them."""
         return self.rows("slides", start, end, **options)
 
     def summaries(

@@ -22,7 +22,7 @@ _TEXT: dict[TableName, str] = {
     "evidence": "uri",
     "vectors": "embedder",
     "utterances": "text",
-    "slides": "uri",
+    "slides": "text",
     "alerts": "text",
 }
 MAX_LIMIT = 2**31 - 1

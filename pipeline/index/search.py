@@ -1,4 +1,4 @@
-"""Searches what was seen and what was said, by words or by meaning."""
+"""Searches what was seen, said and shown on slides, by words or by meaning."""
 
 from typing import TypedDict, Unpack
 
@@ -31,7 +31,7 @@ class SearchOptions(TypedDict, total=False):
     video: str | None
     table: SearchedTable | None
     within: Within | None
-    """What was ``seen`` or what was ``said``; it names several tables."""
+    """What was ``seen``, ``said`` or ``shown`` on slides; it names the tables."""
     order_by: HitOrder
     limit: int | None
 

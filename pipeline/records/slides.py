@@ -16,6 +16,8 @@ class PageView:
     picture: str
     """What stands still, at the end of the stretch: a grey WebP in base64, transparent where the
     picture never rests. "" if that is no page: footage of a camera, a clip, an empty screen."""
+    text: str = ""
+    """The words on it, line by line; "" if nobody reads them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +38,5 @@ class Slide:
     picture: str
     """The page at the end, as in ``PageView``."""
     window_ids: tuple[str, ...]
+    text: str = ""
+    """The words on the page, line by line; "" if nobody reads them."""

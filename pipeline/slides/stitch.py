@@ -24,6 +24,7 @@ class Showing:
     frame_pts: tuple[int, ...]
     still: Still
     picture: str
+    text: str
     window_ids: tuple[str, ...]
 
 
@@ -42,8 +43,9 @@ def showings_of(results: Iterable[WindowResult]) -> list[Showing]:
                 continue
             if last.span.duration_ns < HOLD_NS:
                 # What stood for so short a time was on its way to this page.
-                joined[-1] = _joined(last, showing)
-                joined[-1] = replace(joined[-1], frame_pts=(last.frame_pts[0],))
+                joined[-1] = replace(
+                    _joined(last, showing), frame_pts=(last.frame_pts[0],), text=showing.text
+                )
                 continue
         joined.append(showing)
     return joined
@@ -66,6 +68,7 @@ def slides_of_video(video: Video, results: Iterable[WindowResult], *, task: str)
             steps=tuple(video.media_ns(pts) for pts in one.frame_pts[1:]),
             picture=one.picture,
             window_ids=one.window_ids,
+            text=one.text,
         )
         for one, page in zip(showings, pages, strict=True)
     ]
@@ -103,6 +106,7 @@ def _showing(window_id: str, view: PageView) -> Showing:
         frame_pts=view.frame_pts,
         still=decode(view.picture),
         picture=view.picture,
+        text=view.text,
         window_ids=(window_id,),
     )
 
@@ -115,5 +119,6 @@ def _joined(first: Showing, second: Showing) -> Showing:
         still=Still(second.still.grey, second.still.rests & first.still.rests)
         if first.still.grey.shape == second.still.grey.shape
         else second.still,
+        text=second.text or first.text,
         window_ids=tuple(dict.fromkeys((*first.window_ids, *second.window_ids))),
     )

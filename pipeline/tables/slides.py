@@ -64,6 +64,14 @@ COLUMNS: Columns[Slide] = Columns(
         ),
         Column("window_ids", STRINGS, "The windows that show it.", path="window_ids"),
         *PROVENANCE,
+        Column(
+            "text",
+            STRING,
+            "The words on the page, line by line; null or empty where nobody reads them.",
+            path="text",
+            from_row=lambda row: row["text"] or "",
+            nullable=True,
+        ),
     ],
 )
 

@@ -92,6 +92,14 @@ VIEW: Columns[PageView] = Columns(
             "What stands still: a small grey WebP in base64; empty if that is no page.",
             path="picture",
         ),
+        Column(
+            "text",
+            STRING,
+            "The words on it; empty where nobody reads them.",
+            path="text",
+            from_row=lambda row: row["text"] or "",
+            nullable=True,
+        ),
     ],
 )
 

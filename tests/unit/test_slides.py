@@ -1,5 +1,6 @@
 """Slides of recordings whose pages are known: generated decks, and footage without any page."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,14 +16,17 @@ from pipeline.demo.deck import make_pages, write_recording
 from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.flow.driver.ledger import WholeVideo
 from pipeline.flow.driver.rederive import derive
+from pipeline.flow.task.stages import probe_and_plan
 from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.filters import Span
 from pipeline.index.repair import repair
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.scope import Scope
+from pipeline.index.search import by_words
+from pipeline.media import decode_frames
 from pipeline.records import Frame, WindowPlan
-from pipeline.slides import PageWatcher, slides_of_video
+from pipeline.slides import PageTexts, PageWatcher, slides_of_video
 from pipeline.slides.picture import Still, change_between, is_page
 from pipeline.tables.schema import SLIDES
 from pipeline.tables.shared import Provenance
@@ -31,6 +35,7 @@ from pipeline.tables.windows import window_results, windows_table
 from pipeline.timebase import NS_PER_S, TimeRange, ns_to_datetime
 from tests.decks import CONFIG, look_at, score
 from tests.made import a_video
+from tests.videos import source_of
 
 ORDER = (1, 2, 4, 5, 3, 10, 2, 9)
 """Pages 4 and 5 differ in one line, 3 and 10 in numbers only; page 2 is shown again."""
@@ -215,6 +220,68 @@ def test_lost_slides_are_found_missing_and_derived_again(indexed):
     repair(indexed.store, derive)
     assert pi.Index(indexed.store).slides().to_pylist() == before
     assert check(indexed.store) == []
+
+
+WRITTEN = {2: "Product price 9,900 EUR", 4: "产品价格 9,900 元"}
+"""What is read on some of the pages."""
+
+
+@pytest.fixture
+def read(seen):
+    """The same, with the words of ``WRITTEN``."""
+    video, results = seen
+    numbers = iter(ORDER)
+    texts = {slide.picture: WRITTEN.get(next(numbers), "") for slide in slides_of(seen)}
+    return video, tuple(
+        replace(
+            result,
+            views=tuple(replace(view, text=texts.get(view.picture, "")) for view in result.views),
+        )
+        for result in results
+    )
+
+
+def test_words_on_pages_are_found_where_they_are_shown_and_erased_with_them(read, tmp_path):
+    video, results = read
+    writer = pi.Writer(tmp_path / "index")
+    writer.write_windows(windows_table([(video, result) for result in results], MADE_BY))
+    commit(writer, WholeVideo(video=video, num_shards=1, results=results))
+    index = writer.index
+    assert check(writer.store) == []
+    shown = [row for row in index.slides().to_pylist() if row["text"]]
+    found = by_words(index, "price", within="shown", order_by="time").to_pylist()
+    assert [row["start"] for row in found] == [
+        row["start"] for row in shown if "price" in row["text"]
+    ]
+    assert len(found) == ORDER.count(2)
+    [chinese] = by_words(index, "价格 9,900", within="shown").to_pylist()
+    assert (chinese["label"], chinese["excerpt"]) == ("page 3", "产品**价格** **9,900** 元")
+    assert by_words(index, "price", within="seen").num_rows == 0
+    assert index.slides(text="价格").num_rows == 1
+    span = Span.parse(chinese["start"], chinese["end"])
+    erase(writer.store, Scope(videos=(video.video_id,), span=span))
+    assert by_words(pi.Index(writer.store), "价格").num_rows == 0
+    kept = pi.Index(writer.store).windows().to_pylist()
+    assert not [view for row in kept for view in row["views"] or () if "价格" in view["text"]]
+
+
+def test_a_page_is_read_once_in_a_shard_however_often_it_is_shown(shown):
+    one = CONFIG.plan.model_copy(update={"shard_cost_s": 1e6, "max_window_frames": 20})
+    [shard] = probe_and_plan(source_of(shown[0]), CONFIG.model_copy(update={"plan": one})).shards
+    watcher, pictures = PageWatcher(2.0), []
+    texts = PageTexts(lambda picture: pictures.append(picture) or f"read {len(pictures)}")
+    wanted = [pts for plan in shard.windows for pts in plan.frame_pts]
+    frames = {
+        frame.pts: frame
+        for frame in decode_frames(shard.video, shard.packets, wanted, frame=CONFIG.frame, rgb=True)
+    }
+    views = []
+    for plan in shard.windows:
+        taken = [frames[pts] for pts in plan.frame_pts]
+        views += texts.added(watcher.views(plan, taken, shard.video), taken, shard.video)
+    pages = [view for view in views if view.picture]
+    assert all(view.text for view in pages)
+    assert len(set(ORDER)) <= len(pictures) < len(pages)
 
 
 def test_erasing_a_time_leaves_no_slide_and_no_picture_of_it(indexed, seen):

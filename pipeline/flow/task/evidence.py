@@ -1,6 +1,6 @@
 """Keeps the picture nearest the middle of each observation, while its window is in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -29,9 +29,9 @@ def small_frame(frame: FrameConfig) -> FrameConfig:
     return frame.model_copy(update={"rgb_max_pixels": _CANDIDATE_PIXELS})
 
 
-def with_candidates(window: Window, frames: Iterable[Frame]) -> Window:
-    """The window with those of its frames that are in colour."""
-    coloured = ((frame.pts, frame.rgb) for frame in frames)
+def with_candidates(window: Window, frames: Iterable[Frame], wanted: Collection[int]) -> Window:
+    """The window with those of its frames in colour that have a wanted PTS."""
+    coloured = ((frame.pts, frame.rgb) for frame in frames if frame.pts in wanted)
     return replace(window, candidates=tuple((pts, rgb) for pts, rgb in coloured if rgb is not None))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipeline.config import Config, VerifyConfig
 from pipeline.engine import ShardEngine, open_object_gate
+from pipeline.engine.page_text import open_page_reader
 from pipeline.errors import SourceError, UnreachableError, WindowError
 from pipeline.flow.task.evidence import (
     candidate_pts,
@@ -29,6 +30,7 @@ from pipeline.records import (
     Completion,
     Frame,
     PacketIndex,
+    PageView,
     Shard,
     Source,
     Video,
@@ -37,7 +39,7 @@ from pipeline.records import (
     WindowResult,
     WindowStatus,
 )
-from pipeline.slides import PageWatcher
+from pipeline.slides import PageTexts, PageWatcher
 from pipeline.sources import local_to_utc
 from pipeline.timebase import NS_PER_S, seconds_to_ns
 
@@ -85,6 +87,9 @@ class Planned:
 
 Probed: TypeAlias = Planned | Failure | Outstanding
 """The outcome of a probe."""
+
+_FindPages: TypeAlias = Callable[[WindowPlan, list[Frame], Video], tuple[PageView, ...]]
+"""The views of the next window of a shard."""
 
 
 def probe_and_plan(source: Source, config: Config) -> Probed:
@@ -139,8 +144,9 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
     gate = MotionGate(config.gate)
     object_gate = open_object_gate(config.gate.objects)
     verify = verify_of(config)
-    pages = PageWatcher(config.slides.fps) if config.slides else None
+    find_pages = _page_finder(config)
     frames = _Frames(shard, config)
+    candidates = candidate_pts(shard)
     for plan in shard.windows:
         for part, part_frames in _runs(plan, frames.take(plan), shard.video):
             decode_cpu_s = frames.take_cpu_s()
@@ -148,19 +154,33 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
                 yield failed_window(part, shard, frames.error, decode_cpu_s)
                 continue
             window = as_window(part, shard.shard_id, shard.video, part_frames, decode_cpu_s)
-            if pages:
-                window = replace(window, views=pages.views(part, part_frames, shard.video))
+            window = replace(window, views=find_pages(part, part_frames, shard.video))
             if verify:
                 window = replace(window, packets=_packets_around(window, shard, verify))
             if gate.is_quiet(window.luma, window.frame_ns):
                 yield _quiet(window, "nothing changes")
                 continue
-            add_pixels = with_colour if config.wants_rgb else with_candidates
-            window = add_pixels(window, part_frames)
+            if config.wants_rgb:
+                window = with_colour(window, part_frames)
+            elif config.evidence.pictures:
+                window = with_candidates(window, part_frames, candidates)
             if object_gate and not object_gate.shows_object(window, gate.moved):
                 yield _quiet(window, f"no {', '.join(object_gate.labels)}")
             else:
                 yield window
+
+
+def _page_finder(config: Config) -> _FindPages:
+    """What finds the pages in the consecutive windows of one shard, and reads them if wanted."""
+    if config.slides is None:
+        return lambda *_: ()
+    watcher = PageWatcher(config.slides.fps)
+    if not config.slides.read_text:
+        return watcher.views
+    texts = PageTexts(open_page_reader())
+    return lambda plan, frames, video: texts.added(
+        watcher.views(plan, frames, video), frames, video
+    )
 
 
 def answer_shard(
@@ -202,13 +222,14 @@ class _Frames:
 
     def __init__(self, shard: Shard, config: Config) -> None:
         want_pts = [pts for plan in shard.windows for pts in plan.frame_pts]
+        is_large = config.wants_rgb or config.reads_pages
         self._decoded = decode_frames(
             shard.video,
             shard.packets,
             want_pts,
-            frame=config.frame if config.wants_rgb else small_frame(config.frame),
-            rgb=config.wants_rgb or config.evidence.pictures,
-            rgb_pts=None if config.wants_rgb else candidate_pts(shard),
+            frame=config.frame if is_large else small_frame(config.frame),
+            rgb=is_large or config.evidence.pictures,
+            rgb_pts=None if is_large else candidate_pts(shard),
             max_pixels=config.decode.max_pixels,
             access=config.sources.access,
         )
