@@ -29,6 +29,7 @@ from pipeline.cli import (
     serve,
     sources,
     status,
+    task,
     track,
 )
 from pipeline.cli.terminal import LogFormatter, echo
@@ -44,6 +45,7 @@ for commands in (
     index,
     inspect,
     sources,
+    task,
     clock,
     query,
     status,

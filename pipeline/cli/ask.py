@@ -61,7 +61,9 @@ def ask(
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.engine import open_text_model  # noqa: PLC0415
     from pipeline.index.filters import Span  # noqa: PLC0415
+    from pipeline.processes.logs import configure_logs  # noqa: PLC0415
 
+    configure_logs()
     settings = load_config(config, tuple(overrides or ()))
     if not settings.writes_summaries:
         raise ConfigError(

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption
+from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption, one_source
 from pipeline.cli.terminal import echo
-from pipeline.errors import EXIT_ENGINE, ConfigError, SourceError
+from pipeline.errors import EXIT_ENGINE, SourceError
 from pipeline.export.formats import to_json
 from pipeline.records.sanitize import sanitized
 
@@ -35,7 +35,7 @@ def frames(
     from pipeline.sources import local_to_utc  # noqa: PLC0415
 
     settings = load_config(overrides=(f"sample.fps={fps}",)).naming([file])
-    source = _one_source(file, settings.sources)
+    source = one_source(file, settings.sources)
     access = settings.sources.access
     video, packets = probe(
         source,
@@ -99,7 +99,7 @@ def probe(
     from pipeline.timebase import ns_to_datetime  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ())).naming([file])
-    source = _one_source(file, settings.sources)
+    source = one_source(file, settings.sources)
     waiting = is_being_written(source, settings.sources.settle_s, datetime.now(tz=UTC))
     if waiting:
         echo(sanitized(f"{file}: {still_written(1)}; a later run would index it"), err=True)
@@ -266,17 +266,6 @@ def config_schema() -> None:
     from pipeline.config.reference_formats import to_json_schema  # noqa: PLC0415
 
     echo(to_json(to_json_schema()))
-
-
-def _one_source(file: str, settings: Any) -> Any:  # noqa: ANN401 - both without importing them here
-    from pipeline.sources import list_sources  # noqa: PLC0415
-
-    [source, *others] = list_sources([file], settings)
-    if others:
-        raise ConfigError(f"{file}: name one video, not {len(others) + 1}")
-    if source.problem:
-        raise SourceError(f"{file}: {source.problem}")
-    return source
 
 
 def _write_json_or_lines(rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.errors import ConfigError, NoSourcesError
+from pipeline.errors import ConfigError, NoSourcesError, SourceError
 from pipeline.export.formats import Format
 
 if TYPE_CHECKING:
-    from pipeline.config import Config
+    from pipeline.config import Config, SourcesConfig
     from pipeline.index import Index
+    from pipeline.records import Source
 
 IndexOption = Annotated[str, typer.Option("--index", help="Folder or URL of the index.")]
 FromOption = Annotated[
@@ -47,6 +48,23 @@ def locations_of(src: Sequence[str] | None, settings: "Config") -> Sequence[str]
     if locations := src or settings.sources.locations:
         return locations
     raise ConfigError("no sources: name them, or set sources.locations in the config")
+
+
+def one_source(file: str, settings: "SourcesConfig") -> "Source":
+    """The one video that a user names.
+
+    Raises:
+        ConfigError: there are several.
+        SourceError: it cannot be used.
+    """
+    from pipeline.sources import list_sources  # noqa: PLC0415 - a query lists none
+
+    [source, *others] = list_sources([file], settings)
+    if others:
+        raise ConfigError(f"{file}: name one video, not {len(others) + 1}")
+    if source.problem:
+        raise SourceError(f"{file}: {source.problem}")
+    return source
 
 
 def event_of(index: "Index", event_id: str) -> dict[str, Any]:

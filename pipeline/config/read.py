@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.config.engine_kind import EngineKind
 from pipeline.config.registry import DEFAULT_KIND, default_task, find_kind, is_kind
+from pipeline.config.task import Task
 from pipeline.config.tree import Config
 from pipeline.config.yaml_text import MAX_DEPTH, parse_yaml, read_yaml
 from pipeline.errors import ConfigError
@@ -34,6 +35,18 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
     _set_task(tree, folder)
     try:
         return Config.model_validate(_resolved(tree))
+    except ValidationError as exc:
+        raise ConfigError(_explain(path, exc)) from exc
+
+
+def load_task(path: Path) -> Task:
+    """Read a task from its file.
+
+    Raises:
+        ConfigError: names the file and each wrong key with its value.
+    """
+    try:
+        return Task.model_validate(_read_tree(path))
     except ValidationError as exc:
         raise ConfigError(_explain(path, exc)) from exc
 

@@ -5,8 +5,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.config.task_field import TaskField
+
 MAX_TIME_S = 99_999
 """Longer than any window, in seconds."""
+NAME = r"^[a-z][a-z0-9_-]*$"
+"""What the name of a task looks like."""
+PLACEHOLDERS = frozenset({"labels", "fields", "rules"})
+"""What a prompt may hold in braces."""
 RESERVED_FIELDS = frozenset({"label", "start", "end", "boxes", "confidence"})
 
 
@@ -24,23 +30,23 @@ _WHERE = """\
 of them, spread over the event: [{{"time": 1.0, "bbox_2d": [x_min, y_min, x_max, y_max]}}, ...]. \
 "time" is the time of the marker. Coordinates run from 0 to 1000, from left to right and from top \
 to bottom, whatever the size of the picture. [] if the event is in no one place."""
+_RULES = """\
+Before the pictures stand markers such as <12.5 seconds>. A marker gives the time, counted from \
+the start of this video, of the pictures that follow it. All times in your answer are such \
+seconds, as plain numbers. Never use a clock that is visible in the picture.
 
-
-class TaskField(BaseModel):
-    """One extra field of every event; the model writes it before the label."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    description: str = ""
-    """What is to be written there, as the prompt will tell it."""
-    values: tuple[str, ...] | None = None
-    """Allowed values; None is free text."""
-    required: bool = True
-    """Whether the model must write it in every event."""
-    max_chars: int = Field(default=400, gt=0)
-    """Longest text of a free field."""
-    alike: bool = False
-    """Events are joined over a border only if their words here are similar, as titles of slides."""
+Answer with one JSON object:
+{"events": [{{keys}}, ...]{summary}}
+{fields}
+- "label": one of the labels above, the one that fits best.
+- "start": the time of the first marker at which the event is visible; "end": the time of the last \
+one. Both lie between the first and the last marker. An event that was already going on as the \
+video began starts at the first marker.
+- Events in the order of their start, each event once. Something that goes on is one event with a \
+long duration, not many short ones.
+- If there is no such event, "events" is []."""
+_SUMMARY_RULE = """
+- "summary": one or two sentences on the whole video, also if there is no event."""
 
 
 class Task(BaseModel):
@@ -48,7 +54,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    name: str = Field(pattern=NAME)
     """Name of the task, as the rows have it."""
     labels: dict[str, str] = Field(min_length=1)
     """Label -> its definition, as the prompt will tell it."""
@@ -58,7 +64,8 @@ class Task(BaseModel):
     """System text of the prompt; None sends none."""
     prompt: str = "Report the events in this video."
     """The question. ``{labels}`` is replaced by a list of the labels and their definitions,
-    ``{fields}`` by one of the fields that have a description; without it that list comes last."""
+    ``{fields}`` by one of the fields that have a description; without it that list comes last.
+    ``{rules}`` is replaced by what every task needs: markers, form of the answer, the fields."""
     fields: dict[str, TaskField] = Field(default_factory=dict)
     """Extra fields of every event, by name."""
     summary: bool = True
@@ -78,23 +85,45 @@ class Task(BaseModel):
             raise ValueError("boxes: need a prompt; nobody is asked without one")
         if empty := [label for label in self.labels if not label.strip()]:
             raise ValueError(f"labels {empty}: a label must not be empty")
+        if unknown := self._labels_of_limits - set(self.labels):
+            raise ValueError(f"labels: {sorted(unknown)} are labels of limits; define them there")
+        if not self.asked_labels:
+            raise ValueError("labels: all are labels of limits; a model needs one to choose")
         return self
+
+    @property
+    def _labels_of_limits(self) -> set[str]:
+        numbers = [field.number for field in self.fields.values() if field.number]
+        return {label for one in numbers for label in one.above | one.below}
+
+    @property
+    def asked_labels(self) -> dict[str, str]:
+        """The labels from which a model chooses: all but those that code gives to numbers."""
+        given = self._labels_of_limits
+        return {label: text for label, text in self.labels.items() if label not in given}
 
     @property
     def question(self) -> str:
         """The text that follows the video in the prompt."""
-        listed = "\n".join(f"- {label}: {text}" for label, text in self.labels.items())
+        listed = "\n".join(f"- {label}: {text}" for label, text in self.asked_labels.items())
         described = "\n".join(
-            f'- "{name}": {field.description}'
-            for name, field in self.fields.items()
-            if field.description
+            f'- "{name}": {field.told}' for name, field in self.fields.items() if field.told
         )
-        question = self.prompt.replace("{labels}", listed).replace("{fields}", described)
-        if described and "{fields}" not in self.prompt:
+        prompt = self.prompt.replace("{rules}", self._rules)
+        question = prompt.replace("{labels}", listed).replace("{fields}", described)
+        if described and "{fields}" not in prompt:
             question = f"{question.rstrip()}\n{described}"
         if self.boxes:
             question = f"{question.rstrip()}\n{_WHERE.format(max_boxes=self.max_boxes)}"
         return question
+
+    @property
+    def _rules(self) -> str:
+        names = [*self.fields, "label", "start", "end", *(["boxes"] if self.boxes else [])]
+        keys = ", ".join(f'"{name}": ...' for name in names)
+        rules = _RULES.replace("{keys}", keys)
+        rules = rules.replace("{summary}", ', "summary": ...' if self.summary else "")
+        return rules + (_SUMMARY_RULE if self.summary else "")
 
     def json_schema(self) -> dict[str, Any]:
         """JSON schema of one answer: events in time order, then the caption.
@@ -104,13 +133,10 @@ class Task(BaseModel):
         times outside the window.
         """
         properties: dict[str, Any] = {
-            name: {"enum": list(field.values)}
-            if field.values is not None
-            else {"type": "string", "maxLength": field.max_chars}
-            for name, field in self.fields.items()
+            name: field.json_schema() for name, field in self.fields.items()
         }
         properties["label"] = (
-            {"enum": list(self.labels)}
+            {"enum": list(self.asked_labels)}
             if self.vocabulary == "closed"
             else {"type": "string", "minLength": 1, "maxLength": 64}
         )

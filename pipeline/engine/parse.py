@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from pipeline.config.task import MAX_COORDINATE, Task, TaskField
+from pipeline.config.task import MAX_COORDINATE, Task
+from pipeline.engine.answer_values import read_field, read_number, read_text, shown
 from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
 from pipeline.errors import WindowError
 from pipeline.records import Box, Observation, Video, WindowPlan
-from pipeline.records.sanitize import sanitized
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, seconds_to_ns
 
 MAX_REPEATS = 8
@@ -34,7 +34,6 @@ _LENGTHS_OF_BOX = (5, 6)
 _MAX_SUMMARY_CHARS = 1200
 # Markers have one decimal.
 _MARKER_ROUNDING_S = 0.05
-_PRINTED_CHARS = 80
 
 
 def parse_completion(
@@ -64,7 +63,7 @@ def parse_completion(
     _check_keys(answer, "the answer", required=known, allowed=known)
     events = answer["events"]
     if not isinstance(events, list):
-        raise WindowError(f"events must be a list, not {_shown(events)}")
+        raise WindowError(f"events must be a list, not {shown(events)}")
     # An engine that needs no prompt is no model, and cannot loop.
     if task.prompt and len(events) > task.max_events:
         raise WindowError(f"{len(events)} events, but at most {task.max_events} are allowed")
@@ -75,7 +74,7 @@ def parse_completion(
     if len(confidences) == len(observations):
         observations = tuple(map(_with_confidence, observations, confidences))
     _check_repeats(events, task)
-    caption = _text(answer["summary"], "summary", _MAX_SUMMARY_CHARS) if task.summary else ""
+    caption = read_text(answer["summary"], "summary", _MAX_SUMMARY_CHARS) if task.summary else ""
     if task.prompt:
         _check_caption(caption)
     return observations, caption
@@ -104,10 +103,10 @@ class _Clock:
 
     def media_ns(self, seconds: Any, where: str) -> int:  # noqa: ANN401 - any JSON
         """A time within half a marker step of the window, moved into it."""
-        s = _number(seconds, where)
+        s = read_number(seconds, where)
         if not -self.tolerance_s <= s <= self.length_s + self.tolerance_s:
             raise WindowError(
-                f"{where} = {_shown(seconds)} is outside the window of {self.length_s:.1f} s"
+                f"{where} = {shown(seconds)} is outside the window of {self.length_s:.1f} s"
             )
         ns = self.span.start_ns + seconds_to_ns(s)
         return min(max(ns, self.span.start_ns), self.span.end_ns)
@@ -121,7 +120,7 @@ class _Clock:
         start_ns = self.media_ns(start, f"{where}.start")
         end_ns = self.media_ns(end, f"{where}.end")
         if start > end:
-            raise WindowError(f"{where} ends at {_shown(end)}, before it starts at {_shown(start)}")
+            raise WindowError(f"{where} ends at {shown(end)}, before it starts at {shown(start)}")
         for patch in self.patches:
             if abs(start - patch.marker_s) < _MARKER_ROUNDING_S:
                 start_ns = patch.first_ns
@@ -167,19 +166,19 @@ def _observation(
     allowed = {"label", "start", "end", *task.fields, *_EXTRA_KEYS}
     _check_keys(event, where, required=required | {"label", "start", "end"}, allowed=allowed)
     label = _label(event["label"], f"{where}.label", task)
-    fields = {
-        name: _field(event[name], f"{where}.{name}", spec)
-        for name, spec in task.fields.items()
-        if name in event
-    }
+    fields = {}
+    for name, spec in task.fields.items():
+        if name in event:
+            fields[name], limit = read_field(event[name], f"{where}.{name}", spec)
+            label = limit or label
     if "text" in event and "text" not in fields:
-        text = _text(event["text"], f"{where}.text", _MAX_SUMMARY_CHARS)
+        text = read_text(event["text"], f"{where}.text", _MAX_SUMMARY_CHARS)
     else:
         text = fields.pop("text", "")
     confidence = None
     # A model's own word on how sure it is says little.
     if event.get("confidence") is not None and not task.prompt:
-        confidence = _number(event["confidence"], f"{where}.confidence")
+        confidence = read_number(event["confidence"], f"{where}.confidence")
         if not 0 <= confidence <= 1:
             raise WindowError(f"{where}.confidence = {confidence} is not between 0 and 1")
     during = clock.range(event["start"], event["end"], where)
@@ -199,19 +198,14 @@ def _with_confidence(one: Observation, confidence: float) -> Observation:
 
 
 def _label(value: Any, where: str, task: Task) -> str:  # noqa: ANN401 - any JSON
-    label = _text(value, where, _MAX_LABEL_CHARS if task.vocabulary == "open" else None)
+    label = read_text(value, where, _MAX_LABEL_CHARS if task.vocabulary == "open" else None)
     if not label:
         raise WindowError(f"{where} is empty")
-    if task.vocabulary == "closed" and label not in task.labels:
-        raise WindowError(f"{where} = {_shown(label)} is none of {', '.join(task.labels)}")
+    if task.vocabulary == "closed" and label not in task.asked_labels:
+        raise WindowError(f"{where} = {shown(label)} is none of {', '.join(task.asked_labels)}")
+    if label in task.labels and label not in task.asked_labels:
+        raise WindowError(f"{where} = {shown(label)} is given by a limit, never by the model")
     return label
-
-
-def _field(value: Any, where: str, spec: TaskField) -> str:  # noqa: ANN401 - any JSON
-    text = _text(value, where, spec.max_chars if spec.values is None else None)
-    if spec.values is not None and text not in spec.values:
-        raise WindowError(f"{where} = {_shown(text)} is none of {', '.join(spec.values)}")
-    return text
 
 
 def _boxes(
@@ -230,7 +224,7 @@ def _boxes(
     is refused, since a model that answers in pixels would come out wrong without a sign of it.
     """
     if not isinstance(value, list):
-        raise WindowError(f"{where} must be a list, not {_shown(value)}")
+        raise WindowError(f"{where} must be a list, not {shown(value)}")
     if task.boxes and len(value) > task.max_boxes:
         raise WindowError(f"{where}: {len(value)} boxes, but at most {task.max_boxes} are allowed")
     read = _thousandths if task.boxes else _pixels
@@ -248,10 +242,10 @@ def _thousandths(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - a
     sides = one["bbox_2d"]
     if not isinstance(sides, list) or len(sides) != len(("x0", "y0", "x1", "y1")):
         raise WindowError(f"{here}.bbox_2d must be [x_min, y_min, x_max, y_max]")
-    x0, y0, x1, y1 = (_number(side, here) for side in sides)
+    x0, y0, x1, y1 = (read_number(side, here) for side in sides)
     if min(x0, y0) < 0 or max(x1, y1) > MAX_COORDINATE or x0 > x1 or y0 > y1:
         raise WindowError(
-            f"{here}.bbox_2d = {_shown(sides)}: 0 <= min <= max <= {MAX_COORDINATE} must hold"
+            f"{here}.bbox_2d = {shown(sides)}: 0 <= min <= max <= {MAX_COORDINATE} must hold"
         )
     width, height = clock.source_size
     return Box(
@@ -275,10 +269,10 @@ def _within(box: Box, here: str, clock: _Clock, during: TimeRange) -> Box:
 
 def _pixels(one: Any, here: str, clock: _Clock) -> Box:  # noqa: ANN401 - any JSON
     if not isinstance(one, list) or len(one) not in _LENGTHS_OF_BOX:
-        raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1, score], not {_shown(one)}")
-    x0, y0, x1, y1 = (_number(side, here) for side in one[1:5])
+        raise WindowError(f"{here} must be [seconds, x0, y0, x1, y1, score], not {shown(one)}")
+    x0, y0, x1, y1 = (read_number(side, here) for side in one[1:5])
     if x0 > x1 or y0 > y1:
-        raise WindowError(f"{here} = {_shown(one)}: x0 <= x1 and y0 <= y1 must hold")
+        raise WindowError(f"{here} = {shown(one)}: x0 <= x1 and y0 <= y1 must hold")
     width, height = clock.source_size
     return Box(
         at_ns=clock.media_ns(one[0], here),
@@ -300,13 +294,15 @@ def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:
     for (identity, start, _), repeats in repeats_of.items():
         if repeats > MAX_COPIES and task.prompt:
             raise WindowError(
-                f"the answer tells {_shown(identity)} at {_shown(start)} {repeats} times"
+                f"the answer tells {shown(identity)} at {shown(start)} {repeats} times"
             )
-    prose = [name for name, spec in task.fields.items() if spec.values is None]
+    prose = [
+        name for name, spec in task.fields.items() if spec.values is None and spec.number is None
+    ]
     sentences = Counter((event["label"], *(event.get(name) for name in prose)) for event in events)
     for sentence, repeats in sentences.items():
         if repeats > MAX_REPEATS and any(sentence[1:]):
-            raise WindowError(f"the answer tells {_shown(sentence)} {repeats} times")
+            raise WindowError(f"the answer tells {shown(sentence)} {repeats} times")
     steps = Counter(
         (_identity(event, task), _step(event, then), _duration(event), _duration(then))
         for event, then in pairwise(events)
@@ -315,7 +311,7 @@ def _check_repeats(events: Sequence[dict[str, Any]], task: Task) -> None:
     for (identity, step, *_), repeats in steps.items():
         if repeats >= MAX_REPEATS and task.prompt:
             raise WindowError(
-                f"the answer tells {_shown(identity)} every {step:g} s, {repeats + 1} times"
+                f"the answer tells {shown(identity)} every {step:g} s, {repeats + 1} times"
             )
 
 
@@ -336,14 +332,14 @@ def _check_caption(caption: str) -> None:
     del sentences[""]
     for sentence, repeats in sentences.items():
         if repeats > MAX_COPIES:
-            raise WindowError(f"the summary tells {_shown(sentence)} {repeats} times")
+            raise WindowError(f"the summary tells {shown(sentence)} {repeats} times")
 
 
 def _load(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as exc:
-        raise WindowError(f"the answer is not JSON ({exc}): {_shown(text)}") from exc
+        raise WindowError(f"the answer is not JSON ({exc}): {shown(text)}") from exc
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -352,42 +348,8 @@ def _no_constant(name: str) -> NoReturn:
 
 def _check_keys(value: Any, where: str, *, required: set[str], allowed: set[str]) -> None:  # noqa: ANN401 - any JSON
     if not isinstance(value, dict):
-        raise WindowError(f"{where} must be an object, not {_shown(value)}")
+        raise WindowError(f"{where} must be an object, not {shown(value)}")
     if missing := sorted(required - set(value)):
         raise WindowError(f"{where} lacks {', '.join(missing)}")
     if unknown := sorted(set(value) - allowed):
-        raise WindowError(f"{where} has unknown keys {_shown(unknown)}")
-
-
-def _number(value: Any, where: str) -> float:  # noqa: ANN401 - any JSON
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WindowError(f"{where} must be a number, not {_shown(value)}")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise WindowError(f"{where} = {_shown(value)} is not finite")
-    return number
-
-
-def _text(value: Any, where: str, max_chars: int | None) -> str:  # noqa: ANN401 - any JSON
-    if not isinstance(value, str):
-        raise WindowError(f"{where} must be text, not {_shown(value)}")
-    if max_chars is not None and len(value) > max_chars:
-        raise WindowError(f"{where} has {len(value)} characters, more than {max_chars}")
-    try:
-        value.encode()
-    except UnicodeEncodeError as exc:
-        raise WindowError(f"{where} is not Unicode text: {_shown(value)}") from exc
-    # It goes to tables, cues and terminals; the window's row keeps it as it was written.
-    return sanitized(value)
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON
-    """A short, printable form: the error is stored, and may be shown to the model."""
-    try:
-        shown = ascii(value)
-    except RecursionError:
-        return "something deeply nested"
-    return shown if len(shown) <= _PRINTED_CHARS else f"{shown[:_PRINTED_CHARS]}..."
+        raise WindowError(f"{where} has unknown keys {shown(unknown)}")

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.config.task import Task, TaskField
+from pipeline.config.task import Task
+from pipeline.config.task_field import TaskField
 from pipeline.engine.parse import MAX_COPIES, MAX_REPEATS, parse_completion
 from pipeline.engine.signals import SIGNALS_TASK
 from pipeline.errors import WindowError

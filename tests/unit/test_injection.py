@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config
-from pipeline.config.task import Task, TaskField
+from pipeline.config.task import Task
+from pipeline.config.task_field import TaskField
 from pipeline.engine import open_model
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.export.formats import write_rows

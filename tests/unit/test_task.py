@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config import load_config
-from pipeline.config.task import Task, TaskField
+from pipeline.config.task import Task
+from pipeline.config.task_field import TaskField
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SHIPPED = ["surveillance", "meeting"]

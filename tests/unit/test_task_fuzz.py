@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import load_config
-from pipeline.config.task import Task, TaskField
+from pipeline.config.task import Task
+from pipeline.config.task_field import TaskField
 from pipeline.errors import ConfigError, WindowError
 from tests.conftest import ROOT
 from tests.state import examples

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import FrameConfig, PlanConfig
-from pipeline.config.task import Task, TaskField
+from pipeline.config.task import Task
+from pipeline.config.task_field import TaskField
 from pipeline.engine.prompt import expected_markers, found_markers, messages, video_metadata
 from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import EngineStartError, WindowError
