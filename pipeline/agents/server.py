@@ -96,14 +96,14 @@ class Tools:
             )
 
     def picture(self, event_id: EventId) -> list[Any]:
-        """The picture in the middle of an event, and its exact time."""
+        """The picture near the middle of an event, and its exact time."""
         from mcp.server.mcpserver import Image  # noqa: PLC0415 - an extra
 
         with self._told():
-            jpeg, told = still.picture_of(
+            form, data, told = still.picture_of(
                 self._index, event_id, decode=self._decode, access=self._access
             )
-        return [Image(data=jpeg, format="jpeg"), told]
+        return [Image(data=data, format=form), told]
 
     def clip(self, event_id: EventId, pad_s: PadSeconds = 2.0) -> list[Any]:
         """The event as a short MP4, exact to the frame, and what it shows."""

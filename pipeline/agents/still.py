@@ -3,13 +3,14 @@
 import io
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pipeline.agents.answers import event
 from pipeline.clips.plan import cuts_of
 from pipeline.clips.ranges import Wanted
 from pipeline.config import DecodeConfig
 from pipeline.errors import ConfigError
-from pipeline.index import Index
+from pipeline.index import Index, evidence_of
 from pipeline.media.clip import still_picture, write_clip
 from pipeline.records import Cut, Video
 from pipeline.records.sanitize import sanitized
@@ -23,21 +24,28 @@ _JPEG_QUALITY = 85
 
 def picture_of(
     index: Index, event_id: str, *, decode: DecodeConfig, access: Access
-) -> tuple[bytes, str]:
-    """A JPEG of the middle of an event, and a sentence that says what it shows.
+) -> tuple[Literal["webp", "jpeg"], bytes, str]:
+    """A picture of an event in its format, and a sentence that says what it shows.
+
+    It is the one that was kept, as the engine was shown it; else a larger one is made from the
+    recording.
 
     Raises:
         ConfigError: there is no such event, or its footage was erased.
         SourceError: the file is gone, or has changed.
     """
     row = event(index, event_id)
+    if kept := evidence_of(index, [row]).get(event_id):
+        at = kept["at"].isoformat()
+        told = f"It shows camera {row['camera']} at {at}, as the engine was shown it."
+        return "webp", kept["webp"], sanitized(told)
     middle_ns = (datetime_to_ns(row["start"]) + datetime_to_ns(row["end"])) // 2
     middle_ns -= middle_ns % NS_PER_US
     span = TimeRange(middle_ns, middle_ns + NS_PER_US)
     [cut, *_] = _cuts(index, row["camera"], span)
     jpeg = io.BytesIO()
     still_picture(cut, decode=decode, access=access).save(jpeg, "JPEG", quality=_JPEG_QUALITY)
-    return jpeg.getvalue(), f"It shows {_told(cut.video, cut.media)}."
+    return "jpeg", jpeg.getvalue(), f"It shows {_told(cut.video, cut.media)}."
 
 
 def clip_of(

@@ -9,14 +9,16 @@ import anyio
 import av
 import pytest
 from mcp import Client, StdioServerParameters
+from PIL import Image
 
+import pipeline.index as pi
 from pipeline.agents.server import Tools, make_server
 from pipeline.config import DecodeConfig
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.storage.access import PUBLIC
 from tests.clips import index_of, probed
-from tests.index_rows import at
+from tests.index_rows import at, event, rows, video, window
 from tests.videos import make_video, number_in
 
 DAY = {"start": "2026-03-01T08:00:00Z", "end": "2026-03-01T09:00:00Z"}
@@ -112,6 +114,24 @@ def test_the_picture_of_an_event_is_the_frame_in_its_middle(ask):
         picture = next(container.decode(video=0)).to_ndarray(format="gray")
     assert number_in(picture) == 25
     assert "camera gate from 2026-03-01T08:00:01+00:00" in told.text
+
+
+def test_a_picture_that_was_kept_needs_no_recording(tmp_path):
+    kept = io.BytesIO()
+    Image.new("RGB", (32, 32), (9, 9, 9)).save(kept, "WEBP")
+    writer = pi.Writer(tmp_path / "index")
+    row = {
+        "evidence_id": "p", "window_id": "w", "shard_id": "w", "video_id": "v1", "pts": 0,
+        "start": at(0), "end": at(10), "at": at(5), "webp": kept.getvalue(),
+    }  # fmt: skip
+    writer.write_windows(rows("windows", window("w", 0, 0, 10)), rows("evidence", row))
+    writer.finish_videos(
+        rows("videos", video()), rows("events", event("e", at(4), at(6))), rows("segments")
+    )
+    tools = Tools(pi.open(tmp_path / "index"), decode=DecodeConfig(), access=PUBLIC)
+    image, told = tools.picture("e")  # v1.mp4 is nowhere
+    assert image.data == kept.getvalue()
+    assert told == "It shows camera cam1 at 2026-03-01T08:00:05+00:00, as the engine was shown it."
 
 
 def test_the_clip_of_an_event_has_its_frames_and_no_others(ask):
