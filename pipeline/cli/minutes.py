@@ -1,0 +1,57 @@
+"""``timereel minutes``: what one recording showed and said, each line with its time and page."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli.options import IndexOption
+from pipeline.cli.terminal import echo
+from pipeline.errors import ConfigError
+from pipeline.index import open_index
+from pipeline.records.sanitize import sanitized
+
+app = typer.Typer()
+
+Form = Literal["md", "docx", "html", "json"]
+
+
+@app.command()
+def minutes(
+    index_uri: IndexOption,
+    video: Annotated[str, typer.Option("--video", help="Id, uri or file name of one video.")],
+    form: Annotated[Form, typer.Option("--format", help="How they are written.")] = "md",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="Else they go to stdout.")
+    ] = None,
+) -> None:
+    """Write minutes: chapters by the pages shown, sentences, figures, questions, decisions, tasks.
+
+    All is quoted from what was said and shown, with its time in the file and the page on screen.
+    """
+    from pipeline.report.minutes import as_html, as_json, read_meeting  # noqa: PLC0415
+    from pipeline.report.minutes_docx import write_docx  # noqa: PLC0415
+    from pipeline.report.minutes_markdown import as_markdown  # noqa: PLC0415
+    from pipeline.storage.targets import staged  # noqa: PLC0415
+
+    if form == "docx" and out is None:
+        raise ConfigError("--format docx is no text for a terminal; name a file with --out")
+    meeting = read_meeting(open_index(index_uri), video)
+    write = {"md": as_markdown, "html": as_html, "json": as_json}
+    if out is None:
+        sys.stdout.write(write[form](meeting))
+        return
+    with staged(out) as path:
+        if form == "docx":
+            write_docx(meeting, Path(path))
+        else:
+            path.write_text(write[form](meeting), encoding="utf-8")
+    noted = meeting.minutes
+    echo(
+        sanitized(
+            f"{out}: {len(noted.chapters)} chapters, {len(noted.notes)} notes,"
+            f" {noted.num_dropped} dropped"
+        ),
+        err=True,
+    )

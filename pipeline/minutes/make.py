@@ -1,0 +1,178 @@
+"""The minutes of one meeting without a model: chapters by pages, and what is said, word for word.
+
+Nothing is put into other words. A sentence is chosen for the words in it, and stands with its
+speaker, its time and the page on the screen.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pipeline.minutes.check import contradiction
+from pipeline.minutes.link import pages_on_screen
+from pipeline.minutes.note import Kind, Note
+from pipeline.records import Slide, Utterance
+from pipeline.timebase import TimeRange
+
+MOST_QUOTED = 5
+"""Sentences of one chapter; those that are listed elsewhere come on top."""
+_MONEY = r"[$€£¥]|EUR|USD|GBP|CNY|RMB|euros?|dollars?|pounds?|yuan|元|块|美元|欧元|人民币"
+_NUMBER = r"\d[\d.,]*(?:\s?(?:thousand|million|billion|[kKmM]\b|万|亿|千))?"
+_FIGURE = re.compile(
+    rf"(?:{_MONEY})\s?{_NUMBER}|{_NUMBER}\s?(?:{_MONEY}|%|percent|per cent)|百分之", re.IGNORECASE
+)
+_QUESTION = re.compile(r"[?\uff1f]\s*$|[吗呢么][。.]?\s*$")
+_DECISION = re.compile(
+    r"\b(?:decid\w+|decision|agreed?|approv\w+|we go with)\b|决定|同意|批准|通过", re.IGNORECASE
+)
+_TASK = re.compile(
+    r"\b(?:will|must|has to|have to|action item|next step|deadline|by (?:mon|tues|wednes|thurs|fri|"
+    r"satur|sun)day|by the end of)\b|负责|截止|下一步|必须|之前完成",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{3,}|[\u3400-\u9fff]{2}")
+_LISTS: Mapping[Kind, re.Pattern[str]] = {
+    "figure": _FIGURE,
+    "question": _QUESTION,
+    "decision": _DECISION,
+    "task": _TASK,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chapter:
+    """A stretch of the meeting with one page on the screen, or with none."""
+
+    span: TimeRange
+    """Media time."""
+    title: str
+    """The first line of the page; "" if nobody has read it, or no page is shown."""
+    page: int | None
+    """As the table ``slides`` counts; None if no page is shown."""
+    num_said: int
+    """Utterances in it, quoted or not."""
+    said: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minutes:
+    """What a meeting showed and said."""
+
+    chapters: tuple[Chapter, ...]
+    notes: tuple[Note, ...]
+    """Figures, questions, decisions and tasks, by kind and time."""
+    num_dropped: int
+    """Notes that the rows they name do not bear out; they are left out."""
+
+    def of_kind(self, kind: Kind) -> tuple[Note, ...]:
+        """The notes of one list."""
+        return tuple(note for note in self.notes if note.kind == kind)
+
+
+def make_minutes(utterances: Sequence[Utterance], slides: Sequence[Slide]) -> Minutes:
+    """The minutes of one video; ``slides`` are of one task."""
+    spoken = sorted(utterances, key=lambda one: one.media)
+    shown = pages_on_screen(spoken, slides)
+    rare = _rareness(spoken)
+    quoted = [_quoted("said", one, shown[one.utterance_id]) for one in spoken]
+    lists = [
+        _quoted(kind, one, shown[one.utterance_id])
+        for kind, pattern in _LISTS.items()
+        for one in spoken
+        if pattern.search(one.text)
+    ]
+    lists += _figures_on_pages(slides)
+    said_by_id = {one.utterance_id: one for one in spoken}
+    slides_by_id = {one.slide_id: one for one in slides}
+
+    def borne_out(notes: Iterable[Note]) -> list[Note]:
+        return [note for note in notes if not contradiction(note, said_by_id, slides_by_id)]
+
+    believed, listed = borne_out(quoted), borne_out(lists)
+    return Minutes(
+        chapters=tuple(_chapters(believed, slides, rare)),
+        notes=tuple(sorted(listed, key=lambda note: (list(_LISTS).index(note.kind), note.media))),
+        num_dropped=len(quoted) + len(lists) - len(believed) - len(listed),
+    )
+
+
+def _quoted(kind: Kind, one: Utterance, slide: Slide | None) -> Note:
+    return Note(
+        kind=kind,
+        text=one.text,
+        speaker=one.speaker,
+        media=one.media,
+        page=slide.page if slide else None,
+        utterance_ids=(one.utterance_id,),
+        slide_ids=(slide.slide_id,) if slide else (),
+    )
+
+
+def _figures_on_pages(slides: Iterable[Slide]) -> list[Note]:
+    """The lines of pages with a price or a share, where the page is shown first."""
+    notes: dict[tuple[int, str], Note] = {}
+    for slide in sorted(slides, key=lambda one: one.media):
+        for line in filter(_FIGURE.search, slide.text.splitlines()):
+            note = Note(
+                kind="figure",
+                text=line.strip(),
+                speaker="",
+                media=slide.media,
+                page=slide.page,
+                utterance_ids=(),
+                slide_ids=(slide.slide_id,),
+            )
+            notes.setdefault((slide.page, note.text), note)
+    return list(notes.values())
+
+
+def _chapters(
+    said: Sequence[Note], slides: Sequence[Slide], rare: Mapping[str, float]
+) -> list[Chapter]:
+    """One for each slide, and one for each stretch of speech without any."""
+    by_slide: dict[str, list[Note]] = {}
+    for note in said:
+        if note.slide_ids:
+            by_slide.setdefault(note.slide_ids[0], []).append(note)
+    made = [
+        _chapter(slide.media, by_slide.get(slide.slide_id, []), slide, rare) for slide in slides
+    ]
+    for has_page, group in groupby(said, lambda note: bool(note.slide_ids)):
+        if not has_page:
+            notes = list(group)
+            end_ns = max(note.media.end_ns for note in notes)
+            made.append(_chapter(TimeRange(notes[0].media.start_ns, end_ns), notes, None, rare))
+    return sorted(made, key=lambda chapter: chapter.span)
+
+
+def _chapter(
+    span: TimeRange, said: Sequence[Note], slide: Slide | None, rare: Mapping[str, float]
+) -> Chapter:
+    telling = sorted(said, key=lambda note: -_telling(note.text, rare))[:MOST_QUOTED]
+    lines = slide.text.strip().splitlines() if slide else []
+    return Chapter(
+        span=span,
+        title=lines[0].strip() if lines else "",
+        page=slide.page if slide else None,
+        num_said=len(said),
+        said=tuple(sorted(telling, key=lambda note: note.media)),
+    )
+
+
+def _rareness(spoken: Sequence[Utterance]) -> dict[str, float]:
+    """By word: more for those that few sentences of the meeting have."""
+    counts = Counter(word for one in spoken for word in _words(one.text))
+    return {word: math.log(1 + len(spoken) / count) for word, count in counts.items()}
+
+
+def _telling(text: str, rare: Mapping[str, float]) -> float:
+    """How much a sentence tells: the rareness of its words, so that long ones gain little."""
+    words = _words(text)
+    return sum(rare[word] for word in words) / math.sqrt(len(words)) if words else 0.0
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}

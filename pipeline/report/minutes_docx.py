@@ -1,0 +1,54 @@
+"""Minutes as a Word document."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigError
+from pipeline.minutes import Note
+from pipeline.records.sanitize import sanitized
+from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
+
+# Characters that XML has not.
+_NO_XML = re.compile("[\ufffe\uffff]")
+
+
+def write_docx(meeting: Meeting, path: Path) -> None:
+    """Write the document.
+
+    Raises:
+        ConfigError: python-docx is not installed.
+    """
+    try:
+        import docx  # noqa: PLC0415 - part of the extra `docx`
+    except ImportError as exc:
+        raise ConfigError(
+            "--format docx needs python-docx: pip install 'timereel[docx]'; other formats need"
+            " nothing"
+        ) from exc
+    document = docx.Document()
+    document.add_heading(_text(f"Minutes of {meeting.uri}"), 0)
+    document.add_paragraph(_text(f"{meeting.camera}, {meeting.start}"))
+    for caution in meeting.cautions:
+        document.add_paragraph(_text(caution))
+    for kind, title in LISTS.items():
+        if notes := meeting.minutes.of_kind(kind):
+            document.add_heading(title, 1)
+            _list(document, notes)
+    for chapter in meeting.minutes.chapters:
+        document.add_heading(_text(heading(chapter)), 1)
+        document.add_paragraph(f"{len(chapter.said)} of {chapter.num_said} sentences")
+        _list(document, chapter.said)
+    document.save(str(path))
+
+
+def _list(document: Any, notes: Iterable[Note]) -> None:  # noqa: ANN401 - it has no types
+    for note in notes:
+        item = document.add_paragraph(style="List Bullet")
+        item.add_run(f"({cited(note)}) ").italic = True
+        item.add_run(_text(sentence(note)))
+
+
+def _text(text: str) -> str:
+    return _NO_XML.sub(" ", sanitized(text))

@@ -1,0 +1,33 @@
+"""Minutes as Markdown. What people said and pages show is text: nothing in it becomes markup."""
+
+import re
+from collections.abc import Iterable
+
+from pipeline.minutes import Note
+from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
+
+# What CommonMark, tables, formulas and mentions are made of. A name of a host is no link.
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$@!]|(?<=https):(?=/)|(?<=http):(?=/)|(?<=www)\.)")
+
+
+def as_markdown(meeting: Meeting) -> str:
+    """The minutes, ready to be shown or sent."""
+    minutes = meeting.minutes
+    blocks = [f"# Minutes of {_text(meeting.uri)}", _text(f"{meeting.camera}, {meeting.start}")]
+    blocks += map(_text, meeting.cautions)
+    for kind, title in LISTS.items():
+        if notes := minutes.of_kind(kind):
+            blocks += [f"## {title}", _list(notes)]
+    for chapter in minutes.chapters:
+        blocks += [f"## {_text(heading(chapter))}"]
+        blocks += [f"{len(chapter.said)} of {chapter.num_said} sentences."]
+        blocks += [_list(chapter.said)] if chapter.said else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def _list(notes: Iterable[Note]) -> str:
+    return "\n".join(f"- ({cited(note)}) {_text(sentence(note))}" for note in notes)
+
+
+def _text(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
