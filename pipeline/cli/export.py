@@ -27,18 +27,20 @@ app = typer.Typer()
 
 ExportFormat: TypeAlias = Literal[
     "parquet", "otio", "edl", "activitynet", "qvhighlights", "coco", "mot",
-    "qwen", "ms-swift", "llamafactory",
+    "label-studio", "cvat", "qwen", "ms-swift", "llamafactory",
 ]  # fmt: skip
 _FORMATS_HELP = (
     "parquet: a file per table and UTC date. otio, edl: an edit list. activitynet, qvhighlights,"
-    " coco, mot: datasets. qwen, ms-swift, llamafactory: training data of judged events."
+    " coco, mot: datasets. label-studio, cvat: to be corrected by people. qwen, ms-swift,"
+    " llamafactory: training data of judged events."
 )
 
 
 @app.command()
 def export(
     target: Annotated[
-        Path, typer.Argument(help="A file; of parquet, mot and training data a folder.")
+        Path,
+        typer.Argument(help="A file; a folder if the format has several files."),
     ],
     index_uri: IndexOption,
     start: FromOption = None,
@@ -108,10 +110,10 @@ def _dataset(
     end: str | None,
     options: "QueryOptions",
 ) -> None:
-    from pipeline.export import datasets  # noqa: PLC0415
+    from pipeline.export import annotation, datasets  # noqa: PLC0415
     from pipeline.export.formats import to_json  # noqa: PLC0415
 
-    if form in {"coco", "mot"}:  # the boxes of an object once
+    if form in {"coco", "mot", "cvat", "label-studio"}:  # the boxes of an object once
         options = options | {"zone": "none"}
     events = index.events(start, end, **options).to_pylist()
     if not events:
@@ -126,6 +128,15 @@ def _dataset(
             files = {target: "".join(f"{to_json(line)}\n" for line in lines)}
         case "coco":
             files = {target: to_json(datasets.coco(events, videos))}
+        case "label-studio":
+            tasks = annotation.label_studio(events, videos)
+            files = {
+                target / "tasks.json": to_json(tasks),
+                target / "config.xml": annotation.label_studio_config(events),
+            }
+        case "cvat":
+            texts = annotation.cvat(events, videos)
+            files = {target / f"{video_id}.xml": text for video_id, text in texts.items()}
         case _:
             texts = datasets.mot(events, videos)
             files = {target / f"{video_id}.txt": text for video_id, text in texts.items()}

@@ -63,7 +63,7 @@ def activitynet(events: Iterable[Row], videos: Mapping[str, Footage]) -> dict[st
     """Captions as the ActivityNet challenge has them."""
     found: dict[str, list[tuple[float, float, str]]] = defaultdict(list)
     for event in events:
-        for part in _parts(event, videos):
+        for part in parts_of(event, videos):
             sentence = event["text"] or event["label"]
             found[part["video_id"]].append((part["media_start"], part["media_end"], sentence))
     return {
@@ -80,7 +80,7 @@ def qvhighlights(events: Iterable[Row], videos: Mapping[str, Footage]) -> Iterat
     """Moments by query, as QVHighlights has them; a label is a query."""
     windows: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for event in events:
-        for part in _parts(event, videos):
+        for part in parts_of(event, videos):
             asked = (part["video_id"], event["label"])
             windows[asked].append([part["media_start"], part["media_end"]])
     for number, ((video_id, label), found) in enumerate(windows.items()):
@@ -107,7 +107,7 @@ def coco(events: Iterable[Row], videos: Mapping[str, Footage]) -> dict[str, Any]
     images: dict[tuple[str, int], dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
     for instance, event in enumerate(rows, start=1):
-        for video, frame, box in _boxes(event, videos):
+        for video, frame, box in boxes_of(event, videos):
             image = images.setdefault(
                 (video.video_id, frame),
                 {
@@ -148,7 +148,7 @@ def mot(events: Iterable[Row], videos: Mapping[str, Footage]) -> dict[str, str]:
     for track, event in enumerate(rows, start=1):
         confidence = 1.0 if event["confidence"] is None else event["confidence"]
         label = labels.index(event["label"]) + 1
-        for video, frame, box in _boxes(event, videos):
+        for video, frame, box in boxes_of(event, videos):
             sides = box["x1"] - box["x0"], box["y1"] - box["y0"]
             corners = ",".join(f"{side:.2f}" for side in (box["x0"], box["y0"], *sides))
             line = f"{frame + 1},{track},{corners},{confidence:.4f},{label},1"
@@ -159,17 +159,18 @@ def mot(events: Iterable[Row], videos: Mapping[str, Footage]) -> dict[str, str]:
     }
 
 
-def _parts(event: Row, videos: Mapping[str, Footage]) -> list[Row]:
+def parts_of(event: Row, videos: Mapping[str, Footage]) -> list[Row]:
+    """The parts of an event in these videos."""
     return [part for part in event["parts"] or [event] if part["video_id"] in videos]
 
 
-def _boxes(
+def boxes_of(
     event: Row, videos: Mapping[str, Footage]
 ) -> Iterator[tuple[Footage, int, Mapping[str, Any]]]:
     """Each box with its video and frame; of two boxes at one frame the later counts."""
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
     for box in event["boxes"]:
-        for part in _parts(event, videos):
+        for part in parts_of(event, videos):
             if part["start"] <= box["at"] <= part["end"]:
                 video = videos[part["video_id"]]
                 found[video.video_id, video.frame(box["at"])] = box

@@ -1,6 +1,7 @@
 """What is exported is read back by the tools it is for, or by readers that follow their rules."""
 
 import json
+import xml.etree.ElementTree as ET
 
 import opentimelineio as otio
 import pytest
@@ -242,3 +243,76 @@ def test_training_data_of_an_index_that_nobody_has_judged_is_refused(archive, ru
     root, _ = archive
     run("export", tmp_path / "x", "--index", root / "index", "--format", "qwen", code=5)
     assert "no event with known footage" in run.err
+
+
+def read_xml(text):
+    return ET.fromstring(text)  # noqa: S314 - our own
+
+
+def test_a_task_of_label_studio_has_spans_and_tracks_in_frames_from_one(with_boxes, run, tmp_path):
+    root, video = with_boxes
+    out = tmp_path / "ls"
+    run("export", out, "--index", root / "index", "--format", "label-studio")
+    [task] = json.loads((out / "tasks.json").read_text())
+    assert task["data"] == {"video": video.uri, "video_id": video.video_id}
+    results = {one["id"]: one for one in task["predictions"][0]["result"]}
+    assert results["e1-events"]["value"] == {
+        "ranges": [{"start": 1, "end": 25}],
+        "timelinelabels": ["person"],
+    }
+    track = results["e1-boxes"]["value"]
+    assert (track["framesCount"], track["duration"]) == (50, 2.0)
+    assert [one["frame"] for one in track["sequence"]] == [1, 2, 3, 4, 5]
+    assert [one["enabled"] for one in track["sequence"]] == [True, True, True, True, False]
+    last = track["sequence"][-1]
+    assert [last[side] for side in ("x", "y", "width", "height")] == pytest.approx(
+        [4 / 160 * 100, 2 / 96 * 100, 10 / 160 * 100, 20 / 96 * 100]
+    )
+    config = read_xml((out / "config.xml").read_text())
+    controls = {one.get("name"): one.get("toName") for one in config if one.get("toName")}
+    assert all(controls[one["from_name"]] == one["to_name"] for one in results.values())
+    assert {one.get("value") for one in config.iter("Label")} == {"car", "person"}
+
+
+def test_tracks_of_cvat_begin_and_end_at_their_frames(with_boxes, run, tmp_path):
+    root, video = with_boxes
+    run("export", tmp_path / "cvat", "--index", root / "index", "--format", "cvat")
+    read = read_xml((tmp_path / "cvat" / f"{video.video_id}.xml").read_text())
+    assert read.findtext("version") == "1.1"
+    assert (read.findtext("meta/task/size"), read.findtext("meta/task/stop_frame")) == ("50", "49")
+    assert read.findtext("meta/task/original_size/width") == "160"
+    assert [one.text for one in read.findall("meta/task/labels/label/name")] == ["car", "person"]
+    tracks = {one.get("label"): one.findall("box") for one in read.findall("track")}
+    assert [(int(box.get("frame")), box.get("outside")) for box in tracks["car"]] == [
+        (10, "0"), (11, "1")
+    ]  # fmt: skip
+    assert [box.get("xtl") for box in tracks["person"]] == [
+        "0.00", "1.00", "2.00", "3.00", "4.00", "4.00"
+    ]  # fmt: skip
+    assert tracks["car"][0].attrib == {
+        "frame": "10", "outside": "0", "occluded": "0", "keyframe": "1", "z_order": "0",
+        "xtl": "30.00", "ytl": "40.00", "xbr": "50.00", "ybr": "60.00",
+    }  # fmt: skip
+
+
+def test_a_hostile_label_ends_no_element_of_an_export():
+    from datetime import timedelta
+
+    from pipeline.export import annotation
+    from pipeline.export.datasets import Footage
+
+    label = 'a"/></track><x>\x00\x1b&\ud800'
+    video = Footage(
+        video_id="v", uri="v.mp4", duration_s=2.0, rate=25.0, width=160, height=96, start=at(0)
+    )
+    part = {"video_id": "v", "start": at(0), "end": at(0) + timedelta(seconds=1)}
+    box = {"at": at(0), "x0": 0, "y0": 0, "x1": 1, "y1": 1}
+    row = {"event_id": "e", "label": label, "text": label, "confidence": None}
+    row |= {"parts": [part], "boxes": [box]}
+    [text] = annotation.cvat([row], {"v": video}).values()
+    told = read_xml(text).find("track").get("label")
+    config = read_xml(annotation.label_studio_config([row]))
+    [task] = annotation.label_studio([row], {"v": video})
+    said_labels = task["predictions"][0]["result"][0]["value"]["timelinelabels"]
+    assert {told, *said_labels} == {one.get("value") for one in config.iter("Label")}
+    assert told.startswith('a"/></track><x> &')
