@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -15,6 +16,7 @@ from pipeline.records.sanitize import sanitized
 if TYPE_CHECKING:
     from pipeline.evaluation.matching import TimedEvent
     from pipeline.evaluation.scores import Footage
+    from pipeline.report.scores import Figures
 
 app = typer.Typer()
 
@@ -59,10 +61,14 @@ def evaluate(
         tuple[str, str] | None,
         typer.Option("--compare", metavar="A B", help="Two fingerprints: is B better than A?"),
     ] = None,
+    html: Annotated[
+        str | None, typer.Option("--html", metavar="OUT", help="Also write a page with plots.")
+    ] = None,
 ) -> None:
     """Score events against the truth; exit code 0 whatever the scores are."""
     from pipeline.evaluation import scores, truth  # noqa: PLC0415 - a query needs none of it
 
+    write_page = partial(_write_page, html, index_uri, found_file, truth_file)
     if form != "timereel":
         if found_file is None or index_uri is not None:
             raise ConfigError(f"{form} compares two files: name --truth and --found")
@@ -75,15 +81,20 @@ def evaluate(
             file_index=file_index,
             activity_index=activity_index,
         )
+        write_page(figures)
         echo(json.dumps(figures, indent=1))
         return
     if compare is not None:
-        _compare(index_uri, truth_file, compare)
+        figures = _compare(index_uri, truth_file, compare)
+        write_page(figures)
+        echo(json.dumps(figures, indent=1))
         return
 
     if truth_file == "feedback":
         true_events, found, footage = _reviewed(index_uri, found_file, sample_step_s)
-        _print(true_events, found, scores.evaluate(true_events, found, footage), as_table=as_table)
+        figures = scores.evaluate(true_events, found, footage)
+        write_page(figures)
+        _print(true_events, found, figures, as_table=as_table)
         return
     true_events, footage = truth.read_truth(Path(truth_file), sample_step_s=sample_step_s)
     match index_uri, found_file:
@@ -93,10 +104,29 @@ def evaluate(
             found = truth.read_found(found_file)
         case _:
             raise ConfigError("name the found events with either --index or --found")
-    _print(true_events, found, scores.evaluate(true_events, found, footage), as_table=as_table)
+    figures = scores.evaluate(true_events, found, footage)
+    write_page(figures)
+    _print(true_events, found, figures, as_table=as_table)
 
 
-def _compare(index_uri: str | None, truth_file: str, fingerprints: tuple[str, str]) -> None:
+def _write_page(
+    out: str | None, index_uri: str | None, found_file: Path | None, truth: str, figures: "Figures"
+) -> None:
+    """Write the page of scores where one is asked for."""
+    if out is None:
+        return
+    from pipeline.report.scores import page_of_scores  # noqa: PLC0415 - few want one
+    from pipeline.storage.targets import staged  # noqa: PLC0415
+
+    found = str(found_file or index_uri).rpartition("/")[2]  # no path of this machine
+    page = page_of_scores(figures, truth=truth.rpartition("/")[2], found=found)
+    with staged(out) as path:
+        path.write_text(page, encoding="utf-8")
+
+
+def _compare(
+    index_uri: str | None, truth_file: str, fingerprints: tuple[str, str]
+) -> dict[str, Any]:
     from pipeline.evaluation import comparison, reviewed, truth  # noqa: PLC0415
 
     if index_uri is None:
@@ -118,7 +148,7 @@ def _compare(index_uri: str | None, truth_file: str, fingerprints: tuple[str, st
         true_events, _ = reviewed.reviewed_truth(reviews, sample_step_s=1.0)
     else:
         true_events, _ = truth.read_truth(Path(truth_file), sample_step_s=1.0)
-    echo(json.dumps(comparison.compare(true_events, *found), indent=1))
+    return comparison.compare(true_events, *found)
 
 
 def _reviewed(
