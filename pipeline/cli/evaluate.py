@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 TruthFormat: TypeAlias = Literal[
-    "timereel", "activitynet", "qvhighlights", "charades", "actev", "mot"
+    "timereel", "activitynet", "qvhighlights", "charades", "actev", "mot", "soccernet"
 ]
 TableOption = Annotated[
     bool, typer.Option("--table", help="Truth and found side by side, instead of JSON.")

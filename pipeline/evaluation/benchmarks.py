@@ -6,6 +6,8 @@ qvhighlights  lines with qid, relevant_windows; and with qid, pred_relevant_wind
 charades      lines ``VIDEO START END##SENTENCE``; and lines as of QVHighlights with vid, query
 actev         activities of NIST, true and found, with an index of files and of activities
 mot           MOTChallenge
+soccernet     a game or a list of games: {"UrlLocal", "annotations": [{"gameTime", "label",
+              "position"}]} and {"predictions": [{"half", "label", "position", "confidence"}]}
 """
 
 import json
@@ -14,13 +16,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pipeline.errors import ConfigError
-from pipeline.evaluation import actev
+from pipeline.evaluation import actev, spotting
 from pipeline.evaluation.average_precision import detection_map
 from pipeline.evaluation.matching import TimedEvent
 from pipeline.evaluation.retrieval import queries_of_rows, retrieval
 from pipeline.evaluation.tracks import score_tracks
 
-Benchmark: TypeAlias = Literal["activitynet", "qvhighlights", "charades", "actev", "mot"]
+Benchmark: TypeAlias = Literal[
+    "activitynet", "qvhighlights", "charades", "actev", "mot", "soccernet"
+]
 
 
 def score_files(
@@ -44,6 +48,10 @@ def score_files(
         match form:
             case "activitynet":
                 return {"map": detection_map(_true_events(truth), _found_events(found))}
+            case "soccernet":
+                return spotting.average_map(
+                    list(_spots(truth, "annotations")), _spots(found, "predictions")
+                )
             case "charades":
                 rows = list(_sentences(truth))
                 return retrieval(queries_of_rows(rows, list(_lines(found))))
@@ -86,6 +94,20 @@ def _event(video: str, told: Mapping[str, Any]) -> TimedEvent:
         end_s=float(end_s),
         confidence=told.get("score"),
     )
+
+
+def _spots(path: Path, kind: Literal["annotations", "predictions"]) -> Iterator[spotting.Spot]:
+    """The moments of games; a position is in milliseconds of its half."""
+    told = _json(path)
+    for game in told if isinstance(told, list) else [told]:
+        for one in game[kind]:
+            half = str(one["half"]) if "half" in one else one["gameTime"].split(" ")[0]
+            yield spotting.Spot(
+                group=(game.get("UrlLocal", ""), half),
+                label=one["label"],
+                at_s=int(one["position"]) / 1000,
+                confidence=float(one.get("confidence", 1.0)),
+            )
 
 
 def _sentences(path: Path) -> Iterator[dict[str, Any]]:

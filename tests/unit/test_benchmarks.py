@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 from pathlib import Path
 
 import motmetrics
@@ -10,6 +11,7 @@ import pytest
 from pipeline.cli.app import main
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.matching import TimedEvent
+from pipeline.evaluation.spotting import Spot, average_map
 from tests.clips import index_of, probed
 from tests.index_rows import at
 from tests.videos import make_video
@@ -57,6 +59,74 @@ def test_tracks_have_the_scores_that_motmetrics_publishes_for_tud_campus(evaluat
     figures = evaluate("--truth-format", "mot", *files)
     assert f"{figures['mota']:.1%} {figures['idf1']:.1%}" == "52.6% 55.8%"
     assert f"{figures['motp']:.3f}" == "0.277"
+
+
+@pytest.mark.parametrize(
+    ("sequence", "published"),
+    [("TUD-Campus", "39.140 41.805 36.912"), ("TUD-Stadtmitte", "39.785 39.227 40.884")],
+)
+def test_tracks_have_the_hota_that_trackeval_gives_them(evaluate, sequence, published):
+    folder = Path(motmetrics.__file__).parent / "data" / sequence
+    files = ("--truth", folder / "gt.txt", "--found", folder / "test.txt")
+    figures = evaluate("--truth-format", "mot", *files)
+    told = (figures[name] * 100 for name in ("hota", "det_a", "ass_a"))
+    assert " ".join(f"{one:.3f}" for one in told) == published
+
+
+def games(seed):
+    """Two games with moments of three labels, found at random times and surely or not."""
+    chance = random.Random(seed)
+    truth, found = [], []
+    for game in ("g0", "g1"):
+        true, other = [], []
+        for _ in range(40):
+            label, half = "abc"[chance.randrange(3)], chance.randrange(1, 3)
+            position = chance.randrange(0, 45 * 60 * 1000)
+            clock = f"{half} - {position // 60000:02}:{position // 1000 % 60:02}"
+            true.append({"gameTime": clock, "label": label, "position": str(position)})
+            places = [
+                (max(0, position + round(chance.gauss(0, 6000))), round(chance.random(), 3))
+                for _ in range(chance.randrange(0, 3))
+            ]
+            if chance.random() < 0.4:
+                places.append((chance.randrange(0, 45 * 60 * 1000), round(chance.random(), 3)))
+            other += [
+                {"half": str(half), "label": label, "position": str(at_ms), "confidence": str(sure)}
+                for at_ms, sure in places
+            ]
+        truth.append({"UrlLocal": game, "annotations": true})
+        found.append({"UrlLocal": game, "predictions": other})
+    return truth, found
+
+
+@pytest.mark.parametrize(
+    ("seed", "tight", "loose"),
+    [
+        # What SoccerNet 0.2.0 computes itself for these games (ActionSpotting.average_mAP).
+        (0, 0.0793847331695787, 0.3888489729154866),
+        (1, 0.06539946967580731, 0.47271373134695466),
+        (2, 0.06437466956305547, 0.41428207885474644),
+    ],
+)
+def test_spotting_has_the_average_map_of_soccernet(evaluate, tmp_path, seed, tight, loose):
+    for name, told in zip(("truth", "found"), games(seed), strict=True):
+        (tmp_path / name).write_text(json.dumps(told))
+    figures = evaluate(
+        "--truth-format", "soccernet",
+        "--truth", tmp_path / "truth",
+        "--found", tmp_path / "found",
+    )  # fmt: skip
+    assert (figures["tight"], figures["loose"]) == pytest.approx((tight, loose), abs=1e-12)
+
+
+@pytest.mark.parametrize(("off_s", "is_right"), [(0.5, True), (-0.5, True), (1.0, False)])
+def test_a_moment_is_right_up_to_half_the_tolerance(off_s, is_right):
+    truth = [Spot(group="g", label="a", at_s=60)]
+    figures = average_map(truth, [Spot(group="g", label="a", at_s=60 + off_s)])
+    # The tolerances are 1 to 5 s; by trapezoids the first counts half.
+    assert figures["tight"] == pytest.approx(1.0 if is_right else 0.875)
+    assert figures["loose"] == pytest.approx(1.0)
+    assert average_map(truth, []) == average_map(truth, [Spot(group="g", label="b", at_s=60)])
 
 
 def lines(path, *rows):
