@@ -4,7 +4,8 @@ Boxes are drawn when asked for, into a copy: no picture is kept with anything dr
 """
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +16,14 @@ from PIL import Image, ImageDraw
 from pipeline.clips.plan import cuts_of
 from pipeline.clips.ranges import Wanted
 from pipeline.config import DecodeConfig, ZoneConfig
-from pipeline.errors import NoSourcesError
-from pipeline.index import Index, evidence_of
+from pipeline.errors import NoSourcesError, SourceError, UnreachableError
+from pipeline.index import Index, evidence_of, remembered
 from pipeline.index.filters import Where
-from pipeline.index.sidecars import pictures_folder
 from pipeline.media import WEBP_WIDTH, webp_of
 from pipeline.media.clip import still_picture
-from pipeline.records import make_id, upright_size
+from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
+from pipeline.processes.watchdog import watchdog
+from pipeline.records import Cut, make_id, upright_size
 from pipeline.storage.access import Access
 from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_datetime
 
@@ -29,6 +31,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 _LINE = (255, 64, 64)
 _ZONE_LINE = (64, 200, 255)
+_STALL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +55,7 @@ def picture_of(index: Index, event: Row, *, decode: DecodeConfig, access: Access
     """
     if kept := evidence_of(index, [event]).get(event["event_id"]):
         return EventPicture(webp=kept["webp"], at=kept["at"], is_kept=True)
-    twice_middle_ns = datetime_to_ns(event["start"]) + datetime_to_ns(event["end"])
-    middle_ns = twice_middle_ns // 2 // NS_PER_US * NS_PER_US
-    return picture_at(index, event, middle_ns, decode=decode, access=access)
+    return picture_at(index, event, _middle_ns(event), decode=decode, access=access)
 
 
 def picture_at(
@@ -73,18 +74,53 @@ def picture_at(
         raise NoSourcesError(
             f"event {event['event_id']}: there is no footage of it any more; coverage says why"
         )
-    with suppress(ImportError, OSError):
-        name = make_id(event["event_id"], event["fingerprint"], cuts[0].video.video_id, span)
-        remembered = pictures_folder(index.store) / f"{name}.webp"
-        if remembered.exists():
-            return _made(remembered.read_bytes(), at_ns)
-        webp = _small(still_picture(cuts[0], decode=decode, access=access))
-        remembered.parent.mkdir(parents=True, exist_ok=True)
-        part = remembered.with_suffix(".part")
-        part.write_bytes(webp)
-        part.replace(remembered)
-        return _made(webp, at_ns)
-    return _made(_small(still_picture(cuts[0], decode=decode, access=access)), at_ns)
+    name = make_id(event["event_id"], event["fingerprint"], cuts[0].video.video_id, span)
+
+    def made() -> bytes:
+        return _small(still_picture(cuts[0], decode=decode, access=access))
+
+    webp = remembered(index.store, name, made)
+    return EventPicture(webp=webp, at=ns_to_datetime(at_ns), is_kept=False)
+
+
+def made_pictures(
+    index: Index, events: Sequence[Row], *, decode: DecodeConfig, access: Access, for_s: float
+) -> Iterator[tuple[str, bytes]]:
+    """Event id and WebP, made from the recordings, in this order, for so many seconds at most.
+
+    A recording that is gone, was erased, or hangs or crashes its decoder gives no picture.
+    """
+    ends_at = time.monotonic() + for_s
+    left: list[tuple[str, Cut]] = []
+    for event in events:
+        if time.monotonic() > ends_at:
+            return
+        at_ns = _middle_ns(event)
+        span = TimeRange(at_ns, at_ns + NS_PER_US)
+        cuts = cuts_of(index, Wanted(camera=event["camera"], span=span))
+        left += [(event["event_id"], cut) for cut in cuts[:1]]
+    while left:
+        try:
+            for event_id, webp in in_child_process(_stills, list(left), decode, access):
+                left.pop(0)
+                if webp:
+                    yield event_id, webp
+                if time.monotonic() > ends_at:
+                    return
+        except ProcessDiedError:
+            left.pop(0)  # the one that it was working on
+
+
+def _stills(
+    wanted: Sequence[tuple[str, Cut]], decode: DecodeConfig, access: Access
+) -> Iterator[tuple[str, bytes]]:
+    """In a child process: each picture, empty where there is none."""
+    with watchdog(_STALL_S):
+        for event_id, cut in wanted:
+            webp = b""
+            with suppress(SourceError, UnreachableError):
+                webp = _small(still_picture(cut, decode=decode, access=access))
+            yield event_id, webp
 
 
 def picture_size(index: Index, event: Row) -> tuple[int, int] | None:
@@ -125,8 +161,10 @@ def with_zones(webp: bytes, zones: Iterable[ZoneConfig]) -> bytes:
     return webp_of(image)
 
 
-def _made(webp: bytes, at_ns: int) -> EventPicture:
-    return EventPicture(webp=webp, at=ns_to_datetime(at_ns), is_kept=False)
+def _middle_ns(event: Row) -> int:
+    """The whole microsecond in the middle of an event; UTC."""
+    twice_middle_ns = datetime_to_ns(event["start"]) + datetime_to_ns(event["end"])
+    return twice_middle_ns // 2 // NS_PER_US * NS_PER_US
 
 
 def _small(picture: Image.Image) -> bytes:

@@ -15,6 +15,7 @@ from pipeline.index.lanes import (
     coverage_lanes,
     density,
 )
+from pipeline.index.made_pictures import remembered
 from pipeline.index.query import Index, open_index
 from pipeline.index.query import open_index as open  # noqa: A004 - index.open() reads best
 from pipeline.index.query_filters import Order, QueryOptions
@@ -69,6 +70,7 @@ __all__ = [
     "open_index",
     "partly_erased_ids",
     "pictures_of",
+    "remembered",
     "rows_in_range",
     "unfinished",
     "windows_of",

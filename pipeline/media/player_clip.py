@@ -1,8 +1,10 @@
 """Clips for browsers: the exact frames of a stretch of a video, as H.264 in fragmented MP4.
 
-The frames are those of ``decode_frames``, each at its own time. Sound is left out.
+The frames are those of ``decode_frames``, each at its own time, and the sound is in step with them.
+A recording without sound is silent, so that all clips are of one kind.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
@@ -14,21 +16,28 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from pipeline.config import FrameConfig
+from pipeline.media.clip.sound import RATE_HZ, Samples, is_in_step, samples, sound_stream
+from pipeline.media.clip.sound_track import BLOCK, SoundTrack
+from pipeline.media.clock_jumps import clock_period
+from pipeline.media.container import open_container
 from pipeline.media.decode import decode_frames
 from pipeline.media.pixels import small_webp, source_size, upright_sar
 from pipeline.records import PacketIndex, Video
 from pipeline.storage.access import PUBLIC, Access
 from pipeline.timebase import NS_PER_S, Int64Array, TimeRange
 
-CONTENT_TYPE = 'video/mp4; codecs="avc1.4d0028"'
+CONTENT_TYPE = 'video/mp4; codecs="avc1.4d0028,mp4a.40.2"'
 """Of every clip, for the ``MediaSource`` of a browser."""
 
 _TICK = Fraction(1, 90_000)
 _FRAME = FrameConfig(luma_width=32, rgb_max_pixels=1280 * 736)
 # Without frames that wait for later ones, so that each picture leaves as soon as it is there.
 _ENCODER = {"preset": "veryfast", "tune": "zerolatency", "crf": "23", "profile": "main", "g": "50"}
-_CONTAINER = {"movflags": "frag_every_frame+empty_moov+default_base_moof"}
+# A fragment ends with the next packet of a stream, however short it is. (With `frag_every_frame`
+# FFmpeg counts a packet of sound twice where a fragment has none of it before.)
+_CONTAINER = {"movflags": "empty_moov+default_base_moof", "frag_duration": "1"}
 _LAST_FRAME_S = Fraction(1, 25)
+_SOUND_AHEAD_S = Fraction(2 * BLOCK, RATE_HZ)
 
 
 def frames_in(video: Video, packets: PacketIndex, media: TimeRange) -> Int64Array:
@@ -83,17 +92,40 @@ def clip(
                 continue  # two frames of one instant: a player can show one
             if stream is None:
                 stream = _encoder(container, video, *rgb.shape[1::-1])
+                blocks = _sound(video, packets, pts, access)
+                sound = SoundTrack(container, container.mux, blocks, first_sample=BLOCK)
             picture = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             picture.pts, picture.time_base = at, _TICK
+            # First the sound: a packet leaves when one of the other stream is there as well.
+            sound.write_until(until * _TICK + _SOUND_AHEAD_S)
             for packet in stream.encode(picture):
                 packet.duration = until - at
                 container.mux(packet)
             yield out.take()
         if stream is not None:
+            sound.end()
             container.mux(stream.encode())
     yield out.take()
+
+
+def _sound(
+    video: Video, packets: PacketIndex, pts: Sequence[int], access: Access
+) -> Iterator[Samples]:
+    """The sound of a clip but for its first block.
+
+    A decoder is late by a block, and the file must not begin before its first frame to make up for
+    that: browsers count from where a file begins.
+    """
+    with open_container(video.uri, num_bytes=video.num_bytes, access=access) as container:
+        is_heard = is_in_step(packets.shifts, clock_period(container.format.name))
+        number = sound_stream(container) if is_heard else None
+    first_ns, last_ns = video.media_ns(pts[0]), video.media_ns(pts[-1])
+    lasts_s = Fraction(last_ns - first_ns, NS_PER_S) + _LAST_FRAME_S
+    num_samples = -(-math.ceil(lasts_s * RATE_HZ) // BLOCK) * BLOCK
+    start_ns = first_ns + BLOCK * NS_PER_S // RATE_HZ
+    yield from samples(video, number, start_ns, num_samples, access)
 
 
 def still(video: Video, packets: PacketIndex, pts: int, access: Access = PUBLIC) -> Iterator[bytes]:

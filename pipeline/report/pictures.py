@@ -1,7 +1,7 @@
 """Which events get their picture: the surest ones, and of each camera and label at least one."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from pipeline.index import Index, evidence_of
@@ -21,7 +21,13 @@ def ranked(events: Iterable[Row]) -> list[Row]:
     return [*firsts.values(), *(row for row in best_first if row["event_id"] not in first_ids)]
 
 
-def candidates(index: Index, events: Iterable[Row]) -> list[tuple[str, bytes]]:
+Make: TypeAlias = Callable[[Sequence[Row]], Iterable[tuple[str, bytes]]]
+"""Event id and WebP of events of which no picture was kept."""
+
+
+def candidates(
+    index: Index, events: Iterable[Row], make: Make = lambda _events: ()
+) -> list[tuple[str, bytes]]:
     """Event id and WebP, in the order in which they are taken; at most 24 of each camera."""
     counts: Counter[str] = Counter()
     chosen: list[Row] = []
@@ -29,9 +35,10 @@ def candidates(index: Index, events: Iterable[Row]) -> list[tuple[str, bytes]]:
         if counts[row["camera"]] < MAX_PER_CAMERA:
             counts[row["camera"]] += 1
             chosen.append(row)
-    found = evidence_of(index, chosen)
+    found = {event_id: row["webp"] for event_id, row in evidence_of(index, chosen).items()}
+    found |= make([row for row in chosen if row["event_id"] not in found])
     ids = [row["event_id"] for row in chosen if row["event_id"] in found]
-    return [(event_id, found[event_id]["webp"]) for event_id in ids]
+    return [(event_id, found[event_id]) for event_id in ids]
 
 
 def within(pictures: Sequence[tuple[str, bytes]], max_bytes: int) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ questions       what a request may ask for
 rows            routes: events, lanes, videos, runs and other rows
 review          routes: what people say about events
 footage         routes: which video plays when, its bytes, clips and the times of its frames
+pictures        routes: the picture of an event
 recordings      from an id to a file that may be opened
 byte_ranges     a part of a file, as a browser asks for it
 isolation       decoding in child processes, of which few run at a time

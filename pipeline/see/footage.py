@@ -1,6 +1,5 @@
 """Routes: which video plays when, its bytes, clips of it and the times of its frames."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +11,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from pipeline.index import Index, evidence_of
+from pipeline.index import Index
 from pipeline.media import player_clip
 from pipeline.plan import packets_for
 from pipeline.records import Video
@@ -109,41 +108,7 @@ def routes(site: Site) -> APIRouter:
         pts = player_clip.frames_in(video, packets, TimeRange(asked.start_ns, asked.end_ns))
         return answer(request, {"media_s": [video.media_ns(int(p)) / NS_PER_S for p in pts]})
 
-    @router.get("/events/{event_id}/picture.webp", response_class=Response)
-    async def picture(
-        request: Request, event_id: str, asked: Annotated[OfIndex, Query()]
-    ) -> Response:
-        """The picture that was kept of an event; of an older index the frame in its middle."""
-        served = site.indexes.get(asked.index)
-        event, kept = await served.ask(request, partial(_kept_picture, event_id=event_id))
-        if kept is None:
-            recording = await _recording(site, request, asked.index, event["video_id"])
-            kept = await run_in_threadpool(_new_picture, site, recording, event)
-        headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(kept, headers=headers, media_type="image/webp")
-
     return router
-
-
-def _kept_picture(index: Index, event_id: str) -> tuple[dict[str, Any], bytes | None]:
-    event = index.event(event_id)
-    if event is None:
-        raise HTTPException(404, "the index has no such event")
-    kept = evidence_of(index, [event]).get(event_id)
-    return event, kept["webp"] if kept else None
-
-
-def _new_picture(site: Site, recording: Recording, event: Mapping[str, Any]) -> bytes:
-    video, packets = site.probed.of(recording)
-    middle_ns = seconds_to_ns((event["media_start"] + event["media_end"]) / 2)
-    [pts, *_] = player_clip.frames_in(video, packets, TimeRange(middle_ns, middle_ns + 1)).tolist()
-    needed = packets_for(packets, [pts])
-    pictures: list[bytes] = list(
-        site.children.run(player_clip.still, video, needed, pts, site.access)
-    )
-    if not pictures:
-        raise HTTPException(404, "the frame of this event cannot be decoded")
-    return pictures[0]
 
 
 async def _recording(site: Site, request: Request, index: str, video_id: str) -> Recording:

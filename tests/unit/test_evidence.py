@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import pipeline.index as pi
-from pipeline.clips.picture import picture_of, with_boxes
+from pipeline.clips.picture import made_pictures, picture_of, with_boxes
 from pipeline.config import DecodeConfig, load_config
 from pipeline.config.run import EvidenceConfig
 from pipeline.errors import NoSourcesError, SourceError
@@ -192,6 +192,22 @@ def test_where_no_picture_was_kept_it_is_made_from_the_recording_and_remembered(
     assert not list(Path(index.store.root).glob("pictures/*"))
     with pytest.raises(SourceError):
         picture_of(index, event, **settings)
+
+
+def test_a_report_makes_the_pictures_that_were_not_kept_as_long_as_there_is_time(
+    recording, tmp_path
+):
+    index, _ = made_now(recording, tmp_path)
+    events = index.events().to_pylist()
+    settings = {"decode": DecodeConfig(), "access": PUBLIC}
+    made = dict(made_pictures(index, events, **settings, for_s=300))
+    assert list(made) == [event["event_id"] for event in events]
+    assert shown_in(made[events[0]["event_id"]]) == 20
+    assert list(made_pictures(index, events, **settings, for_s=-1)) == []
+    erase(index.store, Scope.parse(start=at(8), end=at(12)))
+    assert events[0]["event_id"] not in dict(made_pictures(index, events, **settings, for_s=300))
+    recording.write_bytes(b"no video")
+    assert list(made_pictures(index, events, **settings, for_s=300)) == []
 
 
 def test_erased_footage_gives_no_picture(recording, tmp_path):

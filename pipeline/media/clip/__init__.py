@@ -11,7 +11,8 @@ pictures  decodes frames in full size
 canvas    makes frames of several files alike, and writes captions on them
 encode    the video packets of a clip
 sound     the samples of a cut
-output    the new file and its sound track
+sound_track  the samples of all cuts as AAC
+output    the new file
 """
 
 from pipeline.media.clip.output import SUFFIXES

@@ -1,4 +1,4 @@
-"""The sound of cuts as one track: exactly as long as their pictures, silent where there is none."""
+"""The sound of a cut: exactly as long as its pictures, silent where there is none."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -6,11 +6,12 @@ from fractions import Fraction
 import av
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 
-from pipeline.media.clip.stretch import Stretch
 from pipeline.media.sound_frames import sound_frames
+from pipeline.records import Video
 from pipeline.storage.access import Access
-from pipeline.timebase import NS_PER_S, TimeRange
+from pipeline.timebase import NS_PER_S, Int64Array
 
 RATE_HZ = 48_000
 # Times of blocks are rounded by containers. What is farther off is a gap, not rounding.
@@ -19,13 +20,36 @@ _TOLERANCE = RATE_HZ // 50
 Samples = npt.NDArray[np.float32]
 
 
+def sound_stream(container: InputContainer) -> int | None:
+    """Number of the first sound stream that can be decoded; None if there is none."""
+    streams = (s.index for s in container.streams.audio if s.codec_context is not None)
+    return next(streams, None)
+
+
+def is_in_step(shifts: Int64Array, period: int | None) -> bool:
+    """Whether sound has the times of pictures that were moved by so many ticks.
+
+    Sound has no clock of its own by which it could be moved as the pictures were.
+    """
+    return not (shifts % period if period else shifts).any()
+
+
 def samples(
-    stretch: Stretch, media: TimeRange, num_samples: int, access: Access
+    video: Video, number: int | None, start_ns: int, num_samples: int, access: Access
 ) -> Iterator[Samples]:
-    """Blocks of stereo [2, n], ``num_samples`` in all, from the start of a range on."""
-    start_s = Fraction(media.start_ns, NS_PER_S)
+    """Blocks of stereo [2, n], ``num_samples`` in all, from a media time on.
+
+    Args:
+        video: the file.
+        number: of its sound stream; None is silence.
+        start_ns: media time of the first sample.
+        num_samples: how many are wanted.
+        access: what may be opened.
+    """
+    start_s = Fraction(start_ns, NS_PER_S)
     done = 0
-    for at, block in _placed(stretch, start_s, num_samples, access):
+    placed = () if number is None else _placed(video, number, start_s, num_samples, access)
+    for at, block in placed:
         if at > done:
             yield from _silence(at - done)
             done = at
@@ -42,14 +66,12 @@ def _silence(num_samples: int) -> Iterator[Samples]:
 
 
 def _placed(
-    stretch: Stretch, start_s: Fraction, num_samples: int, access: Access
+    video: Video, number: int, start_s: Fraction, num_samples: int, access: Access
 ) -> Iterator[tuple[int, Samples]]:
     """Decoded blocks that overlap the range, with their places from its start, ascending."""
-    if stretch.sound_index is None:
-        return
     following: int | None = None
     resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE_HZ)
-    for media_s, frame in sound_frames(stretch.video, stretch.sound_index, start_s, access):
+    for media_s, frame in sound_frames(video, number, start_s, access):
         at = round((media_s - start_s) * RATE_HZ)
         if at >= num_samples:
             return

@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
+from pipeline.media.clip.sound import is_in_step, sound_stream
 from pipeline.media.clock_jumps import clock_period
 from pipeline.media.container import open_container, pick_video
 from pipeline.media.demux import AnyPacket, Demuxer
@@ -93,9 +94,7 @@ class _Scan:
         self._is_idr = idr(context)
         self._pix_fmt = context.pix_fmt or ""
         self._extradata = bytes(context.extradata or b"")
-        self._sound_index = next(
-            (s.index for s in container.streams.audio if s.codec_context is not None), None
-        )
+        self._sound_index = sound_stream(container)
         sar = stream.sample_aspect_ratio or context.sample_aspect_ratio or Fraction(1)
         self.video = replace(cut.video, stream_index=stream.index, sar=sar)
         end_s = Fraction(cut.media.end_ns, NS_PER_S)
@@ -202,9 +201,8 @@ def _probed(scan: _Scan, decode: DecodeConfig, access: Access) -> Stretch:
             for key in np.flatnonzero(packets.keyframe).tolist():
                 if rows[0] <= key <= rows[-1] + 1:
                     flags[key] = any(scan.is_idr(one) for _, one in reader.rows(key, key))
-    # Sound has no clock of its own by which it could be moved as the pictures were.
-    moved = packets.shifts[rows] if len(packets.shifts) else np.zeros(1, np.int64)
-    is_heard = not (moved % (scan.period or 1)).any() if scan.period else not moved.any()
+    shifts = packets.shifts[rows] if len(packets.shifts) else packets.shifts
+    is_heard = is_in_step(shifts, scan.period)
     return scan.stretch_of(packets, flags, reaches_end=True, is_heard=is_heard)
 
 

@@ -12,8 +12,10 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.media.clip import encode
 from pipeline.media.clip.canvas import Caption
 from pipeline.media.clip.copying import Split, can_be_joined, from_keyframe, whole_gops
-from pipeline.media.clip.output import Output, SoundTrack, new_file
+from pipeline.media.clip.output import Output, new_file
 from pipeline.media.clip.pieces import TICK_S, Piece, durations, in_order
+from pipeline.media.clip.sound import RATE_HZ, Samples, samples
+from pipeline.media.clip.sound_track import SoundTrack
 from pipeline.media.clip.stretch import Stretch, find_stretch
 from pipeline.media.demux import AnyPacket
 from pipeline.records import Cut, CutMode, Shown
@@ -59,7 +61,11 @@ def write_clip(
     with new_file(path) as output:
         stream, packets = _pictures(output, pieces, caption, run)
         has_sound = any(stretch.sound_index is not None for stretch in stretches)
-        sound = SoundTrack(output, pieces, access) if has_sound else None
+        sound = (
+            SoundTrack(output.container, output.mux, _sound_of(pieces, access))
+            if has_sound
+            else None
+        )
         lasts = durations(pieces)
         for packet in packets:
             tick = packet.pts or 0
@@ -74,6 +80,13 @@ def write_clip(
         receipts = [piece.receipt(run.num_encoded[number]) for number, piece in enumerate(pieces)]
         _check_shown(receipts)
     return receipts
+
+
+def _sound_of(pieces: Sequence[Piece], access: Access) -> Iterator[Samples]:
+    for piece in pieces:
+        begin, end = (round(at_s * RATE_HZ) for at_s in (piece.at_s, piece.end_s))
+        video, number = piece.stretch.video, piece.stretch.sound_index
+        yield from samples(video, number, piece.media.start_ns, end - begin, access)
 
 
 def _check_shown(receipts: Sequence[Shown]) -> None:

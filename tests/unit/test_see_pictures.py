@@ -1,0 +1,95 @@
+"""Pictures of the page for an index that kept none: made once, gone with the footage."""
+
+import io
+import os
+from pathlib import Path
+
+import boto3
+import numpy as np
+import platformdirs
+import pytest
+from httpx import Client
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+import pipeline.index as pi
+from pipeline.index import made_pictures, remembered
+from pipeline.index.erase import erase
+from pipeline.index.scope import Scope
+from tests.index_rows import at
+from tests.page_archive import make_archive
+from tests.page_server import served
+from tests.videos import number_in
+
+http = Client(timeout=300)
+
+
+def number_of(answer):
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    return number_in(np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB")))
+
+
+def test_a_picture_is_made_once_and_goes_with_an_erasure(tmp_path):
+    root, _ = make_archive(tmp_path, ("vfr",))
+    with served(root) as (address, _):
+        url = f"{address}/api/v1/events/e-vfr/picture.webp"
+        first = http.get(url)
+        (tmp_path / "vfr.mp4").unlink()
+        assert http.get(url).content == first.content
+        erase(pi.open(root).store, Scope.parse(start=at(0), end=at(1)))
+        assert not list(root.glob("pictures/*"))
+        assert http.get(url).status_code in {404, 410}
+    with served(root) as (address, _):
+        assert http.get(f"{address}/api/v1/events/e-vfr/picture.webp").status_code in {404, 410}
+
+
+def test_of_many_pictures_the_oldest_are_removed(tmp_path, monkeypatch):
+    root, _ = make_archive(tmp_path, ("vfr",))
+    store = pi.open(root).store
+    monkeypatch.setattr(made_pictures, "MAX_PICTURES", 20)
+    for number in range(20):
+        assert remembered(store, f"{number}", lambda: b"a") == b"a"
+        os.utime(root / "pictures" / f"{number}.webp", ns=(number, number))
+    assert remembered(store, "3", lambda: b"new") == b"a"
+    remembered(store, "20", lambda: b"b")
+    left = {int(path.stem) for path in (root / "pictures").iterdir()}
+    assert left == set(range(3, 21))
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in (
+        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    made = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("archive")
+    made.create()
+    yield made
+    server.stop()
+
+
+def test_an_index_in_a_bucket_has_its_lanes_and_pictures_which_lie_in_the_cache_of_the_user(
+    tmp_path, bucket, monkeypatch
+):
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda _name: tmp_path / "cache")
+    root, shown = make_archive(tmp_path / "local", ("vfr",))
+    for path in root.rglob("*"):
+        if path.is_file():
+            bucket.upload_file(str(path), f"index/{path.relative_to(root)}")
+    with served("s3://archive/index") as (address, _):
+        day = {"start": "2026-03-01T08:00:00Z", "end": "2026-03-01T09:00:00Z"}
+        lanes = http.get(f"{address}/api/v1/lanes", params=day).json()
+        assert [one["event_id"] for one in lanes["events"]] == ["e-vfr"]
+        assert lanes["coverage"]["vfr"]
+        number = number_of(http.get(f"{address}/api/v1/events/e-vfr/picture.webp"))
+        assert number > shown["vfr"].number
+    [kept] = Path(tmp_path / "cache").rglob("*.webp")
+    assert kept.parent.parent.name == "pictures"
