@@ -2,6 +2,10 @@
 
 import io
 import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import boto3
@@ -9,7 +13,6 @@ import numpy as np
 import platformdirs
 import pytest
 from httpx import Client
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 import pipeline.index as pi
@@ -58,11 +61,12 @@ def test_of_many_pictures_the_oldest_are_removed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def bucket(monkeypatch):
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    # Of its own process: the library of the tables holds Python's lock while it lists a log.
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)])
     for name, value in (
-        ("AWS_ENDPOINT_URL", f"http://{host}:{port}"),
+        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
         ("AWS_ALLOW_HTTP", "true"),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
@@ -70,10 +74,18 @@ def bucket(monkeypatch):
         ("AWS_REGION", "us-east-1"),
     ):
         monkeypatch.setenv(name, value)
+    while server.poll() is None and not is_listening(port):
+        time.sleep(0.05)
     made = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("archive")
     made.create()
     yield made
-    server.stop()
+    server.terminate()
+    server.wait()
+
+
+def is_listening(port):
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_an_index_in_a_bucket_has_its_lanes_and_pictures_which_lie_in_the_cache_of_the_user(
