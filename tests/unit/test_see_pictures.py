@@ -14,6 +14,7 @@ import platformdirs
 import pytest
 from httpx import Client
 from PIL import Image
+from s3fs import S3FileSystem
 
 import pipeline.index as pi
 from pipeline.index import made_pictures, remembered
@@ -78,7 +79,9 @@ def bucket(monkeypatch):
         time.sleep(0.05)
     made = boto3.resource("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).Bucket("archive")
     made.create()
+    S3FileSystem.clear_instance_cache()  # another test has another server
     yield made
+    S3FileSystem.clear_instance_cache()
     server.terminate()
     server.wait()
 
