@@ -6,10 +6,11 @@ calibration  confidences against what was right
 truth        both sides, from JSON files or from rows of an index
 reviewed     the truth that people wrote into an index
 
-benchmarks         files of ActivityNet, QVHighlights, Charades-STA, ActEV and MOTChallenge
+benchmarks         files of ActivityNet, QVHighlights, Charades-STA, ActEV, MOTChallenge, SoccerNet
 average_precision  of moments, over thresholds of overlap
 retrieval          moments for a text
 actev              missed activities at a rate of false alarms
-tracks             boxes over time
+tracks             boxes over time, with hota
+spotting           moments within a tolerance
 comparison         whether one answer is better than another by more than chance
 """

@@ -17,7 +17,7 @@ Boxes: TypeAlias = dict[int, dict[int, tuple[float, float, float, float]]]
 """By frame and track: left, upper edge, width, height."""
 
 
-def score_tracks(truth: Path, found: Path) -> dict[str, float]:
+def score_tracks(truth: Path, found: Path) -> dict[str, float | None]:
     """MOTA, MOTP, IDF1 and what they are made of, where boxes overlap by half; and HOTA.
 
     Raises:
@@ -35,9 +35,10 @@ def score_tracks(truth: Path, found: Path) -> dict[str, float]:
     return _figures(motmetrics, pairs) | _hota(true_boxes, found_boxes)
 
 
-def _figures(motmetrics: Any, pairs: Any) -> dict[str, float]:  # noqa: ANN401 - without types
+def _figures(motmetrics: Any, pairs: Any) -> dict[str, float | None]:  # noqa: ANN401 - without types
     row = motmetrics.metrics.create().compute(pairs, metrics=list(_NAMES)).iloc[0]
-    return {name: float(row[name]) for name in _NAMES}
+    # Not a number: a share of nothing, which JSON cannot say.
+    return {name: None if np.isnan(row[name]) else float(row[name]) for name in _NAMES}
 
 
 def _hota(truth: Boxes, found: Boxes) -> dict[str, float]:

@@ -73,6 +73,15 @@ def test_tracks_have_the_hota_that_trackeval_gives_them(evaluate, sequence, publ
     assert " ".join(f"{one:.3f}" for one in told) == published
 
 
+def test_where_no_track_is_found_shares_of_found_boxes_are_null(evaluate, tmp_path):
+    truth = Path(motmetrics.__file__).parent / "data" / "TUD-Campus" / "gt.txt"
+    (tmp_path / "none.txt").write_text("")
+    files = ("--truth", truth, "--found", tmp_path / "none.txt")
+    figures = evaluate("--truth-format", "mot", *files)
+    assert (figures["idp"], figures["motp"]) == (None, None)
+    assert (figures["idf1"], figures["hota"]) == (0.0, 0.0)
+
+
 def games(seed):
     """Two games with moments of three labels, found at random times and surely or not."""
     chance = random.Random(seed)

@@ -69,6 +69,18 @@ def test_a_shipped_task_is_asked_about_a_clip_and_its_example_becomes_events(nam
     assert body["messages"][-1]["content"][-1]["text"] == task.question
 
 
+def test_the_zones_that_are_shown_beside_tasks_fit_a_config_with_a_task_that_asks_for_boxes():
+    shown = 0
+    for path in [ROOT / "docs" / "tasks.md", *TASKS.glob("*.yaml")]:
+        for text in re.findall(r"zones: (\{.*\})(?=[`.\n])", path.read_text()):
+            config = Config.model_validate({"zones": yaml.safe_load(text)})
+            assert all(config.zones_of("any camera").values())
+            shown += 1
+    assert shown == 5
+    boxed = {name for name in SHIPPED if load_task(TASKS / f"{name}.yaml").boxes}
+    assert boxed == {"intrusion", "loitering", "vehicles"}
+
+
 def test_code_gives_the_labels_of_limits_and_writes_down_which_one_is_broken():
     gauge = load_task(TASKS / "gauge.yaml")
     found, _ = parse(EXAMPLES["gauge"], task=gauge)
