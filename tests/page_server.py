@@ -1,13 +1,16 @@
 """A real server of the page, on a port of its own, for the tests."""
 
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import uvicorn
 
+from pipeline.see.app import WEB
 from pipeline.see.server import ServeOptions, make_application, make_token
 
 
@@ -31,3 +34,22 @@ def served(*indexes: object, **options: object) -> Iterator[tuple[str, str]]:
         server.should_exit = True
         thread.join()
         listening.close()
+
+
+def modules_of(address: str) -> str:
+    """The address of the page's own files, as the page names it."""
+    [found] = set(re.findall(r'"(/web/\w+)/', httpx.get(f"{address}/").text))
+    return f"{address}{found}"
+
+
+def page_bytes(address: str) -> int:
+    """What a browser receives when it opens the page for the first time, without its headers."""
+    modules = modules_of(address)
+    files = [path for path in WEB.rglob("*") if path.suffix in {".js", ".css"}]
+    urls = [f"{address}/", *(f"{modules}/{path.relative_to(WEB)}" for path in files)]
+    total = 0
+    for url in urls:
+        with httpx.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
+            answer.raise_for_status()
+            total += sum(len(piece) for piece in answer.iter_raw())
+    return total

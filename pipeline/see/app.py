@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Scope
 
 from pipeline.errors import (
     ConfigError,
@@ -16,6 +17,7 @@ from pipeline.errors import (
     TimereelError,
     UnreachableError,
 )
+from pipeline.records import make_id
 from pipeline.see import footage, pictures, review, rows
 from pipeline.see.guard import Admission, Guard
 from pipeline.see.indexes import GivenUpError, TooSlowError, UnknownIndexError
@@ -59,12 +61,31 @@ def make_app(site: Site, admission: Admission) -> FastAPI:
     def figures() -> Response:
         return metrics.text()
 
+    modules = f"/web/{_version()}"
+    html = (WEB / "index.html").read_text().replace("/web", modules)
+
     @app.get("/", include_in_schema=False)
     def page() -> Response:
-        return FileResponse(WEB / "index.html", headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(html, headers={"Cache-Control": "no-cache"})
 
-    app.mount("/web", GZipMiddleware(StaticFiles(directory=WEB), minimum_size=500))
+    app.mount(modules, GZipMiddleware(_Modules(directory=WEB), minimum_size=500))
     return app
+
+
+class _Modules(StaticFiles):
+    """Files that a browser asks for once: their addresses change when one of them does."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file, or HTTPException 404."""
+        found = await super().get_response(path, scope)
+        found.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+        return found
+
+
+def _version() -> str:
+    """A name for the files of the page as they are."""
+    files = sorted(path for path in WEB.rglob("*") if path.is_file())
+    return make_id(*(path.read_text() for path in files))
 
 
 def _refused(request: Request, exc: Exception) -> Response:

@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError
 from pipeline.see.guard import host_of
 from pipeline.see.server import ServeOptions, make_token
 from tests.index_rows import open_with_four_events
-from tests.page_server import served
+from tests.page_server import modules_of, page_bytes, served
 
 http = Client(timeout=120)
 WRITE = {"X-Timereel": "1", "Content-Type": "application/json"}
@@ -111,7 +111,8 @@ def test_a_server_that_is_read_only_takes_no_statement(root):
 
 
 def test_every_answer_has_the_headers_that_confine_it_and_no_inline_script_runs(address):
-    for path in ("/", "/web/main.js", "/api/v1/about", "/nothing"):
+    own = modules_of(address).removeprefix(address)
+    for path in ("/", f"{own}/main.js", "/api/v1/about", "/nothing"):
         headers = http.get(f"{address}{path}").headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -124,12 +125,28 @@ def test_every_answer_has_the_headers_that_confine_it_and_no_inline_script_runs(
     assert not re.search(r"<script(?![^>]*src=)| on\w+=| style=", page)
 
 
+def test_a_browser_asks_once_for_the_files_of_the_page_and_each_time_for_their_names(address):
+    own = http.get(f"{modules_of(address)}/main.js").headers
+    assert "immutable" in own["cache-control"]
+    assert own["content-encoding"] == "gzip"
+    assert http.get(f"{address}/").headers["cache-control"] == "no-cache"
+    other = f"{address}/web/{'0' * 24}/main.js"
+    assert http.get(other).status_code == 404
+    assert http.get(other).headers["cache-control"] == "no-store"
+
+
+def test_the_whole_page_arrives_in_at_most_60_kilobytes(address):
+    assert page_bytes(address) <= 60_000
+
+
 def test_no_path_leads_out_of_the_pages_own_files(address):
+    own = modules_of(address).removeprefix(address)
     paths = (
-        "/web/../app.py",
-        "/web/..%2fapp.py",
-        "/web/%2e%2e/app.py",
-        "/web//etc/passwd",
+        f"{own}/../app.py",
+        f"{own}/../../app.py",
+        f"{own}/..%2fapp.py",
+        f"{own}/%2e%2e/app.py",
+        f"{own}//etc/passwd",
         "/api/v1/videos/..%2f..%2fetc%2fpasswd/source",
         "/api/v1/events/..%2fx/picture.webp",
     )
