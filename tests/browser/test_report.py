@@ -8,7 +8,9 @@ from pipeline.index import open_index
 from pipeline.report.content import read_report
 from pipeline.report.pictures import candidates
 from pipeline.report.render import page_within
+from pipeline.report.scores import page_of_scores
 from tests.browser.conftest import DESKTOP, PHONE
+from tests.unit.test_scores_page import FIGURES
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +47,18 @@ def test_its_own_style_is_allowed_and_it_prints_on_a4(look, report):
     width, height = map(float, re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf).groups())
     assert (round(width), round(height)) == (595, 842)
     assert len(re.findall(rb"/Type /Page\b", pdf)) >= 1
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_page_of_scores_can_be_read_by_everybody(look, tmp_path, theme, size):
+    from axe_playwright_python.sync_playwright import Axe
+
+    path = tmp_path / "scores.html"
+    curve = {"map": {"0.5": 0.7, "average": 0.5}, "between": [-0.1, 0.3], "difference": 0.1}
+    path.write_text(page_of_scores(FIGURES | curve, truth="truth.json", found="found.json"))
+    eyes = look(size, color_scheme=theme, offline=True, bypass_csp=True)
+    eyes.page.goto(path.as_uri())
+    assert eyes.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    found = Axe().run(eyes.page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
