@@ -30,6 +30,7 @@ from pipeline.cli import (
     serve,
     sources,
     status,
+    submit,
     task,
     track,
 )
@@ -50,6 +51,7 @@ for commands in (
     clock,
     query,
     status,
+    submit,
     serve,
     clip,
     evidence,

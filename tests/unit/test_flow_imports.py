@@ -8,6 +8,7 @@ import pipeline.flow
 
 MODULES_WITH_RAY = {
     "pipeline.flow.graph",
+    "pipeline.flow.submission",
     "pipeline.flow.driver.archive",
     "pipeline.flow.summaries.summarize",
 }
@@ -26,7 +27,7 @@ def import_in_new_interpreter(modules):
     return done.stdout.split()
 
 
-def test_only_the_modules_that_run_a_graph_import_ray():
+def test_only_the_modules_that_run_or_submit_a_graph_import_ray():
     modules = {
         module.name for module in pkgutil.walk_packages(pipeline.flow.__path__, "pipeline.flow.")
     }
