@@ -33,7 +33,7 @@ def document(rows: Sequence[Row]) -> str:
     uri, timed = _in_order("webvtt", rows)
     blocks = ["WEBVTT", *([f"NOTE {_line(uri)}"] if rows else [])]
     blocks += [
-        f"{_clock(start_ms)} --> {_clock(end_ms)}\n{_text(row, _ESCAPED)}"
+        f"{_clock(start_ms)} --> {_clock(end_ms)}\n{_voice(row)}{_text(row, _ESCAPED)}"
         for start_ms, end_ms, row in timed
     ]
     return "\n\n".join(blocks) + "\n"
@@ -47,7 +47,8 @@ def srt(rows: Sequence[Row]) -> str:
     """
     _, timed = _in_order("srt", rows)
     return "".join(
-        f"{number}\n{_clock(start_ms, ',')} --> {_clock(end_ms, ',')}\n{_text(row, _NO_MARKUP)}\n\n"
+        f"{number}\n{_clock(start_ms, ',')} --> {_clock(end_ms, ',')}\n"
+        f"{_named(row)}{_text(row, _NO_MARKUP)}\n\n"
         for number, (start_ms, end_ms, row) in enumerate(timed, start=1)
     )
 
@@ -85,6 +86,17 @@ def _times_ms(row: Row, uri: str) -> tuple[int, int]:
     # Round to whole microseconds first, or 6.1 s becomes 6100.000000000001 ms.
     start_us, end_us = (round(part[name] * 1e6) for name in ("media_start", "media_end"))
     return floor(start_us / 1000), max(ceil(end_us / 1000), floor(start_us / 1000) + 1)
+
+
+def _voice(row: Row) -> str:
+    """The tag of a cue that says who speaks; "" if nobody knows."""
+    speaker = _line(row.get("speaker") or "").translate(_ESCAPED)
+    return f"<v {speaker}>" if speaker else ""
+
+
+def _named(row: Row) -> str:
+    speaker = _line(row.get("speaker") or "").translate(_NO_MARKUP)
+    return f"{speaker}: " if speaker else ""
 
 
 def _text(row: Row, escapes: dict[int, str]) -> str:

@@ -4,7 +4,7 @@ import pytest
 import webvtt
 
 from pipeline.errors import ConfigError
-from pipeline.export.webvtt import document
+from pipeline.export.webvtt import document, srt
 
 
 def row(start_s, end_s, text="", uri="a.mp4", **columns):
@@ -37,6 +37,22 @@ def test_no_text_can_break_a_cue():
         "&lt;c.red&gt;&amp;价格",
     ]
     assert second.start == "00:00:01.000"
+
+
+@pytest.mark.parametrize(
+    ("speaker", "voice", "name"),
+    [
+        ("Ada", "<v Ada>", "Ada: "),
+        ("A>b --> {c}\n&", "<v A&gt;b -&gt; {c} &amp;>", "A\u203ab -\u203a (c) &: "),
+        ("", "", ""),
+        (None, "", ""),
+    ],
+)
+def test_a_cue_says_who_speaks_and_no_name_can_break_it(speaker, voice, name):
+    spoken = row(0, 1, "hello", speaker=speaker)
+    [cue] = parsed(spoken)
+    assert (cue.raw_text, cue.text) == (f"{voice}hello", "hello")
+    assert srt([spoken]).splitlines()[2] == f"{name}hello"
 
 
 def test_an_event_over_two_files_has_its_times_in_the_shared_file():
