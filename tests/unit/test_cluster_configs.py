@@ -1,5 +1,6 @@
 """The cluster examples against Ray's own schema, and against what they name."""
 
+import ast
 import re
 import tomllib
 from configparser import ConfigParser
@@ -10,6 +11,7 @@ import typer
 import yaml
 
 import timereel
+from pipeline import errors
 from pipeline.cli.app import app
 from pipeline.config import load_config
 from pipeline.errors import EXIT_BUDGET, EXIT_INCOMPLETE
@@ -104,3 +106,59 @@ def test_the_timer_starts_the_service_of_its_name():
     timer = unit("timereel.timer")
     assert timer["Install"]["WantedBy"] == "timers.target"
     assert (CLUSTER / "timereel.service").exists()
+
+
+def called(name: str) -> dict[str, ast.Call]:
+    """The calls in a Python example, by what is called; the last of each."""
+    tree = ast.parse((CLUSTER / name).read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {ast.unparse(call.func): call for call in calls}
+
+
+def argument(call: ast.Call, name: str) -> object:
+    return next(ast.literal_eval(word.value) for word in call.keywords if word.arg == name)
+
+
+def test_airflow_and_dagster_submit_once_with_options_that_there_are_and_leave_6_and_7():
+    commands = typer.main.get_command(app).commands
+    known = {name for parameter in commands["submit"].params for name in parameter.opts}
+    airflow, dagster = called("airflow_dag.py"), called("dagster_definitions.py")
+    tree = ast.parse((CLUSTER / "dagster_definitions.py").read_text())
+    constants = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
+    }
+    command = argument(airflow["BashOperator"], "bash_command")
+    assert constants["COMMAND"] == command
+    assert command.startswith("timereel submit ")
+    assert set(options_of(command)) <= known
+    assert set(argument(airflow["BashOperator"], "skip_on_exit_code")) == {6, 7}
+    assert set(constants["FOR_THE_NEXT_RUN"]) == {EXIT_BUDGET, EXIT_INCOMPLETE}
+    # A second try would end with 0, since it knows what failed in the first.
+    assert argument(airflow["DAG"], "default_args") == {"retries": 0}
+    assert argument(dagster["Failure"], "allow_retries") is False
+    assert argument(dagster["ScheduleDefinition"], "cron_schedule") == "7 * * * *"
+
+
+def test_the_ray_cron_job_has_the_fields_of_its_kind_and_a_command_that_there_is():
+    spec = read("raycronjob.yaml")["spec"]
+    # All that KubeRay 1.6 knows; it cannot forbid that two runs overlap.
+    assert set(spec) <= {"jobTemplate", "schedule", "suspend", "timeZone"}
+    job = spec["jobTemplate"]
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] > 0
+    index = typer.main.get_command(app).commands["index"]
+    known = {name for parameter in index.params for name in parameter.opts}
+    assert set(options_of(job["entrypoint"].partition("timereel index")[2])) <= known
+    assert "rayClusterSpec" not in job  # KubeRay allows that or a clusterSelector
+    assert "shutdownAfterJobFinishes" not in job  # the cluster stands
+
+
+def test_the_page_for_operators_says_what_to_do_after_each_exit_code_and_names_files_there_are():
+    text = (ROOT / "docs" / "operations.md").read_text()
+    codes = {value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == codes
+    links = re.findall(r"\]\(([^)#]+)", text)
+    assert links
+    assert all((ROOT / "docs" / link).is_file() for link in links)
