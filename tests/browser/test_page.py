@@ -7,7 +7,7 @@ import pytest
 import pipeline.index as pi
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.page_archive import HOSTILE
-from tests.page_server import served
+from tests.page_server import modules_of, served
 
 pytestmark = pytest.mark.browser
 
@@ -125,7 +125,8 @@ def test_hostile_text_is_text(look, site):
 
 def test_both_languages_have_the_same_texts(look, site):
     eyes = look().open(site)
-    languages = eyes.page.evaluate("import('/web/texts.js').then(m => m.TEXTS)")
+    texts = f"{modules_of(site)}/texts.js"
+    languages = eyes.page.evaluate("url => import(url).then(m => m.TEXTS)", texts)
     assert set(languages["en"]) == set(languages["zh"])
     assert all(text.strip() for texts in languages.values() for text in texts.values())
     eyes.page.get_by_role("button", name="中文").click()
