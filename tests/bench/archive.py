@@ -246,6 +246,8 @@ def _table(name: TableName, base: dict[str, pa.Array], **columns: object) -> pa.
 def _nothing(kind: pa.DataType) -> object:
     if pa.types.is_string(kind):
         return ""
+    if pa.types.is_boolean(kind):
+        return False
     return 0 if pa.types.is_integer(kind) or pa.types.is_floating(kind) else []
 
 

@@ -156,3 +156,16 @@ def test_the_coverage_and_the_runs_are_tables(look, site):
     eyes.page.get_by_text("No recording failed.").wait_for()
     eyes.page.get_by_role("tab", name="Runs").click()
     eyes.page.get_by_text("No runs.").wait_for()
+
+
+def test_the_years_of_a_long_archive_stand_apart_on_a_phone(look, site):
+    years = (
+        look(PHONE)
+        .open(site)
+        .page.evaluate("""async () => {
+        const times = await import(new URL("times.js", document.querySelector("script").src));
+        const range = ["2008-08-28T00:00:00Z", "2027-03-07T00:00:00Z"].map(times.parse);
+        return times.ticks(...range, 340, 64, "UTC").map(tick => tick.text);
+    }""")
+    )
+    assert years == ["2010-01", "2015-01", "2020-01", "2025-01"]

@@ -29,7 +29,7 @@ export function Runs({index, text, zone}) {
   const [found, problem] = useAnswer("runs", {index});
   if (problem) return html`<p class="problem" role="alert">${text.error}: ${problem}</p>`;
   return found && html`<${Table} title=${text.runs} empty=${text.noRuns}
-    head=${[text.began, "", text.state, text.finished, text.notTaken, text.windows]}
+    head=${[text.began, text.took, text.state, text.finished, text.notTaken, text.windows]}
     rows=${found.runs.map(one => [moment(one.start, zone), one.end ? length((parse(one.end) - parse(one.start)) / 1e6) : "–", one.state,
       one.num_videos_done, one.num_videos_failed, one.num_windows])} />`;
 }

@@ -6,6 +6,7 @@ const MONTH = 28 * DAY;  // the shortest one: how far apart months are at least
 const STEPS = [
   SECOND / 10, SECOND / 2, SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE,
   30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, MONTH, 3 * MONTH, 12 * MONTH,
+  24 * MONTH, 60 * MONTH, 120 * MONTH,
 ];
 
 /** Microseconds of an ISO text; its digits below the millisecond count too. */
@@ -57,8 +58,8 @@ export function length(seconds) {
 
 /** The first days of months from a local time on, as local times: every `step` months. */
 function* months(localUs, step) {
-  const first = new Date(localUs / 1000);
-  for (let month = Math.floor(first.getUTCMonth() / step) * step; ; month += step) yield Date.UTC(first.getUTCFullYear(), month) * 1000;
+  const first = new Date(localUs / 1000), months = (first.getUTCFullYear() - 1970) * 12 + first.getUTCMonth();
+  for (let month = Math.floor(months / step) * step; ; month += step) yield Date.UTC(1970, month) * 1000;
 }
 
 function* multiples(localUs, step) {
