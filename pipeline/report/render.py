@@ -83,6 +83,7 @@ def render(report: Report, pictures: Mapping[str, bytes], name: str, language: L
             language=language,
             states=_STATES,
             ticks=report.axis.ticks(),
+            period=report.axis.days(),
             facts=_facts(report, reviews),
             clock=_clock(report),
             length=lambda start, end: _lasting((end - start).total_seconds()),
@@ -104,9 +105,11 @@ def _facts(report: Report, reviews: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _clock(report: Report) -> Any:  # noqa: ANN401 - a function for the template
-    """How times are written: with their date where the period has several."""
-    is_one_day = report.axis.end - report.axis.start <= timedelta(days=1)
-    form = "%H:%M:%S" if is_one_day else "%m-%d %H:%M:%S"
+    """How times are written: with their date, and their year, where the period has several."""
+    lasts = report.axis.end - report.axis.start
+    form = "%H:%M:%S" if lasts <= timedelta(days=1) else "%m-%d %H:%M:%S"
+    if lasts > timedelta(days=365):
+        form = f"%Y-{form}"
     return lambda at: at.strftime(form)
 
 

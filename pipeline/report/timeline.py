@@ -38,8 +38,11 @@ _TICK_S = (
     604_800,
     2_592_000,
 )
+_TICK_MONTHS = (3, 6, 12, 24, 60, 120, 240, 600, 1200)
 _MAX_TICKS = 10
 _DAY_S = 86_400
+_LAST_X = 97
+"""The text of a later tick would be cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +57,16 @@ class Axis:
         share = (at - self.start) / (self.end - self.start)
         return round(min(max(share, 0.0), 1.0) * 100, 2)
 
+    def days(self) -> str:
+        """The first and the last day; one if they are the same."""
+        first, last = self.start.date(), (self.end - timedelta(microseconds=1)).date()
+        return f"{first}" if last <= first else f"{first} – {last}"  # noqa: RUF001 - a range
+
     def ticks(self) -> list[tuple[float, str]]:
         """At most ten round times of day, or dates, with their place."""
         length_s = (self.end - self.start).total_seconds()
+        if length_s > _TICK_S[-1] * _MAX_TICKS:
+            return [(self.x(at), f"{at:%Y-%m}") for at in self._months() if self.x(at) < _LAST_X]
         step_s = next((s for s in _TICK_S if length_s / s <= _MAX_TICKS), _TICK_S[-1])
         form = "%m-%d" if step_s >= _DAY_S else "%H:%M" if step_s >= 60 else "%H:%M:%S"  # noqa: PLR2004
         first_s = -(-self.start.timestamp() // step_s) * step_s
@@ -65,7 +75,14 @@ class Axis:
         while at < self.end and len(ticks) <= _MAX_TICKS:
             ticks.append((self.x(at), at.strftime(form)))
             at += timedelta(seconds=step_s)
-        return [tick for tick in ticks if tick[0] < 97]  # noqa: PLR2004 - its text would be cut
+        return [tick for tick in ticks if tick[0] < _LAST_X]
+
+    def _months(self) -> Iterator[datetime]:
+        """First days of quarters, years or decades, whatever there are few of in the period."""
+        first, end = (at.year * 12 + at.month - 1 for at in (self.start, self.end))
+        step = next((n for n in _TICK_MONTHS if (end - first) / n <= _MAX_TICKS), _TICK_MONTHS[-1])
+        for month in range(first // step * step + step, end + 1, step):
+            yield datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

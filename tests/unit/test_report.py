@@ -6,6 +6,7 @@ import io
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from pipeline.records import Feedback
 from pipeline.report.content import read_report
 from pipeline.report.pictures import MAX_PER_CAMERA, candidates, ranked, within
 from pipeline.report.render import render
+from pipeline.report.timeline import Axis
 from pipeline.report.words import WORDS
 from pipeline.timebase import TimeRange, datetime_to_ns
 from tests.index_rows import at, event, rows, video, window
@@ -217,3 +219,31 @@ def test_the_command_writes_a_file_no_larger_than_asked(cli, index, tmp_path):
     assert "pictures" in cli.err
     assert 80_000 < out.stat().st_size <= 110_000
     assert Page(out.read_text(encoding="utf-8")).named("img")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "first", "number"),
+    [
+        ((2026, 3, 1), (2026, 3, 1, 0, 0, 10), "00:00:00", 10),
+        ((2026, 3, 1), (2026, 3, 2), "00:00", 8),
+        ((2026, 1, 1), (2026, 10, 28), "01-07", 10),
+        ((2026, 1, 1), (2026, 10, 29), "2026-04", 3),
+        ((2008, 12, 4), (2026, 11, 28), "2010-01", 9),
+        ((1970, 1, 1), (2069, 12, 31), "1980-01", 9),
+    ],
+)
+def test_the_line_of_a_period_has_few_round_times_whatever_its_length(start, end, first, number):
+    ticks = Axis(start=datetime(*start, tzinfo=UTC), end=datetime(*end, tzinfo=UTC)).ticks()
+    places = [x for x, _ in ticks]
+    assert (ticks[0][1], len(ticks)) == (first, number)
+    assert all(after - before >= 9 for before, after in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("end", "days"),
+    [((2026, 3, 1, 9), "2026-03-01"), ((2026, 3, 2), "2026-03-01"),
+     ((2026, 3, 2, 0, 0, 1), "2026-03-01 \u2013 2026-03-02")],
+)  # fmt: skip
+def test_a_report_is_named_after_its_first_and_last_day(end, days):
+    axis = Axis(start=datetime(2026, 3, 1, tzinfo=UTC), end=datetime(*end, tzinfo=UTC))
+    assert axis.days() == days
