@@ -4,6 +4,7 @@ Listing, planning, ownership, the ledger, the driver, the rows and the index are
 """
 
 import errno
+import functools
 import json
 import os
 import time
@@ -138,7 +139,16 @@ def correction_of(config: Config, camera: str):
 
 def config_of(setting: int, clock: dict[str, float] | None = None) -> Config:
     """Two settings with different windows; ``clock`` holds offset_s and rate_ppm of ``gate``."""
-    made = load_config(
+    made = _config_of(setting)
+    if not clock:
+        return made
+    cameras = {"gate": {**clock}}
+    return made.model_copy(update={"clock": type(made.clock).model_validate({"cameras": cameras})})
+
+
+@functools.cache
+def _config_of(setting: int) -> Config:
+    return load_config(
         overrides=(
             "sample.fps=50",
             f"plan.max_window_frames={(4, 6)[setting]}",
@@ -149,10 +159,6 @@ def config_of(setting: int, clock: dict[str, float] | None = None) -> Config:
             "sources.settle_s=3600",
         )
     )
-    if not clock:
-        return made
-    cameras = {"gate": {**clock}}
-    return made.model_copy(update={"clock": type(made.clock).model_validate({"cameras": cameras})})
 
 
 class Archive:
