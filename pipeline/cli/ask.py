@@ -67,8 +67,8 @@ def ask(
     settings = load_config(config, tuple(overrides or ()))
     if not settings.writes_summaries:
         raise ConfigError(
-            f"engine.kind={settings.engine.kind}: is no model that can be asked in words; name one,"
-            " as --set engine='{kind: openai, model: NAME, base_url: https://HOST/v1}'"
+            f"engine.kind={settings.engine.kind}: is no model that can be asked in words; name one"
+            " by --config or --set engine=..., as docs/engines.md shows"
         )
     index, within = open_index(index_uri), Span.parse(start, end)
     limits = Limits(max_steps=max_steps, max_tokens=max_tokens, timeout_s=timeout_s)

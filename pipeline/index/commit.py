@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from copy import copy
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from pipeline.index.grouping import chunks, groups, ids_of, is_among
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
 from pipeline.index.replace import (
+    Confirm,
     all_of,
     change,
     conflict_retries,
@@ -23,6 +25,7 @@ from pipeline.index.replace import (
     is_one_of,
     on_dates,
     replace,
+    unleased,
 )
 from pipeline.index.resume_state import CameraRange
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
@@ -53,6 +56,13 @@ class Writer:
                 self.store.record_tables()
         self.index = Index(self.store)
         self._known = KnownVideos(self.store)
+        self._confirm: Confirm = unleased
+
+    def leased(self, confirm: Confirm) -> "Writer":
+        """The same writer, which asks before each commit whether its lease still holds."""
+        writer = copy(self)
+        writer._confirm = confirm  # noqa: SLF001 - its own copy
+        return writer
 
     def write_windows(self, rows: pa.Table, evidence: pa.Table | None = None) -> None:
         """Replace all windows of the shards in ``rows``, which must be complete.
@@ -62,7 +72,7 @@ class Writer:
         """
         # Pictures first: if the process is killed in between, the shards are not whole, and the
         # next run writes their pictures again.
-        replace_evidence(self.index, rows, evidence)
+        replace_evidence(self.index, rows, evidence, self._confirm)
         rows = conform("windows", rows)
         for task, of_task in groups(rows, "task"):
             for fingerprint, group in groups(of_task, "fingerprint"):
@@ -74,7 +84,7 @@ class Writer:
                         is_one_of("video_id", part["video_id"].to_pylist()),
                         is_one_of("shard_id", shard_ids),
                     )
-                    replace(self.store, "windows", part, predicate)
+                    replace(self.store, "windows", part, predicate, self._confirm)
 
     def drop_shards(self, shard_ids: Collection[str], *, task: str, fingerprint: str) -> None:
         """Remove the windows of committed shards that no plan contains any more."""
@@ -90,8 +100,8 @@ class Writer:
                 is_one_of("video_id", part["video_id"].to_pylist()),
                 is_one_of("shard_id", chunk_ids),
             )
-            replace(self.store, "windows", WINDOWS.empty_table(), predicate)
-            replace_evidence(self.index, part, None)
+            replace(self.store, "windows", WINDOWS.empty_table(), predicate, self._confirm)
+            replace_evidence(self.index, part, None, self._confirm)
 
     def reopen(
         self, video_ids: Iterable[str], near: CameraRange, task: str, fingerprint: str
@@ -192,7 +202,7 @@ class Writer:
                         equal("fingerprint", fingerprint),
                         is_one_of("video_id", video_ids),
                     )
-                    replace(self.store, "videos", part, predicate)
+                    replace(self.store, "videos", part, predicate, self._confirm)
 
     def write_summaries(self, rows: pa.Table, dates: Collection[date]) -> None:
         """Replace the summaries of chapters, videos and days.
@@ -212,7 +222,7 @@ class Writer:
                     equal("level", level),
                     is_one_of(key, ids),
                 )
-                replace(self.store, "summaries", part, predicate)
+                replace(self.store, "summaries", part, predicate, self._confirm)
 
     def open(self) -> Index:
         """The index for reading; it sees every commit."""
@@ -244,10 +254,17 @@ class Writer:
                 is_among("video_id", others) | (pc.field("fingerprint") == only)
             )
         self._reopen(task, replaced)
-        rejoin(self.store, task, times, reach, lambda existing: join(existing, same, others))
+        rejoin(
+            self.store,
+            task,
+            times,
+            reach,
+            lambda existing: join(existing, same, others),
+            confirm=self._confirm,
+        )
         for name, rows in found.items():
             on = on_dates(dates | set(rows["date"].to_pylist()))
-            replace(self.store, name, rows, all_of(on, of_videos))
+            replace(self.store, name, rows, all_of(on, of_videos), self._confirm)
         self._remove_summaries(task, same | others, ids_of(videos, "camera"), dates)
         for fingerprint, rows in groups(stale, "fingerprint"):
             predicate = all_of(
@@ -256,10 +273,12 @@ class Writer:
                 equal("fingerprint", fingerprint),
                 is_one_of("video_id", ids_of(rows, "video_id")),
             )
-            replace(self.store, "windows", rows.slice(0, 0), predicate)
-        remove_outdated_evidence(self.index, videos, others, dates, keep=only is not None)
+            replace(self.store, "windows", rows.slice(0, 0), predicate, self._confirm)
+        remove_outdated_evidence(
+            self.index, videos, others, dates, keep=only is not None, confirm=self._confirm
+        )
         on = on_dates([*videos["date"].to_pylist(), *previous["date"].to_pylist()])
-        replace(self.store, "videos", videos, all_of(on, of_videos))
+        replace(self.store, "videos", videos, all_of(on, of_videos), self._confirm)
 
     def _reopen(self, task: str, videos: pa.Table) -> None:
         done = videos.filter(pc.field("status").isin(["done", "partial"]))
@@ -272,7 +291,7 @@ class Writer:
                 # Only the rows that were read: a row that another run has written since stays done.
                 is_one_of("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
-            change(self.store, "videos", {"status": "pending"}, predicate)
+            change(self.store, "videos", {"status": "pending"}, predicate, self._confirm)
 
     def _remove_summaries(
         self, task: str, video_ids: set[str], cameras: set[str], dates: set[date]
@@ -284,7 +303,7 @@ class Writer:
         outdated = self.index.select("summaries", where, columns=["summary_id", "date"])
         for ids, rows in chunks(outdated, "summary_id"):
             predicate = all_of(on_dates(rows["date"].to_pylist()), is_one_of("summary_id", ids))
-            replace(self.store, "summaries", rows.slice(0, 0), predicate)
+            replace(self.store, "summaries", rows.slice(0, 0), predicate, self._confirm)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
         """Rows of the same videos, or of earlier contents of the uris of successful ones."""

@@ -15,7 +15,15 @@ from deltalake import DeltaTable
 
 from pipeline.index import duck
 from pipeline.index.filters import Cameras, Span
-from pipeline.index.replace import all_of, commit, conflict_retries, equal, on_dates
+from pipeline.index.replace import (
+    Confirm,
+    all_of,
+    commit,
+    conflict_retries,
+    equal,
+    on_dates,
+    unleased,
+)
 from pipeline.index.snapshot import read_snapshot
 from pipeline.index.store import Store
 from pipeline.index.validate import conform, conform_stored
@@ -32,7 +40,13 @@ _ID = ("task", "fingerprint", "event_id")
 
 
 def rejoin(
-    store: Store, task: str, times: Mapping[str, Times], reach: timedelta, join: Join
+    store: Store,
+    task: str,
+    times: Mapping[str, Times],
+    reach: timedelta,
+    join: Join,
+    *,
+    confirm: Confirm = unleased,
 ) -> None:
     """Replace a task's events near the given times of each camera by ``join(rows)``.
 
@@ -44,6 +58,7 @@ def rejoin(
         join: called with the rows of every fingerprint that overlap the range extended by
             ``reach``. It is called again with more rows if its changes extend further, or after a
             conflict.
+        confirm: that of ``replace``.
 
     Raises:
         CommitFailedError: other writers changed the same rows at every attempt.
@@ -55,19 +70,21 @@ def rejoin(
     with duck.connect(store) as connection:
         for attempt in conflict_retries():
             with attempt:
-                _rejoin(store, connection, task, wide, reach=reach + _LOG_STEP, join=join)
+                table = store.handle("events")
+                confirm()
+                _rejoin(store, connection, table, task, wide, reach=reach + _LOG_STEP, join=join)
 
 
 def _rejoin(
     store: Store,
     connection: duckdb.DuckDBPyConnection,
+    table: DeltaTable,
     task: str,
     wide: dict[str, Times],
     *,
     reach: timedelta,
     join: Join,
 ) -> None:
-    table = store.handle("events")
     while True:
         existing = _rows(store, connection, table, task, wide)
         rows = conform("events", join(existing))

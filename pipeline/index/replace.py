@@ -1,9 +1,9 @@
 """Makes one Delta commit that replaces the rows under a predicate, or changes nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -20,6 +20,9 @@ from pipeline.tables.schema import TABLES, TableName
 
 if TYPE_CHECKING:
     from tenacity import Retrying
+
+Confirm: TypeAlias = Callable[[], None]
+"""Raises an error if the caller may not commit any more, because it has lost its lease."""
 
 # Two jobs on one archive often write to the same dates; each attempt reads the table again.
 _ATTEMPTS = 30
@@ -48,8 +51,17 @@ _PAGE_BYTES = 64 * 1024
 _MAX_LISTED_DATES = 100
 
 
-def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> None:
+def unleased() -> None:
+    """What ``confirm`` is for a caller without a lease."""
+
+
+def replace(
+    store: Store, name: TableName, rows: pa.Table, predicate: str, confirm: Confirm = unleased
+) -> None:
     """In one commit, delete the rows that ``predicate`` selects and add ``rows``, which it selects.
+
+    ``confirm`` is called after the version is read on which the commit is based. So a run that has
+    taken over the lease is noticed if it committed before, and makes a conflict if it commits now.
 
     Raises:
         CommitFailedError: other writers changed the same rows at every attempt.
@@ -58,14 +70,22 @@ def replace(store: Store, name: TableName, rows: pa.Table, predicate: str) -> No
         with attempt:
             # A handle keeps its version, on which a commit is based, so each attempt needs a new
             # one.
-            commit(store.handle(name), name, rows, predicate)
+            table = store.handle(name)
+            confirm()
+            commit(table, name, rows, predicate)
 
 
-def change(store: Store, name: TableName, values: Mapping[str, str], predicate: str) -> None:
+def change(
+    store: Store,
+    name: TableName,
+    values: Mapping[str, str],
+    predicate: str,
+    confirm: Confirm = unleased,
+) -> None:
     """Set columns of the rows that ``predicate`` selects to these texts; one commit.
 
     Each attempt selects the rows again, so a row that another writer has deleted does not come
-    back.
+    back. ``confirm`` is that of ``replace``.
 
     Raises:
         CommitFailedError: other writers changed the same rows at every attempt.
@@ -74,6 +94,7 @@ def change(store: Store, name: TableName, values: Mapping[str, str], predicate: 
     for attempt in conflict_retries():
         with attempt:
             table = store.handle(name)
+            confirm()
             with _durable(table):
                 table.update(
                     updates, predicate=predicate, writer_properties=writer_properties(name)

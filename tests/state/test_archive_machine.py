@@ -413,6 +413,29 @@ def test_files_that_begin_in_one_microsecond_are_ordered_by_name_however_often_t
         machine.what_the_index_says_is_true()
 
 
+@pytest.mark.parametrize(("number", "before"), [(6, False), (7, True), (8, False)])
+def test_a_run_that_lost_its_lease_between_two_of_its_commits_writes_no_more(
+    machine, number, before
+):
+    """The second run found that a file yields time; the first had not, and would write so."""
+
+    def add(uri, start_s, num_frames, rate, showing=(), width=64):
+        file = recording(uri, start_s, num_frames)
+        machine.add_file(replace(file, rate=rate, showing=showing, width=width))
+
+    first = recording("yard[1]/a.mp4", 5, 6)
+    machine.begin(replace(first, rate=3, showing=()))
+    add("yard[1]/d.mp4", 1, 24, 2)
+    add("gate/d.mp4", 3.623456789, 7, 1, ((1, 2), (5, 11)))
+    add("gate/b.mp4", 2.500000499, 7, 3, ((4, 6),), width=128)
+    machine.index(setting=1)
+    machine.setting = 0
+    yard = machine.archive.recordings[first.uri]
+    machine.archive.recordings[first.uri] = replace(yard, content=1, showing=((4, 6),))
+    machine.index_while_another_does(before=before, number=number)
+    machine.what_the_index_says_is_true()
+
+
 TestArchive = ArchiveMachine.TestCase
 TestArchive.pytestmark = [pytest.mark.timeout(3600)]  # a busy machine must not fail it
 TestArchive.settings = examples(10, steps=20)

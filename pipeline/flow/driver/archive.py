@@ -87,7 +87,7 @@ def index_archive(
         report.num_left, report.others = len(sources) - len(leased), lease.others
         config_of_cameras = config.knowing(cameras | writer.open().known_cameras())
         context = RunContext(
-            writer=writer,
+            writer=writer.leased(lease.confirm),
             lease=lease,
             config=config_of_cameras,
             provenance=_provenance(config),

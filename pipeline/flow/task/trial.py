@@ -35,7 +35,7 @@ def try_task(source: Source, config: Config, *, at_s: float = 0.0) -> Trial:
     if not config.asks_a_model:
         raise ConfigError(
             f"engine.kind={config.engine.kind}: asks no model, and has a task of its own; name a"
-            " model, as --set engine='{kind: openai, model: NAME, base_url: https://HOST/v1}'"
+            " model by --config or --set engine=..., as docs/engines.md shows"
         )
     config = config.model_copy(update={"gate": GateConfig(kind="none")})
     planned = probe_and_plan(source, config)
