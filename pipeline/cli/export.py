@@ -16,6 +16,7 @@ from pipeline.cli.options import (
 from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_SOME_FAILED, ConfigError, NoSourcesError
 from pipeline.index import open_index
+from pipeline.records.file_names import file_name
 from pipeline.tables.schema import AskedTable
 from pipeline.timebase import seconds_to_ns
 
@@ -136,10 +137,10 @@ def _dataset(
             }
         case "cvat":
             texts = annotation.cvat(events, videos)
-            files = {target / f"{video_id}.xml": text for video_id, text in texts.items()}
+            files = {target / f"{file_name(name)}.xml": text for name, text in texts.items()}
         case _:
             texts = datasets.mot(events, videos)
-            files = {target / f"{video_id}.txt": text for video_id, text in texts.items()}
+            files = {target / f"{file_name(name)}.txt": text for name, text in texts.items()}
     _write(files)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigError
 from pipeline.records import Cut, Video
-from pipeline.records.sanitize import sanitized
+from pipeline.records.sanitize import escaped_json, sanitized
 from pipeline.storage.targets import staged
 from pipeline.timebase import NS_PER_S, TimeRange, ns_to_datetime
 
@@ -46,13 +46,15 @@ def write_edit_list(target: str, cuts: Sequence[Cut]) -> None:
             _clip(otio, number, cut, _whole_frames(otio, cut.media, rate))
             for number, cut in enumerate(cuts, start=1)
         )
+        for clip in track:  # a line break in a location would begin a line of the list
+            clip.media_reference.target_url = sanitized(clip.media_reference.target_url)
         text = otio.adapters.write_to_string(timeline, "cmx_3600", rate=rate)
     else:
         track.extend(
             _clip(otio, number, cut, _range(otio, cut.media, frame_rate(cut.video)))
             for number, cut in enumerate(cuts, start=1)
         )
-        text = timeline.to_json_string()
+        text = escaped_json(timeline.to_json_string())
     with staged(target) as path:
         path.write_text(text, encoding="utf-8")
 

@@ -1,6 +1,5 @@
 """Which times are meant, and which part of which file shows them."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Unpack
@@ -11,6 +10,7 @@ from pipeline.index import Index, QueryOptions, erased_ranges
 from pipeline.index.filters import Cameras, Names, Span, When, Where
 from pipeline.media.clip import SUFFIXES
 from pipeline.records import Cut, Video
+from pipeline.records.file_names import file_name
 from pipeline.tables.columns import Row
 from pipeline.tables.videos import video_of_row
 from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, ns_to_datetime, without
@@ -117,7 +117,9 @@ def _by_time(cuts: Iterable[Cut]) -> list[Cut]:
 
 def _name(wanted: Wanted) -> str:
     at = ns_to_datetime(wanted.span.start_ns).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
-    parts = [re.sub(r"[^\w.-]+", "_", wanted.camera)[:80], at, *wanted.event_ids]
+    parts = [file_name(wanted.camera), at]
+    if wanted.event_ids:
+        parts.append(file_name("_".join(wanted.event_ids)))
     return "_".join(parts) + SUFFIXES[0]
 
 

@@ -15,6 +15,7 @@ from pipeline.clips.ranges import Wanted, in_time_order
 from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.index import Index
 from pipeline.records import Cut
+from pipeline.records.file_names import file_name
 from pipeline.records.sanitize import escaped_json
 from pipeline.storage.targets import staged
 from pipeline.tables.columns import Row
@@ -57,7 +58,7 @@ def samples_of(index: Index, folder: str, *, pad_ns: int) -> list[Sample]:
         for wanted in in_time_order(_around(of_task, pad_ns)):
             cuts = cuts_of(index, wanted)
             if cuts and not _unjudged(index, wanted, of_task):
-                name = f"clips/{'-'.join(wanted.event_ids)[:100]}.mp4"
+                name = f"clips/{file_name('-'.join(wanted.event_ids))}.mp4"
                 true = [row for row in of_task if row["verdict"] in _TRUE]
                 samples.append(
                     Sample(

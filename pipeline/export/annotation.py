@@ -115,7 +115,7 @@ def _meta(video: Footage, labels: Iterable[str]) -> ET.Element:
     meta = ET.Element("meta")
     task = ET.SubElement(meta, "task")
     for name, text in {
-        "name": video.video_id,
+        "name": _name(video.video_id),
         "size": str(num_frames),
         "mode": "interpolation",
         "overlap": "0",
@@ -171,6 +171,6 @@ def _labels(events: Iterable[Row]) -> list[str]:
     return sorted({_name(event["label"]) for event in events})
 
 
-def _name(label: str) -> str:
-    """A label without characters that XML cannot hold."""
-    return sanitized(storable(label).replace("\ufffe", " ").replace("\uffff", " "))
+def _name(text: str) -> str:
+    """A text without characters that XML cannot hold."""
+    return sanitized(storable(text).replace("\ufffe", " ").replace("\uffff", " "))

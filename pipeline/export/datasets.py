@@ -19,6 +19,7 @@ from math import ceil, floor
 from typing import Any, TypeAlias
 
 from pipeline.records import upright_size
+from pipeline.records.file_names import file_name
 
 Row: TypeAlias = Mapping[str, Any]
 
@@ -114,7 +115,7 @@ def coco(events: Iterable[Row], videos: Mapping[str, Footage]) -> dict[str, Any]
                     "id": len(images) + 1,
                     "video_id": numbers[video.video_id],
                     "frame_id": frame,
-                    "file_name": f"{video.video_id}/{frame:06d}.jpg",
+                    "file_name": f"{file_name(video.video_id)}/{frame:06d}.jpg",
                     "width": video.width,
                     "height": video.height,
                 },

@@ -18,7 +18,7 @@ from pipeline.media.codec import Decoder
 from pipeline.media.container import open_container, use_stream
 from pipeline.media.demux import AnyPacket, Demuxer
 from pipeline.records import NO_PTS, PacketIndex, Video
-from pipeline.storage.access import PUBLIC, Access, is_remote, local_path
+from pipeline.storage.access import PUBLIC, Access, check, is_remote, local_path
 from pipeline.storage.retry import retried
 
 # To read and discard this many packets costs less than a seek.
@@ -59,6 +59,7 @@ class Reader:
         self._position: int | None = None
         self._from_start = False
         self._pending: deque[_Read] = deque()
+        check(video.uri, access)
         _check_unchanged(video)
         self._open(self._stack)
         self.stream: VideoStream = self._stream

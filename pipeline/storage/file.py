@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeAlias
 from pipeline.errors import SourceError, TimereelError, UnreachableError
 from pipeline.processes.watchdog import extend_limit, limit_s
 from pipeline.storage import locations, retry
-from pipeline.storage.access import PUBLIC, Access, is_remote, local_path
+from pipeline.storage.access import PUBLIC, Access, check, is_remote, local_path
 
 _BLOCK_BYTES = 2 * 1024 * 1024
 _MAX_BLOCKS = 8
@@ -157,6 +157,7 @@ def open_file(uri: str, num_bytes: int = 0, access: Access = PUBLIC) -> Iterator
         SourceError: the file cannot be a video, or the user may not read it.
         UnreachableError: the medium does not answer.
     """
+    check(uri, access)  # before anything tells whether there is such a file
     if not is_remote(uri):
         _check_local(uri)
     with closing(MediumFile(uri, num_bytes if is_remote(uri) else 0, access)) as file:
