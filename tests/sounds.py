@@ -81,3 +81,22 @@ def onsets(samples, rate_hz=16_000):
         return []
     starts = [loud[0], *loud[1:][np.diff(loud) > 0.3 * rate_hz]]
     return [round(int(at) / rate_hz, 4) for at in starts]
+
+
+def add_text(path: Path, out: Path, cues):
+    """The same recording with a track of SubRip; cues are media milliseconds and bytes."""
+    one = out.parent.parent / "one.srt"
+    one.write_text("1\n00:00:00,000 --> 00:00:01,000\nx\n\n")
+    with av.open(str(path)) as old, av.open(str(one)) as texts, av.open(str(out), "w") as new:
+        copies = {s.index: new.add_stream_from_template(s) for s in old.streams}
+        track = new.add_stream_from_template(texts.streams[0])
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                new.mux(packet)
+        for start_ms, text in cues:
+            cue = av.Packet(text)
+            cue.stream, cue.time_base = track, Fraction(1, 1000)
+            cue.pts = cue.dts = start_ms
+            cue.duration = 400
+            new.mux(cue)

@@ -30,7 +30,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ACTIONS = frozenset(
     {"add", "remove", "metaData", "protocol", "commitInfo", "txn", "cdc", "domainMetadata"}
 )
-_HINT = "_last_checkpoint"
+HINT = "_last_checkpoint"
 """The file that names the newest checkpoint; the library needs none, but not a wrong one."""
 
 
@@ -95,7 +95,7 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
         for version in {first, *(entry + 1 for entry in entries)} - entries
         if version < max(entries, default=-1)
     ]
-    files += _wrong_hint(filesystem, f"{folder}/{_HINT}", files)
+    files += _wrong_hint(filesystem, f"{folder}/{HINT}", files)
     return sorted(files, key=lambda file: (file.version, file.is_checkpoint))
 
 

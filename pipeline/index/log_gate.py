@@ -6,13 +6,13 @@ read here first; once per process, as what stands in a log does not change.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Protocol
 
 from pipeline.index.links import LOG_FOLDER, ODD_FILE, is_odd
-from pipeline.index.log_entries import LogFile, file_problem, is_entry, version_in
+from pipeline.index.log_entries import HINT, LogFile, file_problem, is_entry, version_in
 
 _REMEMBERED = 4096
 
@@ -20,7 +20,7 @@ _REMEMBERED = 4096
 class _Log(Protocol):
     """The folder of a log, on a disk or in a store."""
 
-    def names(self) -> Iterable[str]: ...
+    def names(self) -> Collection[str]: ...
     def problem(self, name: str) -> str: ...
 
 
@@ -37,9 +37,12 @@ def check_log(
     """
     is_local = "://" not in table_uri
     log: _Log = _LocalLog(table_uri) if is_local else _RemoteLog(table_uri, storage_options)
+    names = log.names()
+    if is_local and HINT in names and log.problem(HINT):
+        return -1, f"{HINT} {ODD_FILE}"
     files = [
         LogFile(version, name, not is_entry(name), "")
-        for name in log.names()
+        for name in names
         if (version := version_in(name)) is not None
     ]
     newest = max((file.version for file in files if file.is_checkpoint), default=-1)
@@ -55,7 +58,7 @@ class _LocalLog:
     def __init__(self, table: str) -> None:
         self._folder = f"{table}/{LOG_FOLDER}"
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> Collection[str]:
         try:
             return sorted(os.listdir(self._folder))  # noqa: PTH208 - called for every commit
         except (FileNotFoundError, NotADirectoryError):
@@ -67,6 +70,8 @@ class _LocalLog:
             facts = os.lstat(path)
             if is_odd(facts.st_mode):
                 return ODD_FILE
+            if name == HINT:  # what it says is checked by the library, which reads it itself
+                return ""
             return _local_problem(path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
         except FileNotFoundError:  # deleted since it was listed, as a checkpoint includes it
             return ""
@@ -86,7 +91,7 @@ class _RemoteLog:
         self._options = tuple(sorted(storage_options.items()))
         self._handler = DeltaStorageHandler(table_uri, dict(storage_options))
 
-    def names(self) -> Iterable[str]:
+    def names(self) -> Collection[str]:
         from pyarrow.fs import FileSelector  # noqa: PLC0415 - a local query needs none
 
         found = self._handler.get_file_info_selector(FileSelector(LOG_FOLDER, allow_not_found=True))

@@ -20,7 +20,7 @@ from pipeline.processes.watchdog import watchdog
 from pipeline.tables.schema import TABLES, TableName
 
 TIMEOUT_S = 60.0
-_MAX_RESULT_BYTES = 2**30
+_MAX_RESULT_BYTES = 2**29
 _MAX_MEMORY_BYTES = 2**31
 """Memory that the child may use beyond what it starts with."""
 # In a parsed query: what shows settings and the texts of views, in which absolute paths stand, and

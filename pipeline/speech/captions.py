@@ -13,13 +13,17 @@ SUFFIXES = (".vtt", ".srt")
 
 _CLOCK = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _TIMES = re.compile(rf"^[ \t]*{_CLOCK}[ \t]+-->[ \t]+{_CLOCK}")
-_VOICE = re.compile(r"<v(?:\.[^\s>]{0,100})?[ \t]+([^>]{1,200})>")
+_VOICE = re.compile(r"<v(?:\.[^\s>]{0,100})?[ \t]([^>]{1,200})>")
 _TAG = re.compile(r"<[^<>]{0,300}>|\{\\[^{}]{0,100}\}")
+# A number of thousands of digits is none of HTML, and Python refuses to read it.
+_REFERENCE = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
 # Zoom and many tools write who speaks before the text.
 _NAMED = re.compile(r"^([^\W\d_][^:\uff1a<>]{0,60})[:\uff1a]\s+(?=\S)")
 # Drones write their telemetry as subtitles: dates and figures, which nobody says.
 _TELEMETRY = re.compile(r"\d{4}[-./]\d\d[-./]\d\d[ T]\d\d:\d\d:\d\d|FrameCnt|\[iso\s*:")
 _MAX_CUES = 200_000
+_MAX_CUE_CHARS = 10_000
+"""Nobody can read as much in one cue; the rest of it is left out."""
 _MIN_NAMED = 3
 """A name before a colon is that of a speaker if so many cues begin with a name."""
 
@@ -56,12 +60,16 @@ def _cues(text: str) -> Iterator[tuple[TimeRange, str, str]]:
         times = _TIMES.match(lines[at])
         assert times is not None  # noqa: S101 - it matched above
         start_ns, end_ns = _ns(*times.groups()[:4]), _ns(*times.groups()[4:])
-        marked = "\n".join(lines[at + 1 :])
+        marked = "\n".join(lines[at + 1 :])[:_MAX_CUE_CHARS]
         voice = _VOICE.search(marked)
-        said = sanitized(html.unescape(_TAG.sub("", marked)).replace("\n", " "))
+        said = _plain(_TAG.sub("", marked))
         if said and start_ns < end_ns:
-            speaker = sanitized(html.unescape(voice[1])) if voice else ""
+            speaker = _plain(voice[1]) if voice else ""
             yield TimeRange(start_ns, end_ns), said, speaker
+
+
+def _plain(text: str) -> str:
+    return sanitized(_REFERENCE.sub(lambda found: html.unescape(found[0]), text))
 
 
 def _ns(hours: str | None, minutes: str, seconds: str, fraction: str) -> int:

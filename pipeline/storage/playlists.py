@@ -24,6 +24,7 @@ _MAX_LINES = 2_000_000
 _MAX_HEADERS = 1000
 _CREDIBLE_YEARS = range(1990, 2200)
 _MAX_HEADER_BYTES = 1024 * 1024
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
 
@@ -180,7 +181,9 @@ def _variants(uri: str, lines: list[str], access: Access) -> Iterator[str]:
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("#EXT-X-STREAM-INF:") and following and following[0] != "#":
             bits = _attributes(line.partition(":")[2]).get("BANDWIDTH", "")
-            found.append((int(bits) if bits.isdecimal() else 0, _target(uri, following, access)))
+            found.append(
+                (int(bits) if _NUMBER.fullmatch(bits) else 0, _target(uri, following, access))
+            )
     yield from (path for _, path in sorted(found, key=lambda one: -one[0]))
 
 
@@ -243,8 +246,8 @@ def _attributes(value: str) -> dict[str, str]:
 def _span(uri: str, text: str) -> tuple[int, int | None]:
     """``length[@offset]`` of a byte range."""
     length, _, offset = text.strip().partition("@")
-    if not length.isdecimal() or (offset and not offset.isdecimal()):
-        raise SourceError(f"{uri}: {text!r} is no byte range; repair the playlist")
+    if not _NUMBER.fullmatch(length) or (offset and not _NUMBER.fullmatch(offset)):
+        raise SourceError(f"{uri}: {text[:100]!r} is no byte range; repair the playlist")
     return int(length), int(offset) if offset else None
 
 
@@ -252,9 +255,9 @@ def _seconds(uri: str, text: str) -> float:
     try:
         seconds = float(text)
     except ValueError as exc:
-        raise SourceError(f"{uri}: {text!r} is no duration; repair the playlist") from exc
+        raise SourceError(f"{uri}: {text[:100]!r} is no duration; repair the playlist") from exc
     if not 0 <= seconds <= 86_400:  # noqa: PLR2004 - a segment of more than a day is a mistake
-        raise SourceError(f"{uri}: a segment lasts {text} s; repair the playlist")
+        raise SourceError(f"{uri}: a segment lasts {text[:100]} s; repair the playlist")
     return seconds
 
 
@@ -262,7 +265,7 @@ def _date(uri: str, text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError as exc:
-        raise SourceError(f"{uri}: {text!r} is no date with a time; repair the playlist") from exc
+        raise SourceError(f"{uri}: {text[:100]!r} is no date with a time; repair it") from exc
     if at.year not in _CREDIBLE_YEARS:
         raise SourceError(f"{uri}: no recording began in the year {at.year}; repair the playlist")
     return at

@@ -1,5 +1,7 @@
 """Captions beside a recording and in it are what is said, with times, speakers and languages."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +71,37 @@ def test_subrip_has_commas_markup_and_lines():
 )
 def test_what_nobody_says_gives_nothing(text):
     assert told(text) == []
+
+
+CUE = "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CUE + "&#" + "9" * 5000 + "; x",
+        CUE + "&#x" + "f" * 5000 + ";",
+        CUE + "<v" + "\t" * 1_000_000 + "x",
+        CUE + "<v a" * 300_000,
+        CUE + "{\\" * 300_000,
+        CUE + ("<" + "a" * 299) * 5_000,
+        CUE + "x: " + " " * 1_000_000 + "y",
+        CUE + "x" * 20_000_000,
+        "\n\n" + ("00:00:01.000 " + " " * 1_000 + "--> ") * 2_000,
+        "\n \n" * 1_000_000,
+    ],
+    ids=lambda text: text[43:50],
+)
+def test_no_captions_take_long_end_a_run_or_give_a_text_that_nobody_could_read(text):
+    began_s = time.process_time()
+    said = parse_captions(text)
+    assert time.process_time() - began_s < 10
+    assert all(len(one.text) <= 10_000 and len(one.speaker) <= 200 for one in said)
+
+
+def test_references_of_html_are_the_characters_that_they_name():
+    text = "&lt;b&gt; &amp;amp; &#8364; &#x20AC; &nbsp;&bogus; &#0; &amp"
+    assert told(CUE + text) == [(1.0, 2.0, "", "<b> &amp; € € \xa0&bogus; \ufffd &amp")]
 
 
 @settings(max_examples=100, deadline=None)

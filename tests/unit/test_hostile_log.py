@@ -287,6 +287,18 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_and_nobody_waits_for_its_write
     assert any("special file" in str(finding) for finding in check(store))
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_hint_at_a_checkpoint_that_is_a_link_or_a_pipe_is_refused_unread(store, kind):
+    hint = Path(store.table_uri("events"), "_delta_log", "_last_checkpoint")
+    hint.symlink_to(victims_file(store)) if kind == "link" else os.mkfifo(hint)
+    with watched(Path(store.root).with_name("victim")) as outside:
+        for use in ALL_USES.values():
+            with pytest.raises(IndexDamagedError, match="_last_checkpoint is a symbolic link or"):
+                use(store)
+        assert "_last_checkpoint is a symbolic link or" in " ".join(map(str, check(store)))
+        assert outside.taken() == []
+
+
 def test_a_table_with_features_that_timereel_does_not_read_is_refused(store):
     features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
     action = {"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, **features}}

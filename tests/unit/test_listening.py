@@ -1,5 +1,7 @@
 """What is said is indexed in a pass of its own: kept, found, erased and covered for itself."""
 
+import os
+import re
 from unittest import mock
 
 import pytest
@@ -12,7 +14,7 @@ from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.sources import list_sources
 from tests.hard import without_ray
-from tests.sounds import beeps, make_sound
+from tests.sounds import add_text, beeps, make_sound
 
 CUES = """WEBVTT
 
@@ -84,6 +86,56 @@ def test_what_is_said_is_found_by_time_speaker_and_word(meeting, tmp_path):
     assert (row["language"], row["track"], row["task"]) == ("en", -1, "speech")
     video_ids = {row["video_id"] for row in index.videos(camera="room").to_pylist()}
     assert len(video_ids) == 1
+    assert check(index.store) == []
+
+
+def test_tracks_of_text_inside_a_file_are_captions(meeting, tmp_path):
+    for name in meeting.glob("*.vtt"):
+        name.unlink()
+    video = meeting / "room_20260301T080000Z.mp4"
+    add_text(video, meeting / "hall_20260301T100000Z.mkv", [(500, b"Hello &amp; welcome.")])
+    run(meeting, tmp_path / "index")
+    [(camera, start_s, *words)] = told(pi.open(tmp_path / "index"))
+    # The sound begins 21 ms before the pictures.
+    assert (camera, start_s, words) == ("hall", pytest.approx(0.521), ["", "Hello & welcome."])
+
+
+def _megabytes(video):
+    add_text(video, video.with_suffix(".mkv"), [(at, b"x" * 1_000_000) for at in range(40)])
+    video.unlink()
+
+
+HOSTILE = {
+    "a pipe": lambda video: os.mkfifo(video.with_suffix(".vtt")),
+    "a folder": lambda video: video.with_suffix(".vtt").mkdir(),
+    "a link to a text": lambda video: video.with_suffix(".vtt").symlink_to("/etc/passwd"),
+    "a link to itself": lambda video: video.with_suffix(".vtt").symlink_to(f"{video.stem}.vtt"),
+    "a device": lambda video: video.with_suffix(".srt").symlink_to("/dev/zero"),
+    "no text": lambda video: video.with_suffix(".vtt").write_bytes(b"\xff\xfe\x00" * 9),
+    "33 MB": lambda video: video.with_suffix(".vtt").write_text(CUES + "x" * 33_600_000),
+    "a giant number": lambda video: video.with_suffix(".vtt").write_text(
+        CUES.replace("euros", "&#" + "9" * 5000 + ";")
+    ),
+    "escapes": lambda video: video.with_suffix(".vtt").write_text(
+        CUES.replace("euros", "\x1b[2J\u202e\0&#27;[31m").replace("Ada", "A\x1b]0;x\x07")
+    ),
+    "40 MB of text inside": _megabytes,
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_captions_cost_their_recording_and_nothing_else(meeting, tmp_path, make):
+    (meeting / "room_20260301T080000Z.vtt").unlink()
+    make(meeting / "room_20260301T080000Z.mp4")
+    run(meeting, tmp_path / "index")
+    index = pi.open(tmp_path / "index")
+    assert [text for camera, *_, text in told(index) if camera == "call"] == [
+        "The price is 40 euros.", "价格不变。"
+    ]  # fmt: skip
+    heard = states(index, kind="heard")
+    assert heard in [{("room", state), ("call", "analysed")} for state in ("failed", "analysed")]
+    for _, _, speaker, text in told(index, camera="room"):
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", speaker + text)
     assert check(index.store) == []
 
 

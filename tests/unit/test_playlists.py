@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import DecodeConfig, FrameConfig, SampleConfig, SourcesConfig
 from pipeline.errors import SourceError
@@ -247,6 +250,12 @@ def test_roots_may_allow_what_lies_elsewhere(tmp_path: Path) -> None:
         ("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:today\n", "'today' is no date"),
         ("#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:9999-12-31T23:59:59Z\n", "in the year 9999"),
         ("#EXTM3U\n#EXT-X-BYTERANGE:-1@5\na.ts\n", "'-1@5' is no byte range"),
+        (f"#EXTM3U\n#EXT-X-BYTERANGE:{'9' * 5000}@0\na.ts\n", "is no byte range"),
+        (f"#EXTM3U\n#EXT-X-BYTERANGE:9@{'9' * 5000}\na.ts\n", "is no byte range"),
+        (f'#EXTM3U\n#EXT-X-MAP:URI="a.ts",BYTERANGE="{"9" * 5000}@0"\na.ts\n', "no byte range"),
+        (f"#EXTM3U\n#EXTINF:{'9' * 5000},\na.ts\n", "a segment lasts 9"),
+        (f"#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:{'9' * 5000}\na.ts\n", "is no date"),
+        (f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH={'9' * 5000}\nb.m3u8\n", "name one of them"),
     ],
 )
 def test_a_playlist_that_cannot_be_used_says_why(tmp_path: Path, text: str, message: str) -> None:
@@ -254,6 +263,29 @@ def test_a_playlist_that_cannot_be_used_says_why(tmp_path: Path, text: str, mess
     path = tmp_path / "stream.m3u8"
     path.write_text(text)
     with pytest.raises(SourceError, match=message):
+        look(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tag=st.sampled_from(
+        ["EXTINF", "EXT-X-BYTERANGE", "EXT-X-MAP", "EXT-X-STREAM-INF", "EXT-X-KEY",
+         "EXT-X-PROGRAM-DATE-TIME", "EXT-X-DISCONTINUITY", "EXT-X-MEDIA-SEQUENCE"]
+    ),
+    value=st.text(max_size=20)
+    | st.sampled_from(["9" * 5000, "\u0669" * 9, "1e999", "-1@-1", "METHOD=NONE", "nan"])
+    | st.builds("BANDWIDTH={0},BYTERANGE={0}@{0}".format, st.sampled_from(["9" * 5000, "x", "²"])),
+    following=st.sampled_from(["a.ts", "", "#", "../a.ts", "b.m3u8"]),
+)  # fmt: skip
+def test_no_playlist_ends_a_run(tmp_path_factory, tag: str, value: str, following: str) -> None:
+    folder = tmp_path_factory.getbasetemp() / "any_playlist"
+    if not folder.exists():
+        folder.mkdir()
+        make_video(folder / "a.ts", num_frames=5)
+    path = folder / "stream.m3u8"
+    path.write_text(f"#EXTM3U\n#{tag}:{value}\n{following}\n", encoding="utf-8", newline="")
+    list_sources([str(folder)], SourcesConfig())
+    with suppress(SourceError):
         look(path)
 
 
