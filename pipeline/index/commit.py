@@ -29,6 +29,7 @@ from pipeline.index.replace import (
 )
 from pipeline.index.resume_state import CameraRange
 from pipeline.index.store import GENERATIONS_PROPERTY, Store
+from pipeline.index.summary_commits import remove_outdated_summaries, replace_summaries
 from pipeline.index.validate import conform
 from pipeline.index.video_lookup import KnownVideos
 from pipeline.tables.schema import TABLES, WINDOWS, TableName
@@ -212,17 +213,7 @@ class Writer:
             dates: of the videos; a removed chapter may have begun on any of them.
         """
         self.store.create_table("summaries")
-        rows = conform("summaries", rows)
-        for level, of_level in groups(rows, "level"):
-            key = "video_id" if level == "chapter" else "summary_id"
-            for ids, part in chunks(of_level, key):
-                predicate = all_of(
-                    on_dates({*dates, *part["date"].to_pylist()}),
-                    equal("task", part["task"][0].as_py()),
-                    equal("level", level),
-                    is_one_of(key, ids),
-                )
-                replace(self.store, "summaries", part, predicate, self._confirm)
+        replace_summaries(self.store, conform("summaries", rows), dates, self._confirm)
 
     def open(self) -> Index:
         """The index for reading; it sees every commit."""
@@ -265,7 +256,10 @@ class Writer:
         for name, rows in found.items():
             on = on_dates(dates | set(rows["date"].to_pylist()))
             replace(self.store, name, rows, all_of(on, of_videos), self._confirm)
-        self._remove_summaries(task, same | others, ids_of(videos, "camera"), dates)
+        cameras = ids_of(videos, "camera")
+        remove_outdated_summaries(
+            self.index, task, same | others, cameras, dates, confirm=self._confirm
+        )
         for fingerprint, rows in groups(stale, "fingerprint"):
             predicate = all_of(
                 on_dates(rows["date"].to_pylist()),
@@ -292,18 +286,6 @@ class Writer:
                 is_one_of("indexed_at", {at.isoformat() for at in rows["indexed_at"].to_pylist()}),
             )
             change(self.store, "videos", {"status": "pending"}, predicate, self._confirm)
-
-    def _remove_summaries(
-        self, task: str, video_ids: set[str], cameras: set[str], dates: set[date]
-    ) -> None:
-        """Remove the outdated summaries of these videos and of their cameras' days."""
-        where = Where().add("task = ?", task).add(on_dates(dates))
-        days = all_of("level = 'day'", is_one_of("camera", cameras))
-        where.add(f"({is_one_of('video_id', video_ids)} OR {days})")
-        outdated = self.index.select("summaries", where, columns=["summary_id", "date"])
-        for ids, rows in chunks(outdated, "summary_id"):
-            predicate = all_of(on_dates(rows["date"].to_pylist()), is_one_of("summary_id", ids))
-            replace(self.store, "summaries", rows.slice(0, 0), predicate, self._confirm)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
         """Rows of the same videos, or of earlier contents of the uris of successful ones."""
