@@ -1,0 +1,113 @@
+"""Orders of events that were wrong once, played by hand on the machine that found most of them."""
+
+from dataclasses import replace
+
+import pytest
+
+import pipeline.index as pi
+from pipeline.index.erase import Scope
+from pipeline.timebase import NS_PER_S, ns_to_datetime
+from tests.state.scripted import T0_NS, Recording, config_of, grown
+from tests.state.test_archive_machine import ArchiveMachine
+
+
+@pytest.fixture
+def machine():
+    machine = ArchiveMachine()
+    yield machine
+    machine.teardown()
+
+
+def recording(uri, start_s, num_frames):
+    return Recording(
+        uri=uri, camera=uri.partition("/")[0], start_ns=T0_NS + round(start_s * NS_PER_S), rate=4,
+        num_frames=num_frames, showing=((0, 99),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_change_of_setting_that_is_killed_and_taken_back_loses_nothing(machine, number):
+    """Half of what the old rows told of was gone, and they went on saying that it was done."""
+    machine.begin(recording("gate/a.mp4", 0, 13))
+    machine.index(setting=0)
+    machine.index_and_be_killed(setting=1, number=number, before=True)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+
+
+@pytest.mark.parametrize("offset_s", [0.25, -1.5, 3600.0])
+def test_a_time_that_was_erased_stays_erased_when_the_clock_is_set_right(machine, offset_s):
+    machine.begin(recording("gate/a.mp4", 0, 60))
+    machine.index(setting=0)
+    order = machine.truth.erased("gate", (T0_NS // 1000, T0_NS // 1000 + 900_000), config_of(0))
+    start, end = (ns_to_datetime(us * 1000) for us in order.asked)
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
+    machine.what_the_index_says_is_true()
+
+
+@pytest.mark.parametrize("offset_s", [0.25, -1.5, 3600.0])
+@pytest.mark.parametrize("rate_ppm", [0.0, -3000.0])
+def test_a_file_recorded_anew_leaves_no_rows_at_the_time_of_the_uncorrected_clock(
+    machine, offset_s, rate_ppm
+):
+    machine.begin(recording("gate/a.mp4", 0, 20))
+    machine.index(setting=0)
+    before = machine.archive.recordings["gate/a.mp4"]
+    machine.archive.recordings["gate/a.mp4"] = replace(before, content=1, showing=((4, 6),))
+    machine.truth.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    assert pi.open(machine.uri).videos().num_rows == 1
+
+
+def test_what_is_indexed_in_spite_of_its_order_leaves_no_file_of_a_later_batch_with_a_hole(machine):
+    """A batch has three files: the last one loses its erased part while the first are planned."""
+    machine.begin(recording("gate/a.mp4", 0, 9))
+    machine.add_file(recording("gate/b.mp4", 60, 9))
+    machine.add_file(recording("gate/c.mp4", 120, 40))
+    machine.add_file(recording("gate/d.mp4", 123.05, 60))
+    machine.index(setting=0)
+    erased = machine.archive.recordings["gate/c.mp4"]
+    order = machine.truth.erased_file(erased, config_of(0))
+    machine._erase(Scope.parse(video=erased.uri), order, 0)
+    machine.index(setting=1)
+    for uri in ("gate/a.mp4", "gate/b.mp4"):  # they are due as well, and come first
+        machine.archive.recordings[uri] = grown(machine.archive.recordings[uri], 4)
+    machine.index_in_spite_of_orders()
+    machine.what_the_index_says_is_true()
+
+
+@pytest.mark.parametrize("later_ns", [0, 1, 999, 1000])
+def test_files_that_begin_in_one_microsecond_are_ordered_by_name_however_often_they_are_read(
+    machine, later_ns
+):
+    """Tables hold microseconds: what is finer must not decide, or a later run decides otherwise."""
+    machine.begin(replace(recording("gate/a.mp4", later_ns / NS_PER_S, 17), showing=((4, 6),)))
+    machine.add_file(replace(recording("gate/d.mp4", 0, 9), showing=()))
+    for setting in (0, 1, 0):
+        machine.index(setting=setting)
+        machine.what_the_index_says_is_true()
+
+
+@pytest.mark.parametrize(("number", "before"), [(6, False), (7, True), (8, False)])
+def test_a_run_that_lost_its_lease_between_two_of_its_commits_writes_no_more(
+    machine, number, before
+):
+    """The second run found that a file yields time; the first had not, and would write so."""
+
+    def add(uri, start_s, num_frames, rate, showing=(), width=64):
+        file = recording(uri, start_s, num_frames)
+        machine.add_file(replace(file, rate=rate, showing=showing, width=width))
+
+    first = recording("yard[1]/a.mp4", 5, 6)
+    machine.begin(replace(first, rate=3, showing=()))
+    add("yard[1]/d.mp4", 1, 24, 2)
+    add("gate/d.mp4", 3.623456789, 7, 1, ((1, 2), (5, 11)))
+    add("gate/b.mp4", 2.500000499, 7, 3, ((4, 6),), width=128)
+    machine.index(setting=1)
+    machine.setting = 0
+    yard = machine.archive.recordings[first.uri]
+    machine.archive.recordings[first.uri] = replace(yard, content=1, showing=((4, 6),))
+    machine.index_while_another_does(before=before, number=number)
+    machine.what_the_index_says_is_true()
