@@ -1,4 +1,4 @@
-"""The index for agents: an MCP server whose tools only read, and questions with proven answers.
+"""The index for agents: an MCP server whose tools only read, and questions answered with rows.
 
 server     the tools, for the official package mcp
 answers    what the tools answer: bounded, with ids, times and coverage

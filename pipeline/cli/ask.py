@@ -1,4 +1,4 @@
-"""``timereel ask``: a question in words; each sentence of the answer names rows that prove it."""
+"""``timereel ask``: an answer in which each sentence names the rows on which it rests."""
 
 import asyncio
 from typing import TYPE_CHECKING, Annotated
@@ -53,7 +53,7 @@ def ask(
     as_json: JsonOption = False,  # noqa: FBT002 - Typer's form of a flag
     overrides: SetOption = None,
 ) -> None:
-    """Ask the configured model, which looks rows up and may say only what they prove.
+    """Ask the configured model, which looks rows up; a sentence that rests on none is left out.
 
     Exit code 7: a limit was reached, or the model failed, before there was an answer.
     """

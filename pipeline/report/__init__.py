@@ -7,4 +7,5 @@ words     the words of the page, in each language
 render    the file
 track     the page of one object
 scores    the page of an evaluation
+minutes   a meeting, as JSON or a page; minutes_markdown and minutes_docx: the other forms
 """
