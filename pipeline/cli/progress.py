@@ -41,11 +41,9 @@ class _Lines:
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    num_finished = report.videos_done + report.videos_skipped + report.videos_superseded
-    num_finished += len(report.failures) + len(report.outstanding) + len(report.waiting)
     eta_s = report.eta_s
     return {
-        "videos": f"{num_finished}/{report.num_sources}",
+        "videos": f"{report.num_finished}/{report.num_sources}",
         "hours": round(report.analysed_ns / NS_PER_S / 3600, 3),
         "windows": sum(report.windows.values()),
         "events": report.num_events,

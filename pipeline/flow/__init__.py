@@ -4,6 +4,8 @@
     task/       what one Ray task or actor does, as functions on records
     summaries/  chooses the days to summarize, and commits their summaries
     graph.py    the Ray Data graphs, with every Ray argument of the project
+    cluster.py  starts Ray or joins one
+    metrics.py  the figures of a run for Prometheus
 
-Only `graph`, `driver.archive` and `summaries.summarize` import Ray.
+Only these three, `submission`, `driver.archive` and `summaries.summarize` import Ray.
 """

@@ -4,23 +4,21 @@ Each row carries one pickled record. Pixels cross the object store only between 
 actors of a model, window by window. An embedded engine runs in the task that decodes the frames.
 """
 
-import logging
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import ray
 import ray.data
 import structlog
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from pipeline.config import Config, ModelEngineConfig, SpeechEngineConfig
 from pipeline.engine import TextEngine, open_model, open_shards, open_speech, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
-from pipeline.flow import resources
+from pipeline.flow import metrics
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
 from pipeline.flow.task.listen import listen, plan_source
@@ -34,7 +32,7 @@ from pipeline.flow.task.stages import (
     decode_and_gate,
 )
 from pipeline.flow.task.supervisor import EngineSupervisor, OpenEngine, Replica
-from pipeline.processes.logs import configure_logs
+from pipeline.processes.logs import LogLine, begin_work, take_warnings
 from pipeline.records import (
     Completion,
     Shard,
@@ -45,13 +43,13 @@ from pipeline.records import (
     Window,
     WindowPlan,
 )
+from pipeline.storage.retry import take_num_retries
 from pipeline.summarize import Summarizer, SummaryDay, summarize_day
 
 log = structlog.get_logger()
 
 ROW = pa.schema([pa.field("record", pa.large_binary(), nullable=False)])
 
-BLOCK_BYTES = 16 * 1024 * 1024
 # Windows that one call of an actor answers. Few, because all rows of a call come back together.
 WINDOWS_PER_CALL = 4
 # Verifications that are decoded for one replica at a time; each is a process beside the decoders.
@@ -59,93 +57,28 @@ VERIFICATIONS_AT_ONCE = 4
 # Days that one replica summarizes at a time, so that the single calls at their ends overlap.
 DAYS_AT_ONCE = 4
 
-
 SummarizedDay: TypeAlias = tuple[tuple[str, date], list[Summary]]
 """Camera and UTC date, and the summaries of that day."""
-
-
-@contextmanager
-def running_ray(
-    config: Config, address: str | None, needs: resources.Resources | None = None
-) -> Iterator[None]:
-    """The cluster at ``address`` (or that of the submitted job), or an embedded Ray.
-
-    A Ray that the caller has started is used and left running.
-
-    Raises:
-        ConfigError: the embedded Ray has less than ``needs``, so that a graph would wait for ever.
-            A cluster may grow meanwhile, so there it is a warning.
-    """
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        _init_ray(config, address)
-    # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    # Larger blocks spilled in measurements. One or two windows of usual size fill one of these.
-    context.target_max_block_size = BLOCK_BYTES
-    # A replica that is killed while it loads is started again; by default one such death ends the
-    # job.
-    context.max_consecutive_actor_init_deaths = 3
-    try:
-        if missing := resources.shortage(config, needs or {}, _resources("cluster")):
-            if is_ours and not _joins(address):
-                raise ConfigError(missing)
-            log.warning("the cluster must grow before there are results", missing=missing)
-        yield
-    finally:
-        if is_ours:
-            ray.shutdown()
-
-
-def _init_ray(config: Config, address: str | None) -> None:
-    # Ray refuses these settings if it joins a cluster. In a submitted job RAY_ADDRESS is set.
-    embedded: dict[str, Any] = {"include_dashboard": False}
-    if config.cluster.object_store_bytes:
-        embedded["object_store_memory"] = config.cluster.object_store_bytes
-    # Ray puts the working directory first on the path of its workers. The package timereel imports
-    # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores what to
-    # preload, and the workers of an embedded one would start anew for a hook.
-    os.environ.setdefault("RAY_preload_python_modules", "timereel")
-    joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
-    ray.init(
-        address=address,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **(joining if _joins(address) else embedded),
-    )
-
-
-def _joins(address: str | None) -> bool:
-    return bool(address) or "RAY_ADDRESS" in os.environ
-
-
-def waits_for(config: Config) -> str:
-    """What may hold up a graph of this configuration now, in words."""
-    return resources.in_words(config, _resources("cluster"), _resources("available"))
-
-
-def _resources(which: Literal["cluster", "available"]) -> resources.Resources:
-    ask: Callable[[], resources.Resources] = getattr(ray, f"{which}_resources")  # untyped in Ray
-    return ask()
 
 
 def probe_graph(
     sources: Sequence[Source], config: Config
 ) -> Iterator[tuple[Video, tuple[PackedShard, ...]] | Failure | Outstanding]:
     """list -> probe -> plan, one task per source, results as they come."""
+    run = get_contextvars()
 
-    def stage(batch: pa.Table) -> Iterator[pa.Table]:
+    def probe(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
+            begin_work(run, uri=source.uri)
             planned = (probe_isolated if _has_killed() else plan_source)(source, config)
             if isinstance(planned, Planned):
                 yield _table([pack((planned.video, tuple(map(pack_shard, planned.shards))))])
             else:
                 yield _table([pack(planned)])
+            yield from _told()
 
-    ds = _dataset([pack(source) for source in sources]).map_batches(
-        stage, batch_size=1, batch_format="pyarrow", num_cpus=config.cluster.decode_cpus / 2
+    ds = _dataset("probe", [pack(source) for source in sources]).map_batches(
+        probe, batch_size=1, batch_format="pyarrow", num_cpus=config.cluster.decode_cpus / 2
     )
     return _results(ds)
 
@@ -163,31 +96,33 @@ def answer_graph(
         "num_cpus": config.cluster.decode_cpus,
         "compute": ray.data.TaskPoolStrategy(size=config.cluster.max_decode_tasks),
     }
-    planned = _dataset([shard.packed for shard in shards])
-    engine = config.engine
+    planned = _dataset("answer", [shard.packed for shard in shards])
+    engine, run = config.engine, get_contextvars()
     if isinstance(engine, SpeechEngineConfig):
         return _results(_listening(planned, config, engine, decoding))
     if not isinstance(engine, ModelEngineConfig):
 
-        def embedded(batch: pa.Table) -> Iterator[pa.Table]:
-            for packed in _packed(batch):
-                decoded = _decode_and_gate(unpack_shard(packed), config)
+        def decode_and_answer(batch: pa.Table) -> Iterator[pa.Table]:
+            for shard in _shards(batch, run):
+                decoded = _decode_and_gate(shard, config)
                 for result in answer_shard(decoded, config, open_shards(config)):
                     yield _table([pack(result)])
+                yield from _told()
 
-        return _results(planned.map_batches(embedded, **decoding))
+        return _results(planned.map_batches(decode_and_answer, **decoding))
 
     def decode(batch: pa.Table) -> Iterator[pa.Table]:
-        for packed in _packed(batch):
-            for item in _decode_and_gate(unpack_shard(packed), config):
+        for shard in _shards(batch, run):
+            for item in _decode_and_gate(shard, config):
                 yield _table([pack(item)])
+            yield from _told()
 
     # For twice as many windows as the engine takes at once: a call lasts as long as its
     # slowest window, and meanwhile windows of other calls must take the free places.
     calls = -(-2 * engine.max_concurrency // WINDOWS_PER_CALL)
     ds = planned.map_batches(decode, **decoding).map_batches(
         _ModelActor,
-        fn_constructor_args=(config, open_engine),
+        fn_constructor_args=(config, open_engine, run),
         batch_size=WINDOWS_PER_CALL,
         batch_format="pyarrow",
         # Must differ from decoding's: Ray fuses stages with equal CPUs into one actor.
@@ -206,17 +141,19 @@ def _listening(
     planned: ray.data.Dataset, config: Config, engine: SpeechEngineConfig, decoding: dict[str, Any]
 ) -> ray.data.Dataset:
     """Decoding takes a hundredth of the time of listening, so both happen in one place."""
+    run = get_contextvars()
     if config.engine_kind.reads_captions:
 
-        def read(batch: pa.Table) -> Iterator[pa.Table]:
-            for packed in _packed(batch):
-                for result in listen(unpack_shard(packed), config, None):
+        def read_captions(batch: pa.Table) -> Iterator[pa.Table]:
+            for shard in _shards(batch, run):
+                for result in listen(shard, config, None):
                     yield _table([pack(result)])
+                yield from _told()
 
-        return planned.map_batches(read, **decoding)
+        return planned.map_batches(read_captions, **decoding)
     return planned.map_batches(
         _ListeningActor,
-        fn_constructor_args=(config,),
+        fn_constructor_args=(config, run),
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=engine.cpus_per_replica,
@@ -228,33 +165,58 @@ def _listening(
 class _ListeningActor:
     """Holds one replica of what listens; one shard at a time."""
 
-    def __init__(self, config: Config) -> None:
-        configure_logs()
+    def __init__(self, config: Config, run: Mapping[str, Any]) -> None:
+        begin_work(run)
         self._config = config
+        self._run = run
         self._engine = open_speech(config)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        for packed in _packed(batch):
-            for result in listen(unpack_shard(packed), self._config, self._engine):
+        for shard in _shards(batch, self._run):
+            for result in listen(shard, self._config, self._engine):
                 yield _table([pack(result)])
+            yield from _told()
 
 
 class _ModelActor:
     """Holds one replica of the model; answers several batches of windows at once."""
 
-    def __init__(self, config: Config, open_engine: OpenEngine) -> None:
+    def __init__(self, config: Config, open_engine: OpenEngine, run: Mapping[str, Any]) -> None:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        configure_logs()
+        begin_work(run)
         self._config = config
+        self._run = run
+        self._num_asked = 0
         self._verifications = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
         self._replica = Replica(config, open_engine, self._decode_again)
 
     async def __call__(self, batch: pa.Table) -> AsyncIterator[pa.Table]:
         import asyncio  # noqa: PLC0415 - pickled by value with the class
 
-        outcomes = await asyncio.gather(*map(self._replica.answer_item, _records(batch)))
+        outcomes = await asyncio.gather(*map(self._answer, _records(batch)))
         yield _table([pack(result) for results in outcomes for result in results])
+        for table in _told():
+            yield table
+
+    async def _answer(self, item: Window | ShardOutcome | LogLine) -> Sequence[object]:
+        if not isinstance(item, Window):
+            return [item]
+        self._ask(1)
+        try:
+            with bound_contextvars(
+                **self._run,
+                video_id=item.video.video_id,
+                shard_id=item.shard_id,
+                window_id=item.plan.window_id,
+            ):
+                return await self._replica.answer_item(item)
+        finally:
+            self._ask(-1)
+
+    def _ask(self, more: int) -> None:
+        self._num_asked += more
+        metrics.ASKED_WINDOWS.set(self._num_asked)
 
     async def _decode_again(self, window: Window, plan: WindowPlan) -> Window | None:
         packed = pack(replace(window, rgb=None))
@@ -279,6 +241,7 @@ def _decode_verification(window: bytes, plan: WindowPlan, config: Config) -> byt
 
 def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
     if _has_killed():
+        log.warning("a worker died with this shard; it is decoded again in a child process")
         yield from decode_isolated(decode_and_gate, shard, config)
     else:
         yield from decode_and_gate(shard, config)
@@ -300,9 +263,9 @@ def summary_graph(
     """Summaries of each day of a camera, as they come, in any order."""
     engine = config.engine
     assert isinstance(engine, ModelEngineConfig)  # noqa: S101 - without a model nothing needs Ray
-    ds = _dataset([pack(day) for day in days]).map_batches(
+    ds = _dataset("summarize", [pack(day) for day in days]).map_batches(
         _SummarizerActor,
-        fn_constructor_args=(config, level, open_engine),
+        fn_constructor_args=(config, level, open_engine, get_contextvars()),
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=config.cluster.decode_cpus / 2,
@@ -320,9 +283,13 @@ class _SummarizerActor:
     """Holds one replica of the model; summarizes several days at once."""
 
     def __init__(
-        self, config: Config, level: SummaryLevel, open_engine: Callable[[Config], TextEngine]
+        self,
+        config: Config,
+        level: SummaryLevel,
+        open_engine: Callable[[Config], TextEngine],
+        run: Mapping[str, Any],
     ) -> None:
-        configure_logs()
+        begin_work(run)
         self._config = config
         self._level: SummaryLevel = level
         self._engines = EngineSupervisor(config, open_engine)
@@ -343,6 +310,8 @@ class _SummarizerActor:
                 day, self._config.summaries, self._summarizer, level=self._level
             )
             yield _table([pack(((day.camera, day.date), summaries))])
+            for table in _told():
+                yield table
 
 
 def _table(packed: Sequence[bytes]) -> pa.Table:
@@ -357,15 +326,38 @@ def _records(table: pa.Table) -> Iterator[Any]:
     return map(unpack, _packed(table))
 
 
-def _dataset(packed: Sequence[bytes]) -> ray.data.Dataset:
+def _shards(table: pa.Table, run: Mapping[str, Any]) -> Iterator[Shard]:
+    """The shards of a task, each with its ids in the log lines of this process."""
+    for packed in _packed(table):
+        shard = unpack_shard(packed)
+        begin_work(run, video_id=shard.video.video_id, shard_id=shard.shard_id)
+        yield shard
+
+
+def _told() -> Iterator[pa.Table]:
+    """What this process tells the driver beside its results: its warnings, for the log there."""
+    if num_retries := take_num_retries():
+        metrics.READ_RETRIES.inc(num_retries)
+    if lines := take_warnings():
+        yield _table(list(map(pack, lines)))
+
+
+def _dataset(name: str, packed: Sequence[bytes]) -> ray.data.Dataset:
     # One block per record: a block is what one task works on.
-    return ray.data.from_arrow([_table([record]) for record in packed])
+    dataset = ray.data.from_arrow([_table([record]) for record in packed])
+    dataset.set_name(f"timereel_{name}")  # which Ray's dashboard shows
+    return dataset
 
 
 def _results(ds: ray.data.Dataset) -> Iterator[Any]:
     try:
         for table in ds.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from _records(table)
+            for record in _records(table):
+                if isinstance(record, LogLine):
+                    metrics.WORKER_WARNINGS.inc()
+                    record.repeat()
+                else:
+                    yield record
     except ray.exceptions.RayError as exc:
         # An actor that dies in its constructor reaches the driver as text only.
         lines = [line for line in str(exc).splitlines() if EngineStartError.__name__ in line]

@@ -1,6 +1,8 @@
 """The application: the routes behind the guard, and the page."""
 
 import logging
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -17,6 +19,7 @@ from pipeline.errors import (
     TimereelError,
     UnreachableError,
 )
+from pipeline.index.status import index_status
 from pipeline.records import make_id
 from pipeline.see import footage, pictures, review, rows
 from pipeline.see.guard import Admission, Guard
@@ -58,7 +61,11 @@ def make_app(site: Site, admission: Admission) -> FastAPI:
     app.add_exception_handler(TimereelError, _refused)
 
     @app.get("/metrics", include_in_schema=False)
-    def figures() -> Response:
+    async def figures(request: Request) -> Response:
+        now = datetime.now(tz=UTC)
+        ask = partial(index_status, cameras=None, now=now)
+        indexes = site.indexes.by_name.items()
+        metrics.show({name: await index.ask(request, ask) for name, index in indexes}, now)
         return metrics.text()
 
     modules = f"/web/{_version()}"

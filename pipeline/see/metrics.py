@@ -1,12 +1,18 @@
-"""Figures for Prometheus: requests by route and status, how long they took, running decoders."""
+"""Figures for Prometheus: requests by route, running decoders, and how far each index is."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.index.status import IndexStatus
+
+MAX_CAMERAS = 100
+"""Series of one index: of the cameras that are most behind."""
 
 
 class Metrics:
@@ -26,6 +32,43 @@ class Metrics:
         )
         decoding = Gauge("timereel_decoding", "Videos being decoded.", registry=self._registry)
         decoding.set_function(num_decoding)
+        self._lag = Gauge(
+            "timereel_camera_lag_seconds",
+            "Since the end of what was looked at; of the cameras that are most behind.",
+            ["index", "task", "camera"],
+            registry=self._registry,
+        )
+        self._pending = Gauge(
+            "timereel_pending_seconds",
+            "Known footage that waits for a run.",
+            ["index", "task"],
+            registry=self._registry,
+        )
+        self._failed = Gauge(
+            "timereel_failed_videos",
+            "Videos that failed at their last run.",
+            ["index", "task"],
+            registry=self._registry,
+        )
+        self._running = Gauge(
+            "timereel_running_runs", "Runs that hold cameras.", ["index"], registry=self._registry
+        )
+
+    def show(self, status_of: Mapping[str, IndexStatus], now: datetime) -> None:
+        """Take the figures of each index by its name in place of those before."""
+        for gauge in (self._lag, self._pending, self._failed, self._running):
+            gauge.clear()
+        for index, status in status_of.items():
+            self._running.labels(index).set(len(status.running))
+            lags = []
+            for row in status.cameras.to_pylist():
+                self._pending.labels(index, row["task"]).inc(row["pending_s"])
+                self._failed.labels(index, row["task"]).inc(row["num_failed"])
+                end = row["covered_end"]
+                lag_s = (now - end).total_seconds() if end else float("inf")
+                lags.append((lag_s, row["task"], row["camera"]))
+            for lag_s, *labels in sorted(lags, reverse=True)[:MAX_CAMERAS]:
+                self._lag.labels(index, *labels).set(lag_s)
 
     def text(self) -> Response:
         """All figures, as Prometheus reads them."""

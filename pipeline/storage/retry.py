@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from tenacity import (
+    RetryCallState,
     Retrying,
     retry_if_exception,
     stop_after_attempt,
@@ -49,6 +50,9 @@ _PERMANENT = (
 _PERMANENT_ERRNO = frozenset({errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 T = TypeVar("T")
+
+_retries: list[None] = []
+"""One item per retry of this process; to append is safe among threads."""
 
 
 def is_transient(exc: BaseException) -> bool:
@@ -104,6 +108,7 @@ def retried(call: Callable[[], T], message: str) -> T:
         stop=stop_after_attempt(ATTEMPTS),
         wait=PAUSE,
         retry=retry_if_exception(is_transient),
+        before_sleep=_count,
         reraise=True,
     )
     try:
@@ -118,6 +123,17 @@ def retried(call: Callable[[], T], message: str) -> T:
             f"{message} ({oneline(first)}), tried {ATTEMPTS} times; check the"
             " network and the server, then run the same command again"
         ) from exc
+
+
+def _count(_: RetryCallState) -> None:
+    _retries.append(None)
+
+
+def take_num_retries() -> int:
+    """How many calls ``retried`` has made again in this process since this was asked last."""
+    num = len(_retries)
+    del _retries[:num]
+    return num
 
 
 def oneline(exc: BaseException) -> str:

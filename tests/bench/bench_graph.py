@@ -122,7 +122,8 @@ async def direct(config: Config, windows: list[Window]) -> float:
 
 def through_graph(config: Config, shards: list[PackedShard]) -> tuple[float, int]:
     """Answers per second that reach the driver, and how many windows have failed."""
-    from pipeline.flow.graph import answer_graph, running_ray
+    from pipeline.flow.cluster import running_ray
+    from pipeline.flow.graph import answer_graph
 
     with running_ray(config, None):
         times_s, failed = [], 0
@@ -177,7 +178,7 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
     """Replicas that only wait, on this machine's graph."""
     import ray
 
-    from pipeline.flow import graph
+    from pipeline.flow import cluster, graph
 
     num_windows = int(replicas.windows_per_s * (seconds + 2 * replicas.latency_s))
     config = _in_cluster(replicas.config(), max_decode_tasks=MAX_DECODERS)
@@ -190,8 +191,8 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
     with (
         tempfile.TemporaryDirectory() as folder,
         # As with real pictures: a window is a block.
-        mock.patch.object(graph, "BLOCK_BYTES", 1024),
-        graph.running_ray(config, None),
+        mock.patch.object(cluster, "BLOCK_BYTES", 1024),
+        cluster.running_ray(config, None),
     ):
         notes = Path(folder) / "notes"
         notes.mkdir()

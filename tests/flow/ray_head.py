@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,7 +27,8 @@ def free_ports(count: int) -> list[int]:
 
 @contextmanager
 def ray_head(logs: Path, *, num_cpus: int = 2, takes_jobs: bool = True) -> Iterator[dict[str, str]]:
-    """Environment in which a head is reached; GCS is its address.
+    """Environment in which a head is reached; GCS is its address, METRICS the port of its figures,
+    FOLDER what it writes to.
 
     Without ``takes_jobs`` it starts sooner, and `ray job submit` does not reach it.
     """
@@ -36,6 +38,7 @@ def ray_head(logs: Path, *, num_cpus: int = 2, takes_jobs: bool = True) -> Itera
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_metrics_report_interval_ms": "500",
         "RAY_ADDRESS": f"http://127.0.0.1:{dashboard}",
     }
     log = logs / "head.log"
@@ -60,13 +63,14 @@ def ray_head(logs: Path, *, num_cpus: int = 2, takes_jobs: bool = True) -> Itera
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline_s, log.read_text()
             time.sleep(1)
-        yield env | {"GCS": f"127.0.0.1:{gcs}"}
+        yield env | {"GCS": f"127.0.0.1:{gcs}", "METRICS": str(metrics), "FOLDER": str(folder)}
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+        shutil.rmtree(folder, ignore_errors=True)  # a process that is ending may still write
 
 
 def _answers(env: dict[str, str]) -> bool:

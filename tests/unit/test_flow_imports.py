@@ -7,7 +7,9 @@ import sys
 import pipeline.flow
 
 MODULES_WITH_RAY = {
+    "pipeline.flow.cluster",
     "pipeline.flow.graph",
+    "pipeline.flow.metrics",
     "pipeline.flow.submission",
     "pipeline.flow.driver.archive",
     "pipeline.flow.summaries.summarize",

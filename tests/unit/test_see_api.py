@@ -2,14 +2,19 @@
 
 import asyncio
 import json
+import re
+from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from httpx import Client
 
 import pipeline.index as pi
 from pipeline.cli.serve import detector_of
 from pipeline.index.filters import Where
+from pipeline.index.status import IndexStatus
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
+from pipeline.see.metrics import MAX_CAMERAS, Metrics
 from tests.index_rows import at, event, open_with_four_events, rows, video
 from tests.page_server import served
 
@@ -117,6 +122,35 @@ def test_every_route_is_described_and_counted_by_its_pattern(index):
         route = 'route="/api/v1/events/{event_id}"'
         assert f'timereel_requests_total{{{route},status="200"}} 1.0' in figures
         assert f'timereel_requests_total{{{route},status="404"}} 1.0' in figures
+
+
+def test_the_figures_say_how_far_each_camera_is_behind(index):
+    with served(index.store.root) as (address, _):
+        figures = http.get(f"{address}/metrics").text
+    lags = re.findall(r'timereel_camera_lag_seconds{camera="(cam\d)",.*} (\S+)', figures)
+    assert {camera for camera, _ in lags} == {"cam1", "cam2"}
+    assert all(float(lag) > 0 for _, lag in lags)
+    assert "timereel_running_runs{index=" in figures
+
+
+def test_of_many_cameras_only_the_latest_have_a_figure_and_one_never_looked_at_is_the_latest():
+    now, cameras = datetime(2026, 3, 1, tzinfo=UTC), []
+    for number in range(MAX_CAMERAS + 1):
+        end = now - timedelta(seconds=number) if number else None
+        row = {"task": "t", "camera": f"cam{number}", "covered_end": end}
+        cameras.append(row | {"pending_s": 2.0, "num_failed": 1})
+    status = IndexStatus(running=(), last=(), cameras=pa.Table.from_pylist(cameras), months=None)
+    metrics = Metrics(lambda: 0)
+    for _ in range(2):  # figures are shown anew, not added
+        metrics.show({"a": status}, now)
+    figures = bytes(metrics.text().body).decode()
+    lags = dict(re.findall(r'lag_seconds{camera="(\w+)".*} (\S+)', figures))
+    assert len(lags) == MAX_CAMERAS
+    assert lags["cam0"] == "+Inf"
+    assert "cam1" not in lags
+    assert lags["cam2"] == "2.0"
+    assert f'timereel_pending_seconds{{index="a",task="t"}} {2.0 * len(cameras)}' in figures
+    assert f'timereel_failed_videos{{index="a",task="t"}} {len(cameras)}.0' in figures
 
 
 class Gone:

@@ -13,6 +13,8 @@ from structlog.contextvars import bound_contextvars
 
 from pipeline.config import Config
 from pipeline.errors import FailOn
+from pipeline.flow import metrics
+from pipeline.flow.cluster import running_ray, waits_for
 from pipeline.flow.driver.batch_plan import BatchPlanner
 from pipeline.flow.driver.batches import batches
 from pipeline.flow.driver.commits import Commits
@@ -23,7 +25,7 @@ from pipeline.flow.driver.ledger import Ledger
 from pipeline.flow.driver.report import OnProgress, Report
 from pipeline.flow.driver.run_identity import new_run
 from pipeline.flow.driver.worklist import worklist_of
-from pipeline.flow.graph import answer_graph, probe_graph, running_ray, waits_for
+from pipeline.flow.graph import answer_graph, probe_graph
 from pipeline.flow.resources import needed
 from pipeline.flow.summaries.pending_days import pending_days
 from pipeline.flow.summaries.summarize import summarize_days
@@ -34,6 +36,7 @@ from pipeline.index.lease import take_lease
 from pipeline.records import Source
 from pipeline.sources import CameraShard, is_sound_name
 from pipeline.tables.shared import Provenance
+from pipeline.timebase import NS_PER_S
 
 
 def index_archive(
@@ -99,7 +102,7 @@ def index_archive(
                 retry_failed=retry_failed,
             ),
             report=report,
-            on_progress=on_progress,
+            on_progress=_published(on_progress, config.task.name),
             include_erased=include_erased,
             keep=keep,
             started_at=datetime.now(tz=UTC),
@@ -130,6 +133,18 @@ def passes_of(config: Config, sources: Sequence[Source]) -> Iterator[tuple[Confi
             yield config, seen
     if config.listening is not None:
         yield config.listening, list(sources)
+
+
+def _published(on_progress: OnProgress, task: str) -> OnProgress:
+    """``on_progress``, which also shows Prometheus what is left."""
+
+    def show(report: Report) -> None:
+        on_progress(report)
+        metrics.BACKLOG.set((report.planned_ns - report.analysed_ns) / NS_PER_S, {"task": task})
+        metrics.FILES_LEFT.set(report.num_sources - report.num_finished, {"task": task})
+        metrics.FAILED_FILES.set(len(report.failures), {"task": task})
+
+    return show
 
 
 def _provenance(config: Config) -> Provenance:
@@ -182,6 +197,7 @@ def _answer_batch(
     """Answer the shards of a batch, and commit them when they are whole; empties ``shards``."""
     if shards:
         context.report.spent.reserve_gpus(context.config.num_gpus)
+    task = context.config.task.name
     outcomes: Iterator[ShardOutcome] = iter(())
     try:
         if shards:
@@ -192,10 +208,12 @@ def _answer_batch(
                 ledger.leave_open(outcome)
             else:
                 context.report.book(outcome)
+                metrics.count(outcome, task)
                 commits.add(ledger.add(outcome))
             context.on_progress(context.report)
             if commits.is_due():
-                commits.commit(ledger)
+                with metrics.timed_commit(task):
+                    commits.commit(ledger)
             if ledger.has_open_shards and context.is_budget_spent():
                 break
     finally:
@@ -204,5 +222,6 @@ def _answer_batch(
         if isinstance(outcomes, Generator):
             outcomes.close()
         # Also after an interruption or an engine failure: whole shards are worth keeping.
-        commits.commit(ledger)
+        with metrics.timed_commit(task):
+            commits.commit(ledger)
         commits.commit_pending(ledger)

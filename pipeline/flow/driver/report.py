@@ -86,6 +86,12 @@ class Report:
         return time.monotonic() - self.started_s
 
     @property
+    def num_finished(self) -> int:
+        """Files that this run has nothing more to do with."""
+        num = self.videos_done + self.videos_skipped + self.videos_superseded
+        return num + len(self.failures) + len(self.outstanding) + len(self.waiting)
+
+    @property
     def real_time_factor(self) -> float:
         """Seconds of footage analysed per second of the run."""
         return self.analysed_ns / NS_PER_S / max(self.wall_s, 1e-9)

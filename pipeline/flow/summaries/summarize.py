@@ -13,9 +13,10 @@ from typing import Any
 
 from pipeline.config import Config, ModelEngineConfig, config_for_stored
 from pipeline.errors import ConfigError
+from pipeline.flow.cluster import running_ray, waits_for
 from pipeline.flow.driver.interrupt import Interruption
 from pipeline.flow.driver.spent import Spent
-from pipeline.flow.graph import SummarizedDay, running_ray, summary_graph, waits_for
+from pipeline.flow.graph import SummarizedDay, summary_graph
 from pipeline.flow.summaries.pending_days import DayKey, days_with_videos, pending_day
 from pipeline.index import Writer, latest_configs, open_index
 from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel

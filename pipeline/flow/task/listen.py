@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from structlog.contextvars import bind_contextvars
 
 from pipeline.config import Config
 from pipeline.config.engine_kind import SpeechEngine
@@ -170,6 +171,7 @@ def listen(shard: Shard, config: Config, engine: SpeechEngine | None) -> Iterato
             yield from _read(shard, config)
         else:
             for plan in shard.windows:
+                bind_contextvars(window_id=plan.window_id)  # for log lines
                 yield from _heard(shard, plan, config, engine)
     except UnreachableError as exc:
         yield left_open(shard.shard_id, shard.video, exc)

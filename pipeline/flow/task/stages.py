@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from structlog.contextvars import bind_contextvars
 
 from pipeline.config import Config, VerifyConfig
 from pipeline.engine import ShardEngine, open_object_gate
@@ -148,6 +149,7 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
     frames = _Frames(shard, config)
     candidates = candidate_pts(shard)
     for plan in shard.windows:
+        bind_contextvars(window_id=plan.window_id)  # for log lines
         for part, part_frames in _runs(plan, frames.take(plan), shard.video):
             decode_cpu_s = frames.take_cpu_s()
             if not part_frames:

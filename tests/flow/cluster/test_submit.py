@@ -3,15 +3,8 @@
 import pytest
 
 from tests.conftest import LOBBY
-from tests.flow.ray_head import ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def head(tmp_path_factory):
-    with ray_head(tmp_path_factory.mktemp("head")) as env:
-        yield env
 
 
 @pytest.fixture

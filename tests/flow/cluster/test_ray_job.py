@@ -6,16 +6,8 @@ import sys
 import pytest
 
 from tests.conftest import LOBBY, ROOT
-from tests.flow.ray_head import ray_head
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
-
-
-@pytest.fixture(scope="module")
-def head(tmp_path_factory):
-    """Environment in which `ray job submit` reaches a head with two CPUs."""
-    with ray_head(tmp_path_factory.mktemp("head")) as env:
-        yield env
 
 
 def submit(head, *args: object) -> subprocess.CompletedProcess:

@@ -1,0 +1,86 @@
+"""Starts Ray or joins one, and says what it has. The graphs themselves are in ``graph.py``."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import ray
+import ray.data
+import structlog
+
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+from pipeline.flow import resources
+
+log = structlog.get_logger()
+
+BLOCK_BYTES = 16 * 1024 * 1024
+
+
+@contextmanager
+def running_ray(
+    config: Config, address: str | None, needs: resources.Resources | None = None
+) -> Iterator[None]:
+    """The cluster at ``address`` (or that of the submitted job), or an embedded Ray.
+
+    A Ray that the caller has started is used and left running.
+
+    Raises:
+        ConfigError: the embedded Ray has less than ``needs``, so that a graph would wait for ever.
+            A cluster may grow meanwhile, so there it is a warning.
+    """
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        _init_ray(config, address)
+    # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    # Larger blocks spilled in measurements. One or two windows of usual size fill one of these.
+    context.target_max_block_size = BLOCK_BYTES
+    # A replica that is killed while it loads is started again; by default one such death ends the
+    # job.
+    context.max_consecutive_actor_init_deaths = 3
+    try:
+        if missing := resources.shortage(config, needs or {}, _resources("cluster")):
+            if is_ours and not _joins(address):
+                raise ConfigError(missing)
+            log.warning("the cluster must grow before there are results", missing=missing)
+        yield
+    finally:
+        if is_ours:
+            ray.shutdown()
+
+
+def _init_ray(config: Config, address: str | None) -> None:
+    # Ray refuses these settings if it joins a cluster. In a submitted job RAY_ADDRESS is set.
+    embedded: dict[str, Any] = {"include_dashboard": False}
+    if config.cluster.object_store_bytes:
+        embedded["object_store_memory"] = config.cluster.object_store_bytes
+    # Ray puts the working directory first on the path of its workers. The package timereel imports
+    # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores what to
+    # preload, and the workers of an embedded one would start anew for a hook.
+    os.environ.setdefault("RAY_preload_python_modules", "timereel")
+    joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
+    ray.init(
+        address=address,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        **(joining if _joins(address) else embedded),
+    )
+
+
+def _joins(address: str | None) -> bool:
+    return bool(address) or "RAY_ADDRESS" in os.environ
+
+
+def waits_for(config: Config) -> str:
+    """What may hold up a graph of this configuration now, in words."""
+    return resources.in_words(config, _resources("cluster"), _resources("available"))
+
+
+def _resources(which: Literal["cluster", "available"]) -> resources.Resources:
+    ask: Callable[[], resources.Resources] = getattr(ray, f"{which}_resources")  # untyped in Ray
+    return ask()
