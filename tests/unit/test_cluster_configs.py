@@ -90,9 +90,59 @@ def test_every_schedule_calls_the_command_with_options_that_there_are():
     service = (CLUSTER / "timereel.service").read_text()
     calls = re.findall(r"timereel (index .*)", service)
     assert len(calls) == 3
-    submitted = commands()[2].partition("jobs.index_archive")[2]
-    for call in [*calls, submitted]:
+    for call in calls:
         assert set(options_of(call)) <= known, call
+
+
+def test_the_cron_job_of_kubernetes_submits_with_options_that_there_are():
+    submit = typer.main.get_command(app).commands["submit"]
+    known = {name for parameter in submit.params for name in parameter.opts}
+    command = " ".join(submitting_container()["command"])
+    assert command.startswith("timereel submit ")
+    assert set(options_of(command)) <= known
+
+
+@pytest.mark.parametrize(("service", "name"), [("index", "index"), ("page", "serve")])
+def test_docker_compose_runs_commands_with_options_that_there_are_and_nothing_as_root(
+    service, name
+):
+    compose = read("compose.yaml")
+    one = compose["services"][service]
+    program, command, *_ = one["command"]
+    known = {o for p in typer.main.get_command(app).commands[name].params for o in p.opts}
+    assert (program, command) == ("timereel", name)
+    assert set(options_of(" ".join(one["command"]))) <= known
+    assert one["image"] == f"registry.example.com/timereel:{timereel.__version__}-cpu"
+    assert one["cap_drop"] == ["ALL"]
+    assert one["read_only"] is True
+    root = (CLUSTER / one["build"]["context"]).resolve()
+    assert root == ROOT
+    assert (root / one["build"]["dockerfile"]).is_file()
+    assert f"AS {one['build']['target']}\n" in dockerfile()
+
+
+def dockerfile() -> str:
+    return (CLUSTER / "Dockerfile").read_text()
+
+
+def test_every_image_is_made_of_files_and_extras_that_there_are_and_runs_as_nobody_special():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = re.findall(r"'\.\[(.*)\]'", dockerfile())
+    assert len(extras) == 2
+    assert {extra for some in extras for extra in some.split(",")} <= set(
+        project["optional-dependencies"]
+    )
+    copied = [
+        w
+        for line in re.findall(r"^COPY (.*) \S+$", dockerfile(), re.MULTILINE)
+        for w in line.split()
+    ]
+    assert all((ROOT / name).exists() for name in copied)
+    ignored = (CLUSTER / "Dockerfile.dockerignore").read_text().splitlines()
+    assert {line[1:] for line in ignored if line.startswith("!")} == set(copied)
+    for image in re.split(r"^FROM ", dockerfile(), flags=re.MULTILINE)[2:]:
+        assert "USER 10001" in image
+    assert f"timereel:{timereel.__version__}-cpu" in dockerfile()
 
 
 def test_what_the_next_run_mends_is_no_failure_of_the_service_and_all_else_is():
