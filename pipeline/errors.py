@@ -10,6 +10,7 @@ TimereelError
   StalledError       no result came for too long, for a reason that may pass            exit 7
   InterruptedQueryError  nobody waits for the answer of a query any more
   IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
+  IndexRightsError   this user may not read or write a part of the index                exit 2
   IndexDamagedError  a part of the index is gone or cannot be read                      exit 8
   SourceError        one input is bad: it becomes a failed row and the job goes on      exit 4
   UnreachableError   where an input lies does not answer: the next run does it          exit 7
@@ -109,6 +110,10 @@ class IndexFullError(TimereelError):
             f"no room to write {where} ({cause}); what is committed stands: make room, or let "
             "timereel vacuum remove what was replaced, which needs none; then run the same command"
         )
+
+
+class IndexRightsError(TimereelError):
+    """This user may not read or write a part of the index; it must never count as damaged."""
 
 
 class IndexDamagedError(IndexFormatError):

@@ -245,6 +245,9 @@ def torn_entries(draw: st.DrawFn) -> Change:
     return change
 
 
+HINT_KEYS = ("version", "size", "parts", "checkpointSchema", "v2Checkpoint")
+
+
 @st.composite
 def changed_checkpoints(draw: st.DrawFn) -> Change:
     """A checkpoint that names other files, is torn, or is another file; and odd hints."""
@@ -276,15 +279,8 @@ def changed_checkpoints(draw: st.DrawFn) -> Change:
             case 3:
                 hint.write_text(json.dumps(draw(ODD)))
             case 4:
-                told = json.loads(hint.read_bytes())
-                told[
-                    draw(
-                        st.sampled_from(
-                            ["version", "size", "parts", "checkpointSchema", "v2Checkpoint"]
-                        )
-                    )
-                ] = draw(ODD)
-                hint.write_text(json.dumps(told))
+                told = draw(st.dictionaries(st.sampled_from(HINT_KEYS), ODD, min_size=1))
+                hint.write_text(json.dumps({"version": made.version(), "size": 4} | told))
             case _:
                 sidecar = {"path": draw(st.sampled_from(hostile_paths(table, victim)))}
                 sidecar |= {"sizeInBytes": 1, "modificationTime": 1, "tags": None}

@@ -12,6 +12,7 @@ from pipeline.index.check_files import Stored, check_files
 from pipeline.index.check_rows import disagreements
 from pipeline.index.findings import Finding
 from pipeline.index.store import Store
+from pipeline.index.store_errors import refuse_closed_index
 
 _UNFINISHED_REPAIR = Finding(
     kind="half mended",
@@ -27,7 +28,10 @@ def check(store: Store) -> list[Finding]:
 
     Raises:
         IndexFormatError: there is no index, or it has a newer version.
+        IndexRightsError: this user may not read a part of it.
     """
+    if store.is_local:
+        refuse_closed_index(store.root, to_write=False)
     repair_store = replace(store, is_for_repair=True)
     stored = stored_files(repair_store)
     findings = [*stored.findings, *disagreements(repair_store, stored.paths)]

@@ -11,10 +11,11 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from pipeline.errors import IndexDamagedError
-from pipeline.index.durable_commits import local_folder, refusals
+from pipeline.index.durable_commits import local_folder
 from pipeline.index.links import over_odd
 from pipeline.index.log_entries import leads_out
 from pipeline.index.store import Store
+from pipeline.index.store_errors import refusals
 from pipeline.tables.schema import TableName
 
 _checked: dict[str, frozenset[str]] = {}

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pipeline.errors import IndexDamagedError
 from pipeline.index.filters import Where
 from pipeline.index.store import Store
+from pipeline.index.store_errors import refuse_closed
 from pipeline.tables.schema import TABLES, TableName
 
 _TYPES = {
@@ -138,10 +139,15 @@ def num_readable_rows(connection: duckdb.DuckDBPyConnection, path: str) -> int:
 
     Raises:
         duckdb.Error: the file is missing, or a part of it cannot be read.
+        IndexRightsError: this user may not read it.
     """
     file = f"read_parquet({quote(pattern(path))}, hive_partitioning = false)"
     sql = f"SELECT count(*), bit_xor(hash(file)) FROM {file} AS file"
-    [(num_rows, _)] = connection.execute(sql).fetchall()
+    try:
+        [(num_rows, _)] = connection.execute(sql).fetchall()
+    except duckdb.Error as exc:
+        refuse_closed(path, exc)
+        raise
     return int(num_rows)
 
 

@@ -1,28 +1,18 @@
-"""Makes commits on a local disk survive a power cut; errors of the table library become own ones.
+"""Makes commits on a local disk survive a power cut.
 
 The table library does not sync the files it writes. Object stores answer only when a write is safe.
 """
 
-import errno
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
 
-from pipeline.errors import IndexDamagedError, IndexFullError
-
-_MAX_CAUSE_CHARS = 500
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-# The table library writes colour codes into its error messages.
-_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+from pipeline.index.store_errors import named_if_unwritable, refusals
 
 
 @contextmanager
@@ -31,50 +21,14 @@ def synced(table: DeltaTable) -> Iterator[DeltaTable]:
 
     Raises:
         IndexFullError: there is no space left.
+        IndexRightsError: this user may not write there.
         IndexDamagedError: the table library refuses what stands in the log.
     """
-    with refusals(table.table_uri), named_if_full(table.table_uri):
+    where = str(local_folder(table) or table.table_uri)
+    with refusals(table.table_uri), named_if_unwritable(where):
         since = table.version()
         yield table
         sync_commits(table, since)
-
-
-@contextmanager
-def named_if_full(where: str) -> Iterator[None]:
-    """Turn the error of a full disk into IndexFullError.
-
-    Raises:
-        IndexFullError: there is no space left; the write inside did not take effect.
-    """
-    try:
-        yield
-    except (OSError, DeltaError) as exc:
-        for code in _FULL:
-            # The table library gives the cause only as text, which is the same on all systems.
-            if f"os error {code})" in str(exc) or getattr(exc, "errno", None) == code:
-                raise IndexFullError(where, os.strerror(code)) from exc
-        raise
-
-
-@contextmanager
-def refusals(table_uri: str) -> Iterator[None]:
-    """Turn the table library's refusal of a log into an error that names the table.
-
-    Raises:
-        IndexDamagedError: something in the log is not as it must be. A lost race stays as it is.
-    """
-    try:
-        yield
-    except CommitFailedError:
-        raise
-    except DeltaError as exc:
-        root, _, name = unquote(table_uri.removeprefix("file://").rstrip("/")).rpartition("/")
-        raise IndexDamagedError(root, f"{name}: its log is refused ({cause_of(exc)})") from exc
-
-
-def cause_of(exc: BaseException) -> str:
-    """The message of the table library on one line, bounded: it may quote a whole log entry."""
-    return " ".join(_COLOURS.sub("", str(exc)).split())[:_MAX_CAUSE_CHARS]
 
 
 def sync_commits(table: DeltaTable, since: int) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 
 from pipeline.index.links import ODD_FILE
+from pipeline.index.store_errors import refuse_closed
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -19,6 +20,7 @@ _NAME = re.compile(r"([0-9]{20})\.(?:json|checkpoint\..*|[0-9]{20}\.compacted\.j
 _STAGED = re.compile(r"#[0-9]+$")
 """A file that is being written has such a name; if its writer is killed, it stays."""
 
+_MISSING = "is missing"
 _STRANGE = "has a form that timereel does not write"
 _MAX_CHARS = 200
 _WRITTEN = re.compile(r"[0-9]{20}\.checkpoint\.parquet")
@@ -87,12 +89,13 @@ def log_files(filesystem: "AbstractFileSystem", folder: str) -> list[LogFile]:
         if (version := version_in(name)) is not None
     ]
     entries = {file.version for file in files if not file.is_checkpoint}
+    checkpoint = max((file.version for file in files if file.is_checkpoint), default=-1)
     # The oldest entries are deleted once a checkpoint includes them.
-    first = min(entries, default=0) if any(file.is_checkpoint for file in files) else 0
+    first = min(entries, default=0) if checkpoint >= 0 else 0
     # Of a gap only its first entry: somebody may have numbered one a trillion.
     files += [
-        LogFile(version, f"{folder}/{version:020}.json", is_checkpoint=False, problem="is missing")
-        for version in {first, *(entry + 1 for entry in entries)} - entries
+        LogFile(version, f"{folder}/{version:020}.json", is_checkpoint=False, problem=_MISSING)
+        for version in {first, checkpoint + 1, *(entry + 1 for entry in entries)} - entries
         if version < max(entries, default=-1)
     ]
     files += _wrong_hint(filesystem, f"{folder}/{HINT}", files)
@@ -107,6 +110,15 @@ def last_readable_version(files: Sequence[LogFile]) -> int:
     while version + 1 in entries:
         version += 1
     return version
+
+
+def gap(versions: Iterable[int], checkpoint: int) -> str:
+    """The fault of a log that lacks an entry after its newest checkpoint, but has a later one."""
+    later = sorted(version for version in versions if version > checkpoint)
+    for wanted, version in enumerate(later, checkpoint + 1):
+        if version != wanted:
+            return f"log entry {wanted} {_MISSING}"
+    return ""
 
 
 def entry_problem(text: bytes) -> str:
@@ -175,6 +187,7 @@ def _problem(filesystem: "AbstractFileSystem", path: str) -> str:
         with filesystem.open(path, "rb") as file:
             return file_problem(path.rpartition("/")[2], file)
     except OSError as exc:
+        refuse_closed(path, exc)
         return _unreadable(exc)
 
 

@@ -6,13 +6,13 @@ read here first; once per process, as what stands in a log does not change.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from io import BytesIO
 from typing import Protocol
 
 from pipeline.index.links import LOG_FOLDER, ODD_FILE, is_odd
-from pipeline.index.log_entries import HINT, LogFile, file_problem, is_entry, version_in
+from pipeline.index.log_entries import HINT, LogFile, file_problem, gap, is_entry, version_in
 
 _REMEMBERED = 4096
 
@@ -40,18 +40,34 @@ def check_log(
     names = log.names()
     if is_local and HINT in names and log.problem(HINT):
         return -1, f"{HINT} {ODD_FILE}"
-    files = [
-        LogFile(version, name, not is_entry(name), "")
-        for name in names
-        if (version := version_in(name)) is not None
-    ]
-    newest = max((file.version for file in files if file.is_checkpoint), default=-1)
+    files = _files(names)
+    newest = _newest_checkpoint(files)
     first = newest if after is None else min(after, newest)
     for file in files:
         is_read = file.version == newest if file.is_checkpoint else file.version > first
         if is_read and (problem := log.problem(file.path)):
             return -1, f"{file.kind} {file.version} {problem}"
+    # Two entries may be written while the folder is listed, and only the later one be seen.
+    if _gap(files) and (fault := _gap(_files(log.names()))):
+        return -1, fault
     return max((file.version for file in files), default=-1), ""
+
+
+def _files(names: Collection[str]) -> list[LogFile]:
+    return [
+        LogFile(version, name, not is_entry(name), "")
+        for name in names
+        if (version := version_in(name)) is not None
+    ]
+
+
+def _newest_checkpoint(files: Iterable[LogFile]) -> int:
+    return max((file.version for file in files if file.is_checkpoint), default=-1)
+
+
+def _gap(files: Collection[LogFile]) -> str:
+    entries = (file.version for file in files if not file.is_checkpoint)
+    return gap(entries, _newest_checkpoint(files))
 
 
 class _LocalLog:

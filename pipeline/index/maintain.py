@@ -19,6 +19,7 @@ from pipeline.index.links import ODD_FILE, odd_files
 from pipeline.index.log_cleanup import clean_log
 from pipeline.index.replace import conflict_retries, on_dates, writer_properties
 from pipeline.index.store import MIXED_PROPERTY, Store, columns_of, is_marked
+from pipeline.index.store_errors import named_if_unwritable
 from pipeline.index.validate import conform_stored
 from pipeline.tables.schema import TABLES, TableName
 
@@ -69,13 +70,14 @@ def vacuum(store: Store, *, retention: timedelta = RETENTION) -> dict[TableName,
     retentions = dict.fromkeys(store.tables(), retention)
     if "runs" in retentions:
         retentions["runs"] = min(retention, _RETENTION_OF_RUNS)
-    removed = {name: _remove_files(store, name, retentions[name]) for name in retentions}
-    for name in retentions:
-        try:
-            clean_log(store, name, before=datetime.now(tz=UTC) - retentions[name])
-        except IndexFullError as exc:
-            # The freed space may be too small for a checkpoint, but enough for other writes.
-            log.warning("the log cannot be shortened before the next vacuum", error=str(exc))
+    with named_if_unwritable(store.root):
+        removed = {name: _remove_files(store, name, retentions[name]) for name in retentions}
+        for name in retentions:
+            try:
+                clean_log(store, name, before=datetime.now(tz=UTC) - retentions[name])
+            except IndexFullError as exc:
+                # The freed space may be too small for a checkpoint, but enough for other writes.
+                log.warning("the log cannot be shortened before the next vacuum", error=str(exc))
     return removed
 
 

@@ -33,6 +33,7 @@ from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
 from pipeline.index.sidecars import remove_linked_damaged
 from pipeline.index.store import DAMAGED, REPAIRING, Store, columns_of
+from pipeline.index.store_errors import refuse_closed_index
 from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
 
@@ -75,7 +76,10 @@ def repair(store: Store, derive: Derive) -> list[Finding]:
     Raises:
         ConfigError: a run is working on the index.
         IndexFormatError: there is no index, or it has a newer version.
+        IndexRightsError: this user may not read or write a part of it; nothing was changed.
     """
+    if store.is_local:
+        refuse_closed_index(store.root, to_write=True)
     repaired: list[Finding] = []
     repair_store = replace(store, is_for_repair=True)
     _refuse_during_a_run(repair_store)

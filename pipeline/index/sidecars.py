@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.index.links import odd_files
 from pipeline.index.store import DAMAGED, Store
+from pipeline.index.store_errors import named_if_unwritable
 
 
 def search_folder(store: Store) -> Path:
@@ -27,9 +28,11 @@ def pictures_folder(store: Store) -> Path:
 
 def _folder(store: Store, name: str) -> Path:
     folder = _in_index(store, name)
-    # With the index may come links: what they lead to would be shown, or written over.
-    if store.is_local and os.access(store.root, os.W_OK) and not odd_files(folder):
-        return folder
+    if store.is_local:
+        asked = folder if os.path.lexists(folder) else store.root
+        # With the index may come links: what they lead to would be shown, or written over.
+        if os.access(asked, os.R_OK | os.W_OK | os.X_OK) and not odd_files(folder):
+            return folder
     return _in_cache(store, name)
 
 
@@ -39,15 +42,19 @@ def remove_sidecars(store: Store) -> dict[str, int]:
     ``search`` counts the n-gram indexes on this machine: they keep the bytes of removed rows, and
     the next search rebuilds them. ``damaged`` counts the folder of files that a repair has moved
     away: these cannot be read, so nobody knows whose data they contain.
+
+    Raises:
+        IndexRightsError: this user may not remove them.
     """
-    _remove_all(store, "rollup")
-    _remove_all(store, "pictures")
-    num_removed = _remove_all(store, "search")
-    remove_linked_damaged(store)
-    filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
-    is_damaged = filesystem.exists(damaged)
-    if is_damaged:
-        filesystem.rm(damaged, recursive=True)
+    with named_if_unwritable(store.root):
+        _remove_all(store, "rollup")
+        _remove_all(store, "pictures")
+        num_removed = _remove_all(store, "search")
+        remove_linked_damaged(store)
+        filesystem, damaged = store.filesystem(), f"{store.root}/{DAMAGED}"
+        is_damaged = filesystem.exists(damaged)
+        if is_damaged:
+            filesystem.rm(damaged, recursive=True)
     return {"search": num_removed, "damaged": int(is_damaged)}
 
 

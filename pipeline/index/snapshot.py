@@ -1,15 +1,17 @@
 """Snapshots: the current files of a table, from its transaction log, pruned by statistics."""
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from pipeline.errors import IndexDamagedError
 from pipeline.index.data_files import data_files, data_paths
 from pipeline.index.filters import Cameras, Span
+from pipeline.index.links import LOG_FOLDER
 from pipeline.index.store import (
     GENERATIONS_PROPERTY,
     MIXED_PROPERTY,
@@ -89,28 +91,37 @@ class TableReader:
         The next entry is checked first. Entries are deleted from the oldest on, so if this
         version's entry still exists afterwards, the next one was not deleted.
         """
-        log = Path(self._store.table_uri(self._name), "_delta_log")
+        log = f"{self._store.table_uri(self._name)}/{LOG_FOLDER}"
+        # Not Path.exists(), which raises where this user may not look.
         return (
             self._store.is_local
-            and not (log / f"{version + 1:020}.json").exists()
-            and (log / f"{version:020}.json").exists()
+            and not os.path.exists(f"{log}/{version + 1:020}.json")  # noqa: PTH110
+            and os.path.exists(f"{log}/{version:020}.json")  # noqa: PTH110
         )
 
     def _refreshed(self) -> DeltaTable:
-        if self._handle is not None:
-            former = self._handle.version()
-            checked = self._store.check_log(self._name, former)
-            try:
-                self._handle.update_incremental()
-            except DeltaError:  # the entries after this version were deleted, or the log is damaged
-                self._handle = None
-            else:
-                if self._handle.version() > checked:  # somebody committed in between
-                    self._store.check_log(self._name, former)
         if self._handle is None:
             self._handle = self._store.handle(self._name)
+            return self._handle
+        former = self._handle.version()
+        checked = self._store.check_log(self._name, former)
+        try:
+            self._handle.update_incremental()
+        except DeltaError:  # the entries after this version were deleted, or the log is damaged
+            self._handle = self._reopened(self._handle)
             self._latest = None
+        else:
+            if self._handle.version() > checked:  # somebody committed in between
+                self._store.check_log(self._name, former)
         return self._handle
+
+    def _reopened(self, former: DeltaTable) -> DeltaTable:
+        handle = self._store.handle(self._name)
+        if handle.version() < former.version() and handle.metadata().id == former.metadata().id:
+            raise IndexDamagedError(
+                self._store.root, f"{self._name}: log entry {former.version()} is missing"
+            )
+        return handle
 
 
 def read_snapshot(store: Store, name: TableName, handle: DeltaTable) -> Snapshot:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from pipeline.errors import ConfigError, IndexDamagedError
+from pipeline.errors import ConfigError, TimereelError
 from pipeline.index import duck
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
@@ -130,10 +130,10 @@ def _answers(
                     connection.execute(f"CREATE VIEW {name} AS {select}")
             _lock(connection, allowed)
             yield from _rows(connection, query, allowed, bounds)
-    except IndexDamagedError as exc:
+    except TimereelError as exc:
         yield exc
-    except (duckdb.Error, pa.ArrowException, OSError, MemoryError, ConfigError) as exc:
-        yield exc if isinstance(exc, ConfigError) else ConfigError(f"sql: {exc}")
+    except (duckdb.Error, pa.ArrowException, OSError, MemoryError) as exc:
+        yield ConfigError(f"sql: {exc}")
 
 
 def _rows(

@@ -12,10 +12,11 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from pipeline.errors import ConfigError, IndexDamagedError, IndexFormatError
-from pipeline.index.durable_commits import cause_of, named_if_full, sync_commits, synced
+from pipeline.index.durable_commits import sync_commits, synced
 from pipeline.index.links import ODD_FILE, linked_part
 from pipeline.index.log_entries import log_files
 from pipeline.index.log_gate import check_log
+from pipeline.index.store_errors import cause_of, named_if_unwritable
 from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
@@ -176,7 +177,11 @@ class Store:
         return table
 
     def _refuse_links(self, name: TableName) -> None:
-        if self.is_local and (part := linked_part(Path(self.table_uri(name)))):
+        try:
+            part = linked_part(Path(self.table_uri(name))) if self.is_local else ""
+        except OSError as exc:
+            raise self._out_of_reach("read", exc) from exc
+        if part:
             raise IndexDamagedError(self.root, f"{part} {ODD_FILE}")
 
     def check_log(self, name: TableName, after: int | None = None) -> int:
@@ -187,9 +192,12 @@ class Store:
 
         Raises:
             IndexDamagedError: the fault of one file of the log.
-            OSError: the store does not answer.
+            ConfigError: the store does not answer, or this user may not read it.
         """
-        version, fault = check_log(self.table_uri(name), self.storage_options, after)
+        try:
+            version, fault = check_log(self.table_uri(name), self.storage_options, after)
+        except OSError as exc:
+            raise self._out_of_reach("read", exc) from exc
         if fault:
             raise IndexDamagedError(self.root, f"{name}: {fault}")
         return version
@@ -278,7 +286,7 @@ class Store:
     def create_table(self, name: TableName) -> None:
         """Make one table if it is missing, as in an index that is older than the table."""
         try:
-            with named_if_full(self.table_uri(name)):
+            with named_if_unwritable(self.table_uri(name)):
                 table = self._create_table(name)
                 sync_commits(table, since=-1)
         except DeltaError as exc:

@@ -18,7 +18,7 @@ from pipeline.index.scope import Scope
 from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.tables.runs import runs_table
 from pipeline.tables.schema import TABLES
-from tests.damage import DAMAGE, data_file
+from tests.damage import DAMAGE, data_file, entries
 from tests.golden import make
 from tests.index_rows import US, at, event, rows, segment, utterance, video, window
 from tests.unit.test_runs import a_run
@@ -126,6 +126,13 @@ def test_an_index_of_an_older_version_is_sound(folder, tmp_path):
 def test_a_folder_without_an_index_is_refused(tmp_path):
     with pytest.raises(IndexFormatError, match="no index at"):
         check(Store.at(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["windows", "events", "segments"])
+def test_the_newest_commit_of_a_table_is_missed_though_nothing_in_its_log_names_it(index, name):
+    entries(index, name)[-1].unlink()
+    pi.open(index).rows(name)
+    assert check(Store.at(index)) != []
 
 
 def test_rows_of_a_killed_run_are_no_contradiction(index):

@@ -11,6 +11,7 @@ import pipeline.index as pi
 from pipeline import cli
 from pipeline.errors import EXIT_DAMAGED, IndexDamagedError
 from pipeline.index import maintain
+from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.index.store import Store
@@ -94,6 +95,35 @@ def test_a_checkpoint_that_is_cut_is_named(index):
     cut_in_two(checkpoint)
     with pytest.raises(IndexDamagedError, match="events: checkpoint 3 cannot be read"):
         pi.open(index).events()
+
+
+@pytest.mark.parametrize("missing", [[4], [4, 5], [5], [0, 1, 2, 3, 4]])
+def test_an_entry_that_is_missing_after_a_checkpoint_is_named(index, missing):
+    DeltaTable(index / "events").create_checkpoint()
+    fill(index, 3, 4, 5)
+    for version in missing:
+        entries(index, "events")[0].with_name(f"{version:020}.json").unlink()
+    first = f"log entry {5 if missing == [5] else 4} is missing"
+    with pytest.raises(IndexDamagedError, match=f"events: {first}"):
+        pi.open(index).events()
+    assert any(first in finding.what for finding in check(Store.at(index)))
+
+
+def test_a_reader_that_is_open_misses_the_newest_entry_when_it_is_gone(index):
+    held = pi.open(index)
+    assert held.events().num_rows == 3
+    entries(index, "events")[-1].unlink()
+    for _ in range(2):
+        with pytest.raises(IndexDamagedError, match="events: log entry 3 is missing"):
+            held.events()
+
+
+def test_a_reader_that_is_open_reads_an_index_that_was_made_anew_in_its_place(index):
+    held = pi.open(index)
+    assert held.events().num_rows == 3
+    shutil.rmtree(index)
+    fill(index, 0)
+    assert held.events().num_rows == 1
 
 
 def test_a_shortened_log_is_not_damaged(index):
