@@ -84,7 +84,7 @@ def query(
     sql: Annotated[
         str | None,
         typer.Option(
-            "--sql", help="One SELECT over events, segments, utterances, slides, windows ..."
+            "--sql", help="One SELECT over events, tracks, segments, utterances, slides ..."
         ),
     ] = None,
     edit: Annotated[

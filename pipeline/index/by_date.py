@@ -10,12 +10,12 @@ import pyarrow as pa
 from pipeline.index.filters import Span, When, Where
 from pipeline.index.query import Index
 from pipeline.index.query_filters import QueryOptions
-from pipeline.tables.schema import TABLES, TableName
+from pipeline.tables.schema import READ, ReadTable
 
 
 def rows_by_date(
     index: Index,
-    table: TableName,
+    table: ReadTable,
     start: When = None,
     end: When = None,
     **options: Unpack[QueryOptions],
@@ -36,4 +36,4 @@ def rows_by_date(
         of_day = where.also(Where().add("date = ?::DATE", day))
         yield day, index.select(table, of_day, span=span, cameras=cameras)
     if not days:
-        yield "none", TABLES[table].empty_table()
+        yield "none", READ[table].empty_table()

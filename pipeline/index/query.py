@@ -22,7 +22,8 @@ from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
-from pipeline.tables.schema import TABLES, TableName
+from pipeline.index.tracks import read_source
+from pipeline.tables.schema import READ, TABLES, ReadTable, TableName
 
 # An unfinished video may have windows but no row in ``videos``.
 _NAMING: tuple[TableName, ...] = ("videos", "windows")
@@ -60,6 +61,12 @@ class Index:
     ) -> pa.Table:
         """Events; ``text`` is searched in their text."""
         return self.rows("events", start, end, **options)
+
+    def tracks(
+        self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
+    ) -> pa.Table:
+        """Where objects were: events with boxes, with their paths and what zones tell of them."""
+        return self.rows("tracks", start, end, **options)
 
     def segments(
         self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
@@ -99,7 +106,7 @@ class Index:
 
     def rows(
         self,
-        table: TableName,
+        table: ReadTable,
         start: When = None,
         end: When = None,
         **options: Unpack[QueryOptions],
@@ -137,7 +144,7 @@ class Index:
 
     def distinct(
         self,
-        table: TableName,
+        table: ReadTable,
         names: Iterable[str],
         start: When = None,
         end: When = None,
@@ -195,7 +202,7 @@ class Index:
         end: When,
         *,
         every: timedelta = timedelta(hours=1),
-        table: TableName = "events",
+        table: ReadTable = "events",
         **options: Unpack[QueryOptions],
     ) -> pa.Table:
         """The number of rows in each step of a range: see ``pipeline.index.histogram``.
@@ -257,7 +264,7 @@ class Index:
             )
         return known
 
-    def conditions(self, table: TableName, options: QueryOptions) -> Where:
+    def conditions(self, table: ReadTable, options: QueryOptions) -> Where:
         """The conditions of all options except range, camera and limit.
 
         Raises:
@@ -290,7 +297,7 @@ class Index:
 
     def select(
         self,
-        table: TableName,
+        table: ReadTable,
         where: Where,
         *,
         span: Span = ALWAYS,
@@ -309,7 +316,7 @@ class Index:
 
     def select_all(
         self,
-        table: TableName,
+        table: ReadTable,
         where: Where,
         *,
         span: Span = ALWAYS,
@@ -319,7 +326,7 @@ class Index:
     ) -> pa.Table:
         """Rows of every fingerprint that meet a condition, including stale rows."""
         where = where.also(Where().overlaps(span).of(cameras))
-        source = self._view().scan(table, span, cameras)
+        source = read_source(self._view().scan, self.fetch, table, span, cameras)
         return self._select(table, source, where, order=order, columns=columns)
 
     def select_from_files(
@@ -371,14 +378,14 @@ class Index:
 
     def _select(
         self,
-        table: TableName,
+        table: ReadTable,
         source: str,
         where: Where,
         *,
         order: str | None = None,
         columns: Iterable[str] | None,
     ) -> pa.Table:
-        schema = TABLES[table]
+        schema = READ[table]
         names = schema.names if columns is None else list(columns)
         if unknown := sorted(set(names) - set(schema.names)):
             raise ConfigError(
@@ -394,12 +401,12 @@ class Index:
 
     def source(
         self,
-        table: TableName,
+        table: ReadTable,
         span: Span = ALWAYS,
         cameras: Cameras = ALL,
     ) -> str:
         """A table for a FROM clause, from the files that can hold such rows, without stale rows."""
-        return self._view().source(table, span, cameras)
+        return read_source(self._view().source, self.fetch, table, span, cameras)
 
     def source_of_files(self, table: TableName, files: list[str]) -> str:
         """A table for a FROM clause, from exactly these files, including stale rows."""

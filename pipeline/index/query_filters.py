@@ -6,14 +6,15 @@ from typing import Literal, TypedDict
 from pipeline.errors import ConfigError
 from pipeline.index.filters import Names, Where, list_names
 from pipeline.index.validate import ID_COLUMN
-from pipeline.tables.schema import TABLES, TableName
+from pipeline.tables.schema import READ, ReadTable
 from pipeline.timebase import NS_PER_US, seconds_to_ns
 
 Order = Literal["time", "confidence", "duration"]
 
 # The column in which a text is searched.
-_TEXT: dict[TableName, str] = {
+_TEXT: dict[ReadTable, str] = {
     "events": "text",
+    "tracks": "text",
     "segments": "text",
     "summaries": "text",
     "windows": "completion",
@@ -61,7 +62,7 @@ class QueryOptions(TypedDict, total=False):
     columns: Iterable[str] | None
 
 
-def conditions(table: TableName, options: QueryOptions) -> Where:
+def conditions(table: ReadTable, options: QueryOptions) -> Where:
     """The conditions of all options except range, camera and limit.
 
     Raises:
@@ -92,7 +93,7 @@ def conditions(table: TableName, options: QueryOptions) -> Where:
     return where
 
 
-def order(table: TableName, options: QueryOptions) -> str:
+def order(table: ReadTable, options: QueryOptions) -> str:
     """The ORDER BY and LIMIT of a query.
 
     Raises:
@@ -101,7 +102,7 @@ def order(table: TableName, options: QueryOptions) -> str:
     by: Order = options.get("order_by") or "time"
     direction = "DESC" if options.get("descending") else "ASC"
     id_column = ID_COLUMN[table]
-    ties = [name for name in ("camera", id_column) if name in TABLES[table].names]
+    ties = [name for name in ("camera", id_column) if name in READ[table].names]
     match by:
         case "time":
             keys = [f'"start" {direction}', *ties]
@@ -132,9 +133,9 @@ def _us(name: str, seconds: float) -> int:
     return seconds_to_ns(seconds) // NS_PER_US
 
 
-def _must_have(table: TableName, column: str) -> None:
-    if column not in TABLES[table].names:
-        having = " and ".join(name for name in TABLES if column in TABLES[name].names)
+def _must_have(table: ReadTable, column: str) -> None:
+    if column not in READ[table].names:
+        having = " and ".join(name for name in READ if column in READ[name].names)
         raise ConfigError(f"{table} have no {column}; {having} have one")
 
 
@@ -145,16 +146,16 @@ def _of_length(where: Where, options: QueryOptions) -> None:
         where.add(f"{_LENGTH_US} <= ?", _us("max_duration_s", longest))
 
 
-def _of_zones(table: TableName, where: Where, names: list[str]) -> None:
+def _of_zones(table: ReadTable, where: Where, names: list[str]) -> None:
     _must_have(table, "zone")
     named = Where().is_one_of("zone", [name for name in names if name != NO_ZONE])
     or_none = " OR zone IS NULL" if NO_ZONE in names else ""
     where.add(f"({named.sql}{or_none})", *named.values)
 
 
-def _of_video(table: TableName, where: Where, video: str) -> None:
+def _of_video(table: ReadTable, where: Where, video: str) -> None:
     is_video = "(video_id = ? OR uri = ? OR ends_with(uri, '/' || ?))"
-    if table != "events":
+    if table not in {"events", "tracks"}:
         where.add(is_video, video, video, video)
         return
     part = is_video.replace("video_id", "part.video_id").replace("uri", "part.uri")

@@ -14,10 +14,11 @@ from pipeline.errors import ConfigError, TimereelError
 from pipeline.index import duck
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
+from pipeline.index.tracks import tracks
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
 from pipeline.processes.memory_limit import memory_limit
 from pipeline.processes.watchdog import watchdog
-from pipeline.tables.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, ReadTable
 
 TIMEOUT_S = 60.0
 _MAX_RESULT_BYTES = 2**29
@@ -71,13 +72,8 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise ConfigError("sql: must be exactly one SELECT")
     _refuse_what_tells_of_machine(query)
-    allowed = view.files("videos")
-    views: dict[TableName, str] = {}
-    for name in store.tables():
-        if name in query.lower():
-            allowed += view.files(name)
-            columns = duck.identifiers(TABLES[name].names)
-            views[name] = f"SELECT {columns} FROM {view.source(name)}"
+    views, files = _views(store, query.lower(), view)
+    allowed = [*view.files("videos"), *files]
     batches: list[pa.RecordBatch] = []
     schema: pa.Schema | None = None
     child = in_child_process(
@@ -100,6 +96,21 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
     return pa.Table.from_batches(batches, schema)
 
 
+def _views(store: Store, query: str, view: SnapshotView) -> tuple[dict[ReadTable, str], list[str]]:
+    """A SELECT for each table that the query may name, and the files of these."""
+    views: dict[ReadTable, str] = {}
+    files: list[str] = []
+    for name in store.tables():
+        if name in query:
+            files += view.files(name)
+            columns = duck.identifiers(TABLES[name].names)
+            views[name] = f"SELECT {columns} FROM {view.source(name)}"
+    if "tracks" in query:
+        files += view.files("events")
+        views["tracks"] = f"FROM {tracks(view.source('events'), view.source('events'))}"
+    return views, files
+
+
 def _refuse_what_tells_of_machine(query: str) -> None:
     with duckdb.connect(":memory:") as parser:
         [(tree,)] = parser.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
@@ -115,7 +126,7 @@ def _answers(
     store: Store,
     query: str,
     allowed: Sequence[str],
-    views: Mapping[TableName, str],
+    views: Mapping[ReadTable, str],
     bounds: _Bounds,
 ) -> Iterator[pa.Schema | pa.RecordBatch | Exception]:
     """In the child: the schema, then batches of rows; an error ends them."""

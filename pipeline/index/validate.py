@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import IndexDamagedError
-from pipeline.tables.schema import TABLES, TableName
+from pipeline.tables.schema import TABLES, ReadTable, TableName
 
-ID_COLUMN: dict[TableName, str] = {
+ID_COLUMN: dict[ReadTable, str] = {
     "videos": "video_id",
     "windows": "window_id",
     "events": "event_id",
@@ -20,6 +20,7 @@ ID_COLUMN: dict[TableName, str] = {
     "utterances": "utterance_id",
     "slides": "slide_id",
     "alerts": "row_id",
+    "tracks": "track_id",
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.tables import tracks
 from pipeline.tables.columns import Columns
 from pipeline.tables.schema import DECLARED
 
@@ -33,7 +34,7 @@ def reference() -> str:
                 "",
             ]
         )
-        for name, table in DECLARED.items()
+        for name, table in [*DECLARED.items(), ("tracks", tracks.COLUMNS)]
     )
     return "\n".join([_HEAD, *tables])
 

@@ -18,6 +18,7 @@ from pipeline.tables import (
     segments,
     slides,
     summaries,
+    tracks,
     utterances,
     vectors,
     videos,
@@ -42,8 +43,18 @@ TableName = Literal[
     "slides",
     "alerts",
 ]
+ReadTable = Literal[TableName, "tracks"]
+"""Those that can be read: ``tracks`` is not stored."""
 AskedTable = Literal[
-    "videos", "windows", "events", "segments", "utterances", "slides", "summaries", "feedback"
+    "videos",
+    "windows",
+    "events",
+    "tracks",
+    "segments",
+    "utterances",
+    "slides",
+    "summaries",
+    "feedback",
 ]
 """Those that a person asks for rows."""
 
@@ -64,6 +75,7 @@ DECLARED: dict[TableName, Columns[Any]] = {
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
+READ: dict[ReadTable, pa.Schema] = dict([*TABLES.items(), ("tracks", tracks.COLUMNS.schema)])
 
 VIDEOS = TABLES["videos"]
 WINDOWS = TABLES["windows"]

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.export.parquet_folder import write_parquet_folder
 from pipeline.index import Writer
-from pipeline.tables.schema import TABLES, AskedTable
+from pipeline.tables.schema import READ, AskedTable
 from tests.conftest import LOBBY
 from tests.index_rows import DAY, at, event, rows, video
 
@@ -94,13 +94,14 @@ def test_export_writes_current_rows_by_table_and_date(cli, tmp_path):
         "segments/none.parquet",
         "slides/none.parquet",
         "summaries/none.parquet",
+        "tracks/none.parquet",
         "utterances/none.parquet",
         "videos/2026-03-01.parquet",
         "windows/none.parquet",
     ]
     for name in get_args(AskedTable):
         read = pq.ParquetDataset(sorted(map(str, (out / name).glob("*.parquet")))).read()
-        assert read.schema.remove_metadata().equals(TABLES[name])
+        assert read.schema.remove_metadata().equals(READ[name])
     assert pq.read_table(out / "events" / "2026-03-02.parquet")["event_id"].to_pylist() == ["b"]
     cli.run(*export, "--from", "2026-03-02", out)
     assert pq.read_table(out / "events")["event_id"].to_pylist() == ["b"]

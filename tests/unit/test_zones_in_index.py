@@ -107,6 +107,20 @@ def told(folder, **options):
     )
 
 
+def tracks(folder):
+    """Seconds, steps of a cell, and the zones and rules of each object's events."""
+    index = pi.open(folder)
+    names = {row["event_id"]: (row["zone"], row["label"]) for row in index.events().to_pylist()}
+    return [
+        (
+            row["duration_s"],
+            row["path_px"] / CELL,
+            sorted(names[event_id] for event_id in row["event_ids"] if names[event_id][0]),
+        )
+        for row in index.tracks().to_pylist()
+    ]
+
+
 WHOLE = [
     ("seam", "crosses", 6.0, 6.1),
     ("yard", "enters", 3.0, 3.1),
@@ -143,6 +157,8 @@ def test_files_that_come_one_after_the_other_tell_the_same(run, tmp_path, order)
     for name in order:
         run(name, **ZONES)
     assert in_zones(tmp_path / "index") == WHOLE
+    # One object, whichever file came first: its path and all that zones tell of it.
+    assert tracks(tmp_path / "index") == [(12.0, 11.0, [row[:2] for row in WHOLE])]
 
 
 def test_changed_zones_are_derived_from_what_is_stored_and_no_frame_is_decoded(run, tmp_path):
@@ -173,6 +189,7 @@ def test_erasing_footage_erases_what_zones_told_of_it_and_splits_what_ran_on(run
         ("yard", "leaves", 9.0, 9.1),
         ("yard", "loiters", 6.0, 9.0),
     ]
+    assert tracks(folder) == [(6.0, 5.0, [row[:2] for row in in_zones(folder)])]
     assert check(Store.at(folder)) == []
 
 
