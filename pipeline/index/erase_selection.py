@@ -11,10 +11,8 @@ from pipeline.index.query import Index
 from pipeline.index.scope import Row, Scope
 from pipeline.index.validate import ID_COLUMN
 from pipeline.records import Event
-from pipeline.records.pieces import without_pieces
-from pipeline.tables.events import events_of_table, events_table
-from pipeline.tables.schema import EVENTS, TABLES, TableName
-from pipeline.tables.shared import Provenance
+from pipeline.tables.events import rows_without
+from pipeline.tables.schema import TABLES, TableName
 from pipeline.timebase import ns_to_datetime
 
 # Tables whose rows may reach into other files than the one they name.
@@ -147,19 +145,7 @@ def remaining_events(events: pa.Table, erased: ErasedScope) -> pa.Table:
             {"video_id": part.video_id, "uri": part.uri, "start": start, "end": end}
         )
 
-    remaining = [EVENTS.empty_table()]
-    rows = events.to_pylist()
-    for number, (row, event) in enumerate(zip(rows, events_of_table(events), strict=True)):
-        # An older timereel stored only the text of the first file.
-        is_guessed = len(event.parts) > 1 and row["pieces"] is None
-        split = (
-            [] if is_guessed and is_erased(event.pieces[0]) else without_pieces(event, is_erased)
-        )
-        if split == [event]:
-            remaining.append(events.slice(number, 1))
-        else:
-            remaining.append(events_table(split, Provenance.of_row(row)))
-    return pa.concat_tables(remaining)
+    return rows_without(events, is_erased)
 
 
 def _derived(index: Index, name: TableName, erased: ErasedScope) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.records import Box, Event, Part, make_id
+from pipeline.records.pieces import without_pieces
 from pipeline.tables.columns import Column, Columns, Row, list_of
 from pipeline.tables.shared import (
     FLOAT32,
@@ -165,6 +166,42 @@ def events_table(events: Iterable[Event], provenance: Provenance) -> pa.Table:
 def events_of_table(table: pa.Table) -> list[Event]:
     """The records behind rows of ``events``, to join them with a neighbouring file's."""
     return [_event(row) for row in table.to_pylist()]
+
+
+def rows_without(table: pa.Table, is_removed: Callable[[Event], bool]) -> pa.Table:
+    """Rows of ``events`` without some of their pieces; an event is split where one is missing.
+
+    What a zone tells of an event then names the part of it that remains at that time.
+    """
+    rows = [(row, _event(row)) for row in table.to_pylist()]
+    remaining = [_remaining(row, event, is_removed) for row, event in rows]
+    changed = {
+        (row["event_id"], row["fingerprint"]): parts
+        for (row, event), parts in zip(rows, remaining, strict=True)
+        if parts != [event]
+    }
+    tables = [COLUMNS.schema.empty_table()]
+    for number, ((row, event), parts) in enumerate(zip(rows, remaining, strict=True)):
+        objects = changed.get((event.of_event_id or "", row["fingerprint"]), [])
+        kept = [_told_of(objects, part) for part in parts]
+        if kept == [event]:
+            tables.append(table.slice(number, 1))
+        else:
+            tables.append(events_table(kept, Provenance.of_row(row)))
+    return pa.concat_tables(tables)
+
+
+def _remaining(row: Row, event: Event, is_removed: Callable[[Event], bool]) -> list[Event]:
+    # An older timereel stored only the text of the first file.
+    is_guessed = len(event.parts) > 1 and row["pieces"] is None
+    return [] if is_guessed and is_removed(event.pieces[0]) else without_pieces(event, is_removed)
+
+
+def _told_of(objects: Sequence[Event], event: Event) -> Event:
+    for one in objects:
+        if one.span.overlaps(event.span):
+            return replace(event, of_event_id=one.event_id)
+    return event
 
 
 _event_of_row = COLUMNS.reader({"": Event})

@@ -13,13 +13,11 @@ from pipeline.config import Config
 from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
 from pipeline.records import Event, Observation, Segment, Slide, Utterance, VideoStatus
-from pipeline.records.pieces import without_pieces
 from pipeline.slides import slides_of_video
 from pipeline.speech import read_said, utterances_of_video
 from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
-from pipeline.tables.events import events_of_table, events_table
-from pipeline.tables.schema import EVENTS
+from pipeline.tables.events import events_of_table, events_table, rows_without
 from pipeline.tables.segments import segments_table
 from pipeline.tables.shared import Provenance
 from pipeline.tables.slides import slides_table
@@ -148,22 +146,9 @@ def join_events(
     joined = _join_by_camera([*new, *(piece for pieces in remaining for piece in pieces)], config)
     on_joined(min(done), len(joined) - sum(map(bool, remaining)))
     joined += _in_zones(joined, config)
-    others = _without_videos(indexed.filter(~is_same), replaced if keep else done | replaced)
+    lost = replaced if keep else done | replaced
+    others = rows_without(indexed.filter(~is_same), lambda piece: piece.parts[0].video_id in lost)
     return pa.concat_tables([events_table(joined, provenance), others])
-
-
-def _without_videos(rows: pa.Table, video_ids: AbstractSet[str]) -> pa.Table:
-    """Rows of other fingerprints without the pieces of these videos."""
-    tables = [EVENTS.empty_table()]
-    for number, (row, event) in enumerate(
-        zip(rows.to_pylist(), events_of_table(rows), strict=True)
-    ):
-        remaining = without_pieces(event, lambda piece: piece.parts[0].video_id in video_ids)
-        if remaining == [event]:
-            tables.append(rows.slice(number, 1))
-        else:
-            tables.append(events_table(remaining, Provenance.of_row(row)))
-    return pa.concat_tables(tables)
 
 
 def matching_fields(config: Config) -> frozenset[str]:
