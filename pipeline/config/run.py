@@ -86,5 +86,6 @@ class ClusterConfig(Section):
     """Of the embedded Ray; None lets Ray choose. A model waits for windows where this is small: for
     each request of ``max_concurrency`` the RGB of nine was enough, of four it was not."""
     stall_s: Seconds = Field(default=3600, gt=0)
-    """A run without any result for so long ends with exit code 7, and the next one goes on. The
-    time in which a model loads counts, so a large model on a slow disk needs more."""
+    """After so long without any result the open shards are submitted again, and after as long once
+    more the run ends with exit code 7, and the next one goes on. The time in which a model loads
+    counts, so a large model on a slow disk needs more."""

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 
 from pipeline.flow.driver.ledger import Ledger
 from pipeline.flow.task.packed_shard import pack_shard, unpack_shard
@@ -105,3 +106,29 @@ def test_a_video_whose_shards_are_all_committed_is_whole_at_once():
     committed = [result for shard in shards for result in results_of(shard)]
     assert expect(ledger, shards, committed) == []
     assert len(ledger.take_whole_videos()) == 1
+
+
+def test_after_a_new_start_an_open_shard_waits_for_all_of_its_windows_but_those_that_were_known():
+    shards = make_shards()
+    ledger = Ledger()
+    expect(ledger, shards)
+    results = [result for shard in shards for result in results_of(shard)]
+    (first, second), *others = map(halves, results)
+    ledger.add_known(first)
+    (answered, _), *_ = others
+    ledger.add(answered)
+    assert ledger.start_again() == [answered]
+    assert ledger.start_again() == []
+    for result in [second, *(half for both in others for half in both)]:
+        assert not ledger.take_whole_videos()
+        ledger.add(result)
+    [video] = ledger.take_whole_videos()
+    assert len(video.results) == 2 * len(results)
+
+
+def halves(result):
+    """A window that was split, as where a frame in its middle cannot be decoded."""
+    start, end = result.span.start_ns, result.span.end_ns
+    middle = (start + end) // 2
+    spans = (TimeRange(start, middle), TimeRange(middle, end))
+    return [replace(result, span=span) for span in spans]

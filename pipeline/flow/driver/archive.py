@@ -9,10 +9,11 @@ that are committed. A file that cannot be read now stays pending, and a later ru
 from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 
+import structlog
 from structlog.contextvars import bound_contextvars
 
 from pipeline.config import Config
-from pipeline.errors import FailOn
+from pipeline.errors import FailOn, StalledError
 from pipeline.flow import metrics
 from pipeline.flow.cluster import running_ray, waits_for
 from pipeline.flow.driver.batch_plan import BatchPlanner
@@ -37,6 +38,8 @@ from pipeline.records import Source
 from pipeline.sources import CameraShard, is_sound_name
 from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S
+
+log = structlog.get_logger()
 
 
 def index_archive(
@@ -72,7 +75,7 @@ def index_archive(
     Raises:
         EngineStartError: the engine cannot be started or reached.
         IndexFormatError: there is something else than an index at ``index_uri``.
-        StalledError: no result came for ``cluster.stall_s``.
+        StalledError: no result came for ``cluster.stall_s``, and again after a new start.
         LeaseLostError: this run sent no heartbeat for so long that another run took its cameras.
     """
     if shard:
@@ -194,34 +197,67 @@ def _answer_batch(
     commits: Commits,
     interruption: Interruption,
 ) -> None:
-    """Answer the shards of a batch, and commit them when they are whole; empties ``shards``."""
-    if shards:
+    """Answer the shards of a batch, and commit them when they are whole; empties ``shards``.
+
+    If no result comes for too long, the open shards are answered from their start by a new graph,
+    once: a cluster may have lost a task without an error.
+    """
+    still_open = {shard.shard_id: shard for shard in shards}
+    shards.clear()
+    if still_open:
         context.report.spent.reserve_gpus(context.config.num_gpus)
+    try:
+        if not _collect(still_open, ledger, context, commits, interruption):
+            log.warning("no result; the open shards are submitted again", shards=len(still_open))
+            interruption.wait_anew()
+            context.report.drop(ledger.start_again())
+            if not _collect(still_open, ledger, context, commits, interruption):
+                interruption.check()
+    finally:
+        # Also after an interruption or an engine failure: whole shards are worth keeping.
+        with metrics.timed_commit(context.config.task.name):
+            commits.commit(ledger)
+        commits.commit_pending(ledger)
+
+
+def _collect(
+    still_open: dict[str, PackedShard],
+    ledger: Ledger,
+    context: RunContext,
+    commits: Commits,
+    interruption: Interruption,
+) -> bool:
+    """Collect the outcomes of the open shards, each of which is then taken out of ``still_open``.
+
+    Returns:
+        False if the wait for a result was too long, and the graph was cancelled.
+    """
     task = context.config.task.name
     outcomes: Iterator[ShardOutcome] = iter(())
+    if still_open:
+        outcomes = answer_graph(list(still_open.values()), context.config)
     try:
-        if shards:
-            outcomes = answer_graph(shards, context.config)
-            shards.clear()  # the graph has its own copies, in the object store
         for outcome in interruption.each(outcomes):
             if isinstance(outcome, OpenShard):
                 ledger.leave_open(outcome)
+                still_open.pop(outcome.shard_id, None)
             else:
                 context.report.book(outcome)
                 metrics.count(outcome, task)
-                commits.add(ledger.add(outcome))
+                if whole := ledger.add(outcome):
+                    commits.add(whole)
+                    del still_open[outcome.shard_id]
             context.on_progress(context.report)
             if commits.is_due():
                 with metrics.timed_commit(task):
                     commits.commit(ledger)
             if ledger.has_open_shards and context.is_budget_spent():
                 break
+    except StalledError:
+        return False
     finally:
         # Close the graph while Ray runs. A generator that is closed later, when the garbage
         # collector drops the exception, reads on and thereby starts another Ray.
         if isinstance(outcomes, Generator):
             outcomes.close()
-        # Also after an interruption or an engine failure: whole shards are worth keeping.
-        with metrics.timed_commit(task):
-            commits.commit(ledger)
-        commits.commit_pending(ledger)
+    return True

@@ -36,7 +36,7 @@ class Interruption:
     schedulers send SIGTERM.
 
     A wait of more than ``silent_for_s`` is logged, with the words of ``waits_for``. One of
-    ``stall_s`` raises StalledError.
+    ``stall_s`` raises StalledError, until ``wait_anew``.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Interruption:
         self._stall_s = stall_s
         self._silent_for_s = silent_for_s
         self._stalled = ""
+        self._is_own_signal = False
         self._left = threading.Event()
         self._watch = threading.Thread(target=self._tell_silence, name="silence", daemon=True)
 
@@ -99,8 +100,13 @@ class Interruption:
         if self._is_requested:
             raise KeyboardInterrupt
 
+    def wait_anew(self) -> None:
+        """Forget that a wait was too long; what was waited for is asked for again."""
+        self._stalled = ""
+
     def _request(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_requested = True
+        self._is_requested |= not self._is_own_signal
+        self._is_own_signal = False
         if self._waits_since_s is not None:
             raise KeyboardInterrupt
 
@@ -117,6 +123,7 @@ class Interruption:
                 self._stalled = self._waits_for()
                 if self._previous_handlers:
                     # The main thread waits in a call that only a signal ends.
+                    self._is_own_signal = True
                     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
             elif silent_s >= max(self._silent_for_s, 2 * told):
                 told = silent_s

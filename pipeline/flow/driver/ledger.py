@@ -57,6 +57,13 @@ class _OpenShard:
     num_known: int = 0
     """How many of the first results took no work of this run."""
 
+    def drop(self) -> list[WindowResult]:
+        """Take out the results that took work of this run."""
+        dropped = self.results[self.num_known :]
+        del self.results[self.num_known :]
+        self.missing_ns += sum(result.span.duration_ns for result in dropped)
+        return dropped
+
 
 class Ledger:
     """Takes results in any order; returns shards and videos when they have become whole."""
@@ -128,6 +135,10 @@ class Ledger:
         if shard.shard_id not in self._unreadable:
             self._unreadable[shard.shard_id] = shard, self._shards.pop(shard.shard_id)
 
+    def start_again(self) -> list[WindowResult]:
+        """Wait for all results of open shards anew; returns those that no longer count."""
+        return [result for shard in self._shards.values() for result in shard.drop()]
+
     @property
     def has_open_shards(self) -> bool:
         """Whether the batch still waits for a result."""
@@ -160,9 +171,7 @@ class Ledger:
                 video=videos[video_id].video,
                 num_shards=videos[video_id].num_shards,
                 results=_by_start(videos[video_id].results),
-                dropped=tuple(
-                    result for _, booked in shards for result in booked.results[booked.num_known :]
-                ),
+                dropped=tuple(result for _, booked in shards for result in booked.drop()),
                 error=shards[0][0].error,
             )
             for video_id, shards in unreadable.items()

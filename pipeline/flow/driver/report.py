@@ -1,7 +1,7 @@
 """What a run has done so far, and what it prints at the end. No Ray here."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,11 +110,15 @@ class Report:
         self.decode_cpu_s += result.decode_cpu_s
         self.engine_s += result.engine_s
 
-    def leave_pending(self, pending: PendingVideo) -> None:
-        """Count one video that waits for a later run; its tokens and seconds stay counted."""
-        for result in pending.dropped:
+    def drop(self, results: Iterable[WindowResult]) -> None:
+        """Uncount results that will be made again; their tokens and seconds stay counted."""
+        for result in results:
             self.windows[result.status] -= 1
             self.analysed_ns -= result.span.duration_ns
+
+    def leave_pending(self, pending: PendingVideo) -> None:
+        """Count one video that waits for a later run."""
+        self.drop(pending.dropped)
         self.outstanding.append(OutstandingFile(pending.video.uri, pending.error))
 
     def finish(self, whole: WholeVideo) -> None:
