@@ -65,9 +65,12 @@ def erase(
         str | None, typer.Option("--from", metavar="T", help="ISO 8601; without a zone: UTC.")
     ] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="Exclusive end.")] = None,
+    speaker: Annotated[
+        list[str] | None, typer.Option("--speaker", help="Only what this speaker says.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,  # noqa: FBT002 - Typer's form of a flag
 ) -> None:
-    """Erase the rows that match all of the given videos, cameras and range.
+    """Erase the rows that match all of the given videos, cameras, range and speakers.
 
     Jobs do not index that footage again, unless with index --include-erased. The next vacuum
     removes the replaced files when they are old enough, or at once with --retention-hours 0.
@@ -76,13 +79,19 @@ def erase(
     from pipeline.index.erase import would_erase  # noqa: PLC0415
     from pipeline.index.scope import Scope  # noqa: PLC0415
 
-    if not (video or camera or start or end):
-        raise ConfigError("erase needs a selection: give --video, --camera, --from or --to")
-    scope = Scope.parse(video, camera, start, end)
-    options = {"video": video, "camera": camera, "from": start, "to": end}
+    options = {"video": video, "camera": camera, "from": start, "to": end, "speaker": speaker}
+    if not any(options.values()):
+        raise ConfigError(
+            "erase needs a selection: give --video, --camera, --from, --to or --speaker"
+        )
+    scope = Scope.parse(video, camera, start, end, speaker=speaker)
     receipt = (would_erase if dry_run else erase_rows)(_store(index_uri), scope)
     if not (receipt["videos"] or any(receipt["rows"].values())):
-        echo("nothing matches; --video is an id, a whole uri or a glob of uris", err=True)
+        echo(
+            "nothing matches; --video is an id, a whole uri or a glob of uris, --speaker is a whole"
+            " name as query --table utterances lists it",
+            err=True,
+        )
     if waits_for := receipt.get("waits_for"):
         echo(
             "these runs are indexing now; what they commit of it is erased at each commit:"

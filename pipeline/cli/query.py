@@ -40,6 +40,9 @@ ConfigOption = Annotated[
 SemanticOption = Annotated[
     bool, typer.Option("--semantic", help="Search by meaning: the nearest 20, or --limit.")
 ]
+SpeakerOption = Annotated[
+    list[str] | None, typer.Option("--speaker", help="Only what this speaker says; repeatable.")
+]
 Seconds = Annotated[float | None, typer.Option(metavar="S", min=0, help="Seconds.")]
 
 
@@ -58,6 +61,7 @@ def query(
         str | None, typer.Option("--text", help="Substring, in any language and case.")
     ] = None,
     video: VideoOption = None,
+    speaker: SpeakerOption = None,
     level: Annotated[
         str | None, typer.Option("--level", help="chapter, video or day of summaries.")
     ] = None,
@@ -101,6 +105,7 @@ def query(
         "zone": zone,
         "text": text,
         "video": video,
+        "speaker": speaker,
         "level": level,
         "min_confidence": min_confidence,
         "min_duration_s": min_duration,
@@ -166,6 +171,7 @@ def search(
     within: Annotated[
         Within | None, typer.Option("--in", help="Only what was seen, said, or shown on slides.")
     ] = None,
+    speaker: SpeakerOption = None,
     order_by: Annotated[
         HitOrder, typer.Option("--order-by", help="Order of the best hits.")
     ] = "score",
@@ -185,6 +191,7 @@ def search(
         "video": video,
         "table": table,
         "within": within,
+        "speaker": speaker,
         "order_by": order_by,
         "limit": limit,
     }

@@ -9,15 +9,13 @@ coverage shows it as erased. The bytes are gone when ``vacuum`` has removed the 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
 from typing import Any
-
-import pyarrow as pa
 
 from pipeline.index import erase_orders
 from pipeline.index.duck import quote
+from pipeline.index.erase_commits import IDS_PER_COMMIT, chunks, replace_of_videos, replace_rows
 from pipeline.index.erase_orders import Erasure, Reason
 from pipeline.index.erase_selection import (
     KEPT_OF_WINDOW,
@@ -25,18 +23,21 @@ from pipeline.index.erase_selection import (
     find_erased_rows,
     remaining_events,
 )
+from pipeline.index.erase_speaker import (
+    SpokenRows,
+    find_spoken_rows,
+    of_speaking_videos,
+    remove_spoken_rows,
+)
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
 from pipeline.index.rejoin import rejoin
-from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates, replace
+from pipeline.index.replace import all_of, change, is_one_of, on_dates, replace
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
-from pipeline.index.validate import ID_COLUMN, conform_stored
-from pipeline.tables.schema import DECLARED, TABLES, VIDEOS, WINDOWS, TableName
-from pipeline.timebase import days_between
+from pipeline.tables.schema import DECLARED, VIDEOS, WINDOWS
 
-_IDS_PER_COMMIT = 1000
 # Events further apart than this are not replaced in one commit, which would rewrite all between
 # them.
 _MAX_GAP_IN_COMMIT = timedelta(days=1)
@@ -56,7 +57,8 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
     """Commit the order to erase what the index holds of a scope, and carry it out.
 
     A window, segment, utterance, slide or summary that overlaps the range is erased completely. An
-    event that spans several files loses the pieces that overlap it, and is split there.
+    event that spans several files loses the pieces that overlap it, and is split there. A scope
+    with speakers erases what they say, and only in videos in which they speak by now.
 
     Returns:
         The receipt: the videos, and how many rows each table lost.
@@ -65,7 +67,11 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
     index = Index(store)
     apply_orders(index)
     scope = scope.with_known_names(index).with_copies(index)
-    rows = find_erased_rows(index, scope)
+    rows = _find(index, scope)
+    if isinstance(rows, SpokenRows):
+        if not any(rows.num_rows.values()):
+            return _receipt(rows)
+        scope = of_speaking_videos(scope, rows)
     order = Erasure.of(scope, reason, rows.num_rows)
     erase_orders.write_order(store, order)
     _remove(index, rows)
@@ -82,7 +88,7 @@ def erase(store: Store, scope: Scope, *, reason: Reason = "command") -> dict[str
 def would_erase(store: Store, scope: Scope) -> dict[str, Any]:
     """The receipt that ``erase`` would return; nothing is erased."""
     index = Index(store)
-    return _receipt(find_erased_rows(index, scope.with_known_names(index).with_copies(index)))
+    return _receipt(_find(index, scope.with_known_names(index).with_copies(index)))
 
 
 def apply_orders(index: Index) -> None:
@@ -91,7 +97,7 @@ def apply_orders(index: Index) -> None:
     Costs almost nothing if there are none.
     """
     for order in erase_orders.open_orders(index):
-        rows = find_erased_rows(index, order.scope)
+        rows = _find(index, order.scope)
         _remove(index, rows)
         if order.waits_for is None or any(rows.num_rows.values()):
             remove_sidecars(index.store)
@@ -150,7 +156,18 @@ def clear_erased(store: Store, camera: str, start: datetime, end: datetime) -> N
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
-def _remove(index: Index, erased: ErasedRows) -> None:
+def _find(index: Index, scope: Scope) -> ErasedRows | SpokenRows:
+    return find_spoken_rows(index, scope) if scope.speakers else find_erased_rows(index, scope)
+
+
+def _remove(index: Index, rows: ErasedRows | SpokenRows) -> None:
+    if isinstance(rows, SpokenRows):
+        remove_spoken_rows(index, rows)
+    else:
+        _remove_footage(index, rows)
+
+
+def _remove_footage(index: Index, erased: ErasedRows) -> None:
     """Remove the rows from every table; a table without such rows is not written."""
     store = index.store
     # Marks that coverage and jobs read change last. So after a crash the next call still finds all
@@ -163,15 +180,15 @@ def _remove(index: Index, erased: ErasedRows) -> None:
         join = partial(remaining_events, erased=erased.scope)
         rejoin(store, events[0]["task"], times, timedelta(0), join)
     for name, rows in erased.derived.items():
-        _replace_rows(store, name, rows, [])
-    for chunk in _chunks(erased.whole):
-        _replace_of_videos(store, "windows", chunk, [])
-    _replace_rows(store, "windows", erased.windows, [_blank_window(row) for row in erased.windows])
-    for chunk in _chunks(erased.whole, "task"):
-        _replace_of_videos(store, "videos", chunk, _tombstones(chunk), "task")
-    for chunk in _chunks(erased.cut, "task", "fingerprint"):
+        replace_rows(store, name, rows, [])
+    for chunk in chunks(erased.whole):
+        replace_of_videos(store, "windows", chunk, [])
+    replace_rows(store, "windows", erased.windows, [_blank_window(row) for row in erased.windows])
+    for chunk in chunks(erased.whole, "task"):
+        replace_of_videos(store, "videos", chunk, _tombstones(chunk), "task")
+    for chunk in chunks(erased.cut, "task", "fingerprint"):
         if changed := [row for row in _recounted(index, chunk) if row not in chunk]:
-            _replace_of_videos(store, "videos", changed, changed, "task", "fingerprint")
+            replace_of_videos(store, "videos", changed, changed, "task", "fingerprint")
 
 
 def _event_groups(events: Sequence[Row]) -> Iterator[list[Row]]:
@@ -181,7 +198,7 @@ def _event_groups(events: Sequence[Row]) -> Iterator[list[Row]]:
         if group and (
             row["task"] != group[0]["task"]
             or row["start"] - group[-1]["start"] > _MAX_GAP_IN_COMMIT
-            or len(group) >= _IDS_PER_COMMIT
+            or len(group) >= IDS_PER_COMMIT
         ):
             yield group
             group = []
@@ -239,58 +256,12 @@ def _is_of(row: Row, video: Row) -> bool:
     return all(row[name] == video[name] for name in ("video_id", "task", "fingerprint"))
 
 
-def _replace_rows(store: Store, name: TableName, rows: Sequence[Row], others: list[Row]) -> None:
-    """Replace these rows by ``others``, whose ids are a subset of theirs."""
-    id_column = ID_COLUMN[name]
-    # An id is a hash of what a thing is, so two configurations may find the same event.
-    for chunk in _chunks(rows, "task", "fingerprint"):
-        made_by = {column: chunk[0][column] for column in ("task", "fingerprint")}
-        ids = {row[id_column] for row in chunk}
-        replacements = [
-            row for row in others if row[id_column] in ids and made_by.items() <= row.items()
-        ]
-        conditions = [equal(column, value) for column, value in made_by.items()]
-        dates = on_dates(row["date"] for row in chunk)
-        predicate = all_of(dates, *conditions, is_one_of(id_column, ids))
-        replace(store, name, _table(store, name, replacements), predicate)
-
-
-def _replace_of_videos(
-    store: Store, name: TableName, videos: Sequence[Row], others: list[Row], *same: str
-) -> None:
-    """Replace by ``others`` the rows of these videos that have the same values in ``same``."""
-    days: set[date] = {
-        day for row in videos for day in (row["date"], *days_between(row["start"], row["end"]))
-    }
-    conditions = [
-        is_one_of(column, {row[column] for row in videos}) for column in ("video_id", *same)
-    ]
-    replace(store, name, _table(store, name, others), all_of(on_dates(days), *conditions))
-
-
-def _table(store: Store, name: TableName, rows: list[Row]) -> pa.Table:
-    return conform_stored(store.root, name, pa.Table.from_pylist(rows, schema=TABLES[name]))
-
-
-def _chunks(rows: Sequence[Row], *same: str) -> Iterator[Sequence[Row]]:
-    """Rows with the same values in ``same``, by time, so that a commit touches few dates."""
-
-    def key(row: Row) -> list[str]:
-        return [row[column] for column in same]
-
-    for _, group in groupby(sorted(rows, key=lambda row: (key(row), row["start"])), key=key):
-        ordered = list(group)
-        for i in range(0, len(ordered), _IDS_PER_COMMIT):
-            yield ordered[i : i + _IDS_PER_COMMIT]
-
-
-def _receipt(erased: ErasedRows) -> dict[str, Any]:
+def _receipt(rows: ErasedRows | SpokenRows) -> dict[str, Any]:
     return {
         "at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-        "videos": [_video_entry(row, whole=True) for row in erased.whole]
-        + [_video_entry(row, whole=False) for row in erased.cut],
-        "rows": erased.num_rows,
-        "events_cut": erased.num_events_cut,
+        "videos": [_video_entry(row, whole=whole) for row, whole in rows.videos],
+        "rows": rows.num_rows,
+        "events_cut": rows.num_events_cut if isinstance(rows, ErasedRows) else 0,
     }
 
 

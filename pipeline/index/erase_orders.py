@@ -2,7 +2,8 @@
 
 A run that was working when the order was given may still commit rows about erased footage. So the
 order stays open until all such runs have ended. Until then it is carried out again: by the run
-itself after each of its commits, and by the next command if the run was killed.
+itself after each of its commits, and by the next command if the run was killed. An order about
+speakers is never closed: their video is not left out, and whoever listens to it hears them again.
 """
 
 from collections import Counter
@@ -49,11 +50,6 @@ class Erasure:
         erasure_id = make_id("erasure", now, reason, scope)
         return cls(erasure_id=erasure_id, asked_at=now, reason=reason, scope=scope, rows=rows)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the order must be carried out again."""
-        return self.applied_at is None
-
 
 def write_order(store: Store, order: Erasure) -> None:
     """Commit the order; it replaces its earlier row."""
@@ -64,7 +60,7 @@ def write_order(store: Store, order: Erasure) -> None:
 
 def open_orders(index: "Index") -> list[Erasure]:
     """Orders that must be carried out, the oldest first."""
-    where = Where().add("state = 'ordered'")
+    where = Where().is_one_of("state", ("ordered", "standing"))
     rows = index.select_all("erasures", where, order="ORDER BY asked_at, erasure_id")
     read = COLUMNS.reader({"": Erasure, **SCOPE_MAKERS})
     return [read(row) for row in rows.to_pylist()]
@@ -90,7 +86,7 @@ def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str,
         order,
         waits_for=tuple(sorted(waits_for)),
         rows=dict(rows),
-        applied_at=None if waits_for else now,
+        applied_at=None if waits_for else order.applied_at or now,
     )
     if done != order:
         write_order(index.store, done)

@@ -78,6 +78,11 @@ class ErasedRows:
     """Erased rows of every other table; a few columns."""
 
     @property
+    def videos(self) -> list[tuple[Row, bool]]:
+        """Rows of ``videos``, and whether each goes as a whole."""
+        return [(row, True) for row in self.whole] + [(row, False) for row in self.cut]
+
+    @property
     def num_rows(self) -> dict[str, int]:
         """Number of rows that are removed or blanked, by table."""
         return {

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.index import duck, query_filters
-from pipeline.index.filters import ALL, ALWAYS, Cameras, Span, Where
+from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, Where
 from pipeline.index.query import Index
 from pipeline.index.replace import on_dates
 from pipeline.index.validate import ID_COLUMN
@@ -118,11 +118,13 @@ def sources(
     *,
     tables: Sequence[SearchedTable] = SEARCHED,
     video: str | None = None,
+    speaker: Names = None,
 ) -> Sources:
     """By table, the files that may hold rows of a range, and the conditions for its rows."""
     sources = {}
     for name in tables:
-        where = query_filters.conditions(name, {"video": video}).overlaps(span).of(cameras)
+        options: query_filters.QueryOptions = {"video": video, "speaker": speaker}
+        where = query_filters.conditions(name, options).overlaps(span).of(cameras)
         if name == "segments":
             where.add(_HAS_MOMENT)
         sources[name] = index.source(name, span, cameras), where

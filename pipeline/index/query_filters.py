@@ -44,6 +44,8 @@ class QueryOptions(TypedDict, total=False):
     """Part of the text in any language, ignoring case."""
     video: str | None
     """Id or uri of a video, or the end of its uri; an event may span several videos."""
+    speaker: Names
+    """Of utterances: who says it."""
     task: Names
     level: Names
     """Of segments and summaries: how much time one text covers."""
@@ -77,6 +79,9 @@ def conditions(table: ReadTable, options: QueryOptions) -> Where:
     if (level := options.get("level")) is not None:
         _must_have(table, "level")
         where.is_one_of("level", list_names(level))
+    if (speaker := options.get("speaker")) is not None:
+        _must_have(table, "speaker")
+        where.is_one_of("speaker", list_names(speaker))
     if (task := options.get("task")) is not None:
         where.is_one_of("task", list_names(task))
     if (fingerprint := options.get("fingerprint")) and fingerprint != "all":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import ConfigError
 from pipeline.index.filters import ALL, ALWAYS, Cameras, Names, Span, When, Where, list_names
 from pipeline.tables.columns import Makers
 from pipeline.tables.erasures import COLUMNS
@@ -29,16 +30,35 @@ class Scope:
     """Those of ``videos`` that are the id or uri of a known video, and so not globs."""
     cameras: Cameras = ALL
     span: Span = ALWAYS
+    speakers: tuple[str, ...] = ()
+    """Only what these say; an empty tuple means all rows."""
 
     @classmethod
     def parse(
-        cls, video: Names = None, camera: Names = None, start: When = None, end: When = None
+        cls,
+        video: Names = None,
+        camera: Names = None,
+        start: When = None,
+        end: When = None,
+        *,
+        speaker: Names = None,
     ) -> "Scope":
-        """The scope that a user names; times are ISO 8601 or datetimes, ``end`` is exclusive."""
+        """The scope that a user names; times are ISO 8601 or datetimes, ``end`` is exclusive.
+
+        Raises:
+            ConfigError: a time is none, or there are speakers and a range.
+        """
+        span, speakers = Span.parse(start, end), tuple(list_names(speaker))
+        if speakers and span != ALWAYS:
+            raise ConfigError(
+                "what somebody says is erased in whole videos: give --speaker with --video or"
+                " --camera, and no range; a range alone erases what everybody says in it"
+            )
         return cls(
             videos=tuple(list_names(video)),
             cameras=Cameras.parse(camera),
-            span=Span.parse(start, end),
+            span=span,
+            speakers=speakers,
         )
 
     @classmethod

@@ -32,6 +32,8 @@ class SearchOptions(TypedDict, total=False):
     table: SearchedTable | None
     within: Within | None
     """What was ``seen``, ``said`` or ``shown`` on slides; it names the tables."""
+    speaker: Names
+    """Only what these say."""
     order_by: HitOrder
     limit: int | None
 
@@ -95,8 +97,13 @@ def _best(
     """The best ``limit`` of the hits that still exist and are wanted, or all of them."""
     cameras = index.cameras(wanted.get("camera"))
     table, within = wanted.get("table"), wanted.get("within")
+    speaker = wanted.get("speaker")
+    if speaker and not within and not table:
+        within = "said"
     tables = TABLES_WITHIN[within] if within else (table,) if table else SEARCHED
-    sources = hits.sources(index, span, cameras, tables=tables, video=wanted.get("video"))
+    sources = hits.sources(
+        index, span, cameras, tables=tables, video=wanted.get("video"), speaker=speaker
+    )
     limit = wanted.get("limit")
     count = len(ranked.keys) if limit is None else _HITS_PER_ROW * max(limit, 1)
     # A row may have been removed, or be unwanted: read more hits until there are enough rows.

@@ -125,11 +125,16 @@ def sound_tracks(container: InputContainer) -> tuple[SoundTrack, ...]:
         SoundTrack(
             number=number,
             stream_index=stream.index,
-            title=sanitized(stream.metadata.get("title", ""))[:_MAX_TITLE_CHARS],
+            title=sanitized(_title(stream))[:_MAX_TITLE_CHARS],
             language=_language(stream.metadata.get("language", "")),
         )
         for number, stream in enumerate(streams[:_MAX_TRACKS])
     )
+
+
+def _title(stream: AudioStream) -> str:
+    """As the container calls it: ``name`` in MP4 and MOV, ``title`` in the others."""
+    return stream.metadata.get("title") or stream.metadata.get("name") or ""
 
 
 def tracks_of(video: Video, access: Access) -> tuple[SoundTrack, ...]:

@@ -32,6 +32,12 @@ def _border(name: str, doc: str, *, path: str) -> Column[Any]:
     )
 
 
+def _state(order: Any) -> str:  # noqa: ANN401 - its record is in a layer above
+    if order.scope.speakers:
+        return "standing"
+    return "ordered" if order.applied_at is None else "applied"
+
+
 COLUMNS: Columns[Any] = Columns(
     "Orders to erase, each written before anything goes, with its receipt.",
     [
@@ -41,8 +47,9 @@ COLUMNS: Columns[Any] = Columns(
             "state",
             STRING,
             "`ordered` until nothing can bring back what is erased, then `applied`; whoever comes "
-            "until then carries the order out again.",
-            to_row=lambda order: "ordered" if order.applied_at is None else "applied",
+            "until then carries the order out again. `standing` if it is about speakers: a video "
+            "may be listened to again.",
+            to_row=_state,
         ),
         Column("erasure_id", STRING, "Id of the order.", path="erasure_id"),
         Column("reason", STRING, "`command` or `retention`.", path="reason"),
@@ -95,6 +102,15 @@ COLUMNS: Columns[Any] = Columns(
             TIME,
             "When nothing could bring it back any more; null until then.",
             path="applied_at",
+            nullable=True,
+        ),
+        Column(
+            "speakers",
+            STRINGS,
+            "Only what these said; null where all rows are meant.",
+            path="scope.speakers",
+            to_row=lambda order: list(order.scope.speakers) or None,
+            from_row=lambda row: tuple(row["speakers"] or ()),
             nullable=True,
         ),
     ],

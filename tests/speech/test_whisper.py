@@ -2,6 +2,7 @@
 
 import os
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -13,7 +14,8 @@ from pipeline.engine import open_speech
 from pipeline.errors import EngineStartError
 from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.stages import Planned
-from pipeline.speech import read_said, utterances_of_video
+from pipeline.speech import utterances_of_video
+from pipeline.tables.said import read_said
 from tests.sounds import RATE_HZ, make_sound
 from tests.speech.weights import fetch
 from tests.videos import source_of
@@ -22,12 +24,16 @@ pytestmark = pytest.mark.speech
 
 JFK = Path(__file__).with_name("jfk.ogg")
 """The inaugural address of 20 January 1961; in the public domain."""
-SAID = (
-    "and so my fellow americans ask not what your country can do for you ask what you can do for"
-    " your country"
+PHRASES = (
+    "and so my fellow americans",
+    "ask not what your country can do for you",
+    "ask what you can do for your country",
 )
+SAID = " ".join(PHRASES)
 STARTS_S = {"and": 0.32, "ask": 3.29}
 """Seconds at which some words begin, by ear and by eye."""
+PAUSES_S = (2.8, 7.8)
+"""Seconds inside the pauses between the phrases."""
 
 
 def weights():
@@ -70,10 +76,43 @@ def test_every_word_of_a_known_speech_is_heard_at_its_time(heard):
         assert first.span.start_ns / 1e9 == pytest.approx(STARTS_S[name], abs=0.15)
 
 
-def test_a_speech_that_begins_late_keeps_its_time_in_another_container(heard, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "codec", "titles", "speakers"),
+    [
+        ("two.mp4", "aac", ("Ada", "Grace"), ("Ada", "Grace")),
+        ("three.mkv", "flac", ("Ada", "", "Ada"), ("Ada track 1", "track 2", "Ada track 3")),
+    ],
+)
+def test_each_word_is_that_of_the_speaker_whose_track_it_is_on(
+    heard, tmp_path, name, codec, titles, speakers
+):
+    wave = jfk_wave()
+    borders = [0, *(round(at_s * RATE_HZ) for at_s in PAUSES_S), len(wave)]
+    tracks = [(np.zeros_like(wave), 0.0) for _ in titles]
+    for number, (first, last) in enumerate(pairwise(borders)):
+        samples, _ = tracks[min(number, len(tracks) - 1)]
+        samples[first:last] = wave[first:last]
+    video = make_sound(tmp_path / name, tracks, codec=codec, pictures_s=11.0, titles=titles)
+    results, utterances = heard(video)
+    assert {one.status for one in results} <= {"analysed", "quiet"}
+    last = len(titles) - 1
+    whose = [
+        (speakers[min(number, last)], phrase.split()[-1]) for number, phrase in enumerate(PHRASES)
+    ]
+    told = [
+        (one.speaker, words_of([one])[-1]) for one in sorted(utterances, key=lambda one: one.span)
+    ]
+    assert told == whose
+
+
+def jfk_wave():
     with av.open(str(JFK)) as container:
         blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
-    wave = np.concatenate(blocks, axis=1)[0].astype(np.float32)
+    return np.concatenate(blocks, axis=1)[0].astype(np.float32)
+
+
+def test_a_speech_that_begins_late_keeps_its_time_in_another_container(heard, tmp_path):
+    wave = jfk_wave()
     late = make_sound(tmp_path / "late.mp4", [(wave, 1.5)], codec="aac", pictures_s=13.0)
     _, there = heard(JFK)
     _, here = heard(late)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Said
-from pipeline.speech import parse_captions, read_said, write_said
+from pipeline.speech import parse_captions
+from pipeline.tables.said import read_said, write_said
 from pipeline.timebase import NS_PER_MS, NS_PER_S, TimeRange
 
 TEAMS = """WEBVTT

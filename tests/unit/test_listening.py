@@ -2,65 +2,27 @@
 
 import os
 import re
-from unittest import mock
 
 import pytest
 
 import pipeline.index as pi
 from pipeline.config import load_config
-from pipeline.flow.driver import archive as driver
 from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
-from pipeline.sources import list_sources
-from tests.hard import without_ray
-from tests.sounds import add_text, beeps, make_sound
-
-CUES = """WEBVTT
-
-00:00:00.500 --> 00:00:01.500
-<v Ada>The price is 40 euros.</v>
-
-00:00:02.000 --> 00:00:03.000
-<v Grace>价格不变。</v>
-"""
+from tests.meetings import CUES, ray_left_out, run, told, write_meetings
+from tests.sounds import add_text
 
 
 @pytest.fixture(autouse=True)
 def _here():
-    ours = ("running_ray", "probe_graph", "answer_graph")
-    with mock.patch.multiple(driver, **{name: getattr(driver, name) for name in ours}):
-        without_ray.leave_out_ray()
+    with ray_left_out():
         yield
 
 
 @pytest.fixture
 def meeting(tmp_path):
-    """A folder with a recording, one of sound alone, and what is said in both."""
-    folder = tmp_path / "meetings"
-    folder.mkdir()
-    wave = beeps([1.0], 4.0)
-    make_sound(folder / "room_20260301T080000Z.mp4", [(wave, 0.0)], codec="aac", pictures_s=4.0)
-    make_sound(folder / "call_20260301T090000Z.m4a", [(wave, 0.0)], codec="aac")
-    for name in ("room_20260301T080000Z.vtt", "call_20260301T090000Z.en.vtt"):
-        (folder / name).write_text(CUES, encoding="utf-8")
-    return folder
-
-
-def run(folder, where, *overrides):
-    config = load_config(None, ("speech={kind: captions}", *overrides))
-    sources = list_sources([str(folder)], config.listed_sources)
-    return [
-        driver.index_archive(files, one, str(where), on_progress=lambda _report: None)
-        for one, files in driver.passes_of(config, sources)
-    ]
-
-
-def told(index, **options):
-    return [
-        (row["camera"], row["media_start"], row["speaker"], row["text"])
-        for row in index.utterances(**options).to_pylist()
-    ]
+    return write_meetings(tmp_path / "meetings")
 
 
 def states(index, **options):

@@ -14,10 +14,11 @@ from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
 from pipeline.records import Event, Observation, Segment, Slide, Utterance, VideoStatus
 from pipeline.slides import slides_of_video
-from pipeline.speech import read_said, utterances_of_video
+from pipeline.speech import utterances_of_video
 from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table, rows_without
+from pipeline.tables.said import read_said
 from pipeline.tables.segments import segments_table
 from pipeline.tables.shared import Provenance
 from pipeline.tables.slides import slides_table

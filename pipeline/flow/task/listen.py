@@ -5,8 +5,8 @@ is quiet. All tracks of a recording are in the same windows.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -49,7 +49,8 @@ from pipeline.records import (
 from pipeline.records.sanitize import sanitized
 from pipeline.records.speech import NS_PER_SAMPLE, SOUND_HZ, Samples
 from pipeline.sources import local_to_utc
-from pipeline.speech import group, voices, write_said
+from pipeline.speech import group, speakers_by_track, voices
+from pipeline.tables.said import write_said
 from pipeline.timebase import NS_PER_S, TimeRange, without
 
 _SHARD_NS = 600 * NS_PER_S
@@ -214,11 +215,19 @@ def _heard(
     heard = [_stretches(track, samples, missing, plan) for track, samples, missing in decoded]
     del decoded
     stretches = [stretch for one in heard for stretch in one.stretches]
+    speakers = speakers_by_track(tracks)
     lost = _lost_in_all(heard, plan)
     for span, has_voice in group([stretch.span for stretch in stretches], plan.span):
         asked = [one for one in stretches if span.start_ns <= one.start_ns < span.end_ns]
         if has_voice:
-            yield _answered(shard, part_of(plan, span), asked, engine, decode_cpu_s)
+            yield _answered(
+                shard,
+                part_of(plan, span),
+                asked,
+                engine,
+                speakers=speakers,
+                decode_cpu_s=decode_cpu_s,
+            )
             decode_cpu_s = 0.0
             continue
         for part in without([span], lost):
@@ -261,6 +270,8 @@ def _answered(
     plan: WindowPlan,
     stretches: Sequence[Stretch],
     engine: SpeechEngine,
+    *,
+    speakers: Mapping[int, str],
     decode_cpu_s: float,
 ) -> WindowResult:
     began_s = time.monotonic()
@@ -268,7 +279,10 @@ def _answered(
     error = ""
     for stretch in stretches:
         try:
-            said += engine.transcribe(stretch)
+            said += [
+                replace(one, speaker=one.speaker or speakers[stretch.track.number])
+                for one in engine.transcribe(stretch)
+            ]
         except WindowError as exc:
             error = error or sanitized(str(exc))
     return _result(
