@@ -21,7 +21,7 @@ from pipeline.errors import (
 )
 from pipeline.index.status import index_status
 from pipeline.records import make_id
-from pipeline.see import footage, pictures, review, rows
+from pipeline.see import footage, meetings, pictures, review, rows
 from pipeline.see.guard import Admission, Guard
 from pipeline.see.indexes import GivenUpError, TooSlowError, UnknownIndexError
 from pipeline.see.isolation import BusyError
@@ -56,7 +56,13 @@ def make_app(site: Site, admission: Admission) -> FastAPI:
     metrics = Metrics(lambda: site.children.num_running)
     app.add_middleware(Guard, admission=admission)
     app.add_middleware(Counted, metrics=metrics)
-    for routes in (rows.routes, footage.routes, pictures.routes, review.routes):
+    for routes in (
+        rows.routes,
+        meetings.routes,
+        footage.routes,
+        pictures.routes,
+        review.routes,
+    ):
         app.include_router(routes(site), prefix="/api/v1")
     app.add_exception_handler(TimereelError, _refused)
 

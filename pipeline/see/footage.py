@@ -15,6 +15,7 @@ from pipeline.index import Index
 from pipeline.media import player_clip
 from pipeline.plan import packets_for
 from pipeline.records import Video
+from pipeline.records.speech import HEARD
 from pipeline.see import byte_ranges, recordings
 from pipeline.see.answers import answer
 from pipeline.see.questions import Moment, OfIndex, OfMedia
@@ -144,9 +145,11 @@ def _stretches(index: Index, asked: Moment) -> list[_Stretch]:
 def _parts_at(index: Index, camera: str, at: datetime) -> list[dict[str, Any]]:
     """What a camera recorded from a moment on, a minute at most."""
     parts = []
-    for row in index.videos(at, at + _MOMENT, camera=camera).to_pylist():
-        if row["status"] in {"failed", "erased"}:
-            continue
+    # One row for each task of a video: what looked knows its pictures better than what listened.
+    rows = index.videos(at, at + _MOMENT, camera=camera).to_pylist()
+    playable = [row for row in rows if row["status"] not in {"failed", "erased"}]
+    playable.sort(key=lambda row: row["task"] != HEARD)
+    for row in {row["video_id"]: row for row in playable}.values():
         video = video_of_row(row, (TimeRange(0, 1),))
         for footage in row["footage"]:
             start, end = max(footage["start"], at), min(footage["end"], at + _MOMENT)

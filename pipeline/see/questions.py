@@ -74,6 +74,12 @@ class ListOfRows(InRange):
     limit: int = Field(default=200, ge=1, le=2000)
 
 
+class Transcript(InRange):
+    """What is said and shown; without a range from the first word on."""
+
+    limit: int = Field(default=200, ge=1, le=3000)
+
+
 class ListOfVideos(ListOfRows):
     """Recordings, or those in which something went wrong."""
 
@@ -86,6 +92,7 @@ class Words(InRange):
     """A search by words."""
 
     words: str = Field(min_length=1, max_length=200)
+    within: Literal["seen", "said", "shown"] | None = None
     limit: int = Field(default=60, ge=1, le=500)
 
 

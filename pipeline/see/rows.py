@@ -131,7 +131,7 @@ def _more(router: APIRouter, site: Site) -> None:
 
     @router.get("/search")
     async def search(request: Request, asked: Annotated[Words, Query()]) -> Response:
-        """Events and captions that hold all words, the best first."""
+        """What was seen, said or shown on pages with all of these words, the best first."""
         found = await site.indexes.get(asked.index).ask(request, partial(_search, asked=asked))
         return answer(request, {"hits": rows_of(found)})
 
@@ -223,5 +223,11 @@ def _search(index: Index, asked: Words) -> Any:  # noqa: ANN401 - a table
     from pipeline.index.search import by_words  # noqa: PLC0415 - needs the extra `search`
 
     return by_words(
-        index, asked.words, asked.start, asked.end, camera=asked.camera or None, limit=asked.limit
+        index,
+        asked.words,
+        asked.start,
+        asked.end,
+        camera=asked.camera or None,
+        within=asked.within,
+        limit=asked.limit,
     )

@@ -1,6 +1,7 @@
 """What the server of the page answers, over real sockets."""
 
 import asyncio
+import base64
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from pipeline.index.filters import Where
 from pipeline.index.status import IndexStatus
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
 from pipeline.see.metrics import MAX_CAMERAS, Metrics
-from tests.index_rows import at, event, open_with_four_events, rows, video
+from tests.index_rows import at, event, open_with_four_events, rows, utterance, video
 from tests.page_server import served
 
 http = Client(timeout=120)
@@ -219,3 +220,32 @@ def test_the_demo_finds_persons_where_the_detector_is_and_else_motion(tmp_path):
     config, overrides = detector_of(tmp_path)
     assert config == tmp_path / "configs/cameras-cpu.yaml"
     assert overrides == [f"engine.model={tmp_path / 'models/nanodet-g'}"]
+
+
+def test_a_transcript_has_words_with_times_and_pages_with_pictures(tmp_path):
+    webp = b"RIFF\0\0\0\0WEBPpage"
+    pages = [("s1", base64.b64encode(webp).decode()), ("html", "PGI+"), ("none", "?"), ("", "")]
+    shown = {"page": 1, "video_id": "v1", "start": at(0), "end": at(60)}
+    words = [{"start": at(20), "end": at(21), "text": "Ja.", "probability": None}]
+    said = utterance("u", 20, 21, speaker="Ada", text="Ja.", words=words, uri="/x/room.mp4")
+    writer = pi.Writer(tmp_path)
+    writer.finish_videos(
+        rows("videos", video()),
+        rows("events"),
+        segments=rows("segments"),
+        utterances=rows("utterances", said, utterance("later", 70, 72)),
+        slides=rows("slides", *(shown | {"slide_id": i, "picture": p} for i, p in pages)),
+    )
+    with served(tmp_path) as (address, _):
+        found = http.get(f"{address}/api/v1/transcript", params={"end": DAY["start"][:-3] + "30Z"})
+        [one] = found.json()["utterances"]
+        assert (one["speaker"], one["words"][0]["text"]) == ("Ada", "Ja.")
+        assert one["words"][0]["start"] == "2026-03-01T08:00:20.000000Z"
+        assert len(found.json()["slides"]) == len(pages)
+        told = {
+            name: http.get(f"{address}/api/v1/slides/{name}/picture.webp")
+            for name, _ in pages
+            if name
+        }
+    assert (told["s1"].content, told["s1"].headers["Content-Type"]) == (webp, "image/webp")
+    assert (told["html"].status_code, told["none"].status_code) == (404, 404)

@@ -3,7 +3,7 @@
 import {iso, parse} from "./times.js";
 
 const LISTS = ["label", "camera", "review"];
-const TEXT = ["index", "text", "event", "tab", "zone", "moment"];
+const TEXT = ["index", "text", "event", "tab", "zone", "moment", "within"];
 
 /** The view that an address names. */
 export function read(search) {

@@ -12,6 +12,7 @@ import {Side} from "./side.js";
 import {Coverage, Runs} from "./tables.js";
 import {TEXTS} from "./texts.js";
 import {Timeline} from "./timeline.js";
+import {Transcript} from "./transcript.js";
 import {iso, parse} from "./times.js";
 
 const PAUSE_MS = 80, PAGE = 60, MOST = 500, EXACT_COUNT_US = 31 * 86400e6;
@@ -53,7 +54,7 @@ function App() {
   const [overview, setOverview] = useState(null), [lanes, setLanes] = useState(null), [visible, setVisible] = useState([]);
   const [events, setEvents] = useState([]), [count, setCount] = useState(null), [limit, setLimit] = useState(PAGE);
   const [form, setForm] = useState(""), [help, setHelp] = useState(false), [problem, setProblem] = useState(""), [said, setSaid] = useState(0);
-  const [picked, setPicked] = useState(null), [drawn, setDrawn] = useState("");
+  const [isSpoken, setSpoken] = useState(false), [picked, setPicked] = useState(null), [drawn, setDrawn] = useState("");
   const [language, setLanguage] = useState(remembered("lang", navigator.language.startsWith("zh") ? "zh" : "en"));
   const [theme, setTheme] = useState(remembered("theme", matchMedia("(prefers-color-scheme:dark)").matches ? "dark" : "light"));
   const input = useRef(), control = useRef(null), text = TEXTS[language] || TEXTS.en, {index} = view;
@@ -70,6 +71,8 @@ function App() {
     get("cameras", {index}).then(async found => {
       const whole = wholeRange(found.cameras);
       if (!view.range) onView({range: whole});
+      const first = await get("transcript", {index, limit: 1});
+      setSpoken(first.utterances.length + first.slides.length > 0);
       setOverview(await get("overview", {index, start: iso(whole[0]), end: iso(whole[1]), bins: 400}));
       setCameras(found.cameras);
     }).catch(failed);
@@ -161,13 +164,14 @@ function App() {
         onMoment: (camera, at) => { setForm(""); onView({event: "", moment: `${iso(at)} ${camera}`}, true); }}} />` : html`<p class="empty">${text.none}</p>`}
       <div class="legend">${LEGEND.map(state => html`<span><i class="sw ${state}"></i>${text[state]}</span>`)}</div></section>
     <main class="main ${tab === "coverage" || tab === "runs" ? "tables" : ""}"><section class="list" aria-label=${text[tab]}>
-      <div class="head"><div class="row" role="tablist">${["events", ...(view.text ? ["search"] : []), "coverage", "runs"].map(name => html`<button key=${name} role="tab" class="tab"
+      <div class="head"><div class="row" role="tablist">${["events", ...(isSpoken ? ["transcript"] : []), ...(view.text ? ["search"] : []), "coverage", "runs"].map(name => html`<button key=${name} role="tab" class="tab"
           aria-selected=${tab === name} onClick=${() => onView({tab: name === "events" ? "" : name})}>${text[name]}</button>`)}</div>
         ${tab === "events" && html`<span class="muted small" role="status">${count === Infinity ? `${events.length}+` : `${events.length} ${text.of} ${(count ?? 0).toLocaleString("en")}`}</span>
           <${Filters} ...${{labels, view, text, onView}} />`}</div>
       ${problem && html`<p class="problem" role="alert">${text.error}: ${problem}</p>`}
       ${tab === "events" ? html`<${EventList} ...${{events, labels, view, text, zone, onEvent: pick,
           onMore: events.length === limit && limit < MOST ? () => setLimit(Math.min(limit * 3, MOST)) : null}} />`
+        : tab === "transcript" ? html`<${Transcript} ...${{view, names, text, zone, control, onView}} />`
         : tab === "search" ? html`<${Hits} ...${{view, text, zone, onView}} />`
         : tab === "coverage" ? html`<${Coverage} ...${{index, cameras, text, zone}} />` : html`<${Runs} ...${{index, text, zone}} />`}</section>
       <${Side} ...${{event, moment, form, onForm: setForm, judge, about, cameras: names, labels, view, text, zone, control}} /></main>

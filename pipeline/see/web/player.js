@@ -4,6 +4,7 @@ import {html, useEffect, useRef, useState} from "./vendor/htm-preact.js";
 import {get, newest, wasGivenUp} from "./api.js";
 import {drawBoxes} from "./boxes.js";
 import {picture} from "./events.js";
+import {tell} from "./now.js";
 import {stream} from "./streaming.js";
 import {clock, date, parse} from "./times.js";
 
@@ -21,7 +22,7 @@ export function Player({event, moment, boxes, index, zone, text, control}) {
   const [pieces, setPieces] = useState(null), [problem, setProblem] = useState(""), [piece, setPiece] = useState(0);
   const [shownAt, setShownAt] = useState(null), [isBoxed, setBoxed] = useState(localStorage.getItem("boxes") !== "off");
   const wanted = event ? {event: event.event_id} : {camera: moment.camera, at: new Date(moment.at / 1000).toISOString()};
-  const name = JSON.stringify([index, wanted]);
+  const name = JSON.stringify([index, wanted]), camera = (event || moment).camera;
 
   const load = async (found, number, mediaS, goesOn) => {
     const one = found[number], element = video.current, own = state.current;
@@ -82,6 +83,19 @@ export function Player({event, moment, boxes, index, zone, text, control}) {
     request = element.requestVideoFrameCallback(shown);
     return () => element.cancelVideoFrameCallback(request);
   }, [name, problem]);
+  useEffect(() => {  // a frame may stand for seconds while somebody speaks
+    let request = 0;
+    const follow = () => {
+      const element = video.current, one = state.current.pieces?.[state.current.piece];
+      if (element?.readyState && one) tell(camera, parse(one.start) + (element.currentTime + one.zero_s - one.media_start) * 1e6);
+      request = requestAnimationFrame(follow);
+    };
+    follow();
+    return () => {
+      cancelAnimationFrame(request);
+      tell("", null);
+    };
+  }, [name, problem]);
 
   useEffect(() => {
     const paint = () => video.current?.videoWidth && drawBoxes(over.current, video.current, isBoxed && shownAt !== null ? boxes : [], shownAt);
@@ -119,7 +133,18 @@ export function Player({event, moment, boxes, index, zone, text, control}) {
     element.currentTime = target - one.zero_s + into;
   };
   const toggle = () => (video.current?.paused ? video.current.play() : video.current?.pause());
-  control.current = {step, toggle, boxes: turnBoxes};
+  /** Go to a time of a camera, if it is in what plays here; whether it is. */
+  const seek = (asked, at) => {
+    const found = state.current.pieces || [], element = video.current;
+    if (asked !== camera || !element) return false;
+    const mediaS = one => one.media_start + (at - parse(one.start)) / 1e6;
+    const number = found.findIndex(one => (one.is_native && element.duration ? 0 <= mediaS(one) && mediaS(one) < element.duration : one.media_start <= mediaS(one) && mediaS(one) < one.media_end));
+    if (number < 0) return false;
+    if (number === state.current.piece) element.currentTime = mediaS(found[number]) - found[number].zero_s + INTO_FRAME_S;
+    else load(found, number, mediaS(found[number]), !element.paused);
+    return true;
+  };
+  control.current = {step, toggle, seek, boxes: turnBoxes};
 
   if (problem) {
     return html`<div class="screen">${event && html`<img alt="" src=${picture(event, index)} onError=${e => e.target.classList.add("lost")} />`}

@@ -26,6 +26,8 @@ export const TEXTS = {
     keyNext: "next or previous event", keyPlay: "play or pause", keyJudge: "confirm, reject, correct",
     keyUndo: "take the review back", keyBoxes: "boxes on the video", boxes: "Boxes", hours: "Hours", keyFrame: "one frame back or on", keyCamera: "event before or after on this camera",
     keySearch: "search", keyHelp: "these keys", keyMissed: "add a missed event", keyTimeline: "on the timeline: move, zoom",
+    transcript: "Transcript", pages: "Pages shown", page: "Page", nothingSaid: "Nothing is said and no page is shown here.",
+    seenIn: "Seen", saidIn: "Said", shownIn: "Shown on pages",
     error: "This could not be loaded", moment: "Footage", token: "The token is missing or wrong.",
   },
   zh: {
@@ -53,6 +55,8 @@ export const TEXTS = {
     keyNext: "下一个或上一个事件", keyPlay: "播放或暂停", keyJudge: "确认、否定、更正",
     keyUndo: "撤销复核", keyBoxes: "视频上的方框", boxes: "方框", hours: "小时", keyFrame: "后退或前进一帧", keyCamera: "此摄像头的前一个或后一个事件",
     keySearch: "搜索", keyHelp: "显示快捷键", keyMissed: "补充漏检事件", keyTimeline: "在时间轴上：移动、缩放",
+    transcript: "文字记录", pages: "显示的页面", page: "页", nothingSaid: "此处无人说话，也未显示页面。",
+    seenIn: "所见", saidIn: "所说", shownIn: "页面所示",
     error: "无法加载", moment: "录像", token: "令牌缺失或错误。",
   },
 };
