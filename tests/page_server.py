@@ -47,9 +47,12 @@ def page_bytes(address: str) -> int:
     modules = modules_of(address)
     files = [path for path in WEB.rglob("*") if path.suffix in {".js", ".css"}]
     urls = [f"{address}/", *(f"{modules}/{path.relative_to(WEB)}" for path in files)]
-    total = 0
-    for url in urls:
-        with httpx.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
-            answer.raise_for_status()
-            total += sum(len(piece) for piece in answer.iter_raw())
-    return total
+    with httpx.Client() as client:
+        return sum(received_bytes(client, url) for url in urls)
+
+
+def received_bytes(client: httpx.Client, url: httpx.URL | str) -> int:
+    """What a browser receives of one address, without its headers."""
+    with client.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
+        answer.raise_for_status()
+        return sum(len(piece) for piece in answer.iter_raw())

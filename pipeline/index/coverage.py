@@ -32,6 +32,7 @@ from pipeline.timebase import Int64Array
 
 STATES = ("no_footage", "not_analysed", "pending", "failed", "erased", "quiet", "analysed")
 """Ascending: where two states overlap, the later one in this list applies."""
+NO_FOOTAGE = STATES.index("no_footage")
 
 Kind = Literal["seen", "heard"]
 """Two kinds of answers to a moment: nothing said is not the same as not listened to."""

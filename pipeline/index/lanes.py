@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.errors import ConfigError
+from pipeline.index.coverage import NO_FOOTAGE
 from pipeline.index.filters import Names, Span, When, Where
 from pipeline.index.query import Index
 from pipeline.index.query_filters import QueryOptions
@@ -77,7 +78,7 @@ class Density:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoverageLanes:
-    """The state that has most of the time of each bin."""
+    """The state that has most of the time of each bin; ``no_footage`` only if it has all of it."""
 
     bins: Bins
     cameras: tuple[str, ...]
@@ -141,6 +142,8 @@ def dominant(
 ) -> npt.NDArray[np.int8]:
     """The level that has most of the time between each two edges.
 
+    ``no_footage`` is it only where there is nothing else: seconds of footage in a year are seen.
+
     Args:
         edges_us: between the first and the last border [B + 1].
         borders_us: of ranges that touch [N + 1].
@@ -152,7 +155,9 @@ def dominant(
     np.cumsum(is_level * np.diff(borders_us), axis=1, out=until[:, 1:])
     i = np.clip(np.searchsorted(borders_us, edges_us, side="right") - 1, 0, len(levels) - 1)
     until_edge = until[:, i] + is_level[:, i] * (edges_us - borders_us[i])
-    best: npt.NDArray[np.int8] = known[np.diff(until_edge, axis=1).argmax(axis=0)]
+    lasts = np.diff(until_edge, axis=1)
+    lasts[known == NO_FOOTAGE] = np.minimum(lasts[known == NO_FOOTAGE], 1)
+    best: npt.NDArray[np.int8] = known[lasts.argmax(axis=0)]
     return best
 
 

@@ -41,8 +41,8 @@ _TICK_S = (
 _TICK_MONTHS = (3, 6, 12, 24, 60, 120, 240, 600, 1200)
 _MAX_TICKS = 10
 _DAY_S = 86_400
-_LAST_X = 97
-"""The text of a later tick would be cut."""
+_LAST_X = 93
+"""The text of a later tick would be cut, on paper too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

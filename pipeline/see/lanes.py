@@ -23,11 +23,11 @@ _MAX_LABELS = 7
 _MAX_EVENTS = 1500
 """So many are drawn one by one; of more only their number."""
 _BINS_PER_EVENT = 20
-_EVENT_COLUMNS = ("event_id", "camera", "start", "end", "label", "confidence")
+_EVENT_COLUMNS = ("event_id", "camera", "start", "end", "label")
 
 
 def lanes(index: Index, asked: Lanes) -> dict[str, Any]:
-    """Events, density and coverage of the cameras that are asked for."""
+    """Events or their density, and the coverage, of the cameras that are asked for."""
     counted = density(
         index,
         asked.start,
@@ -39,10 +39,11 @@ def lanes(index: Index, asked: Lanes) -> dict[str, Any]:
     covered = coverage_lanes(
         index, asked.start, asked.end, max_bins=asked.bins, camera=asked.camera or None
     )
+    few = _few_events(index, asked, counted)
     return {
         **_of_bins(counted.bins),
-        "events": _few_events(index, asked, counted),
-        "density": _density(counted),
+        "events": few,
+        "density": _density(counted) if few is None else {},
         "coverage": _coverage(covered),
     }
 

@@ -47,6 +47,8 @@ _PERMANENT = (
     ValueError,
     TimereelError,
 )
+# Of botocore, which only S3 needs. No answer was asked for, and waiting brings no credentials.
+_NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"})
 _PERMANENT_ERRNO = frozenset({errno.EINVAL, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 T = TypeVar("T")
@@ -97,17 +99,20 @@ def _http_status(exc: BaseException) -> int:
 def retried(call: Callable[[], T], message: str) -> T:
     """Return the result of ``call``; while the medium fails, pause and call again.
 
+    Without credentials it is called once.
+
     Args:
         call: makes one whole attempt.
         message: begins the error message, as ``<file>: cannot be <done>``.
 
     Raises:
-        UnreachableError: the medium failed at every attempt. ``call`` raises any other exception.
+        UnreachableError: the medium failed at every attempt, or nobody gave credentials for it.
+            ``call`` raises any other exception.
     """
     attempts = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=PAUSE,
-        retry=retry_if_exception(is_transient),
+        retry=retry_if_exception(lambda exc: is_transient(exc) and not _lacks_credentials(exc)),
         before_sleep=_count,
         reraise=True,
     )
@@ -119,10 +124,19 @@ def retried(call: Callable[[], T], message: str) -> T:
             raise first from exc  # fsspec reports a file as missing that may not be opened
         if not is_transient(exc):
             raise
+        if _lacks_credentials(exc):
+            raise UnreachableError(
+                f"{message} ({oneline(first)}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or"
+                " AWS_PROFILE, then run the same command again"
+            ) from exc
         raise UnreachableError(
             f"{message} ({oneline(first)}), tried {ATTEMPTS} times; check the"
             " network and the server, then run the same command again"
         ) from exc
+
+
+def _lacks_credentials(exc: BaseException) -> bool:
+    return any(type(cause).__name__ in _NO_CREDENTIALS for cause in _causes(exc))
 
 
 def _count(_: RetryCallState) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pipeline.index as pi
 from pipeline.errors import ConfigError, InterruptedQueryError
 from pipeline.index import maintain
-from pipeline.index.coverage import STATES
+from pipeline.index.coverage import NO_FOOTAGE, STATES
 from pipeline.index.erase import erase
 from pipeline.index.filters import Where
 from pipeline.index.lanes import DAY_US, HOUR_US, Bins, dominant
@@ -133,13 +133,16 @@ def test_every_bin_counts_as_a_query_of_it_does(tmp_path):
     num=st.integers(1, 12),
 )
 @settings(max_examples=150, deadline=None)
-def test_the_dominant_state_has_the_most_moments_of_its_bin(cuts, levels, num):
+def test_the_dominant_state_has_the_most_moments_of_its_bin_with_footage(cuts, levels, num):
     borders_us = np.array([0, *sorted(cuts), 61])
     levels = np.array(levels[: len(borders_us) - 1], dtype=np.int8)
     edges_us = np.unique(np.linspace(0, 61, num + 1).astype(np.int64))
     of_moment = np.repeat(levels, np.diff(borders_us))
     expected = [
-        max(Counter(of_moment[a:b].tolist()).items(), key=lambda item: (item[1], item[0]))[0]
+        max(
+            Counter(of_moment[a:b].tolist()).items(),
+            key=lambda item: (item[0] != NO_FOOTAGE, item[1], item[0]),
+        )[0]
         for a, b in pairwise(edges_us.tolist())
     ]
     assert dominant(edges_us, borders_us, levels).tolist() == expected

@@ -14,6 +14,7 @@ import pipeline.index as pi
 from pipeline.cli.serve import detector_of
 from pipeline.index.filters import Where
 from pipeline.index.status import IndexStatus
+from pipeline.see import lanes
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
 from pipeline.see.metrics import MAX_CAMERAS, Metrics
 from tests.index_rows import at, event, open_with_four_events, rows, utterance, video
@@ -48,14 +49,23 @@ def say(address):
 
 
 def test_lanes_count_what_a_list_holds_and_have_the_coverage_of_each_bin(ask):
-    lanes = ask("lanes", **DAY, bins=60).json()
+    drawn = ask("lanes", **DAY, bins=60).json()
     listed = ask("events", **DAY).json()["events"]
-    assert [one["event_id"] for one in lanes["events"]] == [one["event_id"] for one in listed]
+    assert [one["event_id"] for one in drawn["events"]] == [one["event_id"] for one in listed]
     assert ask("count", **DAY).json() == {"num_events": 4}
-    assert lanes["step_us"] == 60_000_000
-    assert lanes["density"]["cam2"] == {"motion": [1, 1]}
-    assert lanes["coverage"]["cam1"] == [0, 10, "not_analysed"]
+    assert drawn["step_us"] == 60_000_000
+    assert drawn["density"] == {}
+    assert drawn["coverage"]["cam1"] == [0, 10, "not_analysed"]
     assert ask("overview", **DAY, bins=60).json()["labels"] == ["motion", "black"]
+
+
+def test_lanes_of_more_events_than_are_drawn_one_by_one_have_their_number_in_each_bin(
+    ask, monkeypatch
+):
+    monkeypatch.setattr(lanes, "_MAX_EVENTS", 3)
+    found = ask("lanes", **DAY, bins=60).json()
+    assert found["events"] is None
+    assert found["density"]["cam2"] == {"motion": [1, 1]}
 
 
 def test_answers_name_files_and_never_where_they_lie(ask, index):

@@ -71,6 +71,24 @@ def test_broken_connections_and_mounts_are_transient(exc):
     assert is_transient(exc)
 
 
+def test_a_store_without_credentials_is_asked_once(monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    asked = []
+
+    def attempt():
+        store, path = locations.filesystem("s3://footage/gate.mp4", PUBLIC)
+        asked.append(path)
+        store.info(path)
+
+    with pytest.raises(UnreachableError, match=r"Unable to locate credentials.* AWS_PROFILE"):
+        retried(attempt, "s3://footage/gate.mp4: cannot be opened")
+    assert asked == ["footage/gate.mp4"]
+
+
 @pytest.mark.parametrize(
     "exc",
     [

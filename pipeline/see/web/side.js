@@ -21,8 +21,9 @@ export function Side(props) {
       ${mayAdd && html`<p class="later"><button onClick=${() => onForm("missed")}>+ ${text.addMissed} <kbd class="hide">M</kbd></button></p>`}</div></section>`;
   }
   return html`<section class="side" aria-label=${text.review}>
+    <header>${event ? html`<${Title} ...${{event: judged(event), text, zone}} />` : html`<h2 class="title"><bdi>${moment.camera}</bdi></h2>`}</header>
     <${Player} ...${{event, moment, index: view.index, boxes, zone, text, control}} />
-    <div class="body">${event ? html`<${Title} ...${{event: judged(event), text, zone}} />` : html`<h2 class="title"><bdi>${moment.camera}</bdi></h2>`}
+    <div class="body">
       ${about.read_only ? html`<p class="muted small">${text.readOnly}</p>` : event && html`<${Judge} ...${props} />`}
       ${form === "correct" && html`<${Correction} key=${event.event_id} ...${props} />`}
       ${event && html`<${Receipt} ...${{event, all: known, text, zone}} />`}

@@ -5,7 +5,7 @@ export const SPANS = [["1m", MINUTE], ["1h", HOUR], ["1d", DAY], ["1w", 7 * DAY]
 const MONTH = 28 * DAY;  // the shortest one: how far apart months are at least
 const STEPS = [
   SECOND / 10, SECOND / 2, SECOND, 5 * SECOND, 15 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE,
-  30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 7 * DAY, MONTH, 3 * MONTH, 12 * MONTH,
+  30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, DAY, 2 * DAY, 4 * DAY, 7 * DAY, MONTH, 3 * MONTH, 12 * MONTH,
   24 * MONTH, 60 * MONTH, 120 * MONTH,
 ];
 
