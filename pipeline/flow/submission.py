@@ -34,6 +34,8 @@ _POLL_S = 1.0
 _TELL_EACH_UPLOAD = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 _NOT_FOUND = 127
 """What a shell ends with where a program is missing."""
+_BY_A_SIGNAL = 128
+"""A shell adds the number of the signal that ended its program."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def _exit_code(job: JobDetails, log: str, on_log: Callable[[str], None]) -> int:
             f"job {job.submission_id}: the node that ran it has no timereel, or no python on its "
             "PATH; install timereel on every node of the cluster, as in its image"
         )
-    if code is None or code < 0:
+    if code is None or code < 0 or (code > _BY_A_SIGNAL and code != EXIT_INTERRUPTED):
         # The driver was killed, or never began: nothing is wrong with the footage.
         on_log(f"job {job.submission_id} did not end by itself: {job.message}\n")
         return EXIT_INCOMPLETE
