@@ -16,7 +16,7 @@ class Endpoint:
     An answer is a text, or a function of the request's body that returns one, or another status
     with its text. The status ``DROPPED`` ends the connection without an answer; ``RAW`` sends bytes
     as they are, or the bytes that a function yields, one after the other, until nobody reads them.
-    ``models`` are names, or the bytes of the whole list.
+    ``models`` are names, or the bytes of the whole list. A form is a list of names and bytes.
     """
 
     def __init__(self, *script, models=("m",), delay_s=0.0):
@@ -39,7 +39,7 @@ class Endpoint:
 
             def do_POST(self):
                 length = int(self.headers["Content-Length"])
-                body = json.loads(self.rfile.read(length))
+                body = sent(self.headers["Content-Type"], self.rfile.read(length))
                 with lock:
                     endpoint._active += 1
                     endpoint.most_at_once = max(endpoint.most_at_once, endpoint._active)
@@ -84,6 +84,18 @@ class Endpoint:
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+def sent(kind, raw):
+    """JSON as it is; of a form the names and bytes of its fields, in order."""
+    form, _, boundary = kind.partition("; boundary=")
+    if form != "multipart/form-data":
+        return json.loads(raw)
+    fields = []
+    for part in raw.split(f"--{boundary}".encode())[1:-1]:
+        head, _, data = part.partition(b"\r\n\r\n")
+        fields.append((head.split(b'name="')[1].split(b'"')[0].decode(), data[:-2]))
+    return fields
 
 
 def send_raw(handler, raw):

@@ -22,7 +22,7 @@ DEFAULT_KIND = "signals"
 # `ray job submit --working-dir .`, and would then not know them.
 _OURS = {
     kind: EntryPoint(kind, f"pipeline.engine.{kind}:KIND", GROUP)
-    for kind in ("signals", "detector", "vllm", "openai", "captions", "whisper")
+    for kind in ("signals", "detector", "vllm", "openai", "captions", "whisper", "openai_speech")
 }
 
 

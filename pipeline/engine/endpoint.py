@@ -7,8 +7,8 @@ connection of its own, so that nothing is left over from one for the next.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,6 +27,8 @@ _REDIRECTS = range(300, 400)
 _OK = range(200, 300)
 
 T = TypeVar("T")
+_Body: TypeAlias = Callable[[], dict[str, Any]]
+"""Makes what aiohttp sends, anew for each try: a form goes out once."""
 
 
 class Endpoint:
@@ -57,7 +59,7 @@ class Endpoint:
 
     async def get(self, url: str, read: Callable[[bytes], T]) -> T:
         """What ``read`` makes of the body at ``url``; raises as ``post``."""
-        return await self._ask("GET", url, None, read, MAX_ANSWER_BYTES)
+        return await self._ask("GET", url, dict, read, MAX_ANSWER_BYTES)
 
     async def post(
         self,
@@ -72,13 +74,37 @@ class Endpoint:
         Raises:
             EndpointError: there is no answer, or ``read`` refuses it.
         """
-        return await self._ask("POST", url, fields, read, max_bytes)
+        return await self._ask("POST", url, lambda: {"json": fields}, read, max_bytes)
+
+    async def upload(
+        self,
+        url: str,
+        fields: Iterable[tuple[str, str]],
+        file: tuple[str, str, bytes],
+        read: Callable[[bytes], T],
+    ) -> T:
+        """What ``read`` makes of the body that answers a form with a file; raises as ``post``.
+
+        Args:
+            url: where the form goes.
+            fields: name and value of each field.
+            file: name, content type and bytes of the field ``file``.
+            read: what checks the body.
+        """
+        listed, (name, kind, data) = list(fields), file
+
+        def body() -> dict[str, Any]:
+            form = aiohttp.FormData(listed)
+            form.add_field("file", data, filename=name, content_type=kind)
+            return {"data": form}
+
+        return await self._ask("POST", url, body, read, MAX_ANSWER_BYTES)
 
     async def _ask(
         self,
         method: str,
         url: str,
-        fields: Mapping[str, Any] | None,
+        body: _Body,
         read: Callable[[bytes], T],
         max_bytes: int,
     ) -> T:
@@ -92,20 +118,18 @@ class Endpoint:
             with attempt:
                 await self._pace.wait()
                 try:
-                    return read(await self._body(method, url, fields, max_bytes))
+                    return read(await self._body(method, url, body, max_bytes))
                 except EndpointError as exc:
                     exc.num_tries = attempt.retry_state.attempt_number
                     raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _body(
-        self, method: str, url: str, fields: Mapping[str, Any] | None, max_bytes: int
-    ) -> bytes:
+    async def _body(self, method: str, url: str, sent: _Body, max_bytes: int) -> bytes:
         """The body of a good answer; the key is nowhere in it."""
         # What other libraries raise may quote the endpoint, and so the key: it goes no further.
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, headers, body = await self._exchange(method, url, fields, max_bytes)
+                status, headers, body = await self._exchange(method, url, sent, max_bytes)
         except TimeoutError:
             raise EndpointError(f"no answer in {self._timeout_s:g} s", is_passing=True) from None
         except aiohttp.ClientConnectorError as exc:
@@ -133,7 +157,7 @@ class Endpoint:
         raise error
 
     async def _exchange(
-        self, method: str, url: str, fields: Mapping[str, Any] | None, max_bytes: int
+        self, method: str, url: str, sent: _Body, max_bytes: int
     ) -> tuple[int, Mapping[str, str], bytes]:
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._key.headers}
         body = bytearray()
@@ -145,7 +169,7 @@ class Endpoint:
                 auto_decompress=False,
             ) as session,
             session.request(
-                method, url, json=fields, headers=headers, proxy=_proxy(url), allow_redirects=False
+                method, url, headers=headers, proxy=_proxy(url), allow_redirects=False, **sent()
             ) as response,
         ):
             encoding = response.headers.get("Content-Encoding", "identity")

@@ -117,7 +117,8 @@ def _or_none(value: Any, read: Handler) -> Any:  # noqa: ANN401 - any JSON
         return None
 
 
-def _or_empty(value: Any, read: Handler) -> Any:  # noqa: ANN401 - any JSON
+def or_empty(value: Any, read: Handler) -> Any:  # noqa: ANN401 - any JSON
+    """A list, or none where it makes no sense."""
     return _or_none(value, read) or []
 
 
@@ -126,24 +127,25 @@ def _or_zero(value: Any, read: Handler) -> Any:  # noqa: ANN401 - any JSON
 
 
 # Lists fail at the first wrong item: a million wrong ones would be a million errors.
-_Text = Annotated[str, BeforeValidator(_text)]
-_Parts = Annotated[_Text, BeforeValidator(_joined)]
+Text = Annotated[str, BeforeValidator(_text)]
+_Parts = Annotated[Text, BeforeValidator(_joined)]
 _Optional = Annotated[T | None, WrapValidator(_or_none)]
+OptionalText = _Optional[Text]
 _Count = Annotated[int, Field(ge=0, le=MAX_TOKENS), WrapValidator(_or_zero)]
 _Byte = Annotated[int, Field(ge=0, le=255)]
 _TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-_TokenIds = Annotated[list[_TokenId], Field(fail_fast=True), WrapValidator(_or_empty)]
+_TokenIds = Annotated[list[_TokenId], Field(fail_fast=True), WrapValidator(or_empty)]
 
 
 class _Message(BaseModel):
     content: _Parts | None = None
-    refusal: _Optional[_Text] = None
-    reasoning_content: _Optional[_Text] = None
-    reasoning: _Optional[_Text] = None
+    refusal: OptionalText = None
+    reasoning_content: OptionalText = None
+    reasoning: OptionalText = None
 
 
 class _Logprob(BaseModel):
-    token: _Text
+    token: Text
     logprob: float = Field(le=1e-3, allow_inf_nan=False)
     bytes: list[_Byte] | None = Field(default=None, max_length=1024)
 
@@ -154,7 +156,7 @@ class _Logprobs(BaseModel):
 
 class _Choice(BaseModel):
     message: _Message | None = None
-    finish_reason: _Optional[_Text] = None
+    finish_reason: OptionalText = None
     logprobs: _Optional[_Logprobs] = None
 
 
@@ -170,7 +172,7 @@ class _Chat(BaseModel):
 
 
 class _Prompt(BaseModel):
-    prompt: _Text
+    prompt: Text
 
 
 class _Vector(BaseModel):
@@ -188,7 +190,7 @@ def read_answer(body: bytes) -> Answer:
     Raises:
         EndpointError: there is none, or none that can be read.
     """
-    chat = _read(_Chat, body)
+    chat = read_as(_Chat, body)
     choice = chat.choices[0] if chat.choices else _Choice()
     reason = sanitized(choice.finish_reason or "")[:_MAX_REASON_CHARS]
     if choice.message is None:
@@ -241,7 +243,7 @@ def read_prompt(body: bytes) -> str:
     Raises:
         EndpointError: there is none.
     """
-    return _read(_Prompt, body).prompt
+    return read_as(_Prompt, body).prompt
 
 
 def read_vectors(body: bytes, *, num_texts: int) -> npt.NDArray[np.float32]:
@@ -250,7 +252,7 @@ def read_vectors(body: bytes, *, num_texts: int) -> npt.NDArray[np.float32]:
     Raises:
         EndpointError: they are not one for each text, all of one size, finite and not zero.
     """
-    ordered = sorted(_read(_Vectors, body).data, key=lambda one: one.index)
+    ordered = sorted(read_as(_Vectors, body).data, key=lambda one: one.index)
     if [one.index for one in ordered] != list(range(num_texts)):
         raise EndpointError(f"{len(ordered)} vectors came for {num_texts} texts")
     sizes = {len(one.embedding) for one in ordered}
@@ -308,7 +310,12 @@ def _is_json(text: str) -> bool:
 M = TypeVar("M", bound=BaseModel)
 
 
-def _read(model: type[M], body: bytes) -> M:
+def read_as(model: type[M], body: bytes) -> M:
+    """The body as values of a model.
+
+    Raises:
+        EndpointError: it is something else, such as an error in words.
+    """
     value = _json(body)
     try:
         return model.model_validate(value)

@@ -1,5 +1,6 @@
 """A real Whisper hears each word of a speech at its time, and nothing where nobody speaks."""
 
+import io
 import os
 import re
 from itertools import pairwise
@@ -16,6 +17,7 @@ from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.stages import Planned
 from pipeline.speech import utterances_of_video
 from pipeline.tables.said import read_said
+from tests.endpoint import RAW, Endpoint, response
 from tests.sounds import RATE_HZ, make_sound
 from tests.speech.weights import fetch
 from tests.videos import source_of
@@ -45,18 +47,18 @@ def weights():
 def heard():
     config = load_config(None, (f"speech={{kind: whisper, weights: {weights()}}}",)).listening
     engine = open_speech(config)
+    return lambda path: hear(path, config, engine)
 
-    def hear(path):
-        planned = plan_source(source_of(path), config)
-        assert isinstance(planned, Planned), planned
-        results = [one for shard in planned.shards for one in listen(shard, config, engine)]
-        assert sum(one.span.duration_ns for one in results) == sum(
-            one.duration_ns for one in planned.video.footage
-        )
-        answers = [(one.window_id, read_said(one.text, one.span)) for one in results]
-        return results, utterances_of_video(planned.video, answers, task="speech")
 
-    return hear
+def hear(path, config, engine):
+    planned = plan_source(source_of(path), config)
+    assert isinstance(planned, Planned), planned
+    results = [one for shard in planned.shards for one in listen(shard, config, engine)]
+    assert sum(one.span.duration_ns for one in results) == sum(
+        one.duration_ns for one in planned.video.footage
+    )
+    answers = [(one.window_id, read_said(one.text, one.span)) for one in results]
+    return results, utterances_of_video(planned.video, answers, task="speech")
 
 
 def words_of(utterances):
@@ -109,6 +111,37 @@ def jfk_wave():
     with av.open(str(JFK)) as container:
         blocks = [frame.to_ndarray() for frame in container.decode(audio=0)]
     return np.concatenate(blocks, axis=1)[0].astype(np.float32)
+
+
+def test_the_same_is_heard_through_an_endpoint_that_transcribes(heard):
+    """A real Whisper behind HTTP; it hears a WAV and knows nothing of the recording."""
+    from faster_whisper import WhisperModel
+
+    model = WhisperModel(str(weights()), compute_type="int8", cpu_threads=1)
+
+    def transcribe(form):
+        segments, _ = model.transcribe(io.BytesIO(dict(form)["file"]), word_timestamps=True)
+        said = list(segments)
+        words = [
+            {"word": word.word, "start": float(word.start), "end": float(word.end)}
+            for one in said
+            for word in one.words
+        ]
+        text = "".join(one.text for one in said)
+        return RAW, response({"text": text, "language": "en", "words": words})
+
+    endpoint = Endpoint((200, transcribe), models=("whisper-1",))
+    config = load_config(
+        None, (f"speech={{kind: openai_speech, base_url: '{endpoint.url}', model: whisper-1}}",)
+    ).listening
+    try:
+        _, there = hear(JFK, config, open_speech(config))
+    finally:
+        endpoint.stop()
+    assert words_of(there) == SAID.split()
+    _, here = heard(JFK)
+    starts = [[word.span.start_ns for one in said for word in one.words] for said in (here, there)]
+    assert np.abs(np.subtract(*starts)).max() < 0.1 * 1e9
 
 
 def test_a_speech_that_begins_late_keeps_its_time_in_another_container(heard, tmp_path):

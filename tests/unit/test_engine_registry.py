@@ -76,7 +76,10 @@ def test_only_the_engine_that_is_named_is_imported():
 def test_an_engine_that_nobody_has_is_told_with_those_that_there_are():
     with pytest.raises(
         ConfigError,
-        match="one of broken, captions, detector, level, openai, signals, vllm, whisper, wrong, ",
+        match=(
+            "one of broken, captions, detector, level, openai, openai_speech, signals, vllm,"
+            " whisper, wrong, "
+        ),
     ):
         load_config(None, ("engine.kind=levels",))
 

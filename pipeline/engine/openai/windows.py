@@ -8,7 +8,6 @@ import asyncio
 import base64
 import io
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,6 @@ from pipeline.engine.endpoint_answers import (
     Answer,
     EndpointError,
     read_answer,
-    read_model_names,
     read_prompt,
     unwrapped,
 )
@@ -36,15 +34,12 @@ from pipeline.engine.prompt import (
     shown_ms,
     video_metadata,
 )
-from pipeline.errors import EngineStartError, WindowError
+from pipeline.engine.served import REFUSES_ALL, check_served, start_error
+from pipeline.errors import WindowError
 from pipeline.records import Completion, Window
 
 _VIDEO_TOKEN = "<|video_pad|>"  # noqa: S105 - a token of text
 _LENGTHS = ("minLength", "maxLength")
-_CHECK_S = 30.0
-_NO_SUCH_PAGE = 404
-_REFUSES_ALL = frozenset({401, 403, 404})
-"""Of the key or the model, as long as nothing was ever answered; later, of one request."""
 
 
 class OpenAIEngine:
@@ -71,7 +66,7 @@ class OpenAIEngine:
         )
         self._fields = _request_fields(config, task)
         self._has_answered = False
-        self._check_endpoint()
+        check_served(config, self._key, section="engine")
 
     def shutdown(self) -> None:
         """Nothing to stop: the endpoint is someone else's."""
@@ -88,29 +83,6 @@ class OpenAIEngine:
             # Encoded once for both requests; Pillow leaves the interpreter lock while it does.
             shown = await asyncio.to_thread(self._shown, window)
             return await ask_twice(partial(self._ask, window, shown), window, self._task)
-
-    def _check_endpoint(self) -> None:
-        """Ask which models there are, so that a wrong address is one error, not one per window."""
-        endpoint = Endpoint(
-            self._config.base_url,
-            self._key,
-            timeout_s=min(_CHECK_S, self._config.timeout_s),
-            max_retries=self._config.max_retries,
-        )
-        asked = endpoint.get(f"{endpoint.base_url}/models", read_model_names)
-        try:
-            # In a thread of its own, since an actor's has an event loop that runs.
-            with ThreadPoolExecutor(1) as thread:
-                served = thread.submit(asyncio.run, asked).result()
-        except EndpointError as exc:
-            if exc.status == _NO_SUCH_PAGE:
-                return  # an endpoint without a list of models
-            raise self._start_error(exc) from None
-        if served and self._config.model not in served:
-            raise EngineStartError(
-                f"engine.model={self._config.model}: {self._config.base_url} serves "
-                f"{', '.join(served[:8])}; name one of them"
-            )
 
     def _shown(self, window: Window) -> list[dict[str, Any]]:
         """The window's frames as parts of a message."""
@@ -146,8 +118,8 @@ class OpenAIEngine:
         try:
             answer = await self._endpoint.post(url, asked, read_answer)
         except EndpointError as exc:
-            if not exc.is_reached or (exc.status in _REFUSES_ALL and not self._has_answered):
-                raise self._start_error(exc) from None
+            if not exc.is_reached or (exc.status in REFUSES_ALL and not self._has_answered):
+                raise start_error(exc, self._config, section="engine") from None
             if exc.is_too_large:
                 raise WindowTooLargeError(str(exc)) from None
             raise WindowError(str(exc)) from None
@@ -181,12 +153,6 @@ class OpenAIEngine:
             frame_ns=window.frame_ns.tolist(),
             start_ns=window.plan.span.start_ns,
             num_pixels=window.rgb.shape[1] * window.rgb.shape[2],
-        )
-
-    def _start_error(self, exc: EndpointError) -> EngineStartError:
-        return EngineStartError(
-            f"engine.base_url={self._config.base_url}: {exc}; check the address, the model "
-            f"{self._config.model} and the key (engine.api_key_env={self._config.api_key_env})"
         )
 
 

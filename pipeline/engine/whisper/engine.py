@@ -3,20 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.engine.heard import refuse_haste, refuse_repeats, timed_word
 from pipeline.engine.whisper import WhisperEngineConfig
-from pipeline.errors import EngineStartError, WindowError
+from pipeline.errors import EngineStartError
 from pipeline.records import Said, Stretch, Word
-from pipeline.timebase import NS_PER_MS, NS_PER_S, TimeRange, seconds_to_ns
+from pipeline.timebase import TimeRange
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
     from faster_whisper.transcribe import Word as HeardWord
-
-MAX_COMPRESSION = 2.4
-"""Text that compresses better repeats itself: the model is caught in a loop."""
-MAX_WORDS_PER_S = 8
-"""Nobody speaks faster."""
-_FEW_WORDS = 8
 
 
 class WhisperEngine:
@@ -41,21 +36,12 @@ class WhisperEngine:
         words: list[Word] = []
         text = ""
         for segment in segments:
-            if segment.compression_ratio > MAX_COMPRESSION:
-                raise WindowError(
-                    f"the model repeats itself (compression {segment.compression_ratio:.1f}, more"
-                    f" than {MAX_COMPRESSION}): {segment.text.strip()[:60]!r}"
-                )
+            refuse_repeats(segment.text)
             text += segment.text
             words += [_word(word, stretch) for word in segment.words or ()]
         if not words:
             return ()
-        voice_s = sum(one.duration_ns for one in stretch.voice) / NS_PER_S
-        if len(words) > max(_FEW_WORDS, MAX_WORDS_PER_S * voice_s):
-            raise WindowError(
-                f"{len(words)} words in {voice_s:.1f} s of voice are more than {MAX_WORDS_PER_S} a"
-                " second, which nobody says"
-            )
+        refuse_haste(text, stretch)
         return (
             Said(
                 span=TimeRange(words[0].span.start_ns, max(w.span.end_ns for w in words)),
@@ -99,23 +85,10 @@ def _loaded(settings: WhisperEngineConfig) -> "WhisperModel":
 
 
 def _word(word: "HeardWord", stretch: Stretch) -> Word:
-    """The word with media times: the model knows them by attention, which begins in a pause.
-
-    So a word begins and ends with the voice that it lies in.
-    """
-    start_ns = stretch.start_ns + seconds_to_ns(max(0.0, float(word.start)))
-    end_ns = min(stretch.start_ns + seconds_to_ns(max(0.0, float(word.end))), stretch.span.end_ns)
-    start_ns = min(start_ns, stretch.span.end_ns - NS_PER_MS)
-    end_ns = max(end_ns, start_ns + NS_PER_MS)
-    voice = max(stretch.voice, key=lambda one: _common_ns(one, start_ns, end_ns))
-    if _common_ns(voice, start_ns, end_ns) > 0:
-        start_ns, end_ns = max(start_ns, voice.start_ns), min(end_ns, voice.end_ns)
-    return Word(
-        span=TimeRange(start_ns, end_ns),
-        text=word.word.strip(),
-        probability=min(1.0, max(0.0, float(word.probability))),
+    return timed_word(
+        word.word,
+        float(word.start),
+        float(word.end),
+        stretch,
+        min(1.0, max(0.0, float(word.probability))),
     )
-
-
-def _common_ns(voice: TimeRange, start_ns: int, end_ns: int) -> int:
-    return min(voice.end_ns, end_ns) - max(voice.start_ns, start_ns)
