@@ -28,12 +28,12 @@ app = typer.Typer()
 
 ExportFormat: TypeAlias = Literal[
     "parquet", "otio", "edl", "activitynet", "qvhighlights", "coco", "mot",
-    "label-studio", "cvat", "qwen", "ms-swift", "llamafactory",
+    "label-studio", "cvat", "drawio", "qwen", "ms-swift", "llamafactory",
 ]  # fmt: skip
 _FORMATS_HELP = (
     "parquet: a file per table and UTC date. otio, edl: an edit list. activitynet, qvhighlights,"
-    " coco, mot: datasets. label-studio, cvat: to be corrected by people. qwen, ms-swift,"
-    " llamafactory: training data of judged events."
+    " coco, mot: datasets. label-studio, cvat: to be corrected by people. drawio: the flow charts"
+    " of boards. qwen, ms-swift, llamafactory: training data of judged events."
 )
 
 
@@ -111,7 +111,7 @@ def _dataset(
     end: str | None,
     options: "QueryOptions",
 ) -> None:
-    from pipeline.export import annotation, datasets  # noqa: PLC0415
+    from pipeline.export import annotation, datasets, flow_chart  # noqa: PLC0415
     from pipeline.export.formats import to_json  # noqa: PLC0415
 
     if form in {"coco", "mot", "cvat", "label-studio"}:  # the boxes of an object once
@@ -120,6 +120,11 @@ def _dataset(
     if not events:
         raise NoSourcesError("no event matches; timereel query lists what there is")
     rows = index.videos(camera=options["camera"]).to_pylist()
+    if form == "drawio":
+        if not (text := flow_chart.drawio(events)):
+            raise NoSourcesError("no event has a flow chart; the task whiteboard reads them")
+        _write({target: text})
+        return
     videos = {row["video_id"]: datasets.Footage.of_row(row) for row in rows if row["num_frames"]}
     match form:
         case "activitynet":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.export.datasets import Footage, Row, boxes_of, parts_of
-from pipeline.records.sanitize import sanitized, storable
+from pipeline.records.sanitize import sanitized, xml_text
 
 _MODEL_VERSION = "timereel"
 _PERCENT = 100.0
@@ -24,7 +24,7 @@ def label_studio(events: Iterable[Row], videos: Mapping[str, Footage]) -> list[d
     """A task for each video with an event."""
     results: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in events:
-        label = _name(event["label"])
+        label = xml_text(event["label"])
         for part in parts_of(event, videos):
             video = videos[part["video_id"]]
             first = video.frame(part["start"]) + 1
@@ -115,7 +115,7 @@ def _meta(video: Footage, labels: Iterable[str]) -> ET.Element:
     meta = ET.Element("meta")
     task = ET.SubElement(meta, "task")
     for name, text in {
-        "name": _name(video.video_id),
+        "name": xml_text(video.video_id),
         "size": str(num_frames),
         "mode": "interpolation",
         "overlap": "0",
@@ -137,7 +137,7 @@ def _meta(video: Footage, labels: Iterable[str]) -> ET.Element:
 def _cvat_track(
     number: int, event: Row, boxes: Sequence[tuple[int, Mapping[str, Any]]]
 ) -> ET.Element:
-    track = ET.Element("track", id=str(number), label=_name(event["label"]), source="auto")
+    track = ET.Element("track", id=str(number), label=xml_text(event["label"]), source="auto")
     last_frame, last = boxes[-1]
     shown = [(frame, box, "0") for frame, box in boxes]
     for frame, box, outside in [*shown, (last_frame + 1, last, "1")]:  # it is gone then
@@ -168,9 +168,4 @@ def _by_video(
 
 
 def _labels(events: Iterable[Row]) -> list[str]:
-    return sorted({_name(event["label"]) for event in events})
-
-
-def _name(text: str) -> str:
-    """A text without characters that XML cannot hold."""
-    return sanitized(storable(text).replace("\ufffe", " ").replace("\uffff", " "))
+    return sorted({xml_text(event["label"]) for event in events})

@@ -10,6 +10,7 @@ import re
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 # JSON writes the other control characters as escapes itself. A lone surrogate has no UTF-8.
+_NO_XML = re.compile("[\ufffe\uffff]")
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -26,6 +27,11 @@ def sanitized_lines(text: str) -> str:
 def escaped_json(json_text: str) -> str:
     """The same JSON, which reads back equal, with escapes for unsafe characters."""
     return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+
+
+def xml_text(text: str) -> str:
+    """The text on one line without unsafe characters and those that XML cannot hold."""
+    return sanitized(_NO_XML.sub(" ", storable(text)))
 
 
 def storable(text: str) -> str:

@@ -18,7 +18,7 @@ _ROWS = 4
 """Rows of a timeline; the last one has all further labels."""
 _COLORS = 8
 _OF_EVENT = ("event_id", "camera", "start", "end", "label", "text", "confidence", "video_id",
-             "uri", "parts", "task", "fingerprint")  # fmt: skip
+             "uri", "parts", "task", "fingerprint", "fields")  # fmt: skip
 _OF_VIDEO = ("camera", "start", "end", "status", "video_id", "uri", "video_s", "footage",
              "warnings", "error")  # fmt: skip
 

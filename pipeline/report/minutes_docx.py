@@ -1,17 +1,13 @@
 """Minutes as a Word document."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.minutes import Note
-from pipeline.records.sanitize import sanitized
+from pipeline.records.sanitize import xml_text
 from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
-
-# Characters that XML has not.
-_NO_XML = re.compile("[\ufffe\uffff]")
 
 
 def write_docx(meeting: Meeting, path: Path) -> None:
@@ -28,16 +24,16 @@ def write_docx(meeting: Meeting, path: Path) -> None:
             " nothing"
         ) from exc
     document = docx.Document()
-    document.add_heading(_text(f"Minutes of {meeting.uri}"), 0)
-    document.add_paragraph(_text(f"{meeting.camera}, {meeting.start}"))
+    document.add_heading(xml_text(f"Minutes of {meeting.uri}"), 0)
+    document.add_paragraph(xml_text(f"{meeting.camera}, {meeting.start}"))
     for caution in meeting.cautions:
-        document.add_paragraph(_text(caution))
+        document.add_paragraph(xml_text(caution))
     for kind, title in LISTS.items():
         if notes := meeting.minutes.of_kind(kind):
             document.add_heading(title, 1)
             _list(document, notes)
     for chapter in meeting.minutes.chapters:
-        document.add_heading(_text(heading(chapter)), 1)
+        document.add_heading(xml_text(heading(chapter)), 1)
         document.add_paragraph(f"{len(chapter.said)} of {chapter.num_said} sentences")
         _list(document, chapter.said)
     document.save(str(path))
@@ -47,8 +43,4 @@ def _list(document: Any, notes: Iterable[Note]) -> None:  # noqa: ANN401 - it ha
     for note in notes:
         item = document.add_paragraph(style="List Bullet")
         item.add_run(f"({cited(note)}) ").italic = True
-        item.add_run(_text(sentence(note)))
-
-
-def _text(text: str) -> str:
-    return _NO_XML.sub(" ", sanitized(text))
+        item.add_run(xml_text(sentence(note)))

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
+from pipeline.export.flow_chart import FlowChart, charts_of
 from pipeline.records.sanitize import sanitized
-from pipeline.report.content import Report
-from pipeline.report.pictures import within
+from pipeline.report.content import CameraReport, Report
+from pipeline.report.pictures import MAX_PER_CAMERA, within
 from pipeline.report.words import WORDS, Language
 
 _LIGHT = ("#3b77bc", "#c77a1d", "#3d8f66", "#a4528e", "#7a6bc2", "#a98a13", "#b8524a", "#55808f")
@@ -86,10 +89,18 @@ def render(report: Report, pictures: Mapping[str, bytes], name: str, language: L
             period=report.axis.days(),
             facts=_facts(report, reviews),
             clock=_clock(report),
+            charts_of=_flow_charts,
+            quoted=shlex.quote,
             length=lambda start, end: _lasting((end - start).total_seconds()),
             lasting=_lasting,
         )
     )
+
+
+def _flow_charts(camera: CameraReport) -> Iterator[tuple[Mapping[str, Any], FlowChart]]:
+    """The first charts on boards, each with its event."""
+    found = ((event, chart) for event in camera.events for chart in charts_of(event))
+    return islice(found, MAX_PER_CAMERA)
 
 
 def _facts(report: Report, reviews: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -12,6 +12,11 @@ from pipeline.report.scores import page_of_scores
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.unit.test_scores_page import FIGURES
 
+# Times of the line that reach beyond its end; hidden ones have no place.
+_NUM_CUT_TIMES = """() => [...document.querySelectorAll(".line text")].filter(text =>
+    text.getBoundingClientRect().right > text.ownerSVGElement.getBoundingClientRect().right
+).length"""
+
 
 @pytest.fixture(scope="module")
 def report(archive, tmp_path_factory):
@@ -35,6 +40,7 @@ def test_it_opens_offline_and_can_be_read_by_everybody(look, report, theme, size
     eyes.page.goto(report)
     assert [url for url in asked if not url.startswith("data:")] == [report]
     assert eyes.page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    assert eyes.page.evaluate(_NUM_CUT_TIMES) == 0
     found = Axe().run(eyes.page).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 

@@ -59,5 +59,8 @@ function Receipt({event, all, text, zone}) {
     ...(all?.parts?.length > 1 ? all.parts.map((part, i) => [`${text.parts} ${i + 1}`, `${part.file} · ${seconds(part.media_start)} – ${seconds(part.media_end)} s`]) : []),
     ...(event.review?.verdict === "corrected" ? [[text.said, `${event.review.was_label} · ${clock(parse(event.review.was_start), zone, true)} – ${clock(parse(event.review.was_end), zone, true)}`]] : []),
   ].filter(([, value]) => value !== undefined && value !== "");
-  return html`<dl aria-label=${text.receipt}>${rows.map(([name, value]) => html`<dt><bdi>${name}</bdi></dt><dd><bdi>${value}</bdi></dd>`)}</dl>`;
+  return html`<dl aria-label=${text.receipt}>${rows.map(([name, value]) => html`<dt><bdi>${name}</bdi></dt><dd>${isChart(value) ? html`<pre>${value.replaceAll(/; ?/g, "\n")}</pre>` : html`<bdi>${value}</bdi>`}</dd>`)}</dl>`;
 }
+
+/** Whether a field is a flow chart of Mermaid: it has a line for each statement. */
+const isChart = value => /^flowchart (LR|TD);/.test(value);
