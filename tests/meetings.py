@@ -5,6 +5,7 @@ from unittest import mock
 
 from pipeline.config import load_config
 from pipeline.flow.driver import archive as driver
+from pipeline.flow.driver.passes import passes_of
 from pipeline.sources import list_sources
 from tests.hard import without_ray
 from tests.sounds import beeps, make_sound
@@ -45,7 +46,7 @@ def run(folder, where, *overrides):
     sources = list_sources([str(folder)], config.listed_sources)
     return [
         driver.index_archive(files, one, str(where), on_progress=lambda _report: None)
-        for one, files in driver.passes_of(config, sources)
+        for one, files in passes_of(config, sources)
     ]
 
 

@@ -125,7 +125,8 @@ def _index_once(
     """List the sources and index what is missing; returns the exit code."""
     from pipeline.cli.progress import shown_progress  # noqa: PLC0415
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.flow.driver.archive import index_archive, passes_of  # noqa: PLC0415
+    from pipeline.flow.driver.archive import index_archive  # noqa: PLC0415
+    from pipeline.flow.driver.passes import passes_of  # noqa: PLC0415
     from pipeline.processes.logs import configure_logs  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         CameraShard,

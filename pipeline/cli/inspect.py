@@ -149,7 +149,8 @@ def plan(
     """Estimate a run and show its shards: frames, tokens, hours, money."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.flow.driver.estimate import Estimate, plan_once, shard_figures  # noqa: PLC0415
-    from pipeline.flow.task.stages import Failure, Planned  # noqa: PLC0415
+    from pipeline.flow.driver.passes import passes_of  # noqa: PLC0415
+    from pipeline.flow.task.stages import Planned  # noqa: PLC0415
     from pipeline.sources import (  # noqa: PLC0415
         is_being_written,
         modified_since,
@@ -165,29 +166,34 @@ def plan(
     estimate = Estimate(settings)
     failures: list[dict[str, str]] = []
     shards: list[dict[str, Any]] = []
-    listing = survey_videos(src, settings.sources)
+    listing = survey_videos(src, settings.listed_sources)
     listed = listing.sources
     if oldest:
         listed = modified_since(listed, oldest)
     settle_s = settings.sources.settle_s
     sources = [source for source in listed if not is_being_written(source, settle_s, now)]
     num_waiting = len(listed) - len(sources)
-    for planned in plan_once(sources, settings):
-        if not isinstance(planned, Planned):
-            failures.append({"uri": planned.source.uri, "error": planned.error})
-            status = "failed" if isinstance(planned, Failure) else "outstanding"
-            echo(sanitized(f"{status}: {planned.error}"), err=True)
-            continue
-        estimate.add(planned)
-        shards.extend(shard_figures(planned))
+    num_copies = 0
+    for one, files in passes_of(settings, sources):
+        num_left = len(files)
+        for planned in plan_once(files, one):
+            num_left -= 1
+            if not isinstance(planned, Planned):
+                failures.append(_told(planned))
+            elif one is settings:
+                estimate.add(planned)
+                shards.extend(shard_figures(planned))
+            else:
+                estimate.add_sound(planned)
+        num_copies = max(num_copies, num_left)
     if as_json:
         figures = {**estimate.to_json(), "waiting": num_waiting, "failures": failures}
         figures["passed_over"] = listing.num_passed_over
         echo(to_json({**figures, "per_shard": shards}))
         return
-    num_copies = len(sources) - estimate.num_videos - len(failures)
+    num_unread = len({failure["uri"] for failure in failures})
     echo(
-        f"{'videos':14} {estimate.num_videos:,}; {len(failures)} cannot be read, "
+        f"{'videos':14} {estimate.num_videos:,}; {num_unread} cannot be read, "
         f"{num_copies} are copies of other files"
     )
     if num_waiting:
@@ -196,6 +202,14 @@ def plan(
         echo(f"{'passed over':14} {passed_over_message(listing)}")
     for name, figure in estimate.lines():
         echo(f"{name:14} {figure}")
+
+
+def _told(left_out: Any) -> dict[str, str]:  # noqa: ANN401 - a Probed, without importing it here
+    from pipeline.flow.task.stages import Failure  # noqa: PLC0415
+
+    status = "failed" if isinstance(left_out, Failure) else "outstanding"
+    echo(sanitized(f"{status}: {left_out.error}"), err=True)
+    return {"uri": left_out.source.uri, "error": left_out.error}
 
 
 @app.command()

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Literal
 
 from pipeline.config import Config, ModelEngineConfig
+from pipeline.doctor.speech_test import hear_sentence
 from pipeline.doctor.time_test import (
     NUM_CLIPS,
     answer_windows,
@@ -19,7 +20,7 @@ from pipeline.doctor.time_test import (
     make_clip,
 )
 from pipeline.engine import open_speech
-from pipeline.errors import EngineStartError
+from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion
 
 Verdict = Literal["ok", "warn", "FAIL"]
@@ -137,13 +138,18 @@ def _time_self_test(config: Config) -> Iterator[Check]:
 
 
 def _speech(config: Config) -> Check:
-    """Whether what listens can be opened."""
-    if not config.engine_kind.reads_captions:
-        try:
-            open_speech(config).shutdown()
-        except EngineStartError as exc:
-            return Check(name="speech", verdict="FAIL", detail=str(exc))
-    return Check(name="speech", verdict="ok", detail=f"{config.engine.kind}: {config.model}")
+    """Whether what listens hears known words at their times; captions are not listened to."""
+    name = f"{config.engine.kind}: {config.model}"
+    if config.engine_kind.reads_captions:
+        return Check(name="speech", verdict="ok", detail=name)
+    try:
+        engine = open_speech(config)
+        hearing = hear_sentence(config, engine)
+        engine.shutdown()
+    except (EngineStartError, WindowError) as exc:
+        return Check(name="speech", verdict="FAIL", detail=str(exc))
+    verdict: Verdict = "ok" if hearing.is_right else "FAIL"
+    return Check(name="speech", verdict=verdict, detail=f"{name} {hearing.detail}")
 
 
 def _markers(engine: ModelEngineConfig, answers: Sequence[Completion]) -> Check:

@@ -37,6 +37,8 @@ from pipeline.timebase import (
     without,
 )
 
+NO_SOUND = "has no sound"
+"""The warning of a video without any track."""
 MAX_GAP_NS = NS_PER_S // 2
 """A longer time without a packet is no footage: nothing was recorded."""
 _MICROSECOND = Fraction(1, 1_000_000)
@@ -92,7 +94,7 @@ def probe_sound(
         else:
             known = None
         if known and not tracks:
-            silent = replace(known, warnings=(*known.warnings, "has no sound"))
+            silent = replace(known, warnings=(*known.warnings, NO_SOUND))
             return Sound(video=silent, tracks=(), content_until=lambda _: known.content_id)
         if known and known.has_clock_jumps:
             raise SourceError(

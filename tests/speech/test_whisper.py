@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from pipeline.config import load_config
+from pipeline.doctor.examine import examine
+from pipeline.doctor.speech_test import CLIP
 from pipeline.engine import open_speech
 from pipeline.errors import EngineStartError
 from pipeline.flow.task.listen import listen, plan_source
@@ -24,8 +26,7 @@ from tests.videos import source_of
 
 pytestmark = pytest.mark.speech
 
-JFK = Path(__file__).with_name("jfk.ogg")
-"""The inaugural address of 20 January 1961; in the public domain."""
+JFK = CLIP
 PHRASES = (
     "and so my fellow americans",
     "ask not what your country can do for you",
@@ -168,3 +169,10 @@ def test_weights_that_are_not_there_are_not_fetched_unasked(tmp_path):
     config = load_config(None, (f"speech={{kind: whisper, weights: {tmp_path}}}",)).listening
     with pytest.raises(EngineStartError, match=r"no folder with a model\.bin"):
         open_speech(config)
+
+
+def test_the_doctor_hears_a_known_sentence():
+    config = load_config(None, (f"speech={{kind: whisper, weights: {weights()}}}",)).listening
+    found = {check.name: check for check in examine(config)}["speech"]
+    assert found.verdict == "ok", found.detail
+    assert re.search(r"heard 22 of 22 words .* off by 0\.[01]", found.detail)

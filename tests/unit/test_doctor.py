@@ -11,7 +11,10 @@ from PIL import Image
 
 from pipeline.config import Config, FrameConfig, PlanConfig, SampleConfig
 from pipeline.doctor.examine import examine
+from pipeline.doctor.speech_test import SENTENCE, judged
 from pipeline.engine.openai import OpenAIEngineConfig
+from pipeline.records import Said, Word
+from pipeline.timebase import NS_PER_S, TimeRange
 
 
 def shown(body) -> list[tuple[float | None, np.ndarray]]:
@@ -153,3 +156,35 @@ def test_weights_of_what_listens_are_looked_for(tmp_path):
     assert (
         "install timereel[speech]" in found.detail or "no folder with a model.bin" in found.detail
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "begin_s", "num_words", "is_right"),
+    [
+        (SENTENCE, 0.0, 22, True),
+        (SENTENCE, 0.3, 22, True),
+        (SENTENCE, 0.4, 22, False),
+        (" ".join(SENTENCE.split()[:18]), 0.0, 18, True),
+        (" ".join(SENTENCE.split()[:17]), 0.0, 17, False),
+        ("Thank you for watching!", 0.0, 1, False),
+    ],
+)
+def test_what_listens_must_hear_most_words_at_their_times(text, begin_s, num_words, is_right):
+    starts_s = [0.32 + 0.01 * number for number in range(5)]
+    starts_s += [3.29 + 0.01 * number for number in range(9)]
+    starts_s += [8.15 + 0.01 * number for number in range(8)]
+    words = [
+        Word(span=TimeRange(at_ns, at_ns + 1), text=word)
+        for word, at_s in zip(text.split(), starts_s, strict=False)
+        for at_ns in [round((at_s + begin_s) * NS_PER_S)]
+    ]
+    said = Said(span=TimeRange(0, 9 * NS_PER_S), text=text, track=0, words=tuple(words))
+    hearing = judged([said])
+    assert (hearing.num_words, hearing.is_right) == (num_words, is_right)
+    assert ("do not index with it" in hearing.detail) is not is_right
+
+
+def test_an_engine_that_times_no_words_is_judged_by_its_words_alone():
+    hearing = judged([Said(span=TimeRange(0, NS_PER_S), text=SENTENCE, track=0)])
+    assert (hearing.off_s, hearing.is_right) == (None, True)
+    assert judged([]).num_words == 0

@@ -13,6 +13,7 @@ from pipeline.flow.driver.spent import Spent
 from pipeline.flow.task.stages import Planned, decode_and_gate, probe_and_plan
 from pipeline.records import Source, WindowResult
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.sounds import beeps, make_sound
 from tests.videos import make_video, source_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -150,3 +151,17 @@ def test_released_gpus_stop_counting():
         spent.reserved_since_s -= 900
     spent.reserve_gpus(0)
     assert spent.gpu_hours == pytest.approx(2.5, abs=0.01)
+
+
+def test_a_plan_says_how_much_sound_is_listened_to(cli, tmp_path):
+    wave = beeps([1.0], 9.0)
+    make_sound(tmp_path / "call.m4a", [(wave, 0.0)], codec="aac")
+    make_video(tmp_path / "silent.mp4")
+    listening = ("--set", "speech={kind: whisper, weights: none}", "--json")
+    planned = cli.json("plan", tmp_path, *listening)
+    assert (planned["videos"], planned["failures"]) == (1, [])
+    assert planned["sound_hours"] == pytest.approx(9 / 3600, rel=0.01)
+    assert planned["listening_core_hours"] == pytest.approx(0.2 * 9 / 3600, rel=0.01)
+    captions = cli.run("plan", tmp_path, "--set", "speech={kind: captions}")
+    assert "captions of 0.00" in captions
+    assert cli.json("plan", tmp_path, "--json")["sound_hours"] == 0

@@ -35,7 +35,7 @@ from pipeline.flow.task.stages import OpenShard, ShardOutcome
 from pipeline.index import Writer, apply_orders
 from pipeline.index.lease import take_lease
 from pipeline.records import Source
-from pipeline.sources import CameraShard, is_sound_name
+from pipeline.sources import CameraShard
 from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S
 
@@ -122,20 +122,6 @@ def index_archive(
         lease.end(report.state, report.exit_code(fail_on), report.last_error)
     apply_orders(writer.open())
     return report
-
-
-def passes_of(config: Config, sources: Sequence[Source]) -> Iterator[tuple[Config, list[Source]]]:
-    """The passes of a run, each with its config and sources: one looks, one listens.
-
-    Each has a task and done markers of its own, so that a change of one does not repeat the other.
-    """
-    if not config.hears:
-        listens = config.listening is not None
-        seen = [one for one in sources if not (listens and is_sound_name(one.uri))]
-        if seen or not listens:
-            yield config, seen
-    if config.listening is not None:
-        yield config.listening, list(sources)
 
 
 def _published(on_progress: OnProgress, task: str) -> OnProgress:

@@ -12,6 +12,7 @@ from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shar
 from pipeline.flow.task.read_answer import verify_of
 from pipeline.flow.task.stages import Planned, Probed
 from pipeline.media.pixels import source_size, target_size, upright_sar
+from pipeline.media.sound import NO_SOUND
 from pipeline.plan.overlap import ownerships_of, resolve_overlaps, yield_to_others
 from pipeline.records import Ownership, Source, Video
 from pipeline.timebase import NS_PER_S
@@ -89,6 +90,9 @@ class Estimate:
     """Which file yields which time to which other file of its camera."""
     decode_cpu_s: float = 0.0
     prompt_tokens: int = 0
+    sound_ns: int = 0
+    """Of the pass that listens."""
+    listening_cpu_s: float = 0.0
     _forecast: Forecast | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -99,6 +103,8 @@ class Estimate:
     def add(self, planned: Planned) -> None:
         """Count one video."""
         video = planned.video
+        if self.config.hears:
+            self.add_sound(planned)
         self.num_videos += 1
         self.num_shards += len(planned.shards)
         self.footage_ns += sum(owned.duration_ns for owned in video.owned)
@@ -127,6 +133,12 @@ class Estimate:
                     )
                     for window in shard.windows
                 )
+
+    def add_sound(self, planned: Planned) -> None:
+        """Count what another pass listens to; captions and videos without sound cost nothing."""
+        if NO_SOUND not in planned.video.warnings:
+            self.sound_ns += sum(owned.duration_ns for owned in planned.video.owned)
+            self.listening_cpu_s += sum(shard.cost_s for shard in planned.shards)
 
     @property
     def output_tokens(self) -> int:
@@ -158,6 +170,13 @@ class Estimate:
         hours, rates = self.gpu_hours, self._rates
         return hours.times(rates.usd_per_gpu_hour) if hours and rates else None
 
+    def _speech(self) -> str:
+        hours = f"{self.sound_ns / NS_PER_S / SECONDS_PER_HOUR:,.3f} h of sound"
+        if not self.listening_cpu_s:
+            return f"captions of {hours}, which cost nothing"
+        core_hours = f"{self.listening_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
+        return f"{hours}, {core_hours} if somebody always speaks; pauses cost nothing"
+
     @property
     def _rates(self) -> RatesConfig | None:
         return self._forecast.rates if self._forecast else None
@@ -176,6 +195,8 @@ class Estimate:
             "max_output_tokens": self.max_output_tokens,
             "gpu_hours": self.gpu_hours and astuple(self.gpu_hours),
             "usd": self.usd and astuple(self.usd),
+            "sound_hours": self.sound_ns / NS_PER_S / SECONDS_PER_HOUR,
+            "listening_core_hours": self.listening_cpu_s / SECONDS_PER_HOUR,
             "overlaps": self.overlaps,
         }
 
@@ -192,6 +213,8 @@ class Estimate:
         yield "windows", f"{self.num_windows:,} in {self.num_shards:,} shards"
         yield "frames", f"{self.num_frames:,}"
         yield "decoding", f"{self.decode_cpu_s / SECONDS_PER_HOUR:,.3g} core-hours"
+        if self.sound_ns:
+            yield "speech", self._speech()
         if self._forecast is None:
             if self.config.asks_a_model:
                 yield "tokens", f"not known before, with engine.kind={self.config.engine.kind}"
