@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipeline.config.engines import EndpointUrl
 from pipeline.config.section import Operational, Seconds, Section
 
 
@@ -89,3 +90,6 @@ class ClusterConfig(Section):
     """After so long without any result the open shards are submitted again, and after as long once
     more the run ends with exit code 7, and the next one goes on. The time in which a model loads
     counts, so a large model on a slow disk needs more."""
+    traces: EndpointUrl | None = None
+    """Where spans of probing, decoding, answering and committing are sent, as OTLP over HTTP
+    (http://collector:4318/v1/traces); needs the extra ``otel``. A run is one trace."""

@@ -6,6 +6,8 @@
     graph.py    the Ray Data graphs, with every Ray argument of the project
     cluster.py  starts Ray or joins one
     metrics.py  the figures of a run for Prometheus
+    spans.py    the spans of a run for OpenTelemetry
 
-Only these three, `submission`, `driver.archive` and `summaries.summarize` import Ray.
+Only `graph`, `cluster`, `metrics`, `submission`, `driver.archive` and `summaries.summarize`
+import Ray.
 """

@@ -19,6 +19,7 @@ from pipeline.config import Config, ModelEngineConfig, SpeechEngineConfig
 from pipeline.engine import TextEngine, open_model, open_shards, open_speech, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow import metrics
+from pipeline.flow.spans import span
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
 from pipeline.flow.task.listen import listen, plan_source
@@ -43,7 +44,6 @@ from pipeline.records import (
     Window,
     WindowPlan,
 )
-from pipeline.storage.retry import take_num_retries
 from pipeline.summarize import Summarizer, SummaryDay, summarize_day
 
 log = structlog.get_logger()
@@ -70,7 +70,8 @@ def probe_graph(
     def probe(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
             begin_work(run, uri=source.uri)
-            planned = (probe_isolated if _has_killed() else plan_source)(source, config)
+            with span("probe", config):
+                planned = (probe_isolated if _has_killed() else plan_source)(source, config)
             if isinstance(planned, Planned):
                 yield _table([pack((planned.video, tuple(map(pack_shard, planned.shards))))])
             else:
@@ -173,8 +174,9 @@ class _ListeningActor:
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for shard in _shards(batch, self._run):
-            for result in listen(shard, self._config, self._engine):
-                yield _table([pack(result)])
+            with span("listen", self._config):
+                for result in listen(shard, self._config, self._engine):
+                    yield _table([pack(result)])
             yield from _told()
 
 
@@ -204,11 +206,14 @@ class _ModelActor:
             return [item]
         self._ask(1)
         try:
-            with bound_contextvars(
-                **self._run,
-                video_id=item.video.video_id,
-                shard_id=item.shard_id,
-                window_id=item.plan.window_id,
+            with (
+                bound_contextvars(
+                    **self._run,
+                    video_id=item.video.video_id,
+                    shard_id=item.shard_id,
+                    window_id=item.plan.window_id,
+                ),
+                span("answer", self._config),
             ):
                 return await self._replica.answer_item(item)
         finally:
@@ -240,11 +245,12 @@ def _decode_verification(window: bytes, plan: WindowPlan, config: Config) -> byt
 
 
 def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | ShardOutcome]:
-    if _has_killed():
-        log.warning("a worker died with this shard; it is decoded again in a child process")
-        yield from decode_isolated(decode_and_gate, shard, config)
-    else:
-        yield from decode_and_gate(shard, config)
+    with span("decode", config):
+        if _has_killed():
+            log.warning("a worker died with this shard; it is decoded again in a child process")
+            yield from decode_isolated(decode_and_gate, shard, config)
+        else:
+            yield from decode_and_gate(shard, config)
 
 
 def _has_killed() -> bool:
@@ -336,8 +342,7 @@ def _shards(table: pa.Table, run: Mapping[str, Any]) -> Iterator[Shard]:
 
 def _told() -> Iterator[pa.Table]:
     """What this process tells the driver beside its results: its warnings, for the log there."""
-    if num_retries := take_num_retries():
-        metrics.READ_RETRIES.inc(num_retries)
+    metrics.count_retries()
     if lines := take_warnings():
         yield _table(list(map(pack, lines)))
 

@@ -1,7 +1,7 @@
 """The figures of runs for Prometheus. Ray serves them on every node, with ``ray_`` before a name.
 
-The driver counts results as they arrive; workers count what only they see. How late a camera is
-also grows when nothing runs, so the page of an index serves that (``see/metrics.py``).
+The driver counts results as they arrive; other processes count what only they see. How late a
+camera is also grows when nothing runs, so the page of an index serves that (``see/metrics.py``).
 """
 
 import time
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from pipeline.records import WindowResult
+from pipeline.storage.retry import take_num_retries
 from pipeline.timebase import NS_PER_S
 
 # Of the driver.
@@ -34,7 +35,7 @@ WORKER_WARNINGS = Counter(
     "timereel_worker_warnings_total", "Warnings and errors that workers have logged."
 )
 
-# Of the workers.
+# Of the process that has seen it.
 READ_RETRIES = Counter(
     "timereel_read_retries_total", "Reads that were made again because a store failed."
 )
@@ -54,6 +55,12 @@ def count(result: WindowResult, task: str) -> None:
     ):
         if amount > 0:  # Ray refuses to count nothing
             counter.inc(amount, tags | more)
+
+
+def count_retries() -> None:
+    """Count the reads that this process has made again since the last call."""
+    if num_retries := take_num_retries():
+        READ_RETRIES.inc(num_retries)
 
 
 @contextmanager

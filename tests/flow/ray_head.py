@@ -67,7 +67,7 @@ def ray_head(logs: Path, *, num_cpus: int = 2, takes_jobs: bool = True) -> Itera
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
         shutil.rmtree(folder, ignore_errors=True)  # a process that is ending may still write

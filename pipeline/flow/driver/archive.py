@@ -28,6 +28,7 @@ from pipeline.flow.driver.run_identity import new_run
 from pipeline.flow.driver.worklist import worklist_of
 from pipeline.flow.graph import answer_graph, probe_graph
 from pipeline.flow.resources import needed
+from pipeline.flow.spans import require_exporter, span
 from pipeline.flow.summaries.pending_days import pending_days
 from pipeline.flow.summaries.summarize import summarize_days
 from pipeline.flow.task.packed_shard import PackedShard
@@ -78,6 +79,7 @@ def index_archive(
         StalledError: no result came for ``cluster.stall_s``, and again after a new start.
         LeaseLostError: this run sent no heartbeat for so long that another run took its cameras.
     """
+    require_exporter(config)
     if shard:
         sources = [source for source in sources if shard.holds(source.camera)]
     report = Report(index=index_uri, num_sources=len(sources), hears=config.hears)
@@ -132,6 +134,7 @@ def _published(on_progress: OnProgress, task: str) -> OnProgress:
         metrics.BACKLOG.set((report.planned_ns - report.analysed_ns) / NS_PER_S, {"task": task})
         metrics.FILES_LEFT.set(report.num_sources - report.num_finished, {"task": task})
         metrics.FAILED_FILES.set(len(report.failures), {"task": task})
+        metrics.count_retries()
 
     return show
 
@@ -201,8 +204,7 @@ def _answer_batch(
                 interruption.check()
     finally:
         # Also after an interruption or an engine failure: whole shards are worth keeping.
-        with metrics.timed_commit(context.config.task.name):
-            commits.commit(ledger)
+        _commit(commits, ledger, context)
         commits.commit_pending(ledger)
 
 
@@ -235,8 +237,7 @@ def _collect(
                     del still_open[outcome.shard_id]
             context.on_progress(context.report)
             if commits.is_due():
-                with metrics.timed_commit(task):
-                    commits.commit(ledger)
+                _commit(commits, ledger, context)
             if ledger.has_open_shards and context.is_budget_spent():
                 break
     except StalledError:
@@ -247,3 +248,9 @@ def _collect(
         if isinstance(outcomes, Generator):
             outcomes.close()
     return True
+
+
+def _commit(commits: Commits, ledger: Ledger, context: RunContext) -> None:
+    config = context.config
+    with metrics.timed_commit(config.task.name), span("commit", config):
+        commits.commit(ledger)

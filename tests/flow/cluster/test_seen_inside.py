@@ -1,19 +1,23 @@
 """What an operator sees of a run on a cluster: figures, log lines with their ids, and warnings."""
 
+import gzip
+import itertools
 import json
 import os
 import re
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.conftest import LOBBY, ROOT, Cli
 from tests.endpoint import Endpoint
@@ -34,24 +38,46 @@ engine: {{kind: openai, model: m, base_url: {url}}}
 class Slow(Storage):
     """Needs a while for each answer, and refuses the first."""
 
-    num_asked = 0
+    def __init__(self, asked: Iterator[int], *args: object) -> None:
+        self.asked = asked
+        super().__init__(*args)
 
     def do_GET(self) -> None:  # noqa: N802 - http.server calls it
-        type(self).num_asked += 1
+        number = next(self.asked)
         time.sleep(0.5)
-        if self.num_asked == 1:
+        if number == 0:
             self.send_error(503)
             return
         super().do_GET()
 
 
+class Collector(BaseHTTPRequestHandler):
+    """Takes spans, as OTLP over HTTP."""
+
+    def __init__(self, spans: list[Span], *args: object) -> None:
+        self.spans = spans
+        super().__init__(*args)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.extend(scope.spans)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @contextmanager
-def slow_storage() -> Iterator[str]:
-    handler = partial(Slow, LOBBY.read_bytes(), 10**9, threading.Event())
+def answering(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/lobby_20260314T090000+0000.mp4"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
@@ -84,10 +110,11 @@ def scraped(address: str) -> set[str]:
 class Seen:
     """What one run left behind."""
 
-    def __init__(self, log: str, worker_log: str, series: set[str]) -> None:
+    def __init__(self, log: str, worker_log: str, series: set[str], spans: list[Span]) -> None:
         self.log = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
         self.worker_log = worker_log
         self.series = series
+        self.spans = spans
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +125,12 @@ def seen(head, tmp_path_factory) -> Iterator[Seen]:
     (folder / "run.yaml").write_text(CONFIG.format(url=endpoint.url))
     env = {key: value for key, value in head.items() if key != "RAY_ADDRESS"}
     cli = Cli()
-    with slow_storage() as clip:
+    spans: list[Span] = []
+    storage = partial(Slow, itertools.count(), LOBBY.read_bytes(), 10**9, threading.Event())
+    with answering(storage) as store, answering(partial(Collector, spans)) as collector:
+        clip = f"{store}/lobby_20260314T090000+0000.mp4"
         run = cli.start("index", clip, "--index", folder / "index", "--config", folder / "run.yaml",
+                        "--set", f"cluster.traces={collector}/v1/traces",
                         "--address", head["GCS"], env=env)  # fmt: skip
         threading.Thread(target=kill_once, args=("decode",), daemon=True).start()
         series = set()
@@ -112,7 +143,7 @@ def seen(head, tmp_path_factory) -> Iterator[Seen]:
         for _ in range(2):  # the second knows of the first
             series |= scraped(address)
     logs = Path(head["FOLDER"]).glob("session_latest/logs/worker-*.err")
-    yield Seen(err.decode(), "".join(path.read_text() for path in logs), series)
+    yield Seen(err.decode(), "".join(path.read_text() for path in logs), series, spans)
     endpoint.stop()
     cli.close()
 
@@ -137,3 +168,18 @@ def test_a_line_of_a_worker_names_run_video_shard_and_window(seen):
     (again,) = map(json.loads, lines)
     assert {"run_id", "video_id", "shard_id", "window_id"} <= set(again)
     assert again["run_id"] in {line.get("run_id") for line in seen.log}
+
+
+def test_the_spans_of_a_run_are_one_trace_and_name_what_was_worked_on(seen):
+    (run,) = {line["run_id"] for line in seen.log if "run_id" in line}
+    ids = {
+        one.name: {item.key: item.value.string_value for item in one.attributes}
+        for one in seen.spans
+    }
+    assert set(ids) == {"probe", "decode", "answer", "commit"}
+    assert {found["run_id"] for found in ids.values()} == {run}
+    assert "uri" in ids["probe"]
+    assert {"video_id", "shard_id"} <= set(ids["decode"])
+    assert {"video_id", "shard_id", "window_id"} <= set(ids["answer"])
+    assert len({one.trace_id for one in seen.spans}) == 1
+    assert all(one.end_time_unix_nano > one.start_time_unix_nano for one in seen.spans)
