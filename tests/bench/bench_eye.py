@@ -2,7 +2,7 @@
 
     make bench-eye CLIP=vtest.avi TRUTH=gt.txt EMPTY='talk_1.mp4 screen_1.webm'
 
-* ``CLIP`` and ``TRUTH``: a clip and the boxes of its persons in the form of MOTChallenge: AP50.
+* ``CLIP`` and ``TRUTH``: a clip and its persons in the form of MOTChallenge: AP50 and tracks.
 * ``EMPTY``: footage without anybody; each person in it is invented.
 * The shipped clip: its six visits, and the speed on footage that moves a tenth of the time. That
   is made of its first empty seconds, again and again, and of its beginning.
@@ -27,6 +27,7 @@ from PIL import Image
 from pipeline.config import Config, load_config
 from pipeline.engine.detector.decoding import overlaps
 from pipeline.engine.detector.network import open_network
+from pipeline.evaluation.tracks import score_tracks
 from pipeline.flow.driver.archive import index_archive
 from pipeline.index import Index, open_index
 from pipeline.records import Source
@@ -140,6 +141,36 @@ def _boxes_of_answers(index: Index, rate: float) -> Boxes:
             ):
                 found[round((window["media_start"] + second) * rate)].append((*sides, score))
     return found
+
+
+def track_figures(clip: Path, truth: Path, folder: Path) -> dict[str, Any]:
+    """MOTA, IDF1 and HOTA of the persons at few pictures a second, against those same pictures."""
+    with av.open(str(clip)) as container:
+        stream = container.streams.video[0]
+        rate, num_frames = float(stream.average_rate or 0), stream.frames
+        pixels = f"frame.rgb_max_pixels={stream.width * stream.height}"
+    figures = {}
+    for fps in (5, 2):
+        settings = (f"engine.fps={fps}", f"sample.fps={fps}", "gate.kind=none", pixels)
+        index, _ = indexed(clip, folder / f"at{fps}", *settings)
+        looked_at = range(0, num_frames, round(rate / fps))
+        true, found = folder / f"true{fps}.txt", folder / f"found{fps}.txt"
+        lines = truth.read_text(encoding="utf-8").splitlines()
+        true.write_text("\n".join(ln for ln in lines if int(ln.split(",")[0]) - 1 in looked_at))
+        found.write_text("\n".join(_mot_lines(persons(index), rate)))
+        scores = score_tracks(true, found)
+        figures[f"{fps} fps"] = {name: round(scores[name] or 0, 3) for name in _OF_TRACKS}
+    return figures
+
+
+_OF_TRACKS = ("idf1", "mota", "hota", "num_switches", "num_false_positives", "num_misses")
+
+
+def _mot_lines(rows: list[dict[str, Any]], rate: float) -> Iterator[str]:
+    for number, row in enumerate(rows, start=1):
+        for box in row["boxes"]:
+            x0, y0, x1, y1 = (box[side] for side in ("x0", "y0", "x1", "y1"))
+            yield f"{round(box['second'] * rate) + 1},{number},{x0},{y0},{x1 - x0},{y1 - y0},1"
 
 
 def visit_figures(folder: Path) -> dict[str, Any]:
@@ -277,12 +308,13 @@ def main() -> None:
         parts = {
             "visits": lambda: visit_figures(folder / "visits"),
             "clip": lambda: clip_figures(args.clip, args.truth, folder / "clip"),
+            "tracks": lambda: track_figures(args.clip, args.truth, folder / "tracks"),
             "worse pictures": lambda: condition_figures(args.clip, args.truth),
             "invented": lambda: invented(args.empty, folder / "empty"),
             "times real time per core": lambda: speed_figures(folder, args.minutes),
         }
         has_truth = args.clip and args.truth
-        asked = (True, has_truth, has_truth, args.empty, args.minutes)
+        asked = (True, has_truth, has_truth, has_truth, args.empty, args.minutes)
         for (part, measure), is_asked in zip(parts.items(), asked, strict=True):
             if is_asked:
                 json.dump({part: measure()}, sys.stdout, indent=1)

@@ -2,13 +2,15 @@
 
 In the next picture an object is at the box that overlaps most with where it should be by then at
 its last speed, or that lies near there: pictures may be half a second apart. Sure boxes choose
-first and weak ones continue what is left, as in ByteTrack (Zhang et al., "ByteTrack", 2022). An
-object may begin with a weak box, as somebody does who comes through a door, but needs a sure one to
-count.
+first and weak ones continue what is left, as in ByteTrack (Zhang et al., "ByteTrack", 2022), but
+only for a while: else whoever passes a thing that looks a little like a person leaves a track on
+it. An object may begin with a weak box, as somebody does who comes through a door, but needs a sure
+one to count.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import exp
 
 import numpy as np
 
@@ -22,8 +24,10 @@ _MAX_DISTANCE = 0.5
 """Of the middles, in heights of the object."""
 _SAME = 0.5
 """A new object that overlaps another one so much is the same, found twice."""
-_STEADY = 0.5
-"""How much of the speed before counts in the speed after."""
+_STEADY_S = 0.5
+"""Time after which what was known of the speed counts for a third (1 / e), at any rate of looks."""
+_WEAK_NS = 3 * NS_PER_S
+"""How long weak boxes alone continue an object."""
 
 Look = tuple[int, Mapping[str, Found]]
 """Media time of a picture, and what was found in it."""
@@ -53,6 +57,8 @@ class Followed:
     num_looks: int
     was_sure: bool
     """Whether any box of it was sure: without one it is noise."""
+    sure_ns: int
+    """When one was last sure, or it began."""
     moved: float
     """How far its middle has been from where it began, in sizes of the object."""
     sights: tuple[Sight, ...]
@@ -68,7 +74,8 @@ class Followed:
         passed_s = (sight.at_ns - self.last.at_ns) / NS_PER_S
         speed = (_middle(sight.box) - _middle(self.last.box)) / np.float32(passed_s)
         if self.num_looks > 1:
-            speed = _STEADY * self.speed + (1 - _STEADY) * speed
+            kept = np.float32(exp(-passed_s / _STEADY_S))
+            speed = kept * self.speed + (1 - kept) * speed
         size = float(np.sqrt(np.prod(np.maximum(self.first.box[2:] - self.first.box[:2], 1))))
         away = float(np.linalg.norm(_middle(sight.box) - _middle(self.first.box))) / size
         return replace(
@@ -77,6 +84,7 @@ class Followed:
             speed=speed,
             num_looks=self.num_looks + 1,
             was_sure=self.was_sure or is_sure,
+            sure_ns=sight.at_ns if is_sure else self.sure_ns,
             moved=max(self.moved, away),
             sights=(*self.sights, sight),
         )
@@ -118,9 +126,16 @@ def _continue(
 ) -> None:
     """Give the sights in one picture to the objects they continue."""
     for wanted in (True, False):
-        free = [i for i in open_ones if objects[i].last not in sights]
         given = [sight for sight, sure in zip(sights, is_sure, strict=True) if sure is wanted]
-        if not free or not given:
+        if not given:
+            continue
+        free = [
+            i
+            for i in open_ones
+            if objects[i].last not in sights
+            and (wanted or given[0].at_ns - objects[i].sure_ns <= _WEAK_NS)
+        ]
+        if not free:
             continue
         places = np.stack([objects[i].box_at(given[0].at_ns) for i in free])
         for place, number in _pairs(places, np.stack([sight.box for sight in given])):
@@ -146,6 +161,7 @@ def _begin(
             speed=np.zeros(2, np.float32),
             num_looks=1,
             was_sure=sure,
+            sure_ns=sight.at_ns,
             moved=0.0,
             sights=(sight,),
         )
@@ -159,7 +175,7 @@ def _pairs(places: Floats, boxes: Floats) -> Iterator[tuple[int, int]]:
     between = _middle(places)[:, None] - _middle(boxes)[None]
     heights = np.maximum(places[:, 3] - places[:, 1], 1)
     away = np.linalg.norm(between, axis=2) / heights[:, None]
-    likeness = shared + np.clip(1 - away, 0, 1) / 2
+    likeness = shared + np.clip(1 - away, 0, 1)
     allowed: BoolArray = (shared >= _MIN_OVERLAP) | (away < _MAX_DISTANCE)
     likeness = np.where(allowed, likeness, -1.0)
     for _ in range(min(likeness.shape)):
