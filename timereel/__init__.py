@@ -13,6 +13,7 @@ own from where timereel itself is installed. Where another one was imported befo
 done any more, and ``import timereel`` says so.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,11 +35,17 @@ if not Path(getattr(pipeline, "__file__", None) or "").is_relative_to(_INSTALLED
 from pipeline.errors import TimereelError  # noqa: E402 - now it is the right package
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    import pyarrow as pa
+
     from pipeline.index import Index
+    from pipeline.index.filters import When
+    from pipeline.index.search import SearchOptions
 
 __version__ = "0.2.0"
 
-__all__ = ["TimereelError", "__version__", "open"]
+__all__ = ["TimereelError", "__version__", "open", "search"]
 
 
 def open(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> "Index":  # noqa: A001 - timereel.open() reads best
@@ -54,3 +61,32 @@ def open(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> "
     from pipeline.index import open_index  # noqa: PLC0415
 
     return open_index(uri, storage_options)
+
+
+def search(
+    index: "Index",
+    text: str,
+    start: "When" = None,
+    end: "When" = None,
+    *,
+    embedding: Mapping[str, object] | None = None,
+    **wanted: "Unpack[SearchOptions]",
+) -> "pa.Table":
+    """What was seen, said or shown in ``[start, end)``: rows with all words of a text, best first.
+
+    With ``embedding``, a config's section of that name such as ``{"kind": "local"}``, rows that are
+    nearest in meaning; ``timereel embed`` has made their vectors before.
+
+    Raises:
+        TimereelError: there are no words, no vectors, or an extra is not installed.
+    """
+    from pipeline.config import load_config  # noqa: PLC0415 - as above
+    from pipeline.engine.embed import open_embedder  # noqa: PLC0415
+    from pipeline.index.search import by_meaning, by_words  # noqa: PLC0415
+
+    if embedding is None:
+        return by_words(index, text, start, end, **wanted)
+    settings = load_config(None, (f"embedding={json.dumps(dict(embedding))}",)).embedding
+    assert settings  # noqa: S101 - it was just given
+    embedder = open_embedder(settings)
+    return by_meaning(index, embedder.question(text), embedder.name, start, end, **wanted)

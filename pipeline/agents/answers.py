@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
+from pipeline.engine.embed import Embedder
 from pipeline.errors import ConfigError
 from pipeline.index import Index, search
 from pipeline.index.filters import Span, When, Where
@@ -88,6 +89,24 @@ def search_words(
     span = _span(start, end)
     wanted: search.SearchOptions = {"camera": camera, "limit": limit + 1}
     rows = search.by_words(index, words, *span, **wanted).to_pylist()
+    return _answer(index, rows[:limit], len(rows), span, camera)
+
+
+def search_meaning(
+    index: Index,
+    embedder: Embedder,
+    words: str,
+    start: str,
+    end: str,
+    *,
+    camera: str | None,
+    limit: int,
+) -> Answer:
+    """Events and captions nearest in meaning, nearest first."""
+    span = _span(start, end)
+    wanted: search.SearchOptions = {"camera": camera, "limit": limit + 1}
+    question = embedder.question(words)
+    rows = search.by_meaning(index, question, embedder.name, *span, **wanted).to_pylist()
     return _answer(index, rows[:limit], len(rows), span, camera)
 
 

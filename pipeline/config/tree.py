@@ -90,7 +90,7 @@ class Config(Section):
     alerts: Operational[AlertsConfig] = AlertsConfig()
     cluster: Operational[ClusterConfig] = ClusterConfig()
     embedding: Operational[EmbeddingConfig | None] = None
-    """Only asked by ``timereel embed`` and ``timereel search --semantic``."""
+    """Only asked by ``timereel embed``, ``search --semantic`` and ``mcp``."""
     retention_days: Operational[dict[str, Days | None]] = Field(default_factory=dict)
     """Camera or glob -> days that are kept, None keeps all; the name itself decides, or else the
     first glob that matches."""

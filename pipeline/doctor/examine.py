@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
-from pipeline.config import Config, ModelEngineConfig
+from pipeline.config import Config, ModelEngineConfig, ObjectGateConfig
 from pipeline.doctor.speech_test import hear_sentence
 from pipeline.doctor.time_test import (
     NUM_CLIPS,
@@ -19,7 +19,7 @@ from pipeline.doctor.time_test import (
     judge_times,
     make_clip,
 )
-from pipeline.engine import open_speech
+from pipeline.engine import open_object_gate, open_speech
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion
 
@@ -46,6 +46,8 @@ class Check:
 def examine(config: Config) -> Iterator[Check]:
     """Every finding as it is made; the last ones are of the engine."""
     yield from _environment(config)
+    if config.gate.objects:
+        yield _object_gate(config.gate.objects)
     if not config.hears:
         yield from _time_self_test(config)
     if listening := config.listening:
@@ -135,6 +137,16 @@ def _time_self_test(config: Config) -> Iterator[Check]:
         yield _markers(config.engine, answers)
     verdict = judge_times(clips, answers, config.task, label)
     yield Check(name="time", verdict="ok" if verdict.is_on_time else "FAIL", detail=verdict.detail)
+
+
+def _object_gate(gate: ObjectGateConfig) -> Check:
+    """Whether the detector that looks before a model can be opened and knows its labels."""
+    try:
+        open_object_gate(gate)
+    except EngineStartError as exc:
+        return Check(name="gate.objects", verdict="FAIL", detail=str(exc))
+    detail = f"{gate.model} finds {', '.join(gate.labels)}"
+    return Check(name="gate.objects", verdict="ok", detail=detail)
 
 
 def _speech(config: Config) -> Check:

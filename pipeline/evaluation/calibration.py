@@ -10,12 +10,7 @@ NUM_BINS: Final = 10
 
 
 def calibration(found: Sequence[TimedEvent], right: Iterable[TimedEvent]) -> dict[str, Any] | None:
-    """How far confidences are what they say: of events rated 0.8, 80 % should be right.
-
-    ``ece`` is the expected calibration error (Naeini et al. 2015): the mean distance of confidence
-    and precision over ten equal bins, by their number of events; ``brier`` the mean squared
-    distance of confidence and being right. None if no event has a confidence.
-    """
+    """``reliability`` of the events that have a confidence; None if none has one."""
     left = Counter(right)
     rated: list[tuple[float, bool]] = []
     for event in found:
@@ -23,8 +18,16 @@ def calibration(found: Sequence[TimedEvent], right: Iterable[TimedEvent]) -> dic
         left[event] -= is_right
         if event.confidence is not None:
             rated.append((event.confidence, is_right))
-    if not rated:
-        return None
+    return reliability(rated) if rated else None
+
+
+def reliability(rated: Sequence[tuple[float, bool]]) -> dict[str, Any]:
+    """How far confidences are what they say: of what is rated 0.8, 80 % should be right.
+
+    ``ece`` is the expected calibration error (Naeini et al. 2015): the mean distance of confidence
+    and precision over ten equal bins, by what is in them; ``brier`` the mean squared distance of
+    confidence and being right.
+    """
     bins: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for confidence, is_right in rated:
         bins[min(int(confidence * NUM_BINS), NUM_BINS - 1)].append((confidence, is_right))

@@ -80,7 +80,7 @@ def true_boxes(path: Path) -> Boxes:
 
 def average_precision(truth: Boxes, found: Boxes) -> float:
     """AP50 over all points; the boxes of a frame, the surest first, take the free ones they fit."""
-    ranked = [one for frame, boxes in found.items() for one in _ranked(truth.get(frame, []), boxes)]
+    ranked = [one for frame, boxes in found.items() for one in ranked(truth.get(frame, []), boxes)]
     ranked.sort(key=lambda one: -one[0])
     right: npt.NDArray[np.float64] = np.cumsum([is_right for _, is_right in ranked], dtype=float)
     precision = np.maximum.accumulate((right / np.arange(1, len(right) + 1))[::-1])[::-1]
@@ -88,7 +88,7 @@ def average_precision(truth: Boxes, found: Boxes) -> float:
     return float(np.sum(np.diff(recall, prepend=0) * precision))
 
 
-def _ranked(
+def ranked(
     truth: Sequence[tuple[float, ...]], boxes: Sequence[tuple[float, ...]]
 ) -> Iterator[tuple[float, bool]]:
     """The confidence of each box of a frame, and whether it is right."""
@@ -234,7 +234,7 @@ def _believed(truth: Boxes, found: Boxes) -> str:
 
 
 def _num_right(truth: list[tuple[float, ...]], boxes: list[tuple[float, ...]]) -> int:
-    return sum(is_right for _, is_right in _ranked(truth, boxes))
+    return sum(is_right for _, is_right in ranked(truth, boxes))
 
 
 def invented(paths: list[Path], folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipeline.config import load_config
 from pipeline.config.task import Task
 from pipeline.engine.detector import DETECTOR_TASK, DetectorEngineConfig
 from pipeline.engine.detector.engine import DetectorEngine
+from pipeline.engine.detector.follow import Followed, Sight
 from pipeline.engine.detector.network import open_network
 from pipeline.engine.parse import parse_completion
 from pipeline.errors import EngineStartError
@@ -23,6 +24,7 @@ from pipeline.testing import check_engine
 from pipeline.timebase import NS_PER_S, TimeRange
 from tests.conftest import ROOT
 from tests.detectors import CELL, HEIGHT, REACH, WIDTH, make_detector
+from tests.detectors import PERSON as PERSON_SPEC
 from tests.made import a_video
 
 STEP_NS = NS_PER_S // 10
@@ -150,6 +152,48 @@ def test_an_object_may_begin_weak_and_counts_from_there(bright):
     rgb[5:10] = np.minimum(rgb[5:10], 100)
     [(_, start, end, _)] = events(rgb, model=bright, fps=10)
     assert (start, end) == (5, 25)
+
+
+def test_weak_boxes_alone_keep_an_object_for_three_seconds(bright):
+    rgb = np.full((80, HEIGHT, WIDTH, 3), 40, np.uint8)
+    rgb[:10, 24:32, 40:48] = 255
+    rgb[10:, 24:32, 40:48] = 100  # 0.39
+    [(_, start, end, _)] = events(rgb, 25, model=bright, fps=10)
+    assert (start, end) == (0, 40)  # it was last sure in the picture at 0.9 s
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5, 10])
+def test_how_soon_an_earlier_speed_is_forgotten_does_not_depend_on_the_rate_of_looks(fps):
+    def sight(at_ns, x):
+        box = np.array([x, 0, x + 10, 20], np.float32)
+        return Sight(at_ns=at_ns, box=box, score=0.9, kind="person")
+
+    one = Followed(
+        label="person",
+        first=sight(0, 0.0),
+        last=sight(0, 0.0),
+        speed=np.array([30, 0], np.float32),
+        num_looks=2,
+        was_sure=True,
+        sure_ns=0,
+        moved=0.0,
+        sights=(),
+    )
+    for number in range(1, fps + 1):
+        one = one.seen(sight(number * NS_PER_S // fps, 10.0 * number / fps), is_sure=True)
+    assert one.speed == pytest.approx([10 + 20 * np.exp(-2), 0], abs=1e-3)
+
+
+def test_a_calibrated_confidence_is_the_share_of_such_boxes_that_are_right(tmp_path):
+    spec = PERSON_SPEC | {"calibration": {"slope": 2.0, "offset": -1.0}}
+    model = str(make_detector(tmp_path / "calibrated", labels={"person": spec}))
+    rgb = np.full((20, HEIGHT, WIDTH, 3), 40, np.uint8)
+    rgb[:, 24:32, 40:48] = 204  # 0.8: odds of 4 to 1
+    engine = DetectorEngine(DetectorEngineConfig(model=model), PERSON)
+    [done] = engine.answer(windows(rgb))
+    [event] = json.loads(done.text)["events"]
+    assert event["confidence"] == pytest.approx(16 / (16 + np.e), abs=0.001)
+    assert {box[-1] for box in event["boxes"]} == {0.8}
 
 
 def test_what_must_move_and_stands_is_not_told(tmp_path):

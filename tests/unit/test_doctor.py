@@ -15,6 +15,7 @@ from pipeline.doctor.speech_test import SENTENCE, judged
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.records import Said, Word
 from pipeline.timebase import NS_PER_S, TimeRange
+from tests.detectors import make_detector
 
 
 def shown(body) -> list[tuple[float | None, np.ndarray]]:
@@ -188,3 +189,22 @@ def test_an_engine_that_times_no_words_is_judged_by_its_words_alone():
     hearing = judged([Said(span=TimeRange(0, NS_PER_S), text=SENTENCE, track=0)])
     assert (hearing.off_s, hearing.is_right) == (None, True)
     assert judged([]).num_words == 0
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict", "detail"),
+    [("person", "ok", "finds person"), ("ghost", "FAIL", "label ghost: the detector")],
+)
+def test_the_detector_before_a_model_is_opened_and_asked_for_its_labels(
+    tmp_path, label, verdict, detail
+):
+    model = str(make_detector(tmp_path / "bright"))
+    config = Config.model_validate(
+        {
+            "engine": {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"},
+            "gate": {"kind": "motion", "objects": {"model": model, "labels": [label]}},
+        }
+    )
+    found = next(check for check in examine(config) if check.name == "gate.objects")
+    assert found.verdict == verdict
+    assert detail in found.detail

@@ -2,17 +2,21 @@
 
 import sys
 
+import anyio
 import numpy as np
 import pytest
 
 import pipeline.index as pi
-from pipeline.config import EmbeddingConfig
+import timereel
+from pipeline.agents.server import Tools, make_server
+from pipeline.config import DecodeConfig, EmbeddingConfig
 from pipeline.engine.embed import open_embedder
 from pipeline.errors import ConfigError, EngineStartError
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.index.search import by_meaning
 from pipeline.index.vectors import embed_missing
+from pipeline.storage.access import PUBLIC
 from tests.embeddings import Embeddings
 from tests.index_rows import DAY, at, event, rows, video
 
@@ -136,6 +140,28 @@ def test_a_question_finds_texts_of_both_languages_without_a_server(cli, tmp_path
     asked = ("送货", "pet animal", "狗", "汽车停下")
     best = [found(writer.index, local, words, limit=1) for words in asked]
     assert best == [["parcel"], ["dog"], ["dog"], ["car"]]
+
+    # The same from Python, and as a tool for agents.
+    index = timereel.open(tmp_path / "index")
+    near = timereel.search(index, "pet animal", at(0), embedding={"kind": "local"}, limit=1)
+    assert near["id"].to_pylist() == ["dog"]
+    assert timereel.search(index, "street dog")["id"].to_pylist() == ["dog"]
+    with pytest.raises(timereel.TimereelError, match="embedding"):
+        timereel.search(index, "pet animal", embedding={"kind": "other"})
+    tools = Tools(index, decode=DecodeConfig(), access=PUBLIC, embedder=local)
+    answer = tools.search_meaning("送货", at(0).isoformat(), at(40).isoformat(), limit=1)
+    assert ([row.id for row in answer.rows], answer.is_truncated) == (["parcel"], True)
+
+
+def test_agents_are_offered_a_search_by_meaning_only_where_something_makes_vectors(
+    tmp_path, embedder
+):
+    write(pi.Writer(tmp_path), *EVENTS)
+    index = pi.open(tmp_path)
+    for given, is_offered in ((embedder, True), (None, False)):
+        server = make_server(Tools(index, decode=DecodeConfig(), access=PUBLIC, embedder=given))
+        names = {tool.name for tool in anyio.run(server.list_tools)}
+        assert ("search_meaning" in names) is is_offered
 
 
 def test_vectors_of_the_model_offline_have_unit_length_whatever_the_text_is():

@@ -17,6 +17,7 @@ from pipeline.config.task import Task
 from pipeline.engine.detector import DetectorEngineConfig
 from pipeline.engine.detector.follow import Followed, follow
 from pipeline.engine.detector.looks import Looks, every
+from pipeline.engine.detector.model_file import Label
 from pipeline.engine.detector.network import open_network
 from pipeline.errors import EngineStartError
 from pipeline.records import Completion, Window
@@ -70,7 +71,9 @@ class DetectorEngine:
 
     def _completion(self, window: Window, looks: Looks, objects: list[Followed]) -> Completion:
         events = [
-            _event(one, window, looks) for one in objects if one.sights and self._is_believed(one)
+            _event(one, window, looks, self._network.labels[one.label])
+            for one in objects
+            if one.sights and self._is_believed(one)
         ]
         if BLACK in self._task.labels:
             events += _black(window, looks.black)
@@ -88,7 +91,7 @@ class DetectorEngine:
         return is_there and one.moved >= spec.moves
 
 
-def _event(one: Followed, window: Window, looks: Looks) -> dict[str, Any]:
+def _event(one: Followed, window: Window, looks: Looks, spec: Label) -> dict[str, Any]:
     """The object in this window, as an answer has it."""
     span = window.plan.span
     first, last = one.sights[0], one.sights[-1]
@@ -101,7 +104,7 @@ def _event(one: Followed, window: Window, looks: Looks) -> dict[str, Any]:
         "text": kind,
         "start": (start_ns - span.start_ns) / NS_PER_S,
         "end": (looks.end_ns(last.at_ns) - span.start_ns) / NS_PER_S,
-        "confidence": round(fmean(sight.score for sight in one.sights), 3),
+        "confidence": round(fmean(spec.confidence(sight.score) for sight in one.sights), 3),
         "boxes": [
             [
                 max(0.0, (sight.at_ns - span.start_ns) / NS_PER_S),

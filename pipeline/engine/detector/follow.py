@@ -20,7 +20,7 @@ from pipeline.engine.detector.network import Found
 from pipeline.timebase import NS_PER_S, BoolArray
 
 _MIN_OVERLAP = 0.2
-_MAX_DISTANCE = 0.5
+_MAX_DISTANCE = 0.7
 """Of the middles, in heights of the object."""
 _SAME = 0.5
 """A new object that overlaps another one so much is the same, found twice."""
@@ -175,7 +175,7 @@ def _pairs(places: Floats, boxes: Floats) -> Iterator[tuple[int, int]]:
     between = _middle(places)[:, None] - _middle(boxes)[None]
     heights = np.maximum(places[:, 3] - places[:, 1], 1)
     away = np.linalg.norm(between, axis=2) / heights[:, None]
-    likeness = shared + np.clip(1 - away, 0, 1)
+    likeness = shared + np.clip(1 - away, 0, 1) / 2
     allowed: BoolArray = (shared >= _MIN_OVERLAP) | (away < _MAX_DISTANCE)
     likeness = np.where(allowed, likeness, -1.0)
     for _ in range(min(likeness.shape)):

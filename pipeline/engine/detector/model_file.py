@@ -1,5 +1,6 @@
 """The description of a detector: ``model.yaml`` in its folder, beside the ONNX file."""
 
+from math import exp, log
 from pathlib import Path
 from typing import Literal, Self
 
@@ -10,6 +11,8 @@ from pipeline.config.yaml_text import read_yaml
 from pipeline.errors import ConfigError, EngineStartError
 
 FILE = "model.yaml"
+_LEAST = 1e-6
+"""Distance of a score from 0 and 1, where odds have no logarithm."""
 OutputFamily = Literal["nanodet", "yolox", "detr"]
 
 
@@ -28,6 +31,19 @@ class Input(Section):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
+class Calibration(Section):
+    """Platt scaling: how often boxes with a score are right, as measured on footage with truth."""
+
+    slope: float = Field(gt=0)
+    offset: float
+
+    def share_right(self, score: float) -> float:
+        """The share of the boxes with this score that are right."""
+        score = min(max(score, _LEAST), 1 - _LEAST)
+        odds = log(score / (1 - score))
+        return 1 / (1 + exp(-self.slope * odds - self.offset))
+
+
 class Label(Section):
     """What the engine reports, and the classes of the network that count as it."""
 
@@ -38,6 +54,12 @@ class Label(Section):
     """The score with which an object that is believed is still there."""
     moves: float = Field(default=0.0, ge=0)
     """How far the middle of an object must get from where it began, in sizes of the object."""
+    calibration: Calibration | None = None
+    """Of ``python -m tests.bench.calibrate_detector``; without it the score is the confidence."""
+
+    def confidence(self, score: float) -> float:
+        """How sure one may be of a box with this score."""
+        return self.calibration.share_right(score) if self.calibration else score
 
     @model_validator(mode="after")
     def _keep_is_weaker(self) -> Self:
