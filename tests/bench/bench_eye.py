@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import av
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from pipeline.config import Config, load_config
 from pipeline.engine.detector.decoding import overlaps
@@ -80,9 +80,9 @@ def true_boxes(path: Path) -> Boxes:
 
 def average_precision(truth: Boxes, found: Boxes) -> float:
     """AP50 over all points; the boxes of a frame, the surest first, take the free ones they fit."""
-    ranked = [one for frame, boxes in found.items() for one in ranked(truth.get(frame, []), boxes)]
-    ranked.sort(key=lambda one: -one[0])
-    right: npt.NDArray[np.float64] = np.cumsum([is_right for _, is_right in ranked], dtype=float)
+    rated = [one for frame, boxes in found.items() for one in ranked(truth.get(frame, []), boxes)]
+    rated.sort(key=lambda one: -one[0])
+    right: npt.NDArray[np.float64] = np.cumsum([is_right for _, is_right in rated], dtype=float)
     precision = np.maximum.accumulate((right / np.arange(1, len(right) + 1))[::-1])[::-1]
     recall = right / sum(map(len, truth.values()))
     return float(np.sum(np.diff(recall, prepend=0) * precision))
@@ -195,13 +195,24 @@ def _dark(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(picture) / 8 + noise).clip(0, 255).astype(np.uint8))
 
 
+def _rain(picture: Image.Image) -> Image.Image:
+    drawn = picture.copy()
+    pen = ImageDraw.Draw(drawn, "RGBA")
+    size = (picture.width, picture.height)
+    for x, y in np.random.default_rng(0).uniform(0, size, (800, 2)):
+        pen.line([x, y, x + 3, y + 25], fill=(220, 220, 230, 130))
+    return drawn.filter(ImageFilter.GaussianBlur(1))
+
+
 CONDITIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "as it is": lambda picture: picture,
     "half the size": lambda picture: picture.resize((picture.width // 2, picture.height // 2)),
     "a quarter of the size": lambda picture: picture.resize(
         (picture.width // 4, picture.height // 4)
     ),
+    "grey, as by infrared": lambda picture: picture.convert("L").convert("RGB"),
     "an eighth of the light, with noise": _dark,
+    "drawn rain, a little out of focus": _rain,
 }
 
 
