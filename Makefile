@@ -169,7 +169,7 @@ bench-slides: $(VENV)/.dev  ## recall and precision of changes of page on 12 gen
 bench-nobody: $(VENV)/.dev $(VENV)/.speech  ## words that a real Whisper hears in 30 minutes of silence, noise and music
 	$(BIN)/python -m tests.bench.bench_nobody --weights $(OUT)/whisper-tiny.en
 
-bench-see: $(VENV)/.core  ## CPU time of what a timeline page asks of the index; ROWS=2000000 for a quick look
+bench-see: $(VENV)/.dev  ## CPU time of what the page asks of the index, draws and plays, and of reports; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_see --rows $(ROWS) --folder $(OUT)/bench
 
 # What timereel is measured against, each in a folder of its own: decord and decord2 share a name.

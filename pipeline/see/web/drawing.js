@@ -3,7 +3,7 @@
 import {colourNumber, palette, stateStyles} from "./colours.js";
 import {clock, date, DAY, MINUTE, parse, ticks} from "./times.js";
 
-export const drawingMs = [];  // how long each drawing took, for tests
+export const drawingMs = [];  // how long each drawing took, for the bench
 const SCALE = 26;
 
 /** Where things are on a canvas of this width. */
