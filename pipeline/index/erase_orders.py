@@ -59,11 +59,16 @@ def write_order(store: Store, order: Erasure) -> None:
 
 
 def open_orders(index: "Index") -> list[Erasure]:
-    """Orders that must be carried out, the oldest first."""
+    """Orders that must be carried out, the oldest first.
+
+    Each is for the copies too that the index knows of now: a run that was working when the order
+    was given may have committed one since.
+    """
     where = Where().is_one_of("state", ("ordered", "standing"))
     rows = index.select_all("erasures", where, order="ORDER BY asked_at, erasure_id")
     read = COLUMNS.reader({"": Erasure, **SCOPE_MAKERS})
-    return [read(row) for row in rows.to_pylist()]
+    orders = map(read, rows.to_pylist())
+    return [replace(order, scope=order.scope.with_copies(index)) for order in orders]
 
 
 def record_carried_out(index: "Index", order: Erasure, num_removed: Mapping[str, int]) -> Erasure:

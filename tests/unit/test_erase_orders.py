@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -160,6 +161,21 @@ def test_a_running_job_does_not_restore_erased_rows(tmp_path, scope, number):
     assert rows_of(store, Where().add("camera = 'yard[1]'")) == rows_of(
         after, Where().add("camera = 'yard[1]'")
     )
+
+
+@pytest.mark.parametrize("number", [3, 8])
+def test_a_copy_that_a_running_job_commits_after_the_order_is_erased_too(tmp_path, number):
+    """When the order is given, the index may not know yet that there is a copy at another time."""
+    archive = an_archive()
+    named = archive.recordings["gate/1.mp4"]
+    copy = replace(named, uri="gate/2.mp4", start_ns=named.start_ns + 60 * NS_PER_S)
+    archive.recordings[copy.uri] = copy
+    uri = str(tmp_path / "index")
+    store = pi.Writer(uri).store
+    with at_write(number, lambda: erase(store, SCOPES["a file"]), before=True):
+        archive.index(uri, config_of(0))
+    assert told_between(store, "gate", at(4), at(8)) == []
+    assert told_between(store, "gate", at(64), at(68)) == []
 
 
 @pytest.mark.parametrize("number", [4, 8])
