@@ -5,6 +5,7 @@ The only package that uses deltalake and DuckDB.
 
 from pipeline.index.camera_figures import camera_figures
 from pipeline.index.commit import Writer
+from pipeline.index.copies import record_copies
 from pipeline.index.erase import apply_orders, clear_erased
 from pipeline.index.evidence import evidence_of, pictures_of
 from pipeline.index.feedback import ReviewState, write_feedback
@@ -70,6 +71,7 @@ __all__ = [
     "open_index",
     "partly_erased_ids",
     "pictures_of",
+    "record_copies",
     "remembered",
     "rows_in_range",
     "unfinished",

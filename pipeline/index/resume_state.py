@@ -48,6 +48,17 @@ _SAME_FILE = """
         IS NOT DISTINCT FROM listed.stated_start_us
 """
 
+# A copy has the camera and the times of the video whose row names it.
+_UNFINISHED = f"""
+    SELECT listed.place FROM listed ANTI JOIN (
+        SELECT uri, num_bytes, etag, camera, clock, clock_start, clock_correction FROM existing
+        UNION ALL
+        SELECT copy.uri, copy.num_bytes, copy.etag, camera, copy.clock, clock_start,
+            clock_correction
+        FROM (SELECT *, unnest(copies) AS copy FROM existing)
+    ) existing ON {_SAME_FILE}
+"""  # noqa: S608 - made of constants
+
 
 # The rank of a file by the rule of ``pipeline.plan.overlap``; the lowest rank takes precedence.
 _RANK = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
@@ -120,8 +131,7 @@ class CameraRange:
 
 def unfinished(index: Index, listed: pa.Table, goal: RunGoal) -> list[int]:
     """The ``place`` of each listed file not indexed or changed since; columns ``LISTED_FILES``."""
-    sql = f"SELECT listed.place FROM listed ANTI JOIN existing ON {_SAME_FILE}"  # noqa: S608 - a constant
-    rows = index.join("videos", goal.finished_rows(index), sql, listed=listed)
+    rows = index.join("videos", goal.finished_rows(index), _UNFINISHED, listed=listed)
     return sorted(rows["place"].to_pylist())
 
 

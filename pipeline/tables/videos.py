@@ -88,6 +88,16 @@ YIELDED: Columns[YieldedUtc] = Columns(
     ],
 )
 
+COPY: Columns[Video] = Columns(
+    "Another file with the same content, camera and start.",
+    [
+        Column("uri", STRING, "The file.", path="uri"),
+        Column("num_bytes", INT64, "Its size.", path="num_bytes"),
+        Column("etag", STRING, "Changes when its content may have.", path="etag"),
+        Column("clock", STRING, "What says when it began.", path="clock"),
+    ],
+)
+
 
 def _has_clock_jumps(row: Row) -> bool:
     said: bool | None = row["has_clock_jumps"]
@@ -299,6 +309,15 @@ COLUMNS: Columns[IndexedVideo] = Columns(
             "Names the zones of its camera; where they change, its events are derived again.",
             path="zones_id",
             nullable=True,
+        ),
+        Column(
+            "copies",
+            pa.list_(COPY.struct),
+            "Other files with the same content, camera and start, which later runs skip unread: "
+            "copies, and the same file under a new name or a new time of change.",
+            to_row=lambda _: [],
+            nullable=True,
+            items=COPY,
         ),
     ],
 )

@@ -111,6 +111,26 @@ def test_rows_of_other_settings_or_tasks_do_not_count(writer):
         assert left(writer, listed(name)) == [f"{name}.mp4"]
 
 
+@pytest.mark.parametrize(
+    ("change", "is_known"),
+    [
+        ({}, True),
+        ({"start_ns": None, "clock": "none"}, False),
+        ({"num_bytes": 10}, False),
+        ({"etag": "other"}, False),
+        ({"camera": "cam2"}, False),
+        ({"start_ns": datetime_to_ns(at(1))}, False),
+    ],
+)
+def test_a_copy_is_known_as_long_as_nothing_of_it_changes(writer, change, is_known):
+    copy = {"uri": "copy.mp4", "num_bytes": 8, "etag": "c", "clock": "path"}
+    writer.finish_videos(rows("videos", video(**DONE, **FILE) | {"copies": [copy]}))
+    asked = listed("copy", **{"num_bytes": 8, "etag": "c"} | change)
+    assert left(writer, listed(), asked) == ([] if is_known else ["copy.mp4"])
+    writer.finish_videos(rows("videos", video(**DONE, **FILE) | {"copies": None}))
+    assert left(writer, listed(), asked) == ["copy.mp4"]
+
+
 def test_unfinished_files_keep_their_order_for_any_number_of_files_per_query(writer):
     done = [video(f"v{number}", **DONE, **FILE) for number in range(0, 10, 2)]
     writer.finish_videos(rows("videos", *done))

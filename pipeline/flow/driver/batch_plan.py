@@ -124,13 +124,17 @@ class BatchPlanner:
         good = self._without_waiting([item for item in probed if isinstance(item, tuple)])
         finished = context.indexed.finished_ids([video for video, _ in good])
         planned: PlannedVideos = {}
+        copies: list[Video] = []
         for video, shards in good:
             is_done = video.video_id in finished and video.uri not in self._worklist.reindexed
+            if is_done:
+                copies.append(video)
             if is_done or video.video_id in planned:
                 context.report.videos_skipped += 1
                 log.info("skipped: already indexed, or a copy of another file", uri=video.uri)
             else:
                 planned[video.video_id] = (video, shards)
+        self._commits.commit_copies(copies)
         return planned
 
     def _without_waiting(

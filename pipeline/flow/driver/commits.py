@@ -8,11 +8,11 @@ from functools import partial
 
 from pipeline.flow.driver.context import RunContext
 from pipeline.flow.driver.finish import finish_videos, join_events, pending_videos
-from pipeline.flow.driver.indexed_files import as_failure
+from pipeline.flow.driver.indexed_files import as_failure, bounds_of
 from pipeline.flow.driver.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.driver.report import FailedFile
 from pipeline.flow.task.stages import Failure
-from pipeline.index import apply_orders
+from pipeline.index import apply_orders, record_copies
 from pipeline.records import Source, Video
 from pipeline.tables.evidence import evidence_table
 from pipeline.tables.videos import failed_video_row, video_error, videos_table
@@ -122,6 +122,19 @@ class Commits:
         for failure in failures:
             self._book_failure(failure.source, failure.error, failed_before)
         context.on_progress(context.report)
+
+    def commit_copies(self, copies: Sequence[Video]) -> None:
+        """Write that these files are copies of finished videos: no later run reads them again."""
+        if copies:
+            made_by = self._context.provenance
+            record_copies(
+                self._context.writer.open(),
+                copies,
+                bounds_of(copies),
+                task=made_by.task,
+                fingerprint=made_by.fingerprint,
+                confirm=self._context.lease.confirm,
+            )
 
     def _book_failure(
         self,
