@@ -150,7 +150,7 @@ class Lease:
                     self._try_to_write(changes)
 
     def _try_to_write(self, changes: dict[str, Any]) -> None:
-        table = self._store.handle("runs")
+        table = self._store.writable("runs")
         stored = _read(table, run_id=self.run.run_id)
         if [run.state for run in stored] != ["running"]:
             self.run = replace(self.run, state="lost")
@@ -203,7 +203,7 @@ def _try_to_take(
     figures: Callable[[], RunFigures],
     wait: bool,
 ) -> Lease:
-    table = store.handle("runs")
+    table = store.writable("runs")
     of_task = {"task": run.task, "state": "running"}
     running = _read(table, **of_task)
     now = datetime.now(tz=UTC)

@@ -147,7 +147,7 @@ def _is_scattered(files: Sequence[_File], latest_ms: int, target_file_bytes: int
 def _rewrite(store: Store, name: TableName, day: date, target_file_bytes: int) -> None:
     for attempt in conflict_retries():
         with attempt:
-            table = store.handle(name)
+            table = store.writable(name)
             if unknown := set(columns_of(table)) - set(TABLES[name].names):
                 raise IndexFormatError(
                     f"index at {store.root}: {name} has columns {sorted(unknown)} of a newer "

@@ -62,7 +62,7 @@ def decide(store: Store, about: Callable[[Outbox], Decision]) -> Decision:
     store.create_table("alerts")
     for attempt in conflict_retries():
         with attempt:
-            handle = store.handle("alerts")
+            handle = store.writable("alerts")
             decision = about(Outbox(store, handle))
             _commit(handle, decision)
     return decision

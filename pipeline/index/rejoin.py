@@ -70,7 +70,7 @@ def rejoin(
     with duck.connect(store) as connection:
         for attempt in conflict_retries():
             with attempt:
-                table = store.handle("events")
+                table = store.writable("events")
                 confirm()
                 _rejoin(store, connection, table, task, wide, reach=reach + _LOG_STEP, join=join)
 

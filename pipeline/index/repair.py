@@ -32,7 +32,7 @@ from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
 from pipeline.index.sidecars import remove_linked_damaged
-from pipeline.index.store import DAMAGED, REPAIRING, Store, columns_of
+from pipeline.index.store import DAMAGED, REPAIRING, Store
 from pipeline.index.store_errors import refuse_closed_index
 from pipeline.index.validate import ID_COLUMN
 from pipeline.tables.schema import TABLES, TableName
@@ -152,8 +152,7 @@ def _repair_all(store: Store, findings: Sequence[Finding], derive: Derive) -> No
 
 def _forget_zones(store: Store) -> None:
     """Let the next run derive again what zones tell: nobody knows what of it was in lost events."""
-    if "zones_id" in columns_of(store.handle("videos")):
-        change(store, "videos", {"zones_id": "lost"}, "zones_id <> ''")
+    change(store, "videos", {"zones_id": "lost"}, "zones_id <> ''")
 
 
 def _move(store: Store, path: str, folder: str) -> None:

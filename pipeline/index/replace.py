@@ -70,7 +70,7 @@ def replace(
         with attempt:
             # A handle keeps its version, on which a commit is based, so each attempt needs a new
             # one.
-            table = store.handle(name)
+            table = store.writable(name)
             confirm()
             commit(table, name, rows, predicate)
 
@@ -93,7 +93,7 @@ def change(
     updates = {column: quote(value) for column, value in values.items()}
     for attempt in conflict_retries():
         with attempt:
-            table = store.handle(name)
+            table = store.writable(name)
             confirm()
             with _durable(table):
                 table.update(

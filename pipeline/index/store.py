@@ -248,7 +248,7 @@ class Store:
             raise self._out_of_reach("read", exc) from exc
 
     def create(self) -> None:
-        """Make missing tables, and missing columns that were added to the schema later.
+        """Make missing tables; for missing columns see ``writable``.
 
         Two processes may do this at once, since the store accepts only one of two first commits.
         ``videos`` is created last, so it exists only if all others do.
@@ -261,9 +261,7 @@ class Store:
         else:
             self.refuse_lost("videos")
         for name in sorted(TABLES, key=lambda name: name == "videos"):
-            if self.holds(name):
-                self._add_columns(name)
-            else:
+            if not self.holds(name):
                 self.create_table(name)
 
     def mark(self, name: TableName, prop: str) -> None:
@@ -273,15 +271,18 @@ class Store:
             with synced(table):
                 table.alter.set_table_properties({prop: "true"}, raise_if_not_exists=False)
 
-    def _add_columns(self, name: TableName) -> None:
-        if missing := set(TABLES[name].names) - set(columns_of(self.handle(name))):
-            # Set the property first, so that no reader finds files with different columns without
-            # it.
-            self.mark(name, MIXED_PROPERTY)
-            declared = Schema.from_arrow(TABLES[name])
-            added = [field for field in declared.fields if field.name in missing]
-            with synced(self.handle(name)) as table:
-                table.alter.add_columns(added)
+    def writable(self, name: TableName) -> DeltaTable:
+        """As ``handle``; before, a table of an older version gets the columns that it lacks."""
+        table = self.handle(name)
+        missing = set(TABLES[name].names) - set(columns_of(table))
+        if not missing:
+            return table
+        # Set the property first, so that no reader finds files with different columns without it.
+        self.mark(name, MIXED_PROPERTY)
+        declared = Schema.from_arrow(TABLES[name])
+        with synced(self.handle(name)) as table:
+            table.alter.add_columns([field for field in declared.fields if field.name in missing])
+        return self.handle(name)
 
     def create_table(self, name: TableName) -> None:
         """Make one table if it is missing, as in an index that is older than the table."""
