@@ -40,7 +40,8 @@ def newer(monkeypatch):
     """A timereel whose events have one column more."""
     wider = pa.schema([*schema.EVENTS, MORE])
     with monkeypatch.context() as patched:
-        patched.setitem(schema.TABLES, "events", wider)
+        for tables in (schema.TABLES, schema.READ):
+            patched.setitem(tables, "events", wider)
         yield patched
 
 
