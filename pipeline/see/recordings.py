@@ -1,9 +1,10 @@
 """From an id to a file that may be opened: the location comes from the index, never from a request.
 
 An index may have been made by somebody else and name any file. So only files that begin like a
-video are sent, and ``--root`` confines them to folders.
+video or like sound are sent, and ``--root`` confines them to folders.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,8 +24,30 @@ from pipeline.storage.file import MediumFile, open_file
 
 _COLUMNS = ("video_id", "uri", "num_bytes", "etag", "camera", "codec", "status", "origin_pts")
 # What browsers decode; the container is told by its first bytes.
-_NATIVE_CODECS = {"video/mp4": {"h264", "av1", "vp9"}, "video/webm": {"vp8", "vp9", "av1"}}
-_NATIVE_NAMES = {"mp4": "video/mp4", "m4v": "video/mp4", "mov": "video/mp4", "webm": "video/webm"}
+_NATIVE_CODECS = {
+    "video/mp4": {"h264", "av1", "vp9", "aac"},
+    "video/webm": {"vp8", "vp9", "av1"},
+    "audio/mpeg": {"mp3", "mp3float"},
+    "audio/wav": {"pcm_s16le"},
+    "audio/flac": {"flac"},
+    "audio/ogg": {"opus", "vorbis"},
+}
+_NATIVE_NAMES = {
+    **dict.fromkeys(("mp4", "m4v", "mov", "m4a"), "video/mp4"),
+    **dict.fromkeys(("ogg", "oga", "opus"), "audio/ogg"),
+    "webm": "video/webm",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+}
+_HEADS = (
+    (re.compile(rb"....ftyp", re.DOTALL), "video/mp4"),
+    (re.compile(rb"\x1a\x45\xdf\xa3"), "video/webm"),
+    (re.compile(rb"ID3|\xff[\xe2-\xff]"), "audio/mpeg"),
+    (re.compile(rb"RIFF....WAVE", re.DOTALL), "audio/wav"),
+    (re.compile(rb"fLaC"), "audio/flac"),
+    (re.compile(rb"OggS"), "audio/ogg"),
+)
 _MAX_PROBED = 8
 
 
@@ -40,10 +63,11 @@ class Recording:
     @property
     def native_kind(self) -> str:
         """The content type with which a browser plays the file itself; "" if it cannot."""
-        if self.origin_pts:
-            return ""  # where 0 is then, and how long the file is, browsers get wrong
         suffix = self.source.uri.partition("?")[0].rpartition(".")[2].lower()
         kind = _NATIVE_NAMES.get(suffix, "")
+        # The origin of an MP3 is the delay of its encoder, which browsers skip.
+        if self.origin_pts and kind != "audio/mpeg":
+            return ""  # where 0 is then, and how long the file is, browsers get wrong
         return kind if self.codec in _NATIVE_CODECS.get(kind, ()) else ""
 
 
@@ -70,17 +94,16 @@ def opened(recording: Recording, access: Access, closing: ExitStack) -> tuple[Me
     """The file, and its content type as its first bytes tell it.
 
     Raises:
-        SourceError: it may not be opened, is gone, or is no video that a browser could play.
+        SourceError: it may not be opened, is gone, or is nothing that a browser could play.
         UnreachableError: its store does not answer.
     """
     source = recording.source
     file = closing.enter_context(open_file(source.uri, source.num_bytes, access))
     head = file.read(12)
-    if head[4:8] == b"ftyp":
-        return file, "video/mp4"
-    if head[:4] == b"\x1a\x45\xdf\xa3":
-        return file, "video/webm"
-    raise SourceError("this recording is neither MP4 nor WebM; ask for a clip of it")
+    for begins, kind in _HEADS:
+        if begins.match(head):
+            return file, kind
+    raise SourceError("no browser plays this kind of recording; ask for a clip of it")
 
 
 class Probed:

@@ -12,6 +12,7 @@ from tests.browser.conftest import DESKTOP, PHONE
 from tests.index_rows import at, rows, utterance, video, window
 from tests.page_archive import RATE
 from tests.page_server import served
+from tests.sounds import RATE_HZ, beeps, make_sound
 from tests.videos import make_video
 
 pytestmark = pytest.mark.browser
@@ -136,3 +137,23 @@ def test_a_transcript_stands_in_nobody_s_way(open_transcript, theme, size):
     found = Axe().run(eyes.page, options=rules).response["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
     assert eyes.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_recording_of_sound_alone_is_followed_word_by_word(look, tmp_path):
+    path = make_sound(tmp_path / "call.wav", [(beeps([1.0], 8.0), 0.0)], codec="pcm_s16le")
+    own = {"camera": "room", "uri": str(path), "num_bytes": path.stat().st_size, "task": "speech"}
+    facts = {"codec": "pcm_s16le", "origin_pts": 0, "time_base": f"1/{RATE_HZ}"}
+    facts |= {"clock_start": at(0), "clock_start_ns": datetime_to_ns(at(0))}
+    said = rows("utterances", *(sentence(*one) for one in SENTENCES))
+    pi.Writer(tmp_path / "index").finish_videos(
+        rows("videos", video("v1", 0.0, 8.0) | facts | own),
+        rows("events"),
+        segments=rows("segments"),
+        utterances=said,
+    )
+    with served(tmp_path / "index") as (address, _):
+        eyes = look().open(address, "tab=transcript")
+        marked = eyes.page.locator(".word.now")
+        for word in ("forty", "不变"):
+            eyes.page.locator(".word", has_text=word).click()
+            eyes.wait_until(lambda word=word: marked.all_inner_texts() == [word])

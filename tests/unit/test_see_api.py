@@ -12,13 +12,18 @@ from httpx import Client
 
 import pipeline.index as pi
 from pipeline.cli.serve import detector_of
+from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.index.filters import Where
 from pipeline.index.status import IndexStatus
+from pipeline.media.sound import probe_sound
 from pipeline.see import lanes
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
 from pipeline.see.metrics import MAX_CAMERAS, Metrics
+from pipeline.timebase import datetime_to_ns
 from tests.index_rows import at, event, open_with_four_events, rows, utterance, video
 from tests.page_server import served
+from tests.sounds import beeps, make_sound
+from tests.videos import source_of
 
 http = Client(timeout=120)
 WRITE = {"X-Timereel": "1", "Content-Type": "application/json"}
@@ -259,3 +264,31 @@ def test_a_transcript_has_words_with_times_and_pages_with_pictures(tmp_path):
         }
     assert (told["s1"].content, told["s1"].headers["Content-Type"]) == (webp, "image/webp")
     assert (told["html"].status_code, told["none"].status_code) == (404, 404)
+
+
+SOUNDS = {
+    "call.m4a": ("aac", "video/mp4"),
+    "call.mp3": ("libmp3lame", "audio/mpeg"),
+    "call.wav": ("pcm_s16le", "audio/wav"),
+    "call.flac": ("flac", "audio/flac"),
+    "call.ogg": ("libopus", "audio/ogg"),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_a_recording_of_sound_alone_plays_as_it_is(tmp_path, name):
+    codec, kind = SOUNDS[name]
+    path = make_sound(tmp_path / name, [(beeps([1.0], 3.0), 0.0)], codec=codec)
+    found = probe_sound(source_of(path), sample=SampleConfig(), decode=DecodeConfig()).video
+    own = {"uri": str(path), "num_bytes": found.num_bytes, "codec": found.codec, "task": "speech"}
+    own |= {"origin_pts": found.origin_pts, "time_base": str(found.time_base)}
+    own |= {"clock_start": at(0), "clock_start_ns": datetime_to_ns(at(0))}
+    pi.Writer(tmp_path / "index").finish_videos(
+        rows("videos", video("v1", 0, 3) | own), rows("events"), segments=rows("segments")
+    )
+    with served(tmp_path / "index") as (address, _):
+        asked = {"camera": "cam1", "at": "2026-03-01T08:00:01Z"}
+        [piece] = http.get(f"{address}/api/v1/playback", params=asked).json()["pieces"]
+        sent = http.get(f"{address}{piece['url']}")
+    assert (piece["is_native"], piece["content_type"], piece["media_start"]) == (True, kind, 1.0)
+    assert (sent.content, sent.headers["Content-Type"]) == (path.read_bytes(), kind)
