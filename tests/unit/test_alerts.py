@@ -1,79 +1,20 @@
 """Rules find happenings in new commits, and each is told once to each sink."""
 
-import json
-import os
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import yaml
 
-import pipeline.index as pi
 from pipeline.alerts.evaluate import evaluate
 from pipeline.alerts.send import resend, send_due
-from pipeline.alerts.sinks import DeliveryError, open_sink
 from pipeline.config import load_config
-from pipeline.config.alerts import AlertsConfig, SinkConfig
 from pipeline.errors import ConfigError
 from pipeline.index import maintain
 from pipeline.index.check import check
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
-from pipeline.tables.alerts import alerts_of_table
-from tests.alert_receiver import SECRET, Receiver
+from tests.alert_archive import NOW, Archive, config, person
 from tests.index_rows import at, event, rows, segment, video, window
-
-NOW = at(3600)
-"""An hour after the first instant of the archive."""
-
-
-def config(sinks=None, timezone="UTC", **rule):
-    return AlertsConfig.model_validate(
-        {
-            "timezone": timezone,
-            "rules": {"night": {"labels": ["person"], **rule}},
-            "sinks": sinks or {"desk": {"jsonl": "/nowhere"}},
-        }
-    )
-
-
-def person(event_id, start, end, **given):
-    return event(event_id, at(start), at(end), **{"label": "person", **given})
-
-
-class Archive:
-    """An index whose events are told again and again, as jobs do."""
-
-    def __init__(self, folder):
-        self.writer = pi.Writer(folder)
-        self.folder = folder
-        self.store = self.writer.store
-
-    def commit(self, *events, video_id="v1", start=0.0, end=600.0, **given):
-        n = len(events)
-        self.writer.write_windows(
-            rows("windows", window(video_id, 0, start, end, video_id=video_id, **given))
-        )
-        done = video(video_id, start, end, num_events=n, **given)
-        self.writer.finish_videos(rows("videos", done), rows("events", *events))
-
-    def evaluate(self, rules, now=NOW):
-        return evaluate(self.store, rules, now=now)
-
-    def alerts(self):
-        return alerts_of_table(self.writer.open().rows("alerts"))
-
-    def send(self, rules, now=NOW, failing=()):
-        """What was delivered: lists of the first event ids of each message, by time."""
-        told = []
-
-        def deliver(message):
-            if message.sink in failing:
-                raise DeliveryError("it is closed")
-            told.append(message)
-
-        send_due(self.store, rules, dict.fromkeys(rules.sinks, deliver), lambda: now)
-        return told
 
 
 @pytest.fixture
@@ -362,73 +303,6 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_the_way_out(tmp_path, chang
     path.write_text(yaml.safe_dump(tree))
     with pytest.raises(ConfigError, match=words):
         load_config(path)
-
-
-@pytest.fixture
-def receiver():
-    one = Receiver()
-    yield one
-    one.stop()
-
-
-def test_the_command_signs_webhooks_writes_lines_and_runs_programs(
-    cli, archive, receiver, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("HOOK_SECRET", SECRET)
-    monkeypatch.setenv("PHONES", f"json://127.0.0.1:{receiver.server.server_port}/apprise")
-    catch = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())"
-    sinks = {
-        "hook": {"webhook": receiver.url, "secret_env": "HOOK_SECRET"},
-        "log": {"jsonl": str(tmp_path / "log" / "alerts.jsonl")},
-        "program": {"command": [sys.executable, "-c", catch, str(tmp_path / "stdin.json")]},
-        "phones": {"apprise_env": "PHONES"},
-    }
-    alerts = {"rules": {"night": {"labels": ["person"], "late_after_s": 1e9}}, "sinks": sinks}
-    path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump({"alerts": alerts}))
-    archive.commit(person("a", 10, 20, text="\x1b[31mred"))
-    args = ("--config", path, "--index", archive.folder)
-    assert "a" not in cli.run("alerts", "send", "--dry-run", *args).split()
-    told = cli.json("alerts", "send", "--json", *args)
-    assert told == {"new": 4, "changed": 0, "messages": 4, "alerts": 4, "failed_tries": 0}
-    # The message of Apprise has no signature: it is for people.
-    assert (receiver.num_requests, receiver.num_bad) == (2, 1)
-    [line] = (tmp_path / "log" / "alerts.jsonl").read_text().splitlines()
-    for one in (json.loads(line), json.loads((tmp_path / "stdin.json").read_bytes())):
-        assert one["alerts"][0]["event_ids"] == ["a"]
-        assert one["alerts"][0]["text"] == "[31mred"
-    assert "hook: 1 sent" in (cli.run("alerts", "status", "--index", archive.folder), cli.err)[1]
-    assert "hook: delivered" in cli.run("alerts", "test", "--config", path, "--sink", "hook")
-    assert "1 will be told" not in cli.run(
-        "alerts", "resend", "--index", archive.folder, "--state", "dead"
-    )
-
-
-def test_a_sink_says_why_it_did_not_take_a_message(archive, tmp_path):
-    archive.commit(person("a", 10, 20))
-    archive.evaluate(config())
-    [message] = archive.send(config())
-    refused = {
-        "Connect": SinkConfig(webhook="http://127.0.0.1:9/closed"),
-        "exit code 3 oops": SinkConfig(
-            command=(sys.executable, "-c", "import sys; sys.stderr.write('oops'); sys.exit(3)")
-        ),
-        "not done in": SinkConfig(
-            command=(sys.executable, "-c", "import time; time.sleep(60)"), timeout_s=0.2
-        ),
-        "No such file": SinkConfig(command=(str(tmp_path / "missing"),)),
-        "Is a directory": SinkConfig(jsonl=str(tmp_path)),
-    }
-    for words, sink in refused.items():
-        with pytest.raises(DeliveryError, match=words):
-            open_sink("s", sink)(message)
-
-
-def test_a_missing_secret_is_told_before_anything_is_sent(monkeypatch):
-    monkeypatch.delenv("NO_SUCH", raising=False)
-    with pytest.raises(ConfigError, match=r"secret_env=NO_SUCH: this variable is not set"):
-        open_sink("hook", SinkConfig(webhook="http://h/", secret_env="NO_SUCH"))  # noqa: S106
-    assert "NO_SUCH" not in os.environ
 
 
 def test_segments_are_no_events(archive):
