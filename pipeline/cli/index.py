@@ -305,7 +305,13 @@ def _summary_counts(figures: dict[str, Any]) -> str:
 
 
 def _stdout_of_ray_to_log() -> AbstractContextManager[object]:
-    """Keep stdout for rows: Ray prints warnings of a raylet there, whatever its log settings."""
+    """Keep stdout for rows: Ray prints warnings of a raylet there, whatever its log settings.
+
+    The log must go to stderr: on stdout, its lines would come back to it without end.
+    """
+    from pipeline.processes.logs import configure_logs  # noqa: PLC0415
+
+    configure_logs()
     return redirect_stdout(_RayOutput())
 
 

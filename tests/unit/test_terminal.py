@@ -177,3 +177,22 @@ def test_a_log_line_for_people_shows_a_name_without_commands():
     colours = re.compile(r"\x1b\[[0-9;]*m")
     assert not UNSAFE.search(colours.sub("", printed.replace("\r\n", "\n")))
     assert "\x1b[31m" not in printed.partition("Traceback")[2]
+
+
+def test_what_ray_prints_and_what_is_logged_meanwhile_both_go_to_stderr_once():
+    program = (
+        "import structlog; from pipeline.cli.index import _stdout_of_ray_to_log\n"
+        "with _stdout_of_ray_to_log():\n"
+        "    print('a raylet says so'); structlog.get_logger().warning('a worker says so')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        cwd=ROOT,
+    )
+    assert done.stdout == ""
+    assert done.stderr.count("a raylet says so") == 1
+    assert done.stderr.count("a worker says so") == 1
