@@ -129,12 +129,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
 
 
-def write_pdf(pages: Sequence[DeckPage], path: Path) -> None:
-    """The deck as pictures of its pages; it has no text layer."""
-    first, *others = (draw_page(page, number) for number, page in enumerate(pages, start=1))
-    first.save(path, "PDF", save_all=True, append_images=others)
-
-
 def write_recording(
     pages: Sequence[DeckPage], path: Path, seed: int, order: Sequence[int] | None = None
 ) -> ShownDeck:

@@ -22,6 +22,7 @@ from pipeline.flow import metrics
 from pipeline.flow.spans import span
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
+from pipeline.flow.task.deck import looks_for_decks, with_deck
 from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
 from pipeline.flow.task.stages import (
@@ -65,7 +66,7 @@ def probe_graph(
     sources: Sequence[Source], config: Config
 ) -> Iterator[tuple[Video, tuple[PackedShard, ...]] | Failure | Outstanding]:
     """list -> probe -> plan, one task per source, results as they come."""
-    run = get_contextvars()
+    run, finds_decks = get_contextvars(), looks_for_decks(config)
 
     def probe(batch: pa.Table) -> Iterator[pa.Table]:
         for source in _records(batch):
@@ -73,7 +74,8 @@ def probe_graph(
             with span("probe", config):
                 planned = (probe_isolated if _has_killed() else plan_source)(source, config)
             if isinstance(planned, Planned):
-                yield _table([pack((planned.video, tuple(map(pack_shard, planned.shards))))])
+                video = with_deck(planned.video, config) if finds_decks else planned.video
+                yield _table([pack((video, tuple(map(pack_shard, planned.shards))))])
             else:
                 yield _table([pack(planned)])
             yield from _told()

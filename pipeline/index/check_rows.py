@@ -128,6 +128,12 @@ FROM complete SEMI JOIN (
     FROM (SELECT {_KEY}, unnest(window_ids) AS window_id FROM slides)
     ANTI JOIN windows USING (window_id, task, fingerprint)
 ) USING ({_KEY})
+UNION SELECT {_KEY}, camera, uri, "start", "end", 'a slide of a page that its deck has not'
+    AS problem
+FROM complete SEMI JOIN (
+    FROM slides JOIN (SELECT {_KEY}, len(deck_pages) AS num_pages FROM complete) USING ({_KEY})
+    WHERE deck_page > num_pages
+) USING ({_KEY})
 """
 
 _UNDERIVED = f"""

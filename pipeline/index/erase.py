@@ -45,6 +45,7 @@ _STATUSES = ("analysed", "quiet", "failed")
 _CLEARED_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
     | {"num_segments", "num_utterances", "num_slides", "warnings", "error", "config"}
+    | {"deck_uri", "deck_etag", "deck_pages"}
 )
 _OUT_OF_REACH = (
     "files that timereel export or query wrote",
@@ -248,6 +249,7 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
             f"num_{name}": sum(_is_of(row, video) for row in tables[name])
             for name in ("events", "segments", "utterances", "slides")
         }
+        | {"deck_pages": None}  # what is erased may have been on any page
         for video in videos
     ]
 

@@ -42,7 +42,7 @@ ROW_TEXT: dict[SearchedTable, str] = {
     ),
     "segments": "text",
     "utterances": "text",
-    "slides": "coalesce(text, '')",
+    "slides": "concat_ws(chr(10), nullif(text, ''), nullif(deck_text, ''))",
 }
 # Two 64-bit keys of a row. CONTENT_KEY also depends on the text, and is the same in every version
 # of DuckDB. ROW_KEY takes a fortieth of its time.
@@ -60,7 +60,7 @@ _LABEL: dict[SearchedTable, str] = {
     "events": "label",
     "segments": "level",
     "utterances": "speaker",
-    "slides": "'page ' || page",
+    "slides": "'page ' || coalesce(deck_page, page)",
 }
 _COLUMNS = (
     'date, camera, "start", "end", media_start, media_end, uri, text, video_id, task, model, '

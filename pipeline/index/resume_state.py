@@ -143,6 +143,13 @@ def finished_ids(
     return _ids(index.select_all("videos", where, **near.bounds, columns=["video_id"]))
 
 
+def deck_etags(index: Index, uris: Iterable[str], goal: RunGoal) -> dict[str, str]:
+    """By URI, which deck the finished ones of these videos have; "" if none, or none was read."""
+    where = goal.finished_rows(index).is_one_of("uri", uris).add("status <> 'erased'")
+    rows = index.select_all("videos", where, columns=["uri", "deck_etag"])
+    return {row["uri"]: row["deck_etag"] or "" for row in rows.to_pylist()}
+
+
 def failures(index: Index, uris: Iterable[str], task: str) -> set[tuple[str, int, str, str]]:
     """How these files failed completely, in any configuration: uri, bytes, etag, error."""
     where = _of_task(task).add("status = 'failed'").is_one_of("uri", uris)

@@ -8,7 +8,7 @@ footage    list and probe: sources, videos, packet indexes
 windows    plan, decode, gate and engine: shards, frames, windows, completions, results
 findings   parse, stitch and summarize: observations, events, segments, summaries
 speech     stretches of sound, words and utterances
-slides     what stands on a screen: views of windows, and slides
+slides     what stands on a screen: views of windows, and slides; the deck that was shown
 runs       who indexed what, when, and how it ended
 alerts     what a rule has found, and who was told
 """
@@ -47,7 +47,7 @@ from pipeline.records.footage import (
     upright_size,
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState
-from pipeline.records.slides import PageView, Slide
+from pipeline.records.slides import NO_DECK, Deck, DeckPage, PageView, Slide
 from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, Word
 from pipeline.records.windows import (
     Colour,
@@ -67,6 +67,7 @@ __all__ = [
     "CLOCKS",
     "DIGEST_BYTES",
     "LEAD_IN_KEYFRAMES",
+    "NO_DECK",
     "NO_PACKETS",
     "NO_PTS",
     "STATED_CLOCKS",
@@ -79,6 +80,8 @@ __all__ = [
     "Completion",
     "Cut",
     "CutMode",
+    "Deck",
+    "DeckPage",
     "EndState",
     "Event",
     "Feedback",

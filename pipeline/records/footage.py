@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.records.clocks import Clock
+from pipeline.records.slides import NO_DECK, Deck
 from pipeline.timebase import (
     UNCORRECTED,
     BoolArray,
@@ -89,6 +90,8 @@ class Video:
     warnings: tuple[str, ...] = ()
     has_clock_jumps: bool = False
     """Whether its clock starts again or leaps, so that packets are placed by their order."""
+    deck: Deck = NO_DECK
+    """The slides beside it, where slides are looked for."""
 
     @property
     def span(self) -> TimeRange:

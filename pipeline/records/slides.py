@@ -21,6 +21,31 @@ class PageView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeckPage:
+    """One page of the deck that was shown."""
+
+    text: str
+    """Its words, line by line."""
+    picture: str = ""
+    """As in ``PageView``; "" if the format of the deck does not say how it looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deck:
+    """The file of slides beside a recording."""
+
+    uri: str = ""
+    """"" if there is none."""
+    etag: str = ""
+    """Differs when the content may have changed; "" if it could not be read for a reason that may
+    pass, so that the next run tries again."""
+    pages: tuple[DeckPage, ...] = ()
+
+
+NO_DECK = Deck()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slide:
     """One showing of a page; times in UTC. A page that is shown again is another slide."""
 
@@ -40,3 +65,10 @@ class Slide:
     window_ids: tuple[str, ...]
     text: str = ""
     """The words on the page, line by line; "" if nobody reads them."""
+    deck_page: int | None = None
+    """The number of the page in the deck, from 1; None if there is no deck, or it has no such page.
+    """
+    deck_score: float | None = None
+    """How much it is like that page, 0 to 1."""
+    deck_text: str = ""
+    """The words that the deck has on that page."""

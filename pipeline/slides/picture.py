@@ -81,16 +81,24 @@ def is_page(still: Still) -> bool:
     The picture of a camera has no such ground, even where nothing moves. Black bars around a
     picture are no ground.
     """
-    light = still.grey > _BLACK_LEVEL
-    rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
-    if not len(rows):
+    shown = without_bars(still)
+    if not shown.grey.size:
         return False
-    shown = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    grey, rests = still.grey[shown], still.rests[shown]
+    grey, rests = shown.grey, shown.rests
     counts = np.bincount(grey[rests], minlength=256)
     num_like_it = np.convolve(counts, np.ones(2 * _GROUND_LEVELS + 1, np.int64), "same").max()
     has_ground = num_like_it >= _GROUND_SHARE * max(1, rests.sum())
     return bool(has_ground and (ink(still.grey) & still.rests).sum() > _MIN_INK_PIXELS)
+
+
+def without_bars(still: Still) -> Still:
+    """The part of it between black bars; of a black picture nothing."""
+    light = still.grey > _BLACK_LEVEL
+    rows, columns = np.flatnonzero(light.any(axis=1)), np.flatnonzero(light.any(axis=0))
+    if not len(rows):
+        return Still(still.grey[:0], still.rests[:0])
+    shown = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    return Still(still.grey[shown], still.rests[shown])
 
 
 def encode(still: Still) -> str:

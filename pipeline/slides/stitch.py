@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.records import PageView, Slide, Video, WindowResult, make_id
+from pipeline.slides.deck import with_deck_pages
 from pipeline.slides.picture import Still, change_between, decode, ink
 from pipeline.slides.watch import HOLD_NS
 from pipeline.timebase import TimeRange
@@ -55,7 +56,7 @@ def slides_of_video(video: Video, results: Iterable[WindowResult], *, task: str)
     """The slides of one video, ordered by start; the same page has the same number."""
     showings = showings_of(results)
     pages = same_pages(showings)
-    return [
+    slides = [
         Slide(
             slide_id=make_id(video.video_id, task, "slide", one.span.start_ns, one.span.end_ns),
             camera=video.camera,
@@ -72,6 +73,7 @@ def slides_of_video(video: Video, results: Iterable[WindowResult], *, task: str)
         )
         for one, page in zip(showings, pages, strict=True)
     ]
+    return with_deck_pages(slides, video.deck)
 
 
 def same_pages(showings: Sequence[Showing]) -> list[int]:

@@ -36,7 +36,7 @@ class Sidecars:
     """Finds and reads the sidecars of videos; every folder is listed once.
 
     * ``clip.mp4.json`` or ``clip.json``: ``{"camera": "gate", "start": "2026-03-14T09:00:00Z"}``;
-      both keys are optional;
+      both keys are optional, and ``deck`` is read elsewhere (``pipeline/flow/task/deck.py``);
     * ``clip.srt`` or ``clip.mp4.srt``: the start is the first time that a subtitle shows, minus the
       media time of that subtitle. Subtitles that show no time are speech and not telemetry.
     """

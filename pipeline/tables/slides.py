@@ -7,6 +7,7 @@ import pyarrow as pa
 from pipeline.records import Slide
 from pipeline.tables.columns import Column, Columns
 from pipeline.tables.shared import (
+    FLOAT32,
     INT32,
     INT64,
     PROVENANCE,
@@ -70,6 +71,29 @@ COLUMNS: Columns[Slide] = Columns(
             "The words on the page, line by line; null or empty where nobody reads them.",
             path="text",
             from_row=lambda row: row["text"] or "",
+            nullable=True,
+        ),
+        Column(
+            "deck_page",
+            INT32,
+            "The number of the page in the deck beside the recording, from 1; null where there is "
+            "no deck, or it has no such page.",
+            path="deck_page",
+            nullable=True,
+        ),
+        Column(
+            "deck_score",
+            FLOAT32,
+            "How much it is like that page, 0 to 1.",
+            path="deck_score",
+            nullable=True,
+        ),
+        Column(
+            "deck_text",
+            STRING,
+            "The words that the deck has on that page.",
+            path="deck_text",
+            from_row=lambda row: row["deck_text"] or "",
             nullable=True,
         ),
     ],

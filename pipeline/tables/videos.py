@@ -12,8 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.records import Source, Video, VideoStatus, WindowResult, Yielded, make_id
-from pipeline.tables.columns import Column, Columns, Row
+from pipeline.records import (
+    Deck,
+    DeckPage,
+    Source,
+    Video,
+    VideoStatus,
+    WindowResult,
+    Yielded,
+    make_id,
+)
+from pipeline.tables.columns import Column, Columns, Row, list_of
 from pipeline.tables.shared import (
     INT32,
     INT64,
@@ -95,6 +104,20 @@ COPY: Columns[Video] = Columns(
         Column("num_bytes", INT64, "Its size.", path="num_bytes"),
         Column("etag", STRING, "Changes when its content may have.", path="etag"),
         Column("clock", STRING, "What says when it began.", path="clock"),
+    ],
+)
+
+
+DECK_PAGE: Columns[DeckPage] = Columns(
+    "One page of a deck.",
+    [
+        Column("text", STRING, "Its words, line by line.", path="text"),
+        Column(
+            "picture",
+            STRING,
+            "How it looks, small and grey: WebP in base64; empty where the deck does not say.",
+            path="picture",
+        ),
     ],
 )
 
@@ -319,6 +342,30 @@ COLUMNS: Columns[IndexedVideo] = Columns(
             nullable=True,
             items=COPY,
         ),
+        Column(
+            "deck_uri",
+            STRING,
+            "The slides beside it, where slides are looked for; empty if there are none.",
+            path="video.deck.uri",
+            from_row=lambda row: row["deck_uri"] or "",
+            nullable=True,
+        ),
+        Column(
+            "deck_etag",
+            STRING,
+            "Changes when the deck may have; its pages are found anew then.",
+            path="video.deck.etag",
+            from_row=lambda row: row["deck_etag"] or "",
+            nullable=True,
+        ),
+        list_of(
+            "deck_pages",
+            DECK_PAGE,
+            "All pages of the deck, shown or not; null once a part of the video was erased.",
+            path="video.deck.pages",
+            makers={"": DeckPage},
+            nullable=True,
+        ),
     ],
 )
 
@@ -372,5 +419,5 @@ def video_of_row(row: Row, footage: tuple[TimeRange, ...]) -> Video:
     It is what reading answers needs, and has nothing of packets.
     """
     make = partial(Video, footage=footage, stream_index=0, num_keyframes=0)
-    video: Video = COLUMNS.reader({"video": make}, "video")(row)
+    video: Video = COLUMNS.reader({"video": make, "video.deck": Deck}, "video")(row)
     return video

@@ -13,7 +13,7 @@ from pipeline.demo.deck import make_pages, write_recording
 from pipeline.slides import slides_of_video
 from tests.decks import MATCH_S, DeckScore, look_at, score
 
-_FIRST_SEED = 101
+FIRST_SEED = 101
 """The decks of the tests have other seeds."""
 
 
@@ -26,9 +26,9 @@ def main(
     scores = []
     for number in range(decks):
         alike = number % 4 >= 2
-        got = _score(_FIRST_SEED + number, alike=alike)
+        got = _score(FIRST_SEED + number, alike=alike)
         scores.append(got)
-        name = f"{_FIRST_SEED + number}{', pages alike' if alike else ''}"
+        name = f"{FIRST_SEED + number}{', pages alike' if alike else ''}"
         typer.echo(
             f"| {name} | {got.num_changes} | {got.num_found} | {got.num_claimed}"
             f" | {got.mean_error_s:.2f} s | {got.right_page_share:.1%} |"

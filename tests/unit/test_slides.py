@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -25,7 +26,7 @@ from pipeline.index.replace import replace as replace_rows
 from pipeline.index.scope import Scope
 from pipeline.index.search import by_words
 from pipeline.media import decode_frames
-from pipeline.records import Frame, WindowPlan
+from pipeline.records import Deck, DeckPage, Frame, WindowPlan
 from pipeline.slides import PageTexts, PageWatcher, slides_of_video
 from pipeline.slides.picture import Still, change_between, is_page
 from pipeline.tables.schema import SLIDES
@@ -263,6 +264,54 @@ def test_words_on_pages_are_found_where_they_are_shown_and_erased_with_them(read
     assert by_words(pi.Index(writer.store), "价格").num_rows == 0
     kept = pi.Index(writer.store).windows().to_pylist()
     assert not [view for row in kept for view in row["views"] or () if "价格" in view["text"]]
+
+
+@pytest.fixture
+def with_deck(seen):
+    """The recording with its deck, in which its pages stand in another order than they appear."""
+    video, results = seen
+    pages, texts = {}, {}
+    for slide, number in zip(slides_of(seen), ORDER, strict=True):
+        texts[number] = f"Unit {number}: {WRITTEN.get(number, 'no price')}"
+        pages[number] = DeckPage(text=texts[number], picture=slide.picture)
+    deck = tuple(pages.get(number, DeckPage(text=f"Page {number}")) for number in range(1, 13))
+    return replace(video, deck=Deck(uri="talk.pdf", etag="7", pages=deck)), results
+
+
+def test_pages_of_a_deck_are_found_shown_and_derived_again(with_deck, tmp_path):
+    video, results = with_deck
+    writer = pi.Writer(tmp_path / "index")
+    writer.write_windows(windows_table([(video, result) for result in results], MADE_BY))
+    commit(writer, WholeVideo(video=video, num_shards=1, results=results))
+    before = writer.index.slides().to_pylist()
+    assert [row["deck_page"] for row in before] == list(ORDER)
+    assert by_words(writer.index, "unit 4", within="shown")["label"].to_pylist() == ["page 4"]
+    [row] = writer.index.videos().to_pylist()
+    assert [page["text"] for page in row["deck_pages"]] == [one.text for one in video.deck.pages]
+    assert check(writer.store) == []
+    wrong = pa.Table.from_pylist([one | {"deck_page": 13} for one in before], schema=SLIDES)
+    replace_rows(writer.store, "slides", wrong, "true")
+    assert ["its deck has not" in one.what for one in check(writer.store)] == [True]
+    repair(writer.store, derive)
+    assert pi.Index(writer.store).slides().to_pylist() == before
+
+
+def test_erasing_a_part_erases_the_pages_of_the_deck(with_deck, tmp_path):
+    video, results = with_deck
+    writer = pi.Writer(tmp_path / "index")
+    writer.write_windows(windows_table([(video, result) for result in results], MADE_BY))
+    commit(writer, WholeVideo(video=video, num_shards=1, results=results))
+    third = writer.index.slides().to_pylist()[2]
+    span = Span.parse(third["start"], third["end"])
+    erase(writer.store, Scope(videos=(video.video_id,), span=span))
+    index = pi.Index(writer.store)
+    [row] = index.videos().to_pylist()
+    assert (row["deck_pages"], row["deck_etag"]) == (None, "7")
+    assert by_words(index, "unit 4", within="shown").num_rows == 0
+    assert check(writer.store) == []
+    erase(writer.store, Scope(videos=(video.video_id,)))
+    [row] = pi.Index(writer.store).videos().to_pylist()
+    assert (row["deck_uri"], row["deck_etag"], row["deck_pages"]) == (None, None, None)
 
 
 def test_a_page_is_read_once_in_a_shard_however_often_it_is_shown(shown):

@@ -18,6 +18,7 @@ from pipeline.index import (
     Index,
     RunGoal,
     answered_until_ns,
+    deck_etags,
     erased_videos,
     failures,
     finished_ids,
@@ -87,6 +88,10 @@ class IndexContents:
             for row in rows
             if row["uri"] in listed and (row["is_outdated"] or row["to_uri"] in listed)
         }
+
+    def deck_etags(self, sources: Sequence[Source]) -> dict[str, str]:
+        """By URI, which deck the finished ones of these files had when they were indexed."""
+        return deck_etags(self.index, [source.uri for source in sources], self.goal)
 
     def finished_ids(self, videos: Collection[Video]) -> set[str]:
         """The ids of those videos that the index holds already, under any file name."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.flow.driver.context import RunContext
+from pipeline.flow.task.deck import looks_for_decks, with_other_decks
 from pipeline.records import Source
 from pipeline.sources import is_being_written
 
@@ -19,7 +20,8 @@ class Worklist:
     last_position: Mapping[str, int]
     """By URI, the last position in ``due``. Built once for all batches."""
     reindexed: set[str]
-    """URIs of finished files that own other time than when they were indexed; batches add some."""
+    """URIs of finished files that own other time, or have another deck, than when they were
+    indexed; batches add some."""
     unsettled: frozenset[str]
     """URIs of due files that are still being written: a later run analyses their ends."""
     waiting: set[str] = field(default_factory=set)
@@ -47,6 +49,10 @@ def worklist_of(sources: Sequence[Source], context: RunContext) -> Worklist:
     listed = {source.uri: source for source in sources}
     settled = {source.uri for source in due}.difference(unsettled)
     reindexed = context.indexed.wrong_yields(settled, listed.keys())
+    if looks_for_decks(context.config):
+        reindexed |= with_other_decks(
+            context.indexed.deck_etags(sources), context.config.sources.access
+        )
     if reindexed:
         due_uris = reindexed | {source.uri for source in due}
         due = [source for source in sources if source.uri in due_uris]

@@ -1,19 +1,17 @@
 """Finds the captions of a recording: texts beside it, else the tracks of text inside it."""
 
 import re
-from functools import partial
-from pathlib import Path
 from posixpath import splitext
 
 from pipeline.config import Config
 from pipeline.errors import SourceError
+from pipeline.flow.task.beside import names_beside
 from pipeline.media.text_tracks import text_tracks
 from pipeline.records import Said, Video
 from pipeline.speech import parse_captions
 from pipeline.speech.captions import SUFFIXES
-from pipeline.storage import retry
-from pipeline.storage.access import HTTP_PORTS, Access, is_remote, local_path, scheme_of
-from pipeline.storage.locations import filesystem, read_bytes
+from pipeline.storage.access import Access
+from pipeline.storage.locations import read_bytes
 
 _MAX_BYTES = 32 * 1024 * 1024
 # Zoom names the picture's size in the recording, and not in the transcript beside it.
@@ -46,13 +44,11 @@ def captions_of(video: Video, config: Config) -> tuple[Said, ...]:
 
 def _beside(uri: str, access: Access) -> list[tuple[str, str]]:
     """Names of texts with the name of the recording, and the language that they state."""
-    folder, _, name = uri.rpartition("/")
+    name = uri.rpartition("/")[2]
     stem = splitext(name)[0]
     stems = {name, stem, _SIZE.sub("", stem)}
     found = []
-    for other in sorted(
-        retry.retried(partial(_names, folder, access), f"{folder}: cannot be listed")
-    ):
+    for other in sorted(names_beside(uri, access)):
         base, suffix = splitext(other)
         if suffix.lower() not in SUFFIXES:
             continue
@@ -63,15 +59,6 @@ def _beside(uri: str, access: Access) -> list[tuple[str, str]]:
                 found.append((len(extra), other, language))
                 break
     return [(other, language) for _, other, language in sorted(found)]
-
-
-def _names(folder: str, access: Access) -> list[str]:
-    if not is_remote(folder):
-        return [path.name for path in Path(local_path(folder)).iterdir()]
-    if scheme_of(folder) in HTTP_PORTS:
-        return []  # web servers do not list folders
-    store, path = filesystem(folder, access)
-    return [entry.rpartition("/")[2] for entry in store.ls(path, detail=False)]
 
 
 def _text(uri: str, access: Access) -> str:
