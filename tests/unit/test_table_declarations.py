@@ -98,7 +98,7 @@ def test_every_table_has_a_declaration():
             videos.COLUMNS,
             "video",
             Video,
-            {"stream_index", "sar", "footage", "yielded", "num_keyframes"},
+            {"stream_index", "sar", "footage", "yielded", "num_keyframes", "deck"},
         ),
     ],
 )
