@@ -304,6 +304,9 @@ class Writer:
             or_if=f"status = 'failed' OR {same_content}",
         )
         where.add("task = ?", task)
+        # That a content was erased is remembered, though its file holds another one by now.
+        contents = sorted(ids_of(done, "content_id"))
+        where.add("(status <> 'erased' OR content_id IN (SELECT unnest(?::VARCHAR[])))", contents)
         return self.index.select_from_files(
             files,
             "videos",

@@ -111,3 +111,30 @@ def test_a_run_that_lost_its_lease_between_two_of_its_commits_writes_no_more(
     machine.archive.recordings[first.uri] = replace(yard, content=1, showing=((4, 6),))
     machine.index_while_another_does(before=before, number=number)
     machine.what_the_index_says_is_true()
+
+
+def test_an_erased_file_that_has_grown_since_is_not_looked_at_under_another_name(machine):
+    """What was known of the erased content went with the row that the grown file replaced."""
+    first = recording("gate/a.mp4", 0, 12)
+    machine.begin(first)
+    machine.index(setting=0)
+    machine._erase(Scope.parse(video=first.uri), machine.truth.erased_file(first, config_of(0)), 0)
+    machine.archive.recordings[first.uri] = grown(first, 9)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    copy = replace(first, uri="gate/b.mp4", start_ns=first.start_ns + 20 * NS_PER_S)
+    machine.archive.recordings[copy.uri] = copy
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+
+
+def test_a_clock_may_move_an_erased_file_over_a_window_of_the_next_one(machine):
+    """Which then goes as a whole, as does any that reaches into what was erased."""
+    first = replace(recording("gate/a.mp4", 5.2, 11), rate=0)
+    after = replace(recording("gate/b.mp4", 7.4, 10), rate=0)
+    machine.begin(first)
+    machine.archive.recordings[after.uri] = after
+    machine.index(setting=0)
+    machine._erase(Scope.parse(video=first.uri), machine.truth.erased_file(first, config_of(0)), 0)
+    machine.correct_clock(offset_s=7.000001, rate_ppm=40.0)
+    machine.what_the_index_says_is_true()

@@ -5,7 +5,7 @@ speaks for it and what that shows; of what people have asked to be erased, that 
 Where the rules leave room (a window that is only partly erased goes as a whole), it says "either".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -156,6 +156,7 @@ class Truth:
         around = shot.span[0] - reach_us, shot.span[1] + reach_us
         return any(
             _overlap(around, order.asked)
+            or any(_overlap(around, span) for span in self._erased_files(order, config))
             # What was erased under another clock stays so if rows of it say so.
             or _overlap(_frames_under(order.clock, one, shot.number, WINDOW_FRAMES), order.asked)
             or any(
@@ -167,6 +168,12 @@ class Truth:
             for order in self.orders
             if order.camera == camera
         )
+
+    def _erased_files(self, order: Order, config: Config) -> Iterator[Span]:
+        """Where the files lie now that were erased as a whole: a clock moves them."""
+        for one in self._of(order.camera):
+            if (one.content_id, "") in order.frames:
+                yield _utc(one, config, 0, one.num_frames)
 
     def runs(self, camera: str, config: Config) -> list[list[Shot]]:
         """Per file: frames that follow one another and show something."""
