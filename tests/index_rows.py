@@ -23,6 +23,10 @@ def _default(kind):
         return 0.0
     if pa.types.is_integer(kind):
         return 0
+    if pa.types.is_binary(kind):
+        return b""
+    if pa.types.is_boolean(kind):
+        return False
     return T0 if pa.types.is_timestamp(kind) else []
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
@@ -16,7 +17,10 @@ from pipeline.index.findings import Finding
 from pipeline.index.links import LOG_FOLDER, ODD_FILE, odd_files
 from pipeline.index.log_entries import LogFile, last_readable_version, log_files
 from pipeline.index.store import Store
+from pipeline.index.stored_rows import oddity
 from pipeline.tables.schema import TABLES, TableName
+
+_BATCH_ROWS = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ def check_files(store: Store) -> Stored:
             findings += _torn_log(name, files, version)
             for file in actions:
                 path = f"{store.table_uri(name)}/{file['path']}"
-                if problem := _problem(connection, path, file["num_records"]):
+                problem = _problem(connection, path, file["num_records"])
+                if problem := problem or _odd_rows(store, connection, name, path):
                     findings.append(_unreadable(name, file, problem))
                 else:
                     paths[name].append(path)
@@ -149,6 +154,18 @@ def _problem(connection: duckdb.DuckDBPyConnection, path: str, num_rows: int | N
         return f"cannot be read ({duck.first_line(exc)})"
     if num_rows is not None and readable != num_rows:
         return f"holds {readable} of {num_rows} rows"
+    return ""
+
+
+def _odd_rows(
+    store: Store, connection: duckdb.DuckDBPyConnection, name: TableName, path: str
+) -> str:
+    columns = duck.identifiers(TABLES[name].names)
+    # The file may be older than a column.
+    rows = connection.sql(f"SELECT {columns} FROM {duck.scan(store, name, [path], is_mixed=True)}")  # noqa: S608 - names are quoted
+    for batch in rows.to_arrow_reader(_BATCH_ROWS):
+        if problem := oddity(name, pa.Table.from_batches([batch])):
+            return f"holds rows that are no rows of timereel ({problem})"
     return ""
 
 

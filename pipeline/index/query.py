@@ -22,6 +22,7 @@ from pipeline.index.scope import Scope
 from pipeline.index.snapshot import TableReader
 from pipeline.index.snapshot_view import SnapshotView
 from pipeline.index.store import Store
+from pipeline.index.stored_rows import as_declared
 from pipeline.index.tracks import read_source
 from pipeline.tables.schema import READ, TABLES, ReadTable, TableName
 
@@ -397,7 +398,7 @@ class Index:
             + (query_filters.order(table, {}) if order is None else order),
             where,
         )
-        return rows.cast(pa.schema([schema.field(name) for name in names]))
+        return as_declared(self.store.root, table, rows)
 
     def source(
         self,

@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from pipeline.errors import IndexFormatError
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -107,7 +109,18 @@ class Columns(Generic[R]):
             if name and owner == of:
                 fields[name] = self.reader(makers, path)
         readers = tuple(fields.items())
-        return lambda row: make(**{name: read(row) for name, read in readers})
+
+        def record(row: Row) -> Any:  # noqa: ANN401 - what the maker makes
+            try:
+                return make(**{name: read(row) for name, read in readers})
+            except (ValueError, ArithmeticError) as exc:
+                # The rows of an index may be anybody's.
+                raise IndexFormatError(
+                    f"a row of the index is no row of timereel ({exc}); another program wrote it:"
+                    " index that recording again, or use an index that you made"
+                ) from exc
+
+        return record
 
     @cached_property
     def _getters(self) -> list[tuple[str, Callable[[R], object] | None]]:

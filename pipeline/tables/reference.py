@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.tables import tracks
 from pipeline.tables.columns import Columns
-from pipeline.tables.schema import DECLARED
+from pipeline.tables.schema import READABLE
 
 _HEAD = """\
 # Tables and columns
@@ -34,7 +33,7 @@ def reference() -> str:
                 "",
             ]
         )
-        for name, table in [*DECLARED.items(), ("tracks", tracks.COLUMNS)]
+        for name, table in READABLE.items()
     )
     return "\n".join([_HEAD, *tables])
 

@@ -75,7 +75,8 @@ DECLARED: dict[TableName, Columns[Any]] = {
 }
 
 TABLES: dict[TableName, pa.Schema] = {name: table.schema for name, table in DECLARED.items()}
-READ: dict[ReadTable, pa.Schema] = dict([*TABLES.items(), ("tracks", tracks.COLUMNS.schema)])
+READABLE: dict[ReadTable, Columns[Any]] = dict([*DECLARED.items(), ("tracks", tracks.COLUMNS)])
+READ: dict[ReadTable, pa.Schema] = {name: table.schema for name, table in READABLE.items()}
 
 VIDEOS = TABLES["videos"]
 WINDOWS = TABLES["windows"]

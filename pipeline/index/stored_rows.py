@@ -1,0 +1,83 @@
+"""Checks rows as they are read: another program may have written them, or somebody who means harm.
+
+What stands in them is used as a number and as a range of time. So a missing value, a number that is
+none, and a range that is empty are damage, which is named, and no bug of whoever uses the row.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.errors import IndexDamagedError
+from pipeline.tables.columns import Column
+from pipeline.tables.schema import READ, READABLE, ReadTable
+
+_RANGE = ("start", "end")
+_MEDIA_RANGE = ("media_start", "media_end")
+# 300 years in seconds; nothing that is stored as a float is more.
+_LARGEST = 1e10
+
+
+def as_declared(root: str, name: ReadTable, rows: pa.Table) -> pa.Table:
+    """The rows, which may have some columns only, with the declared types.
+
+    Raises:
+        IndexDamagedError: a column holds what no timereel writes.
+    """
+    if problem := oddity(name, rows):
+        raise IndexDamagedError(root, f"rows that are no rows of timereel: {name}: {problem}")
+    return rows.cast(_schema(name, rows))
+
+
+def oddity(name: ReadTable, rows: pa.Table) -> str:
+    """What in these rows no timereel writes; "" if nothing."""
+    try:
+        rows = rows.cast(_schema(name, rows))
+    except (ValueError, pa.ArrowException) as exc:
+        return str(exc)
+    columns = [column for column in READABLE[name].columns if column.name in rows.column_names]
+    values = [rows[column.name].combine_chunks() for column in columns]
+    return _problem_of_all(columns, values, (_RANGE,))
+
+
+def _schema(name: ReadTable, rows: pa.Table) -> pa.Schema:
+    return pa.schema([READ[name].field(column) for column in rows.column_names])
+
+
+def _problem_of_all(
+    columns: Sequence[Column[Any]], values: Sequence[pa.Array], ranges: Sequence[tuple[str, str]]
+) -> str:
+    by_name = {column.name: array for column, array in zip(columns, values, strict=True)}
+    for column in columns:
+        if problem := _problem(column, by_name[column.name]):
+            return f"{column.name} {problem}"
+    for first, last in ranges:
+        if {first, last} <= by_name.keys():
+            is_empty = pc.less_equal(by_name[last], by_name[first])
+            if pc.any(is_empty).as_py():
+                return f"{first} is not before {last}"
+    return ""
+
+
+def _problem(column: Column[Any], values: pa.Array) -> str:
+    if not column.nullable and values.null_count:
+        return "is missing"
+    if pa.types.is_floating(values.type):
+        return _problem_of_floats(values)
+    if not pa.types.is_list(values.type):
+        return ""
+    items = values.flatten()
+    if items.null_count:
+        return "lacks an item"
+    if column.items:
+        held = column.items.columns
+        return _problem_of_all(held, items.flatten(), (_RANGE, _MEDIA_RANGE))
+    return _problem_of_floats(items) if pa.types.is_floating(items.type) else ""
+
+
+def _problem_of_floats(values: pa.Array) -> str:
+    # NaN is not less than anything.
+    is_small = pc.all(pc.less(pc.abs(values), _LARGEST)).as_py()
+    return "" if is_small in {True, None} else "holds a number that is none"
