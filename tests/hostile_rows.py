@@ -1,6 +1,6 @@
 """An index of somebody else in which every text commands a terminal, a browser or a spreadsheet.
 
-The rows follow from the declared tables, so a new column is hostile, too.
+The rows follow from the declared tables, so that a new column is hostile, too.
 """
 
 from datetime import UTC, datetime
@@ -70,17 +70,20 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def hostile(kind: pa.DataType, text: str) -> Any:
     """A value that this column may hold, and that nobody has thought of."""
+    value: Any = text
     match kind:
         case pa.ListType() | pa.FixedSizeListType():
-            return [hostile(kind.value_type, text)] * getattr(kind, "list_size", 1)
+            value = [hostile(kind.value_type, text)] * getattr(kind, "list_size", 1)
         case pa.StructType():
-            return {field.name: hostile(field.type, text) for field in kind}
+            value = {field.name: hostile(field.type, text) for field in kind}
         case pa.MapType():
-            return [(hostile(kind.key_type, text), hostile(kind.item_type, text))]
+            value = [(hostile(kind.key_type, text), hostile(kind.item_type, text))]
         case pa.TimestampType():
-            return datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-    if pa.types.is_integer(kind):
-        return 2 ** (kind.bit_width - 1) - 1
-    if pa.types.is_floating(kind):
-        return float("inf")
-    return True if pa.types.is_boolean(kind) else text
+            value = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        case _ if pa.types.is_integer(kind):
+            value = 2 ** (kind.bit_width - 1) - 1
+        case _ if pa.types.is_floating(kind):
+            value = float("inf")
+        case _ if pa.types.is_boolean(kind):
+            value = True
+    return value

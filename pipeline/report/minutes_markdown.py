@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from pipeline.minutes import Note
+from pipeline.records.sanitize import sanitized
 from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
 
 # What CommonMark, tables, formulas and mentions are made of. A name of a host is no link.
@@ -30,4 +31,4 @@ def _list(notes: Iterable[Note]) -> str:
 
 
 def _text(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", text)
+    return _MARKUP.sub(r"\\\1", sanitized(text))

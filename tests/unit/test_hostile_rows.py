@@ -1,0 +1,58 @@
+"""Whatever an index of somebody else holds: commands end with a sentence and tell nothing raw."""
+
+import re
+
+import pytest
+
+from pipeline.cli.app import main
+from pipeline.errors import EXIT_BUG
+from tests.hostile_rows import KINDS, TEXT, hostile_index
+
+TABLES = ("videos", "windows", "events", "tracks", "segments", "utterances", "slides", "summaries")
+EXPORTS = (
+    *("parquet", "otio", "edl", "activitynet", "qvhighlights", "coco", "mot", "label-studio"),
+    *("cvat", "drawio", "qwen", "ms-swift", "llamafactory"),
+)
+# Line breaks and tabs are what texts are made of.
+UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+SHOWN = {".md", ".html", ".json", ".csv", ".jsonl", ".edl", ".otio", ".xml", ".vtt", ".srt"}
+
+
+def commands(out, name, event):
+    """Every command that shows rows, with what it writes under ``out``."""
+    shown = [("query", "--table", table) for table in (*TABLES, "feedback")]
+    yield from ((*one, "--format", form) for one in shown for form in ("table", "csv", "jsonl"))
+    for table in ("events", "utterances"):
+        yield from (("query", "--table", table, "--format", form) for form in ("webvtt", "srt"))
+    yield "query", "--sql", "SELECT * FROM events"
+    yield from (("query", "--edit", f"{out}/edit.{kind}") for kind in ("otio", "edl"))
+    yield from (("coverage",), ("coverage", "--kind", "heard"), ("runs",), ("alerts", "status"))
+    yield from (("status",), ("status", "--json"), ("status", "--late", "2h"))
+    yield from (("search", "HYPERLINK", "--in", kind) for kind in ("seen", "said", "shown"))
+    for form in ("md", "html", "json", "docx"):
+        yield "minutes", "--video", name, "--format", form, "--out", f"{out}/minutes.{form}"
+    yield "report", f"{out}/report.html"
+    yield "track", f"{out}/track.html", "--event", event
+    yield from (("export", f"{out}/{form}", "--format", form) for form in EXPORTS)
+    yield from (("clip", f"{out}/clips", "--label", "*"), ("check",), ("vacuum",), ("embed",))
+    yield from (("erase", "--camera", "*", "--dry-run"), ("erase", "--camera", "*"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_row_ends_a_command_with_a_traceback_or_comes_out_raw(
+    tmp_path, monkeypatch, capfdbinary, kind
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    index, out = hostile_index(tmp_path / "index", kind), tmp_path / "out"
+    out.mkdir()
+    name, event = (TEXT, TEXT) if kind == "everything" else ("v1", "e1")
+    for command in commands(out, name, event):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--index", str(index)])
+        told = [text.decode() for text in capfdbinary.readouterr()]
+        assert ended.value.code != EXIT_BUG, (command, told)
+        assert not [text for text in told if UNSAFE.search(text)], command
+    written = [path for path in out.rglob("*") if path.suffix in SHOWN]
+    assert {path for path in written if UNSAFE.search(path.read_bytes().decode())} == set()
+    if kind == "texts":
+        assert {path.suffix for path in written} >= {".md", ".html", ".json"}
