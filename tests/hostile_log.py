@@ -184,6 +184,26 @@ def _next(table: Path) -> Path:
     return newest.with_name(f"{int(newest.name[:20]) + 1:020}.json")
 
 
+def _change_entry(
+    kind: int, draw: st.DrawFn, actions: list[dict], table: Path, victim: Path
+) -> None:
+    match kind:
+        case 0:
+            _change_values(draw, actions)
+        case 1:
+            _change_stats(draw, actions)
+        case 2:
+            _change_schema(draw, actions)
+        case 3:
+            _change_properties(draw, actions)
+        case 4:
+            _deletion_vector(draw, actions, table, victim)
+        case 5:
+            _other_actions(draw, actions, table, victim)
+        case _:
+            _hostile_names(draw, actions, table, victim)
+
+
 @st.composite
 def changed_entries(draw: st.DrawFn) -> Change:
     """An entry with other values, or a new one that is a changed copy of another."""
@@ -199,22 +219,10 @@ def changed_entries(draw: st.DrawFn) -> Change:
             actions = _loads(entry.read_bytes())
         except (ValueError, RecursionError):  # another change came first
             return
-        draw = data.draw
-        match kind:
-            case 0:
-                _change_values(draw, actions)
-            case 1:
-                _change_stats(draw, actions)
-            case 2:
-                _change_schema(draw, actions)
-            case 3:
-                _change_properties(draw, actions)
-            case 4:
-                _deletion_vector(draw, actions, table, victim)
-            case 5:
-                _other_actions(draw, actions, table, victim)
-            case _:
-                _hostile_names(draw, actions, table, victim)
+        try:
+            _change_entry(kind, data.draw, actions, table, victim)
+        except (AttributeError, TypeError, KeyError, ValueError, RecursionError):
+            return  # another change has left nothing of that kind to change
         (_next(table) if is_new else entry).write_bytes(_dumps(actions))
 
     return change

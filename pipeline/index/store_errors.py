@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
@@ -87,13 +88,19 @@ def refuse_closed_index(root: str, *, to_write: bool) -> None:
         IndexRightsError: the first file or folder to which the right is missing.
     """
     for name in TABLES:
-        for folder, _, files in os.walk(f"{root}/{name}", onerror=_refuse_folder):
-            for file in files:
-                refuse_closed(f"{folder}/{file}")
-            if to_write:
-                _refuse_unwritable(folder)
+        table = Path(root, name)
+        if not table.is_symlink():  # which leads out of the index: who reads the table refuses it
+            _refuse_closed_table(table, to_write=to_write)
     if to_write:
         _refuse_unwritable(root)
+
+
+def _refuse_closed_table(table: Path, *, to_write: bool) -> None:
+    for folder, _, files in os.walk(table, onerror=_refuse_folder):
+        for file in files:
+            refuse_closed(f"{folder}/{file}")
+        if to_write:
+            _refuse_unwritable(folder)
 
 
 def _refuse_folder(exc: OSError) -> None:
