@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
@@ -88,14 +87,16 @@ def refuse_closed_index(root: str, *, to_write: bool) -> None:
         IndexRightsError: the first file or folder to which the right is missing.
     """
     for name in TABLES:
-        table = Path(root, name)
-        if not table.is_symlink():  # which leads out of the index: who reads the table refuses it
+        table = f"{root}/{name}"
+        # A link leads out of the index: who reads the table refuses it. Path.is_symlink() raises
+        # where this user may not look.
+        if not os.path.islink(table):  # noqa: PTH114
             _refuse_closed_table(table, to_write=to_write)
     if to_write:
         _refuse_unwritable(root)
 
 
-def _refuse_closed_table(table: Path, *, to_write: bool) -> None:
+def _refuse_closed_table(table: str, *, to_write: bool) -> None:
     for folder, _, files in os.walk(table, onerror=_refuse_folder):
         for file in files:
             refuse_closed(f"{folder}/{file}")

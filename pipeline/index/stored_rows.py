@@ -7,6 +7,7 @@ none, and a range that is empty are damage, which is named, and no bug of whoeve
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -78,6 +79,7 @@ def _problem(column: Column[Any], values: pa.Array) -> str:
 
 
 def _problem_of_floats(values: pa.Array) -> str:
+    # Not pyarrow.compute: to compare with a number it imports pandas, a third of a query's time.
+    numbers = values.drop_null().to_numpy()
     # NaN is not less than anything.
-    is_small = pc.all(pc.less(pc.abs(values), _LARGEST)).as_py()
-    return "" if is_small in {True, None} else "holds a number that is none"
+    return "" if (np.abs(numbers) < _LARGEST).all() else "holds a number that is none"
