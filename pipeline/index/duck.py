@@ -50,8 +50,10 @@ _QUERY_ERRORS = (
     duckdb.PermissionException,
 )
 
-# Data files do not store the date; only their path has it.
-_DATE_OF_START = "CAST(\"start\" AT TIME ZONE 'UTC' AS DATE) AS date"
+# Data files do not store the date; only their path has it, and the last folder of that.
+_WITH_DATE = (
+    "CAST(regexp_extract(filename, '.*/date=([0-9-]+)/', 1) AS DATE) AS date, * EXCLUDE (filename)"
+)
 
 
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
@@ -84,13 +86,14 @@ def scan(store: Store, name: TableName, paths: Sequence[str], *, is_mixed: bool 
     files = ", ".join(quote(pattern(path)) for path in paths)
     if is_mixed:
         return (
-            f"(SELECT {_DATE_OF_START}, * FROM "
-            f"read_parquet([{files}], union_by_name = true, hive_partitioning = false) "
+            f"(SELECT {_WITH_DATE} FROM read_parquet([{files}], union_by_name = true, "
+            "hive_partitioning = false, filename = true) "
             f"UNION ALL BY NAME FROM {_without_rows(TABLES[name])})"
         )
     if "=" in store.root:  # DuckDB would read that folder as a partition column
         return (
-            f"(SELECT {_DATE_OF_START}, * FROM read_parquet([{files}], hive_partitioning = false))"
+            f"(SELECT {_WITH_DATE} FROM "
+            f"read_parquet([{files}], hive_partitioning = false, filename = true))"
         )
     # Without a SELECT: to bind every column twice takes a tenth of the time of a small query.
     return f"read_parquet([{files}], hive_partitioning = true, hive_types = {{'date': 'DATE'}})"

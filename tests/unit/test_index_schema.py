@@ -11,7 +11,9 @@ from deltalake import DeltaTable
 import pipeline.index as pi
 from pipeline.errors import IndexFormatError
 from pipeline.index import maintain, store
+from pipeline.index.check import check
 from pipeline.index.erase_orders import Erasure, write_order
+from pipeline.index.filters import Where
 from pipeline.index.scope import Scope
 from pipeline.index.store import VERSION_PROPERTY
 from pipeline.tables import schema
@@ -153,3 +155,16 @@ def test_a_newer_schema_version_is_refused_with_a_remedy(golden):
         pi.open(golden).events()
     with pytest.raises(IndexFormatError, match="install a newer timereel"):
         store.Store.at(golden).handle("events")
+
+
+def test_orders_about_no_time_are_read_from_a_table_that_lacks_a_column(tmp_path, monkeypatch):
+    """Their date is the day on which they were given, and not that of a start that they lack."""
+    with monkeypatch.context() as patched:
+        older = [field for field in schema.TABLES["erasures"] if field.name != "speakers"]
+        patched.setitem(schema.TABLES, "erasures", pa.schema(older))
+        pi.Writer(tmp_path)
+    writer = pi.Writer(tmp_path)
+    write_order(writer.store, Erasure.of(Scope.parse(camera="cam1"), "command", {}))
+    [order] = writer.index.select_all("erasures", Where(), order="").to_pylist()
+    assert order["date"] == order["asked_at"].date()
+    assert check(writer.store) == []
