@@ -38,6 +38,10 @@ def oddity(name: ReadTable, rows: pa.Table) -> str:
     except (ValueError, pa.ArrowException) as exc:
         return str(exc)
     columns = [column for column in READABLE[name].columns if column.name in rows.column_names]
+    for column in columns:
+        # Not of what an item of a list holds: older versions wrote items without some fields.
+        if not column.nullable and rows[column.name].null_count:
+            return f"{column.name} is missing"
     values = [rows[column.name].combine_chunks() for column in columns]
     return _problem_of_all(columns, values, (_RANGE,))
 
@@ -62,8 +66,6 @@ def _problem_of_all(
 
 
 def _problem(column: Column[Any], values: pa.Array) -> str:
-    if not column.nullable and values.null_count:
-        return "is missing"
     if pa.types.is_floating(values.type):
         return _problem_of_floats(values)
     if not pa.types.is_list(values.type):
