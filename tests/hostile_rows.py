@@ -21,6 +21,9 @@ TEXT = f'=HYPERLINK("http://127.0.0.1:9/","a"){COMMANDS}{MARKUP} [a](javascript:
 Kind = Literal["texts", "numbers", "everything"]
 KINDS: tuple[Kind, ...] = ("texts", "numbers", "everything")
 
+_PARSED = {"clock_correction", "config"}
+"""Texts of a form that code reads; one of another form is refused before anything is shown."""
+
 
 def hostile_index(folder: Path, kind: Kind, text: str = TEXT) -> Path:
     """An index with a row in each table, of which texts, numbers, or all values are hostile."""
@@ -28,7 +31,7 @@ def hostile_index(folder: Path, kind: Kind, text: str = TEXT) -> Path:
     for name in TABLES:
         [row] = rows(name, _plain(name)).to_pylist()
         for field in TABLES[name]:
-            if field.name == "date":
+            if field.name == "date" or (kind == "texts" and field.name in _PARSED):
                 continue
             is_free = not row[field.name] or field.name in {"camera", "task"}
             if kind == "everything" or (

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 SUFFIXES = (".otio", ".edl")
 _USUAL_RATES = (24000 / 1001, 24, 25, 30000 / 1001, 30, 50, 60000 / 1001, 60)
 _RATE_TOLERANCE = 0.0005
-_MAX_TIMECODE_RATE = 60
 
 
 def write_edit_list(target: str, cuts: Sequence[Cut]) -> None:
     """Write the cuts, one after the other, as one track.
 
     OpenTimelineIO keeps their times exactly, and says what they show in ``metadata["timereel"]``.
-    An EDL has whole frames of one rate, that of most files; none of a cut is lost.
+    An EDL has whole frames of one rate, that of most files or the next that a time code can count;
+    none of a cut is lost.
 
     Raises:
         ConfigError: the suffix is neither .otio nor .edl, or opentimelineio is not installed.
@@ -41,7 +41,8 @@ def write_edit_list(target: str, cuts: Sequence[Cut]) -> None:
     timeline.tracks.append(track)
     if target.lower().endswith(".edl"):
         most = Counter(frame_rate(cut.video) for cut in cuts).most_common(1)[0][0]
-        rate = min(most, _MAX_TIMECODE_RATE)
+        # A time code counts no other rates, such as the 12.5 of many cameras.
+        rate = min((rate for rate in _USUAL_RATES if rate >= most), default=_USUAL_RATES[-1])
         track.extend(
             _clip(otio, number, cut, _whole_frames(otio, cut.media, rate))
             for number, cut in enumerate(cuts, start=1)

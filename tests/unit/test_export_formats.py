@@ -79,6 +79,15 @@ def test_an_edl_holds_the_same_cuts_in_whole_frames_and_in_order(archive, run, t
     ] == [(1.0, 1.52), (3.0, 1.0), (0.0, 1.0)]
 
 
+def test_an_edl_of_a_camera_whose_frames_no_time_code_counts_loses_nothing(archive, run, tmp_path):
+    root, _ = archive
+    out = tmp_path / "out.edl"
+    run("export", out, "--index", root / "index", "--camera", "hill", "--format", "edl")
+    [clip] = otio.adapters.read_from_file(str(out), rate=24).find_clips()
+    assert clip.source_range.start_time.to_seconds() <= 1.0
+    assert clip.source_range.end_time_exclusive().to_seconds() >= 2.5
+
+
 def test_an_edit_list_without_footage_or_of_another_suffix_is_refused(archive, run, tmp_path):
     root, _ = archive
     of_index = ("query", "--index", root / "index", "--edit")
