@@ -18,6 +18,9 @@ _RANGE = ("start", "end")
 _MEDIA_RANGE = ("media_start", "media_end")
 # 300 years in seconds; nothing that is stored as a float is more.
 _LARGEST = 1e10
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+"""Twice the longest answer of an endpoint. A small file may hold a longer one, packed, and to show
+it takes forty times its memory."""
 
 
 def as_declared(root: str, name: ReadTable, rows: pa.Table) -> pa.Table:
@@ -42,8 +45,12 @@ def oddity(name: ReadTable, rows: pa.Table) -> str:
         # Not of what an item of a list holds: older versions wrote items without some fields.
         if not column.nullable and rows[column.name].null_count:
             return f"{column.name} is missing"
-    values = [rows[column.name].combine_chunks() for column in columns]
-    return _problem_of_all(columns, values, (_RANGE,))
+    # Batch by batch: one array holds at most 2 GiB of text.
+    for batch in rows.to_batches():
+        values = [batch.column(column.name) for column in columns]
+        if problem := _problem_of_all(columns, values, (_RANGE,)):
+            return problem
+    return ""
 
 
 def _schema(name: ReadTable, rows: pa.Table) -> pa.Schema:
@@ -66,17 +73,26 @@ def _problem_of_all(
 
 
 def _problem(column: Column[Any], values: pa.Array) -> str:
-    if pa.types.is_floating(values.type):
-        return _problem_of_floats(values)
     if not pa.types.is_list(values.type):
-        return ""
+        return _problem_of_values(values)
     items = values.flatten()
     if items.null_count:
         return "lacks an item"
     if column.items:
-        held = column.items.columns
-        return _problem_of_all(held, items.flatten(), (_RANGE, _MEDIA_RANGE))
-    return _problem_of_floats(items) if pa.types.is_floating(items.type) else ""
+        return _problem_of_all(column.items.columns, items.flatten(), (_RANGE, _MEDIA_RANGE))
+    return _problem_of_values(items)
+
+
+def _problem_of_values(values: pa.Array) -> str:
+    if pa.types.is_string(values.type):
+        return _problem_of_texts(values)
+    return _problem_of_floats(values) if pa.types.is_floating(values.type) else ""
+
+
+def _problem_of_texts(values: pa.Array) -> str:
+    longest = pc.max(pc.binary_length(values)).as_py()
+    is_short = longest is None or longest <= MAX_TEXT_BYTES
+    return "" if is_short else f"holds a text of more than {MAX_TEXT_BYTES:,} bytes"
 
 
 def _problem_of_floats(values: pa.Array) -> str:

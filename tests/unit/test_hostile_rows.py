@@ -2,10 +2,12 @@
 
 import re
 
+import pyarrow as pa
 import pytest
 
 from pipeline.cli.app import main
 from pipeline.errors import EXIT_BUG
+from pipeline.index.stored_rows import MAX_TEXT_BYTES, oddity
 from tests.hostile_rows import KINDS, TEXT, hostile_index
 
 TABLES = ("videos", "windows", "events", "tracks", "segments", "utterances", "slides", "summaries")
@@ -56,3 +58,17 @@ def test_no_row_ends_a_command_with_a_traceback_or_comes_out_raw(
     assert {path for path in written if UNSAFE.search(path.read_bytes().decode())} == set()
     if kind == "texts":
         assert {path.suffix for path in written} >= {".md", ".html", ".json"}
+
+
+@pytest.mark.parametrize("name", ["text", "window_ids"])
+def test_a_text_has_at_most_16_mib(name):
+    longest = "x" * MAX_TEXT_BYTES
+    for text, is_odd in ((longest, False), (longest + "x", True)):
+        table = pa.table({name: [text if name == "text" else ["a", text]]})
+        assert ("more than 16,777,216 bytes" in oddity("events", table)) == is_odd
+
+
+def test_rows_of_every_batch_are_checked():
+    good, bad = (pa.table({"confidence": pa.array([value], pa.float32())}) for value in (1, 2e10))
+    assert oddity("events", pa.concat_tables([good, good])) == ""
+    assert "confidence" in oddity("events", pa.concat_tables([good, bad]))
