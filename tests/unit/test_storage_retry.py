@@ -8,6 +8,7 @@ import aiohttp
 import botocore.exceptions
 import fsspec
 import pytest
+import s3fs
 from tenacity import wait_none
 from yarl import URL
 
@@ -72,11 +73,13 @@ def test_broken_connections_and_mounts_are_transient(exc):
 
 
 def test_a_store_without_credentials_is_asked_once(monkeypatch, tmp_path):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
+    # Another test may have left a store with its account, which fsspec would hand out again.
+    s3fs.S3FileSystem.clear_instance_cache()
     asked = []
 
     def attempt():
