@@ -10,9 +10,8 @@ from pipeline.config import Config
 from pipeline.config.engine_kind import SpeechEngine
 from pipeline.engine.voice_activity import SAMPLES_PER_VALUE, voice_probabilities
 from pipeline.media.sound import probe_sound, read_sound
-from pipeline.records import Said, Source, Stretch
-from pipeline.records.speech import NS_PER_SAMPLE
-from pipeline.speech import voices
+from pipeline.records import Said, Source
+from pipeline.speech import stretches_of, voices
 from pipeline.storage.access import PUBLIC
 from pipeline.timebase import NS_PER_S
 
@@ -66,21 +65,9 @@ def hear_sentence(config: Config, engine: SpeechEngine) -> Hearing:
     [track] = sound.tracks
     [within] = sound.video.footage
     samples, _ = read_sound(sound.video, track, within, access=PUBLIC)
-    said: list[Said] = []
-    for one in voices(voice_probabilities(samples), SAMPLES_PER_VALUE, within):
-        first, last = (
-            (at_ns - within.start_ns) // NS_PER_SAMPLE
-            for at_ns in (one.span.start_ns, one.span.end_ns)
-        )
-        said += engine.transcribe(
-            Stretch(
-                track=track,
-                start_ns=one.span.start_ns,
-                samples=samples[first:last],
-                voice=one.voice,
-            )
-        )
-    return judged(said)
+    found = voices(voice_probabilities(samples), SAMPLES_PER_VALUE, within)
+    stretches = stretches_of(track, samples, found, within)
+    return judged([said for one in stretches for said in engine.transcribe(one)])
 
 
 def judged(said: list[Said]) -> Hearing:

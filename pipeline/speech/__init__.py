@@ -7,7 +7,7 @@ utterances  what is said in a video, sentence by sentence
 """
 
 from pipeline.speech.captions import parse_captions
-from pipeline.speech.stretches import MAX_STRETCH_NS, Voice, group, voices
+from pipeline.speech.stretches import MAX_STRETCH_NS, Voice, group, stretches_of, voices
 from pipeline.speech.tracks import speakers_by_track
 from pipeline.speech.utterances import utterances_of_video
 
@@ -17,6 +17,7 @@ __all__ = [
     "group",
     "parse_captions",
     "speakers_by_track",
+    "stretches_of",
     "utterances_of_video",
     "voices",
 ]

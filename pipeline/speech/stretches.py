@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.records.speech import NS_PER_SAMPLE
+from pipeline.records.speech import NS_PER_SAMPLE, Samples, SoundTrack, Stretch
 from pipeline.timebase import NS_PER_MS, NS_PER_S, TimeRange
 
 MAX_STRETCH_NS = 28 * NS_PER_S
@@ -28,6 +28,27 @@ class Voice:
 
     span: TimeRange
     voice: tuple[TimeRange, ...]
+
+
+def stretches_of(
+    track: SoundTrack, samples: Samples, found: Iterable[Voice], within: TimeRange
+) -> tuple[Stretch, ...]:
+    """The sound of each voice that was found in the samples of a track, which begin ``within``."""
+    stretches = []
+    for one in found:
+        first, last = (
+            (at_ns - within.start_ns) // NS_PER_SAMPLE
+            for at_ns in (one.span.start_ns, one.span.end_ns)
+        )
+        stretches.append(
+            Stretch(
+                track=track,
+                start_ns=one.span.start_ns,
+                samples=samples[first:last],
+                voice=one.voice,
+            )
+        )
+    return tuple(stretches)
 
 
 def voices(

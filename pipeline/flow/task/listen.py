@@ -49,7 +49,7 @@ from pipeline.records import (
 from pipeline.records.sanitize import sanitized
 from pipeline.records.speech import NS_PER_SAMPLE, SOUND_HZ, Samples
 from pipeline.sources import local_to_utc
-from pipeline.speech import group, speakers_by_track, voices
+from pipeline.speech import group, speakers_by_track, stretches_of, voices
 from pipeline.tables.said import write_said
 from pipeline.timebase import NS_PER_S, TimeRange, without
 
@@ -240,21 +240,7 @@ def _stretches(
     track: SoundTrack, samples: Samples, missing: tuple[TimeRange, ...], plan: WindowPlan
 ) -> _Heard:
     found = voices(voice_probabilities(samples), SAMPLES_PER_VALUE, plan.span)
-    stretches = []
-    for one in found:
-        first, last = (
-            (at_ns - plan.span.start_ns) // NS_PER_SAMPLE
-            for at_ns in (one.span.start_ns, one.span.end_ns)
-        )
-        stretches.append(
-            Stretch(
-                track=track,
-                start_ns=one.span.start_ns,
-                samples=samples[first:last],
-                voice=one.voice,
-            )
-        )
-    return _Heard(missing=missing, stretches=tuple(stretches))
+    return _Heard(missing=missing, stretches=stretches_of(track, samples, found, plan.span))
 
 
 def _lost_in_all(heard: Sequence[_Heard], plan: WindowPlan) -> list[TimeRange]:
