@@ -156,8 +156,10 @@ def _speech(config: Config) -> Check:
         return Check(name="speech", verdict="ok", detail=name)
     try:
         engine = open_speech(config)
-        hearing = hear_sentence(config, engine)
-        engine.shutdown()
+        try:
+            hearing = hear_sentence(config, engine)
+        finally:
+            engine.shutdown()
     except (EngineStartError, WindowError) as exc:
         return Check(name="speech", verdict="FAIL", detail=str(exc))
     verdict: Verdict = "ok" if hearing.is_right else "FAIL"

@@ -18,7 +18,7 @@ from pipeline.engine.transcriptions import Timed, Transcription, read_transcript
 from pipeline.errors import WindowError
 from pipeline.records import Said, Stretch, Word
 from pipeline.records.speech import SOUND_HZ, Samples
-from pipeline.timebase import TimeRange
+from pipeline.timebase import NS_PER_S, TimeRange
 
 _FULL_SCALE = 32_767
 
@@ -106,10 +106,11 @@ class OpenAISpeechEngine:
 
 def _whole(answer: Transcription, stretch: Stretch) -> Timed:
     """All of it, while a voice is heard."""
-    start_ns, end_ns = stretch.voice[0].start_ns, stretch.voice[-1].end_ns
-    return Timed(
-        answer.text, (start_ns - stretch.start_ns) / 1e9, (end_ns - stretch.start_ns) / 1e9
+    start_s, end_s = (
+        (at_ns - stretch.start_ns) / NS_PER_S
+        for at_ns in (stretch.voice[0].start_ns, stretch.voice[-1].end_ns)
     )
+    return Timed(answer.text, start_s, end_s)
 
 
 def _placed(timed: Sequence[Timed], stretch: Stretch) -> tuple[Word, ...]:
