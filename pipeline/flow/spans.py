@@ -5,16 +5,18 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 from structlog.contextvars import get_contextvars
 
 from pipeline.config import Config
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import TracerProvider
+
+# ruff: noqa: PLC0415 - OpenTelemetry is an extra, and a run without spans need not load it
 
 _SENT_EACH_MS = 100
 """Ray may end a worker at any time, and with it what was not sent."""
@@ -47,10 +49,11 @@ def span(name: str, config: Config) -> Iterator[None]:
 
 
 @cache
-def _provider(url: str) -> TracerProvider:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - an extra
-        OTLPSpanExporter,
-    )
+def _provider(url: str) -> "TracerProvider":
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     # A collector that is down costs spans, and must not fill the log of each worker.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
@@ -60,8 +63,15 @@ def _provider(url: str) -> TracerProvider:
     return provider
 
 
-def _of_run(run_id: str) -> Context:
+def _of_run(run_id: str) -> "Context":
     """The same for all processes of a run, so that nothing has to be passed among them."""
+    from opentelemetry.trace import (
+        NonRecordingSpan,
+        SpanContext,
+        TraceFlags,
+        set_span_in_context,
+    )
+
     digest = hashlib.blake2b(run_id.encode(), digest_size=24).digest()
     trace_id, span_id = int.from_bytes(digest[:16]), int.from_bytes(digest[16:])
     flags = TraceFlags(TraceFlags.SAMPLED)
