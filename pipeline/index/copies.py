@@ -13,7 +13,7 @@ from pipeline.index.resume_state import CameraRange
 from pipeline.index.validate import conform_stored
 from pipeline.records import Video
 from pipeline.tables.schema import TABLES
-from pipeline.tables.videos import COPY
+from pipeline.tables.video_items import COPY
 
 
 def record_copies(

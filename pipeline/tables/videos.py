@@ -19,7 +19,6 @@ from pipeline.records import (
     Video,
     VideoStatus,
     WindowResult,
-    Yielded,
     make_id,
 )
 from pipeline.tables.columns import Column, Columns, Row, list_of
@@ -36,8 +35,8 @@ from pipeline.tables.shared import (
     instant,
     range_columns,
     seconds,
-    utc_instant,
 )
+from pipeline.tables.video_items import COPY, DECK_PAGE, SPAN, YIELDED, YieldedUtc
 from pipeline.timebase import NS_PER_US, ClockCorrection, TimeRange
 
 
@@ -69,57 +68,6 @@ class IndexedVideo:
     def total(self, name: str) -> Any:  # noqa: ANN401
         """The sum of a figure of its windows."""
         return sum(getattr(result, name) for result in self.results)
-
-
-@dataclass(frozen=True, slots=True)
-class YieldedUtc:
-    """What a video has yielded, in UTC."""
-
-    utc: TimeRange
-    yielded: Yielded
-
-
-SPAN: Columns[TimeRange] = Columns(
-    "A range of UTC.",
-    [
-        utc_instant("start", "Where it begins.", path="start_ns"),
-        utc_instant("end", "Where it ends.", path="end_ns"),
-    ],
-)
-
-YIELDED: Columns[YieldedUtc] = Columns(
-    "A stretch of a file's footage, and the file of its camera that speaks for it instead.",
-    [
-        utc_instant("start", "Where it begins.", path="utc.start_ns"),
-        utc_instant("end", "Where it ends.", path="utc.end_ns"),
-        Column("to_uri", STRING, "The other file.", path="yielded.uri"),
-        Column("to_video_id", STRING, "Its id.", path="yielded.video_id"),
-    ],
-)
-
-COPY: Columns[Video] = Columns(
-    "Another file with the same content, camera and start.",
-    [
-        Column("uri", STRING, "The file.", path="uri"),
-        Column("num_bytes", INT64, "Its size.", path="num_bytes"),
-        Column("etag", STRING, "Changes when its content may have.", path="etag"),
-        Column("clock", STRING, "What says when it began.", path="clock"),
-    ],
-)
-
-
-DECK_PAGE: Columns[DeckPage] = Columns(
-    "One page of a deck.",
-    [
-        Column("text", STRING, "Its words, line by line.", path="text"),
-        Column(
-            "picture",
-            STRING,
-            "How it looks, small and grey: WebP in base64; empty where the deck does not say.",
-            path="picture",
-        ),
-    ],
-)
 
 
 def _has_clock_jumps(row: Row) -> bool:
