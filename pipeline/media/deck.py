@@ -91,6 +91,8 @@ def _pptx_pages(data: bytes) -> Iterator[PageContent]:
             if number == MAX_PAGES:
                 return
             yield PageContent(_plain(_words(slide)), None)
+    except MemoryError:
+        raise  # the caller says how much it may take
     # Hostile parts make the reader fail in many ways; each of them means the same.
     except Exception as exc:
         raise SourceError(f"is no PowerPoint file that can be read: {exc!r}") from exc

@@ -9,8 +9,8 @@ import re
 # and characters that change the direction of text. Joiners stay, since some scripts need them.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
-# JSON writes the other control characters as escapes itself. A lone surrogate has no UTF-8.
 _NO_XML = re.compile("[\ufffe\uffff]")
+# JSON writes the other control characters as escapes itself. A lone surrogate has no UTF-8.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

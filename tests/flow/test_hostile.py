@@ -5,11 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from tests.answering import answering
 from tests.conftest import Cli
 from tests.videos import make_video
 
@@ -51,14 +52,11 @@ class Storage(BaseHTTPRequestHandler):
 @contextmanager
 def hanging_storage(data: bytes, good_bytes: int) -> Iterator[str]:
     closing = threading.Event()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Storage, data, good_bytes, closing))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        closing.set()
-        server.shutdown()
+    with answering(partial(Storage, data, good_bytes, closing)) as address:
+        try:
+            yield address
+        finally:
+            closing.set()
 
 
 def stretched(data: bytes) -> bytes:
