@@ -23,6 +23,8 @@ KINDS: tuple[Kind, ...] = ("texts", "numbers", "everything")
 
 _PARSED = {"clock_correction", "config"}
 """Texts of a form that code reads; one of another form is refused before anything is shown."""
+_OF_ZONES = {"zone"}
+"""What a zone tells has no boxes of its own, so that half of the exports would leave it out."""
 
 
 def hostile_index(folder: Path, kind: Kind, text: str = TEXT) -> Path:
@@ -31,7 +33,7 @@ def hostile_index(folder: Path, kind: Kind, text: str = TEXT) -> Path:
     for name in TABLES:
         [row] = rows(name, _plain(name)).to_pylist()
         for field in TABLES[name]:
-            if field.name == "date" or (kind == "texts" and field.name in _PARSED):
+            if field.name == "date" or (kind == "texts" and field.name in _PARSED | _OF_ZONES):
                 continue
             is_free = not row[field.name] or field.name in {"camera", "task"}
             if kind == "everything" or (
