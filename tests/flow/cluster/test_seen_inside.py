@@ -36,7 +36,7 @@ engine: {{kind: openai, model: m, base_url: {url}}}
 
 
 class Slow(Storage):
-    """Needs a while for each answer, and refuses the first."""
+    """Slow, and refuses every third request: what a killed worker has counted goes with it."""
 
     def __init__(self, asked: Iterator[int], *args: object) -> None:
         self.asked = asked
@@ -45,7 +45,7 @@ class Slow(Storage):
     def do_GET(self) -> None:  # noqa: N802 - http.server calls it
         number = next(self.asked)
         time.sleep(0.5)
-        if number == 0:
+        if number % 3 == 0:
             self.send_error(503)
             return
         super().do_GET()
@@ -108,7 +108,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(head, tmp_path_factory) -> Iterator[Seen]:
-    """A run in which a read fails once, a worker is killed, and an answer has to be asked again."""
+    """A run in which reads fail, a worker is killed, and an answer has to be asked again."""
     folder = tmp_path_factory.mktemp("seen")
     endpoint = Endpoint((200, "nonsense"), (200, '{"events":[]}'))
     (folder / "run.yaml").write_text(CONFIG.format(url=endpoint.url))
