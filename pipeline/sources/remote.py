@@ -12,8 +12,8 @@ from typing import Any
 from pipeline.errors import ConfigError, SourceError, UnreachableError
 from pipeline.sources.file_kinds import is_recording_name, other_kind
 from pipeline.sources.found_files import File
-from pipeline.sources.globs import fixed_folder, matches
 from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
+from pipeline.sources.store_files import Page, matching_pages, pages_below
 from pipeline.storage import retry
 from pipeline.storage.access import Access, check, masked
 from pipeline.storage.locations import filesystem as open_filesystem
@@ -28,54 +28,67 @@ _MODIFIED = ("LastModified", "last_modified", "mtime", "created")
 def remote_files(location: str, access: Access, *, sound: bool) -> Iterator[File]:
     """The files at a URL: the one that it names, or those of a folder or of a glob.
 
-    Recordings of ``sound`` alone are listed if that is wanted.
+    Recordings of ``sound`` alone are listed if that is wanted. If the store stops to answer, what
+    it has listed before is given.
 
     Raises:
         ConfigError: there is nothing at the URL, or listing is not allowed.
     """
+    try:
+        for filesystem, page in _found(location, access, sound=sound):
+            for name, info in page.items():
+                if reason := info.get(_PASSED_OVER):
+                    uri = masked(filesystem.unstrip_protocol(name))
+                    yield File(uri=uri, passed_over=reason)
+                else:
+                    yield _remote_file(filesystem, name, info, access)
+    except UnreachableError as exc:
+        yield File(uri=location, unreachable=str(exc))
+
+
+def _found(location: str, access: Access, *, sound: bool) -> Iterator[tuple[Any, Page]]:
+    """The file system of a location, with each page of what is there."""
     message = f"{location}: cannot be listed"
     try:
         filesystem, path = open_filesystem(location, access)
-        infos = retry.retried(partial(_find, filesystem, path, sound=sound), message)
-    except UnreachableError as exc:
-        yield File(uri=location, unreachable=str(exc))
-        return
+        if _is_http(filesystem):
+            find = partial(_find_links, filesystem, path, sound=sound)
+            yield filesystem, retry.retried(find, message)
+            return
+        for page in _pages(filesystem, path, message, sound=sound):
+            yield filesystem, page
+    except UnreachableError:
+        raise
     except FileNotFoundError as exc:
         raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
     except Exception as exc:  # each store has its own exceptions
         raise ConfigError(f"{message}: {exc}") from exc
-    for name, info in sorted(infos.items()):
-        if reason := info.get(_PASSED_OVER):
-            yield File(uri=masked(filesystem.unstrip_protocol(name)), passed_over=reason)
-        else:
-            yield _remote_file(filesystem, name, info, access)
 
 
-def _find(
+def _pages(
     filesystem: Any,  # noqa: ANN401 - any of fsspec's
     path: str,
+    message: str,
     *,
     sound: bool,
-) -> dict[str, dict[str, Any]]:
+) -> Iterator[Page]:
     """Metadata by path.
 
     Does not use ``exists`` and ``isdir``: they return False if the store fails to answer, and the
     ``isdir`` of HTTP reads the whole body.
     """
-    if _is_http(filesystem):
-        return _find_links(filesystem, path, sound=sound)
     try:
-        info = filesystem.info(path)
-    except FileNotFoundError as exc:
-        if retry.is_transient(exc) or not glob.has_magic(path):
+        info = retry.retried(partial(filesystem.info, path), message)
+    except FileNotFoundError:
+        if not glob.has_magic(path):
             raise
-        # Not the glob of fsspec, whose regular expressions take exponential time for some names.
-        folder, depth = fixed_folder(path)
-        found = _files(filesystem.find(folder, maxdepth=depth, detail=True))
-        return {name: info for name, info in found.items() if matches(name, path)}
-    if info["type"] == "directory":
-        return _in_folder(filesystem.find(path, detail=True), sound=sound)
-    return {path: info}
+        yield from matching_pages(filesystem, path, message)
+        return
+    if info["type"] != "directory":
+        yield {path: info}
+        return
+    for page in pages_below(filesystem, path, message):
+        yield _in_folder(page, sound=sound)
 
 
 def _find_links(
@@ -83,8 +96,8 @@ def _find_links(
     url: str,
     *,
     sound: bool,
-) -> dict[str, dict[str, Any]]:
-    """As ``_find`` over HTTP, where a folder is a page of links to files."""
+) -> Page:
+    """All files at a URL of HTTP, where a folder is a page of links to files."""
     if is_pattern(url):
         return matching_files(filesystem, url)
     info = {} if url.endswith("/") else filesystem.info(url)
@@ -95,13 +108,9 @@ def _find_links(
     return linked if has_video or not info else linked | {url: info}
 
 
-def _files(infos: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {name: info for name, info in infos.items() if info.get("type") != "directory"}
-
-
-def _in_folder(infos: dict[str, dict[str, Any]], *, sound: bool) -> dict[str, dict[str, Any]]:
+def _in_folder(infos: Page, *, sound: bool) -> Page:
     """The files, those that are no videos with the reason."""
-    return {name: info | _reason(name, sound=sound) for name, info in _files(infos).items()}
+    return {name: info | _reason(name, sound=sound) for name, info in infos.items()}
 
 
 def _reason(name: str, *, sound: bool) -> dict[str, str]:
