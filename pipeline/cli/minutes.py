@@ -14,7 +14,7 @@ from pipeline.records.sanitize import sanitized
 
 app = typer.Typer()
 
-Form = Literal["md", "docx", "html", "json"]
+Form = Literal["md", "docx", "html", "json", "webvtt"]
 
 
 @app.command()
@@ -29,8 +29,9 @@ def minutes(
     """Write minutes: chapters by the pages shown, sentences, figures, questions, decisions, tasks.
 
     All is quoted from what was said and shown, with its time in the file and the page on screen.
+    webvtt holds the chapters alone; query --table utterances --format webvtt writes what is said.
     """
-    from pipeline.report.minutes import as_html, as_json, read_meeting  # noqa: PLC0415
+    from pipeline.report.minutes import as_html, as_json, as_webvtt, read_meeting  # noqa: PLC0415
     from pipeline.report.minutes_docx import write_docx  # noqa: PLC0415
     from pipeline.report.minutes_markdown import as_markdown  # noqa: PLC0415
     from pipeline.storage.targets import staged  # noqa: PLC0415
@@ -38,7 +39,7 @@ def minutes(
     if form == "docx" and out is None:
         raise ConfigError("--format docx is no text for a terminal; name a file with --out")
     meeting = read_meeting(open_index(index_uri), video)
-    write = {"md": as_markdown, "html": as_html, "json": as_json}
+    write = {"md": as_markdown, "html": as_html, "json": as_json, "webvtt": as_webvtt}
     if out is None:
         sys.stdout.write(write[form](meeting))
         return

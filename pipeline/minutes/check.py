@@ -4,10 +4,10 @@ It knows nothing of how notes are made, so it holds for those of any writer.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.minutes.note import Note
-from pipeline.records import Slide, Utterance
+from pipeline.minutes.note import Note, NotShown
+from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.timebase import without
 
 _SPACES = re.compile(r"\s+")
@@ -28,8 +28,23 @@ def contradiction(
     return _in_words(note, said, shown) or _in_time(note, said, shown)
 
 
+def contradiction_of_page(
+    claim: NotShown, deck: Sequence[DeckPage], slides: Iterable[Slide]
+) -> str:
+    """Why a page cannot stand as one that was never shown, or "" if deck and slides bear it out."""
+    if not 1 <= claim.deck_page <= len(deck):
+        return f"the deck has {len(deck)} pages"
+    if _plain(claim.title) != _plain(deck[claim.deck_page - 1].title):
+        return "the page has another title"
+    if any(slide.deck_page == claim.deck_page for slide in slides):
+        return "the page is shown"
+    return ""
+
+
 def _in_words(note: Note, said: Sequence[Utterance], shown: Sequence[Slide]) -> str:
-    texts = [_plain(source.text) for source in said or shown]
+    texts = [_plain(one.text) for one in said] or [
+        _plain(text) for slide in shown for text in (slide.text, slide.deck_text)
+    ]
     if not any(_plain(note.text) in text for text in texts):
         return "no row that it names says this"
     if {one.speaker for one in said} - {note.speaker} or (note.speaker and not said):
@@ -42,6 +57,8 @@ def _in_time(note: Note, said: Sequence[Utterance], shown: Sequence[Slide]) -> s
         return "it is at another time than the rows that it names"
     if {slide.page for slide in shown} != ({note.page} if note.page is not None else set()):
         return f"the rows that it names do not show page {note.page}"
+    if any(slide.deck_page != note.deck_page for slide in shown) or (note.deck_page and not shown):
+        return f"the rows that it names do not show page {note.deck_page} of the deck"
     if any(not slide.media.overlaps(note.media) for slide in shown):
         return "the page is not on the screen at its time"
     return ""

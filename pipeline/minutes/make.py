@@ -6,15 +6,16 @@ speaker, its time and the page on the screen.
 
 import math
 import re
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.minutes.check import contradiction
+from pipeline.minutes.check import contradiction, contradiction_of_page
 from pipeline.minutes.link import pages_on_screen
-from pipeline.minutes.note import Kind, Note
-from pipeline.records import Slide, Utterance
+from pipeline.minutes.note import Kind, Note, NotShown
+from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.timebase import TimeRange
 
 MOST_QUOTED = 5
@@ -52,6 +53,8 @@ class Chapter:
     """The first line of the page; "" if nobody has read it, or no page is shown."""
     page: int | None
     """As the table ``slides`` counts; None if no page is shown."""
+    deck_page: int | None
+    """Its number in the deck, from 1; None if that is not known."""
     num_said: int
     """Utterances in it, quoted or not."""
     said: tuple[Note, ...]
@@ -64,16 +67,20 @@ class Minutes:
     chapters: tuple[Chapter, ...]
     notes: tuple[Note, ...]
     """Figures, questions, decisions and tasks, by kind and time."""
+    not_shown: tuple[NotShown, ...]
+    """Pages of the deck; empty if no deck is known."""
     num_dropped: int
-    """Notes that the rows they name do not bear out; they are left out."""
+    """Lines that the rows they name do not bear out; they are left out."""
 
     def of_kind(self, kind: Kind) -> tuple[Note, ...]:
         """The notes of one list."""
         return tuple(note for note in self.notes if note.kind == kind)
 
 
-def make_minutes(utterances: Sequence[Utterance], slides: Sequence[Slide]) -> Minutes:
-    """The minutes of one video; ``slides`` are of one task."""
+def make_minutes(
+    utterances: Sequence[Utterance], slides: Sequence[Slide], deck: Sequence[DeckPage] = ()
+) -> Minutes:
+    """The minutes of one video; ``slides`` are of one task, and ``deck`` is what they show."""
     spoken = sorted(utterances, key=lambda one: one.media)
     shown = pages_on_screen(spoken, slides)
     rare = _rareness(spoken)
@@ -92,10 +99,19 @@ def make_minutes(utterances: Sequence[Utterance], slides: Sequence[Slide]) -> Mi
         return [note for note in notes if not contradiction(note, said_by_id, slides_by_id)]
 
     believed, listed = borne_out(quoted), borne_out(lists)
+    known = {slide.deck_page for slide in slides}
+    missing = [
+        NotShown(deck_page=number, title=page.title)
+        for number, page in enumerate(deck, start=1)
+        if number not in known
+    ]
+    not_shown = [one for one in missing if not contradiction_of_page(one, deck, slides)]
+    num_made = len(quoted) + len(lists) + len(missing)
     return Minutes(
         chapters=tuple(_chapters(believed, slides, rare)),
         notes=tuple(sorted(listed, key=lambda note: (list(_LISTS).index(note.kind), note.media))),
-        num_dropped=len(quoted) + len(lists) - len(believed) - len(listed),
+        not_shown=tuple(not_shown),
+        num_dropped=num_made - len(believed) - len(listed) - len(not_shown),
     )
 
 
@@ -106,6 +122,7 @@ def _quoted(kind: Kind, one: Utterance, slide: Slide | None) -> Note:
         speaker=one.speaker,
         media=one.media,
         page=slide.page if slide else None,
+        deck_page=slide.deck_page if slide else None,
         utterance_ids=(one.utterance_id,),
         slide_ids=(slide.slide_id,) if slide else (),
     )
@@ -115,13 +132,14 @@ def _figures_on_pages(slides: Iterable[Slide]) -> list[Note]:
     """The lines of pages with a price or a share, where the page is shown first."""
     notes: dict[tuple[int, str], Note] = {}
     for slide in sorted(slides, key=lambda one: one.media):
-        for line in filter(_FIGURE.search, slide.text.splitlines()):
+        for line in filter(_FIGURE.search, slide.written.splitlines()):
             note = Note(
                 kind="figure",
                 text=line.strip(),
                 speaker="",
                 media=slide.media,
                 page=slide.page,
+                deck_page=slide.deck_page,
                 utterance_ids=(),
                 slide_ids=(slide.slide_id,),
             )
@@ -140,8 +158,13 @@ def _chapters(
     made = [
         _chapter(slide.media, by_slide.get(slide.slide_id, []), slide, rare) for slide in slides
     ]
-    for has_page, group in groupby(said, lambda note: bool(note.slide_ids)):
-        if not has_page:
+    starts_ns = sorted(slide.media.start_ns for slide in slides)
+
+    def between_pages(note: Note) -> tuple[bool, int]:
+        return not note.slide_ids, bisect(starts_ns, note.media.start_ns)
+
+    for (has_no_page, _), group in groupby(said, between_pages):
+        if has_no_page:
             notes = list(group)
             end_ns = max(note.media.end_ns for note in notes)
             made.append(_chapter(TimeRange(notes[0].media.start_ns, end_ns), notes, None, rare))
@@ -152,11 +175,11 @@ def _chapter(
     span: TimeRange, said: Sequence[Note], slide: Slide | None, rare: Mapping[str, float]
 ) -> Chapter:
     telling = sorted(said, key=lambda note: -_telling(note.text, rare))[:MOST_QUOTED]
-    lines = slide.text.strip().splitlines() if slide else []
     return Chapter(
         span=span,
-        title=lines[0].strip() if lines else "",
+        title=slide.title if slide else "",
         page=slide.page if slide else None,
+        deck_page=slide.deck_page if slide else None,
         num_said=len(said),
         said=tuple(sorted(telling, key=lambda note: note.media)),
     )

@@ -1,4 +1,4 @@
-"""One line of minutes, and the rows that it names."""
+"""The lines of minutes, and the rows that they name."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +18,18 @@ class Note:
     """"" if nobody knows who speaks, or a page says it."""
     media: TimeRange
     page: int | None
-    """The page on the screen; None if none is shown."""
+    """The page on the screen, as the table ``slides`` counts; None if none is shown."""
+    deck_page: int | None
+    """Its number in the deck, from 1; None if that is not known."""
     utterance_ids: tuple[str, ...]
     slide_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotShown:
+    """What one line claims: the deck has this page, and it is never on the screen."""
+
+    deck_page: int
+    """From 1."""
+    title: str
+    """Its first line; "" if it has no words."""

@@ -29,6 +29,11 @@ class DeckPage:
     picture: str = ""
     """As in ``PageView``; "" if the format of the deck does not say how it looks."""
 
+    @property
+    def title(self) -> str:
+        """Its first line; "" if it has no words."""
+        return first_line(self.text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deck:
@@ -72,3 +77,18 @@ class Slide:
     """How much it is like that page, 0 to 1."""
     deck_text: str = ""
     """The words that the deck has on that page."""
+
+    @property
+    def written(self) -> str:
+        """The words of the page: those of the deck if it is known, as a reader loses spaces."""
+        return self.deck_text or self.text
+
+    @property
+    def title(self) -> str:
+        """The first line of what is written; "" if nobody knows it."""
+        return first_line(self.written)
+
+
+def first_line(text: str) -> str:
+    """The first line with anything on it; "" if there is none."""
+    return next(filter(None, map(str.strip, text.splitlines())), "")

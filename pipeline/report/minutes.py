@@ -1,14 +1,15 @@
-"""The minutes of one recording: read from an index, and written as JSON or as a page."""
+"""The minutes of one recording: read from an index, and written as JSON, WebVTT or a page."""
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.errors import ConfigError, NoSourcesError
+from pipeline.export import webvtt
 from pipeline.index import Index
-from pipeline.minutes import Chapter, Kind, Minutes, Note, make_minutes
-from pipeline.records import Slide
+from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, make_minutes
+from pipeline.records import DeckPage, Slide
 from pipeline.records.sanitize import escaped_json, sanitized
 from pipeline.records.speech import HEARD
 from pipeline.report.render import environment, page_style
@@ -23,6 +24,9 @@ LISTS: dict[Kind, str] = {
     "task": "Said as tasks",
 }
 """The lists of minutes by the kind of their notes, with their headings."""
+
+
+NOT_SHOWN = "Pages of the deck that were never shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,12 @@ def read_meeting(index: Index, video: str) -> Meeting:
     if len(uris := sorted({row["uri"] for row in rows})) > 1:
         raise ConfigError(f"{video} names {len(uris)} videos, such as {uris[0]} and {uris[1]}")
     video_id = rows[0]["video_id"]
+    task, slides = _of_one_task(index.slides(video=video_id))
+    deck = next((row["deck_pages"] for row in rows if row["task"] == task), None) or []
     minutes = make_minutes(
         utterances_of_table(index.utterances(video=video_id)),
-        _of_one_task(index.slides(video=video_id)),
+        slides,
+        [DeckPage(text=page["text"]) for page in deck],
     )
     return Meeting(
         uri=rows[0]["uri"],
@@ -66,13 +73,13 @@ def read_meeting(index: Index, video: str) -> Meeting:
     )
 
 
-def _of_one_task(rows: Any) -> list[Slide]:  # noqa: ANN401 - pyarrow has no types
-    """The slides of the task that found the most, as two tasks see the same pages."""
+def _of_one_task(rows: Any) -> tuple[str, list[Slide]]:  # noqa: ANN401 - pyarrow has no types
+    """The name and the slides of the task that found the most, as two tasks see the same pages."""
     counts = Counter(rows["task"].to_pylist())
     task = max(sorted(counts), key=lambda name: counts[name], default="")
     slides = slides_of_table(rows)
     names = rows["task"].to_pylist()
-    return [slide for slide, name in zip(slides, names, strict=True) if name == task]
+    return task, [slide for slide, name in zip(slides, names, strict=True) if name == task]
 
 
 def _cautions(rows: list[dict[str, Any]], minutes: Minutes) -> list[str]:
@@ -87,11 +94,21 @@ def _cautions(rows: list[dict[str, Any]], minutes: Minutes) -> list[str]:
     ]
     if all(chapter.page is None for chapter in minutes.chapters):
         cautions.append("No page is known to be on the screen; slides in the config finds them.")
+    if minutes.not_shown and (unknown := _pages_without_number(minutes)):
+        cautions.append(
+            f"{unknown} of the pages shown were not found in the deck, so that some of those listed"
+            " as not shown may have been."
+        )
     if minutes.num_dropped:
         cautions.append(
             f"{minutes.num_dropped} lines were left out: the rows they name do not bear them out."
         )
     return cautions
+
+
+def _pages_without_number(minutes: Minutes) -> int:
+    pages = {one.page for one in minutes.chapters if one.deck_page is None}
+    return len(pages - {None})
 
 
 def clock(ns: int) -> str:
@@ -102,15 +119,29 @@ def clock(ns: int) -> str:
 
 def cited(note: Note) -> str:
     """When, and over which page."""
-    page = "" if note.page is None else f", page {note.page}"
-    return f"{clock(note.media.start_ns)}{page}"
+    at = clock(note.media.start_ns)
+    return at if note.page is None else f"{at}, {_page(note)}"
 
 
 def heading(chapter: Chapter) -> str:
     """Of a chapter: its time, its page and the title of that."""
     span = f"{clock(chapter.span.start_ns)} to {clock(chapter.span.end_ns)}"
-    page = "no page" if chapter.page is None else f"page {chapter.page}"
-    return f"{span}, {page}{': ' if chapter.title else ''}{sanitized(chapter.title)}"
+    return f"{span}, {_titled_page(chapter)}"
+
+
+def _titled_page(chapter: Chapter) -> str:
+    page = "no page" if chapter.page is None else _page(chapter)
+    return f"{page}{': ' if chapter.title else ''}{sanitized(chapter.title)}"
+
+
+def _page(of: Note | Chapter) -> str:
+    """By its number in the deck where that is known, else by the order in which pages appear."""
+    return f"page {of.page}" if of.deck_page is None else f"page {of.deck_page} of the deck"
+
+
+def never_shown(claim: NotShown) -> str:
+    """A page of the deck, on one line."""
+    return f"page {claim.deck_page}{': ' if claim.title else ''}{sanitized(claim.title)}"
 
 
 def sentence(note: Note) -> str:
@@ -131,6 +162,7 @@ def as_json(meeting: Meeting) -> str:
             {
                 **_seconds(chapter.span),
                 "page": chapter.page,
+                "deck_page": chapter.deck_page,
                 "title": chapter.title,
                 "num_utterances": chapter.num_said,
                 "said": list(map(_note, chapter.said)),
@@ -138,15 +170,27 @@ def as_json(meeting: Meeting) -> str:
             for chapter in minutes.chapters
         ],
         **{f"{kind}s": list(map(_note, minutes.of_kind(kind))) for kind in LISTS},
+        "not_shown": [asdict(page) for page in minutes.not_shown],
         "num_dropped": minutes.num_dropped,
     }
     return escaped_json(json.dumps(document, ensure_ascii=False, indent=2)) + "\n"
+
+
+def as_webvtt(meeting: Meeting) -> str:
+    """The chapters as a track that a player lists: ``<track kind="chapters">``."""
+    return webvtt.document(
+        [
+            {**_seconds(chapter.span), "uri": meeting.uri, "title": _titled_page(chapter)}
+            for chapter in meeting.minutes.chapters
+        ]
+    )
 
 
 def _note(note: Note) -> dict[str, Any]:
     return {
         **_seconds(note.media),
         "page": note.page,
+        "deck_page": note.deck_page,
         "speaker": note.speaker,
         "text": note.text,
         "utterance_ids": note.utterance_ids,
@@ -170,5 +214,7 @@ def as_html(meeting: Meeting) -> str:
             cited=cited,
             heading=heading,
             sentence=sentence,
+            not_shown_title=NOT_SHOWN,
+            never_shown=never_shown,
         )
     )

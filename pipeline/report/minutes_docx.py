@@ -7,7 +7,15 @@ from typing import Any
 from pipeline.errors import ConfigError
 from pipeline.minutes import Note
 from pipeline.records.sanitize import xml_text
-from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
+from pipeline.report.minutes import (
+    LISTS,
+    NOT_SHOWN,
+    Meeting,
+    cited,
+    heading,
+    never_shown,
+    sentence,
+)
 
 
 def write_docx(meeting: Meeting, path: Path) -> None:
@@ -36,6 +44,10 @@ def write_docx(meeting: Meeting, path: Path) -> None:
         document.add_heading(xml_text(heading(chapter)), 1)
         document.add_paragraph(f"{len(chapter.said)} of {chapter.num_said} sentences")
         _list(document, chapter.said)
+    if meeting.minutes.not_shown:
+        document.add_heading(NOT_SHOWN, 1)
+        for page in meeting.minutes.not_shown:
+            document.add_paragraph(xml_text(never_shown(page)), style="List Bullet")
     document.save(str(path))
 
 

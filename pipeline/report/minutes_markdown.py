@@ -5,7 +5,15 @@ from collections.abc import Iterable
 
 from pipeline.minutes import Note
 from pipeline.records.sanitize import sanitized
-from pipeline.report.minutes import LISTS, Meeting, cited, heading, sentence
+from pipeline.report.minutes import (
+    LISTS,
+    NOT_SHOWN,
+    Meeting,
+    cited,
+    heading,
+    never_shown,
+    sentence,
+)
 
 # What CommonMark, tables, formulas and mentions are made of. A name of a host is no link.
 _MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$@!]|(?<=https):(?=/)|(?<=http):(?=/)|(?<=www)\.)")
@@ -23,6 +31,9 @@ def as_markdown(meeting: Meeting) -> str:
         blocks += [f"## {_text(heading(chapter))}"]
         blocks += [f"{len(chapter.said)} of {chapter.num_said} sentences."]
         blocks += [_list(chapter.said)] if chapter.said else []
+    if minutes.not_shown:
+        pages = (f"- {_text(never_shown(page))}" for page in minutes.not_shown)
+        blocks += [f"## {NOT_SHOWN}", "\n".join(pages)]
     return "\n\n".join(blocks) + "\n"
 
 

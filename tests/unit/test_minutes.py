@@ -1,19 +1,27 @@
 """Minutes of a meeting whose words and pages are known: what they say, where, and that it is so."""
 
+import io
 import json
 from dataclasses import replace
 from itertools import pairwise
 
 import docx
 import pytest
+import webvtt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pipeline.index as pi
 from pipeline.errors import ConfigError, NoSourcesError
-from pipeline.minutes import contradiction, make_minutes, pages_on_screen
-from pipeline.records import Slide, Utterance, make_id
-from pipeline.report.minutes import as_html, as_json, read_meeting
+from pipeline.minutes import (
+    NotShown,
+    contradiction,
+    contradiction_of_page,
+    make_minutes,
+    pages_on_screen,
+)
+from pipeline.records import DeckPage, Slide, Utterance, make_id
+from pipeline.report.minutes import NOT_SHOWN, as_html, as_json, as_webvtt, read_meeting
 from pipeline.report.minutes_docx import write_docx
 from pipeline.report.minutes_markdown import as_markdown
 from pipeline.tables.shared import Provenance
@@ -49,7 +57,7 @@ def says(start_s, end_s, text, speaker=""):
     )
 
 
-def shows(start_s, end_s, page, text=""):
+def shows(start_s, end_s, page, text="", **deck):
     span = seconds(start_s, end_s)
     return Slide(
         slide_id=make_id("s", start_s),
@@ -64,6 +72,7 @@ def shows(start_s, end_s, page, text=""):
         picture="",
         window_ids=(),
         text=text,
+        **deck,
     )
 
 
@@ -77,8 +86,14 @@ SAID = (
 )
 SHOWN = (
     shows(10, 20, 1, "Product price\nGateway 1,250 EUR"),
-    shows(20, 30, 2, "产品价格\n支持 99 元"),
+    shows(20, 30, 2, "产品价格\n支持 99 元", deck_page=4, deck_text="产品价格\n技术支持 99 元"),
     shows(30, 40, 1, "Product price\nGateway 1,250 EUR"),
+)
+
+
+DECK = tuple(
+    DeckPage(text=text)
+    for text in ("Product price\nGateway 1,250 EUR", "Roadmap", "", "产品价格\n技术支持 99 元")
 )
 
 
@@ -107,7 +122,7 @@ def test_minutes_have_a_chapter_for_each_page_and_for_talk_without_one():
     [
         ("figure", [
             (10, 1, "Gateway 1,250 EUR"), (12, 1, "The gateway costs 1,250 euros per unit."),
-            (20, 2, "支持 99 元"), (22, 2, "我们决定价格是 99 元。"),
+            (20, 2, "技术支持 99 元"), (22, 2, "我们决定价格是 99 元。"),
         ]),
         ("question", [(16, 1, "Can we sell it in Japan?")]),
         ("decision", [(22, 2, "我们决定价格是 99 元。")]),
@@ -129,6 +144,8 @@ ROWS = {one.utterance_id: one for one in SAID}, {one.slide_id: one for one in SH
         ({"speaker": "Bo"}, "are not of 'Bo'"),
         ({"page": 2}, "do not show page 2"),
         ({"page": None}, "do not show page None"),
+        ({"deck_page": 4}, "do not show page 4 of the deck"),
+        ({"page": None, "deck_page": 4, "slide_ids": ()}, "do not show page 4 of the deck"),
         ({"slide_ids": (SHOWN[2].slide_id,)}, "not on the screen at its time"),
         ({"media": seconds(12, 15.000000001)}, "another time"),
         ({"utterance_ids": ("nobody",)}, "no row of this recording"),
@@ -141,6 +158,29 @@ def test_a_line_that_its_rows_do_not_bear_out_cannot_stand(change, why):
     assert why in contradiction(replace(note, **change), *ROWS)
 
 
+def test_pages_of_the_deck_that_were_never_shown_are_listed():
+    shown = [replace(one, deck_page=one.deck_page or 1) for one in SHOWN]
+    assert make_minutes(SAID, shown, DECK).not_shown == (
+        NotShown(deck_page=2, title="Roadmap"), NotShown(deck_page=3, title=""),
+    )  # fmt: skip
+    assert make_minutes(SAID, shown).not_shown == ()
+
+
+@pytest.mark.parametrize(
+    ("claim", "why"),
+    [
+        (NotShown(deck_page=2, title="Roadmap"), ""),
+        (NotShown(deck_page=2, title="Product price"), "another title"),
+        (NotShown(deck_page=4, title="产品价格"), "is shown"),
+        (NotShown(deck_page=5, title=""), "has 4 pages"),
+        (NotShown(deck_page=0, title=""), "has 4 pages"),
+    ],
+)
+def test_a_page_is_not_listed_as_never_shown_unless_the_deck_has_it_and_no_slide(claim, why):
+    found = contradiction_of_page(claim, DECK, SHOWN)
+    assert found.endswith(why) if why else found == ""
+
+
 _SPANS = st.tuples(st.integers(0, 50), st.integers(1, 9)).map(lambda x: (x[0], x[0] + x[1]))
 _TEXTS = st.text(max_size=30)
 
@@ -149,20 +189,22 @@ _TEXTS = st.text(max_size=30)
 @given(
     said=st.lists(st.tuples(_SPANS, _TEXTS, _TEXTS), max_size=8),
     cuts=st.lists(st.tuples(st.integers(0, 60), _TEXTS), max_size=6, unique_by=lambda cut: cut[0]),
+    deck=st.lists(_TEXTS.map(lambda text: DeckPage(text=text)), max_size=4),
 )
-def test_every_line_of_any_minutes_names_rows_that_say_it(said, cuts):
+def test_every_line_of_any_minutes_names_rows_that_say_it(said, cuts, deck):
     spoken = [says(*span, text, who) for span, text, who in dict.fromkeys(said)]
     starts = sorted(cuts)
     shown = [
-        shows(start, end, page, text)
+        shows(start, end, page, text, deck_page=page if page <= len(deck) else None)
         for page, ((start, text), (end, _)) in enumerate(pairwise(starts), 1)
     ]
-    minutes = make_minutes(spoken, shown)
+    minutes = make_minutes(spoken, shown, deck)
     known = {one.utterance_id: one for one in spoken}, {one.slide_id: one for one in shown}
     notes = [*minutes.notes, *(note for one in minutes.chapters for note in one.said)]
     assert minutes.num_dropped == 0
     assert all(contradiction(note, *known) == "" for note in notes)
     assert sum(one.num_said for one in minutes.chapters) == len(spoken)
+    assert len(minutes.not_shown) == max(0, len(deck) - len(shown))
 
 
 @pytest.fixture
@@ -171,7 +213,9 @@ def index(tmp_path):
     # The tables hold UTC; here it counts from 1970, as do the seconds in the file.
     writer.finish_videos(
         rows(
-            "videos", video("v1", task="meeting"), video("v2", uri="other/v1.mp4", task="meeting")
+            "videos",
+            video("v1", task="meeting", deck_pages=[{"text": p.text, "picture": ""} for p in DECK]),
+            video("v2", uri="other/v1.mp4", task="meeting"),
         ),
         utterances=utterances_table(SAID, MADE_BY),
         slides=slides_table(SHOWN, MADE_BY),
@@ -191,10 +235,33 @@ def test_every_format_has_every_line_and_no_markup_of_others(index, tmp_path):
     assert "<script" not in page
     assert "\\<script\\>" in markdown
     assert "\\[here\\](https\\://evil.example)" in markdown
+    assert "- (0:00:22, page 4 of the deck) 陈: 我们决定价格是 99 元。" in markdown
+    assert "## 0:00:20 to 0:00:30, page 4 of the deck: 产品价格" in markdown
+    for text in (markdown, page, "\n".join(paragraphs)):
+        assert "page 2: Roadmap" in text.partition(NOT_SHOWN)[2]
     read = json.loads(document)
+    assert [one["deck_page"] for one in read["not_shown"]] == [1, 2, 3]
+    assert read["decisions"][0]["deck_page"] == 4
+    assert "1 of the pages shown were not found in the deck" in " ".join(read["cautions"])
     assert [note["text"] for note in read["questions"]] == ["Can we sell it in Japan?"]
     assert read["chapters"][1]["said"][0]["utterance_ids"] == [SAID[1].utterance_id]
     assert "Nobody has listened" in " ".join(read["cautions"])
+
+
+def test_a_player_gets_the_chapters_as_a_track(index):
+    cues = webvtt.from_buffer(io.StringIO(as_webvtt(read_meeting(index, "v1"))))
+    assert [(cue.start, cue.end, cue.text) for cue in cues] == [
+        ("00:00:01.000", "00:00:03.000", "no page"),
+        ("00:00:10.000", "00:00:20.000", "page 1: Product price"),
+        ("00:00:20.000", "00:00:30.000", "page 4 of the deck: 产品价格"),
+        ("00:00:30.000", "00:00:40.000", "page 1: Product price"),
+        ("00:00:41.000", "00:00:43.000", "no page"),
+    ]
+
+
+def test_a_page_over_which_nobody_speaks_parts_the_talk_around_it():
+    silent = make_minutes([SAID[0], SAID[-1]], SHOWN[:1])
+    assert [one.page for one in silent.chapters] == [None, 1, None]
 
 
 def test_a_name_that_means_no_video_or_several_is_refused(index):
@@ -211,5 +278,6 @@ def test_the_command_writes_minutes_to_a_file_or_to_the_terminal(index, tmp_path
     assert "5 chapters" in cli.err
     assert docx.Document(str(out)).paragraphs
     assert cli.run(*asked).startswith("# Minutes of v1")
+    assert cli.run(*asked, "--format", "webvtt").startswith("WEBVTT\n\nNOTE v1")
     cli.run(*asked, "--format", "docx", code=2)
     assert "--out" in cli.err
