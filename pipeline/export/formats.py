@@ -31,6 +31,8 @@ _TABLE_COLUMNS = (
     "end",
     "status",
     "state",
+    "page",
+    "deck_page",
     "level",
     "label",
     "title",

@@ -59,7 +59,7 @@ class Index(OpenTables):
     def slides(
         self, start: When = None, end: When = None, **options: Unpack[QueryOptions]
     ) -> pa.Table:
-        """Pages that were shown; ``text`` is searched in the words on them."""
+        """Pages that were shown; ``text`` is searched in their words, and in those of the deck."""
         return self.rows("slides", start, end, **options)
 
     def summaries(

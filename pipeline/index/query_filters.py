@@ -11,20 +11,20 @@ from pipeline.timebase import NS_PER_US, seconds_to_ns
 
 Order = Literal["time", "confidence", "duration"]
 
-# The column in which a text is searched.
-_TEXT: dict[ReadTable, str] = {
-    "events": "text",
-    "tracks": "text",
-    "segments": "text",
-    "summaries": "text",
-    "windows": "completion",
-    "videos": "uri",
-    "feedback": "note",
-    "evidence": "uri",
-    "vectors": "embedder",
-    "utterances": "text",
-    "slides": "text",
-    "alerts": "text",
+# The columns in which a text is searched.
+_TEXT: dict[ReadTable, tuple[str, ...]] = {
+    "events": ("text",),
+    "tracks": ("text",),
+    "segments": ("text",),
+    "summaries": ("text",),
+    "windows": ("completion",),
+    "videos": ("uri",),
+    "feedback": ("note",),
+    "evidence": ("uri",),
+    "vectors": ("embedder",),
+    "utterances": ("text",),
+    "slides": ("text", "deck_text"),
+    "alerts": ("text",),
 }
 MAX_LIMIT = 2**31 - 1
 NO_ZONE = "none"
@@ -87,7 +87,7 @@ def conditions(table: ReadTable, options: QueryOptions) -> Where:
     if (fingerprint := options.get("fingerprint")) and fingerprint != "all":
         where.add("fingerprint = ?", fingerprint)
     if text := options.get("text"):
-        where.contains(_TEXT[table], text)
+        where = where.also(Where.any_of(Where().contains(name, text) for name in _TEXT[table]))
     if (video := options.get("video")) is not None:
         _of_video(table, where, video)
     if (confidence := options.get("min_confidence")) is not None:

@@ -286,6 +286,7 @@ def test_pages_of_a_deck_are_found_shown_and_derived_again(with_deck, tmp_path):
     before = writer.index.slides().to_pylist()
     assert [row["deck_page"] for row in before] == list(ORDER)
     assert by_words(writer.index, "unit 4", within="shown")["label"].to_pylist() == ["page 4"]
+    assert writer.index.slides(text="unit 4")["deck_page"].to_pylist() == [4]
     [row] = writer.index.videos().to_pylist()
     assert [page["text"] for page in row["deck_pages"]] == [one.text for one in video.deck.pages]
     assert check(writer.store) == []
