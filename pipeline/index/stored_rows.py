@@ -14,8 +14,6 @@ from pipeline.errors import IndexDamagedError
 from pipeline.tables.columns import Column
 from pipeline.tables.schema import READ, READABLE, ReadTable
 
-_RANGE = ("start", "end")
-_MEDIA_RANGE = ("media_start", "media_end")
 # 300 years in seconds; nothing that is stored as a float is more.
 _LARGEST = 1e10
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -48,7 +46,7 @@ def oddity(name: ReadTable, rows: pa.Table) -> str:
     # Batch by batch: one array holds at most 2 GiB of text.
     for batch in rows.to_batches():
         values = [batch.column(column.name) for column in columns]
-        if problem := _problem_of_all(columns, values, (_RANGE,)):
+        if problem := _problem_of_all(columns, values):
             return problem
     return ""
 
@@ -57,18 +55,16 @@ def _schema(name: ReadTable, rows: pa.Table) -> pa.Schema:
     return pa.schema([READ[name].field(column) for column in rows.column_names])
 
 
-def _problem_of_all(
-    columns: Sequence[Column[Any]], values: Sequence[pa.Array], ranges: Sequence[tuple[str, str]]
-) -> str:
+def _problem_of_all(columns: Sequence[Column[Any]], values: Sequence[pa.Array]) -> str:
     by_name = {column.name: array for column, array in zip(columns, values, strict=True)}
     for column in columns:
         if problem := _problem(column, by_name[column.name]):
             return f"{column.name} {problem}"
-    for first, last in ranges:
-        if {first, last} <= by_name.keys():
-            is_empty = pc.less_equal(by_name[last], by_name[first])
+    for column in columns:
+        if column.ends in by_name:
+            is_empty = pc.less_equal(by_name[column.name], by_name[column.ends])
             if pc.any(is_empty).as_py():
-                return f"{first} is not before {last}"
+                return f"{column.ends} is not before {column.name}"
     return ""
 
 
@@ -79,7 +75,7 @@ def _problem(column: Column[Any], values: pa.Array) -> str:
     if items.null_count:
         return "lacks an item"
     if column.items:
-        return _problem_of_all(column.items.columns, items.flatten(), (_RANGE, _MEDIA_RANGE))
+        return _problem_of_all(column.items.columns, items.flatten())
     return _problem_of_values(items)
 
 

@@ -38,6 +38,8 @@ class Column(Generic[R]):
     """The field, out of the whole row; without it the value of this column, lists as tuples."""
     nullable: bool = False
     """Columns that are added to a table must be: rows of older versions do not have them."""
+    ends: str = ""
+    """The column with the start of the range that ends here; a stored range is never empty."""
     items: "Columns[Any] | None" = None
     """What each item holds, in a list of structs."""
 

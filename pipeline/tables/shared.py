@@ -4,6 +4,7 @@ Tables hold UTC in microseconds, and media time in seconds of the file. Both are
 no range is rounded to nothing. Every range is half-open.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -81,9 +82,9 @@ def range_columns(*, camera: str, utc: str) -> list[Column[Any]]:
     ]
 
 
-def utc_range(path: str) -> list[Column[Any]]:
-    """Two columns for the range of UTC at ``path``."""
-    get = attrgetter(path)
+def utc_range(path: str = "") -> list[Column[Any]]:
+    """Two columns for the range of UTC at ``path``; without it for a record that is one."""
+    get: Callable[[Any], TimeRange] = attrgetter(path) if path else lambda record: record
     return [
         Column(
             "start",
@@ -93,7 +94,13 @@ def utc_range(path: str) -> list[Column[Any]]:
             to_row=lambda record: instant(get(record).start_ns),
             from_row=_utc_of_row,
         ),
-        Column("end", TIME, "Where it ends.", to_row=lambda record: instant(_end_ns(get(record)))),
+        Column(
+            "end",
+            TIME,
+            "Where it ends.",
+            to_row=lambda record: instant(_end_ns(get(record))),
+            ends="start",
+        ),
     ]
 
 
@@ -140,6 +147,7 @@ def media_range(path: str, *, is_stored_exactly: bool = False) -> list[Column[An
             SECONDS,
             "Seconds in the file where it ends.",
             to_row=lambda record: seconds(_end_ns(get(record))),
+            ends="media_start",
         ),
     ]
 

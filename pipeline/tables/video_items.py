@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.records import DeckPage, Video, Yielded
 from pipeline.tables.columns import Column, Columns
-from pipeline.tables.shared import INT64, STRING, utc_instant
+from pipeline.tables.shared import INT64, STRING, utc_range
 from pipeline.timebase import TimeRange
 
 
@@ -18,17 +18,13 @@ class YieldedUtc:
 
 SPAN: Columns[TimeRange] = Columns(
     "A range of UTC.",
-    [
-        utc_instant("start", "Where it begins.", path="start_ns"),
-        utc_instant("end", "Where it ends.", path="end_ns"),
-    ],
+    utc_range(),
 )
 
 YIELDED: Columns[YieldedUtc] = Columns(
     "A stretch of a file's footage, and the file of its camera that speaks for it instead.",
     [
-        utc_instant("start", "Where it begins.", path="utc.start_ns"),
-        utc_instant("end", "Where it ends.", path="utc.end_ns"),
+        *utc_range("utc"),
         Column("to_uri", STRING, "The other file.", path="yielded.uri"),
         Column("to_video_id", STRING, "Its id.", path="yielded.video_id"),
     ],
