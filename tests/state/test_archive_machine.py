@@ -248,6 +248,7 @@ class ArchiveMachine(RuleBasedStateMachine):
     @rule()
     def index_in_spite_of_orders(self):
         self.run(include_erased=True)
+        self.truth.lifted += self.truth.orders
         self.truth.orders.clear()
         self.is_settled = True
 
@@ -275,7 +276,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         said = [(_us(row["start"]), _us(row["end"]), row["state"]) for row in rows]
         borders = {at for s in shots for at in s.span} | {at for one in said for at in one[:2]}
         borders |= {at for span in self.truth.footage(camera, self.config) for at in span}
-        borders |= {at for o in self.truth.orders for at in o.asked}
+        borders |= {at for o in self.truth.orders + self.truth.lifted for at in o.asked}
         borders |= {at for o in self.truth.orders for known in o.known for at in known}
         ordered = sorted(borders)
         for low, high in pairwise(ordered):

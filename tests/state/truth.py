@@ -58,6 +58,9 @@ class Truth:
 
     recordings: dict[str, Recording] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
+    lifted: list[Order] = field(default_factory=list)
+    """What a run with ``--include-erased`` looked at nevertheless. What a file held before it grew
+    was not there to look at, so that this is still erased."""
     clock: dict[str, float] = field(default_factory=dict)
     """What the clock of one camera lacks."""
     unanswered: set[str] = field(default_factory=set)
@@ -91,6 +94,8 @@ class Truth:
         if shot is None:
             # A sliver of a file in which no frame begins is nobody's.
             is_shown = any(low <= at_us < high for low, high in self.footage(camera, config))
+            past = [o for o in self.lifted if o.camera == camera]
+            was_erased |= any(o.asked[0] <= at_us < o.asked[1] for o in past)
             return {"no_footage", *(["erased"] if was_erased or is_shown else [])}
         if self.is_gone(camera, shot):
             return {"erased"}
