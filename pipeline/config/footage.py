@@ -196,8 +196,18 @@ class ObjectGateConfig(Section):
     """Labels or classes of that model; one of them must be in the picture."""
     fps: float = Field(default=2.0, ge=0.001, le=1000)
     """Pictures per second that are looked at, of those that the model would be shown."""
+    tell: bool = False
+    """The model is told before its question what the detector saw, where and when. All of those
+    pictures are looked at then; without it the first that shows an object ends the search."""
     threads: Operational[int] = Field(default=1, ge=1)
     """Threads of one call; decode tasks run beside each other."""
+
+    def answering(self) -> dict[str, Any]:
+        """All that decides an answer; runs without ``tell`` are what they were before it."""
+        kept = super().answering()
+        if not self.tell:
+            del kept["tell"]
+        return kept
 
 
 class GateConfig(Section):

@@ -108,6 +108,8 @@ class Config(Section):
             raise ValueError(
                 f"gate.objects is for engines that look at colour; {self.engine.kind} does not"
             )
+        if self.gate.objects is not None and self.gate.objects.tell and not self.asks_a_model:
+            raise ValueError(f"gate.objects.tell: {self.engine.kind} is no model that can be told")
         return self
 
     @model_validator(mode="after")

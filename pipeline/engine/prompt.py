@@ -9,12 +9,14 @@ Where a server takes only images, the same texts are written here, one before ea
 import math
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from pipeline.config import FrameConfig, PlanConfig
-from pipeline.config.task import Task
+from pipeline.config.task import MAX_COORDINATE, Task
 from pipeline.errors import WindowError
-from pipeline.timebase import NS_PER_MS
+from pipeline.records import Sighting, Window
+from pipeline.timebase import NS_PER_MS, NS_PER_S
 
 FRAMES_PER_PATCH = 2
 """Frames that share one marker (Qwen3-VL's temporal patch)."""
@@ -27,18 +29,29 @@ _MIN_SIDE = 32
 _MARKER = re.compile(r"(<\d+\.\d seconds>)<\|vision_start\|>")
 _TIME = re.compile(r"<\d+\.\d seconds>")
 _MAX_COMPLAINT_CHARS = 300
+_MAX_TOLD = 64
+"""Boxes; about 20 tokens each."""
+_TOLD = (
+    "An object detector has looked at this video, too. It may be wrong. It saw, as [x_min, y_min, "
+    "x_max, y_max] from 0 to 1000:"
+)
 
 
 def messages(
-    task: Task, *, shown: Sequence[dict[str, Any]] = ({"type": "video"},), complaint: str = ""
+    task: Task,
+    *,
+    shown: Sequence[dict[str, Any]] = ({"type": "video"},),
+    told: str = "",
+    complaint: str = "",
 ) -> list[dict[str, Any]]:
     """The conversation in the form chat templates take: system, then video before question.
 
     The question comes last so that everything before it is one prefix for all questions about
-    the window. ``shown`` is the video as the server takes it. ``complaint`` says what was wrong
-    with the answer before; it comes after the question for the same reason.
+    the window. ``shown`` is the video as the server takes it, ``told`` is of that window, too.
+    ``complaint`` says what was wrong with the answer before; it comes after the question for the
+    same reason.
     """
-    question = task.question
+    question = f"{told}\n\n{task.question}" if told else task.question
     if complaint:
         # The complaint may quote the model, and the model the picture: keep special tokens out.
         quoted = complaint.replace("<|", "< |")[:_MAX_COMPLAINT_CHARS]
@@ -51,6 +64,35 @@ def messages(
     if task.system is None:
         return [user]
     return [{"role": "system", "content": [{"type": "text", "text": task.system}]}, user]
+
+
+def told(window: Window) -> str:
+    """What a model is told of what a detector saw in the window's frames; "" if nothing.
+
+    Boxes are in thousandths of the picture's sides, as a task asks for them. Where a detector saw
+    very much, the largest boxes are told, since a prompt has a bounded length.
+    """
+    frame_ns = {*window.frame_ns.tolist()}
+    seen = [one for one in window.sightings if one.at_ns in frame_ns]
+    if not seen:
+        return ""
+    largest = sorted(seen, key=lambda one: -_area(one))[:_MAX_TOLD]
+    width, height = window.video.upright_size
+    lines = [_TOLD]
+    for at_ns, some in groupby(sorted(largest, key=lambda one: one.at_ns), lambda one: one.at_ns):
+        boxes = "; ".join(f"{one.label} {_thousandths(one, width, height)}" for one in some)
+        lines.append(f"{(at_ns - window.plan.span.start_ns) / NS_PER_S:.1f} s: {boxes}")
+    return "\n".join(lines)
+
+
+def _area(one: Sighting) -> float:
+    x0, y0, x1, y1 = one.box
+    return (x1 - x0) * (y1 - y0)
+
+
+def _thousandths(one: Sighting, width: int, height: int) -> list[int]:
+    sides = zip(one.box, (width, height, width, height), strict=True)
+    return [min(max(round(at / side * MAX_COORDINATE), 0), MAX_COORDINATE) for at, side in sides]
 
 
 def shown_ms(frame_ns: Sequence[int], start_ns: int) -> tuple[int, ...]:

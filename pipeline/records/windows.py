@@ -90,6 +90,17 @@ class Frame:
         return None if self.colour is None else self.colour.rgb()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """An object that a detector saw in one frame of a window, before a model was asked."""
+
+    at_ns: int
+    """Media time of the frame."""
+    label: str
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom in pixels of the upright picture."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Window:
     """The decoded frames of one ``WindowPlan``; row ``i`` of each array is frame ``i``."""
@@ -112,6 +123,8 @@ class Window:
     decode_cpu_s: float = 0.0
     views: tuple[PageView, ...] = ()
     """The pages that stand on the screen; empty unless slides are looked for."""
+    sightings: tuple[Sighting, ...] = ()
+    """What the model is told that a detector saw, by time; empty if it is told nothing."""
     packets: PacketIndex | None = None
     """The packets for decoding this window and its surroundings again, which verification does;
     None without verification."""
@@ -148,6 +161,8 @@ class Completion:
     """The ``<t seconds>`` texts in the tokenised prompt; empty if the engine has no prompt."""
     confidences: tuple[float, ...] = ()
     """Per event of ``text`` the probability of its label; empty if the engine gives none."""
+    told: str = ""
+    """What the prompt said of the window's ``sightings``."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
     error: str = ""
@@ -186,6 +201,8 @@ class WindowResult:
     num_suspect: int = 0
     quiet_reason: str = ""
     """Why no engine was asked; empty if one was."""
+    told: str = ""
+    """What the model was told before its question, of what a detector saw."""
     text: str = ""
     finish_reason: str = ""
     markers: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from pipeline.config import Config
 from pipeline.config.task import Task
 from pipeline.engine import open_model
+from pipeline.engine.ask import halves
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.engine.openai.windows import OpenAIEngine
+from pipeline.engine.prompt import told
 from pipeline.errors import EngineStartError, WindowError
-from pipeline.records import Window, WindowPlan
+from pipeline.records import Sighting, Window, WindowPlan
 from pipeline.timebase import NS_PER_MS, TimeRange
 from tests.endpoint import DROPPED
 from tests.made import a_video
@@ -56,6 +59,46 @@ def ask(config, *windows, task=TASK):
         return await asyncio.gather(*map(engine.answer, windows), return_exceptions=True)
 
     return asyncio.run(all_at_once())
+
+
+def sighting(ms, label, *box):
+    return Sighting(at_ns=ms * NS_PER_MS, label=label, box=box)
+
+
+def test_what_a_detector_saw_stands_before_the_question_in_thousandths_and_in_the_receipt(serve):
+    endpoint = serve((200, GOOD))
+    size = WINDOW.video.upright_size
+    seen = (
+        sighting(20_000, "person", 0.0, 0.0, size[0] / 2, size[1]),
+        sighting(20_000, "car", -3.0, size[1] / 4, size[0] * 2, size[1] / 2),
+        sighting(21_250, "person", size[0] * 0.1234, 0.0, size[0] * 0.2, size[1] / 3),
+    )
+    (answer,) = ask(make_config(endpoint), replace(WINDOW, sightings=seen))
+    (_, body), *_ = endpoint.requests
+    text = body["messages"][1]["content"][-1]["text"]
+    assert text == f"{answer.told}\n\nReport."
+    assert answer.told.splitlines()[1:] == [
+        "0.0 s: person [0, 0, 500, 1000]; car [0, 250, 1000, 500]",
+        "1.2 s: person [123, 0, 200, 333]",
+    ]
+    assert [part["text"] for part in body["messages"][1]["content"][:-1:2]] == [*answer.markers]
+
+
+def test_half_a_window_is_told_only_what_was_seen_in_it_in_its_own_time():
+    window = make_window(*range(20_000, 28_000, 1000), start_ms=20_000)
+    at_ms = (20_000, 23_000, 25_000)
+    seen = tuple(sighting(ms, "person", 0.0, 0.0, ms / 1000, 9.0) for ms in at_ms)
+    first, second = map(told, halves(replace(window, sightings=seen)))
+    assert [line.partition(" s:")[0] for line in first.splitlines()[1:]] == ["0.0", "3.0"]
+    assert [line.partition(" s:")[0] for line in second.splitlines()[1:]] == ["1.0"]
+
+
+def test_of_very_much_the_largest_boxes_are_told_in_the_order_of_time():
+    window = make_window(20_000, 20_500, start_ms=20_000)
+    small = [sighting(20_000, "bird", 0.0, 0.0, 1.0, 1.0)] * 100
+    large = [sighting(20_500, "person", 0.0, 0.0, 9.0, 9.0)] * 63
+    lines = told(replace(window, sightings=(*small, *large))).splitlines()
+    assert [(line.count("bird"), line.count("person")) for line in lines[1:]] == [(1, 0), (0, 63)]
 
 
 def test_each_frame_goes_after_its_own_time_and_before_the_question(serve):

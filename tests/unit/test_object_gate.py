@@ -58,8 +58,8 @@ def gate(folder, **config):
 @pytest.mark.parametrize("shown", [0, 3, NUM - 1])
 def test_one_picture_with_an_object_is_enough(tmp_path, shown):
     person = gate(make_detector(tmp_path / "m"))
-    assert person.shows_object(a_window(pictures(shown)), moved())
-    assert not person.shows_object(a_window(pictures()), moved())
+    assert person.wanted(a_window(pictures(shown)), moved())
+    assert not person.wanted(a_window(pictures()), moved())
 
 
 def test_an_object_that_is_not_believed_is_not_enough(tmp_path):
@@ -68,13 +68,25 @@ def test_an_object_that_is_not_believed_is_not_enough(tmp_path):
     for threshold, is_sent in ((level - 1e-4, True), (level + 1e-4, False)):
         label = PERSON | {"threshold": threshold, "keep": 0.1}
         model = make_detector(tmp_path / str(threshold), labels={"person": label})
-        assert gate(model).shows_object(a_window(pictures()), moved()) is is_sent
+        assert bool(gate(model).wanted(a_window(pictures()), moved())) is is_sent
+
+
+@pytest.mark.parametrize("tell", [False, True])
+def test_what_the_model_is_told_takes_every_look_else_the_first_object_ends_the_search(
+    tmp_path, tell
+):
+    seen = gate(make_detector(tmp_path / "m"), tell=tell).wanted(a_window(pictures(1, 6)), moved())
+    # The box reaches 1.5 cells from the middle of its cell, see below.
+    box = (32.0, 16.0, 56.0, 40.0)
+    assert [(one.at_ns, one.label, one.box) for one in seen] == [
+        (at * STEP_NS, "person", box) for at in ((1, 6) if tell else (1,))
+    ]
 
 
 def test_as_many_pictures_are_looked_at_as_the_config_says(tmp_path):
     slow = gate(make_detector(tmp_path / "m"), fps=0.5)
-    assert slow.shows_object(a_window(pictures(4)), moved())  # the first look after two seconds
-    assert not slow.shows_object(a_window(pictures(2)), moved())
+    assert slow.wanted(a_window(pictures(4)), moved())  # the first look after two seconds
+    assert not slow.wanted(a_window(pictures(2)), moved())
 
 
 # The box reaches 1.5 cells from the middle of the cell at row 3, column 5: pixels 32 to 56 across
@@ -91,7 +103,7 @@ def test_as_many_pictures_are_looked_at_as_the_config_says(tmp_path):
 def test_what_must_move_to_be_an_event_has_to_be_where_something_changed(tmp_path, blocks, is_sent):
     model = make_detector(tmp_path / "m", labels={"person": PERSON | {"moves": 0.3}})
     window = a_window(pictures(*range(NUM)))
-    assert gate(model).shows_object(window, moved(*blocks)) is is_sent
+    assert bool(gate(model).wanted(window, moved(*blocks))) is is_sent
 
 
 def test_quiet_windows_say_why_and_all_windows_tile_the_video():
@@ -130,6 +142,13 @@ def test_quiet_windows_say_why_and_all_windows_tile_the_video():
         ({"gate": {"kind": "none", "objects": {}}}, "set kind: motion"),
         ({"gate": {"kind": "motion", "objects": {}}}, "signals does not"),
         ({"gate": {"kind": "motion", "objects": {"labels": []}}}, "at least 1"),
+        (
+            {
+                "engine": {"kind": "detector"},
+                "gate": {"kind": "motion", "objects": {"tell": True}},
+            },
+            "detector is no model that can be told",
+        ),
     ],
 )
 def test_a_gate_that_cannot_look_is_refused(settings, says):
@@ -157,4 +176,6 @@ def test_the_gate_decides_answers_but_its_threads_do_not():
     assert plain != gated
     assert fingerprint("gate.objects.threads=2") == gated
     assert fingerprint("gate.objects.fps=1") != gated
+    assert fingerprint("gate.objects={tell: false}") == gated
+    assert fingerprint("gate.objects={tell: true}") != gated
     assert fingerprint("gate.objects=null") == plain

@@ -74,7 +74,7 @@ def test_every_table_has_a_declaration():
     [
         (windows.COLUMNS, "result", WindowResult, {"pictures"}),
         (windows.VERIFICATION, "", Verification, {"completion"}),
-        (windows.VERIFICATION, "completion", Completion, set()),
+        (windows.VERIFICATION, "completion", Completion, {"told"}),
         (events.COLUMNS, "", Event, {"joined"}),
         (events.BOX, "", Box, set()),
         (events.PART, "", Part, set()),

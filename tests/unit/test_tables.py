@@ -107,6 +107,7 @@ results = st.builds(
     frame_pts=st.lists(st.integers(-(10**9), 10**9), max_size=4).map(tuple),
     num_suspect=counts,
     quiet_reason=texts,
+    told=texts,
     text=texts,
     finish_reason=texts,
     markers=ids,
@@ -134,7 +135,7 @@ def test_a_window_of_an_older_timereel_comes_back_to_the_microsecond():
         status="quiet", frame_pts=(),
     )  # fmt: skip
     [row] = windows.windows_table([(a_video(), result)], PROVENANCE).to_pylist()
-    unknown = ("media_start_ns", "media_end_ns", "confidences", "looks", "quiet_reason")
+    unknown = ("media_start_ns", "media_end_ns", "confidences", "looks", "quiet_reason", "told")
     older = dict.fromkeys(unknown)
     table = pa.Table.from_pylist([row | older], schema=TABLES["windows"])
     assert windows.window_results(table) == [replace(result, span=TimeRange(1_000, 5_001_000))]

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,7 @@ from pipeline.engine.prompt import (
     image_markers,
     messages,
     shown_ms,
+    told,
     video_metadata,
 )
 from pipeline.engine.served import REFUSES_ALL, check_served, start_error
@@ -82,7 +84,8 @@ class OpenAIEngine:
         async with self._slots:
             # Encoded once for both requests; Pillow leaves the interpreter lock while it does.
             shown = await asyncio.to_thread(self._shown, window)
-            return await ask_twice(partial(self._ask, window, shown), window, self._task)
+            answer = await ask_twice(partial(self._ask, window, shown), window, self._task)
+        return replace(answer, told=told(window))
 
     def _shown(self, window: Window) -> list[dict[str, Any]]:
         """The window's frames as parts of a message."""
@@ -108,7 +111,7 @@ class OpenAIEngine:
         fields = dict(self._fields)
         if self._config.server == "vllm":
             fields["media_io_kwargs"] = {"video": _video_fields(window)}
-        conversation = messages(self._task, shown=shown, complaint=complaint)
+        conversation = messages(self._task, shown=shown, told=told(window), complaint=complaint)
         return await self._completion(window, await self._create(conversation, fields))
 
     async def _create(self, conversation: Any, fields: Mapping[str, Any]) -> Answer:  # noqa: ANN401 - any JSON

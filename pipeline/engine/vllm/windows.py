@@ -5,6 +5,7 @@ its frames as images, each after its own time. Either way the tokens say what th
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ from pipeline.engine.prompt import (
     num_video_tokens,
     processor_kwargs,
     shown_ms,
+    told,
     video_metadata,
 )
 from pipeline.engine.vllm import VllmEngineConfig
@@ -140,7 +142,8 @@ class VllmEngine:
         if not len(window.rgb):
             raise WindowError("no frame of this window could be decoded")
         ask = self._ask_video if self._config.frames == "video" else self._ask_images
-        return await ask_twice(partial(ask, window, window.rgb), window, self._task)
+        answer = await ask_twice(partial(ask, window, window.rgb), window, self._task)
+        return replace(answer, told=told(window))
 
     def _check_video(self) -> None:
         from vllm.model_executor.models.qwen3_vl import (  # noqa: PLC0415 - optional dependency
@@ -157,7 +160,9 @@ class VllmEngine:
     async def _ask_video(self, window: Window, rgb: Pictures, complaint: str) -> Completion:
         frames, ms = video_of(window, rgb)
         request = {
-            "prompt": self._vllm.rendered(messages(self._task, complaint=complaint)),
+            "prompt": self._vllm.rendered(
+                messages(self._task, told=told(window), complaint=complaint)
+            ),
             "multi_modal_data": {"video": [(frames, video_metadata(ms))]},
         }
         output, text = await self._vllm.ask(request, self._sampling, window.plan.window_id)
@@ -179,7 +184,7 @@ class VllmEngine:
             shown.append({"type": "text", "text": marker})
             shown.append({"type": "image_pil", "image_pil": Image.fromarray(picture)})
         request = await self._vllm.with_pictures(
-            messages(self._task, shown=shown, complaint=complaint)
+            messages(self._task, shown=shown, told=told(window), complaint=complaint)
         )
         places = request["mm_placeholders"]["image"]
         starts = [0, *(place.offset + place.length for place in places[:-1])]

@@ -166,10 +166,13 @@ def _decode_and_gate(shard: Shard, config: Config) -> Iterator[Window | WindowRe
                 window = with_colour(window, part_frames)
             elif config.evidence.pictures:
                 window = with_candidates(window, part_frames, candidates)
-            if object_gate and not object_gate.shows_object(window, gate.moved):
-                yield _quiet(window, f"no {', '.join(object_gate.labels)}")
-            else:
-                yield window
+            if object_gate:
+                sightings = object_gate.wanted(window, gate.moved)
+                if not sightings:
+                    yield _quiet(window, f"no {', '.join(object_gate.labels)}")
+                    continue
+                window = replace(window, sightings=sightings if object_gate.tells else ())
+            yield window
 
 
 def _page_finder(config: Config) -> _FindPages:
@@ -362,6 +365,7 @@ def _result(
         status=status,
         frame_pts=tuple(int(pts) for pts in window.frame_pts),
         num_suspect=window.num_suspect,
+        told=completion.told,
         text=completion.text,
         finish_reason=completion.finish_reason,
         markers=completion.markers,
