@@ -65,7 +65,7 @@ def sighting(ms, label, *box):
     return Sighting(at_ns=ms * NS_PER_MS, label=label, box=box)
 
 
-def test_what_a_detector_saw_stands_before_the_question_in_thousandths_and_in_the_receipt(serve):
+def test_what_a_detector_saw_stands_largest_first_before_the_question_and_in_the_receipt(serve):
     endpoint = serve((200, GOOD))
     size = WINDOW.video.upright_size
     seen = (
@@ -78,7 +78,7 @@ def test_what_a_detector_saw_stands_before_the_question_in_thousandths_and_in_th
     text = body["messages"][1]["content"][-1]["text"]
     assert text == f"{answer.told}\n\nReport."
     assert answer.told.splitlines()[1:] == [
-        "0.0 s: person [0, 0, 500, 1000]; car [0, 250, 1000, 500]",
+        "0.0 s: car [0, 250, 1000, 500]; person [0, 0, 500, 1000]",
         "1.2 s: person [123, 0, 200, 333]",
     ]
     assert [part["text"] for part in body["messages"][1]["content"][:-1:2]] == [*answer.markers]

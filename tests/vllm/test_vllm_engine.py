@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from pipeline.config.task_field import TaskField
 from pipeline.engine.prompt import expected_markers, found_markers, messages, video_metadata
 from pipeline.engine.vllm import VllmEngineConfig
 from pipeline.errors import EngineStartError, WindowError
-from pipeline.records import Window, WindowPlan
+from pipeline.records import Sighting, Window, WindowPlan
 from pipeline.timebase import NS_PER_MS, TimeRange
 from tests.made import a_video
 
@@ -156,6 +157,16 @@ def test_any_number_of_frames_up_to_the_planned(ask, frame_ms):
     assert completion.markers == expected_markers([t * NS_PER_MS for t in frame_ms], 0)
 
 
+def test_a_model_that_is_told_what_a_detector_saw_is_shown_the_same_frames_and_reads_more(ask):
+    window = make_window([0, 500, 1000])
+    seen = (Sighting(at_ns=0, label="person", box=(0.0, 0.0, 48.0, 64.0)),)
+    alone, told = ask(window, replace(window, sightings=seen))
+    assert told.markers == alone.markers
+    assert told.told.endswith("0.0 s: person [0, 0, 500, 1000]")
+    # A token per byte.
+    assert told.num_prompt_tokens - alone.num_prompt_tokens == len(f"{told.told}\n\n")
+
+
 def test_one_bad_window_does_not_hold_up_the_others(ask):
     good = make_window([0, 500, 1000])
     too_long = make_window(range(0, 40_000, 100))
@@ -189,8 +200,6 @@ def test_equal_pictures_at_other_times_get_their_own_markers(ask):
 
 
 def test_a_window_without_a_decoded_frame_is_refused(ask):
-    from dataclasses import replace
-
     window = make_window([0, 500])
     empty = replace(
         window,
