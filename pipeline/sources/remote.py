@@ -36,7 +36,7 @@ def remote_files(location: str, access: Access, *, sound: bool) -> Iterator[File
     """
     try:
         for filesystem, page in _found(location, access, sound=sound):
-            for name, info in page.items():
+            for name, info in sorted(page.items()):
                 if reason := info.get(_PASSED_OVER):
                     uri = masked(filesystem.unstrip_protocol(name))
                     yield File(uri=uri, passed_over=reason)

@@ -64,7 +64,7 @@ def _matching(
         if not rest:
             yield files
             continue
-        for name in named.keys() - files.keys():
+        for name in sorted(named.keys() - files.keys()):
             yield from _matching(filesystem, name, rest, message)
 
 
