@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-scale bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-decks bench-nobody clean
+.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-scale bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-decks bench-links bench-nobody clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -168,6 +168,9 @@ bench-slides: $(VENV)/.dev  ## recall and precision of changes of page on 12 gen
 
 bench-decks: $(VENV)/.dev $(VENV)/.ocr  ## how often pages that are shown get their numbers in the deck beside, on 12 generated decks
 	$(BIN)/python -m tests.bench.bench_decks
+
+bench-links: $(VENV)/.dev $(VENV)/.ocr  ## which page is on the screen and which is spoken of, in 10 generated meetings, English and Chinese
+	$(BIN)/python -m tests.bench.bench_links
 
 bench-nobody: $(VENV)/.dev $(VENV)/.speech  ## words that a real Whisper hears in 30 minutes of silence, noise and music
 	$(BIN)/python -m tests.bench.bench_nobody --weights $(OUT)/whisper-tiny.en

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-__all__ = ["TimereelError", "__version__", "open", "search"]
+__all__ = ["TimereelError", "__version__", "open", "search", "with_pages"]
 
 
 def open(uri: str | Path, storage_options: Mapping[str, str] | None = None) -> "Index":  # noqa: A001 - timereel.open() reads best
@@ -90,3 +90,18 @@ def search(
     assert settings  # noqa: S101 - it was just given
     embedder = open_embedder(settings)
     return by_meaning(index, embedder.question(text), embedder.name, start, end, **wanted)
+
+
+def with_pages(index: "Index", utterances: "pa.Table") -> "pa.Table":
+    """What ``index.utterances()`` found, with the pages of a talk or meeting as more columns.
+
+    ``page`` is on the screen meanwhile, as ``slides`` counts, and ``deck_page`` is its number in
+    the deck. ``topic_page`` and ``topic_deck_page`` are the page that is spoken of where that is
+    another one, with ``topic_score`` (0 to 1) and ``topic_reason``. Null is what nobody knows.
+
+    Raises:
+        TimereelError: they are not whole rows of ``utterances``.
+    """
+    from pipeline.report.pages import with_pages  # noqa: PLC0415 - as above
+
+    return with_pages(index, utterances)

@@ -91,6 +91,12 @@ def query(
             "--sql", help="One SELECT over events, tracks, segments, utterances, slides ..."
         ),
     ] = None,
+    pages: Annotated[  # noqa: FBT002
+        bool,
+        typer.Option(
+            "--pages", help="Of utterances: also the page on screen, and the one spoken of."
+        ),
+    ] = False,
     edit: Annotated[
         str | None,
         typer.Option("--edit", metavar="FILE", help="Rows as an edit list: .otio or .edl."),
@@ -123,6 +129,12 @@ def query(
         )
     else:
         rows = index.sql(sql)
+    if pages:
+        if sql is not None or table != "utterances":
+            raise ConfigError("--pages: pages belong to what is said; add --table utterances")
+        from pipeline.report.pages import with_pages  # noqa: PLC0415 - few queries need it
+
+        rows = with_pages(index, rows)
     if edit is None:
         write_rows(rows, form, sys.stdout.buffer)
         return

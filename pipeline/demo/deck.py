@@ -74,15 +74,17 @@ class ShownDeck:
     showings: tuple[Showing, ...]
 
 
-def make_pages(seed: int, *, alike: bool = False) -> tuple[DeckPage, ...]:
+def make_pages(seed: int, *, alike: bool = False, english: bool = False) -> tuple[DeckPage, ...]:
     """A deck of 12 pages, some of them Chinese where a font for it is installed.
 
     Args:
         seed: of everything that is drawn by chance.
         alike: some pages differ from another one in a single line, or in numbers only.
+        english: no page is Chinese, whatever font is installed.
     """
     chance = random.Random(seed)  # noqa: S311 - chance of a test
-    pages = [_page(chance, title) for title in (pair[cjk_font() is not None] for pair in _TITLES)]
+    is_mixed = not english and cjk_font() is not None
+    pages = [_page(chance, pair[is_mixed]) for pair in _TITLES]
     if alike:
         for number in (4, 5):
             lines = (*pages[3].lines[:-1], _line(chance, chinese=False))

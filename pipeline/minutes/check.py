@@ -4,12 +4,16 @@ It knows nothing of how notes are made, so it holds for those of any writer.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.minutes.note import Note, NotShown
+from pipeline.minutes.numbers import number_of_page
+from pipeline.minutes.topic import Topic
 from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.timebase import without
 
+_NO_LETTER = re.compile(r"[\W_]+")
 _SPACES = re.compile(r"\s+")
 
 
@@ -39,6 +43,36 @@ def contradiction_of_page(
     if any(slide.deck_page == claim.deck_page for slide in slides):
         return "the page is shown"
     return ""
+
+
+def contradiction_of_topic(
+    topic: Topic, text: str, deck: Sequence[DeckPage], slides: Iterable[Slide]
+) -> str:
+    """Why nobody who says ``text`` can be known to speak of that page, or "" if that may be."""
+    written = [slide.written for slide in slides if _is_of(topic, slide)]
+    if topic.deck_page is not None:
+        written += [page.text for page in deck[topic.deck_page - 1 : topic.deck_page]]
+    if not written:
+        return "there is no such page"
+    if topic.sign == "number":
+        return "" if number_of_page(text) == topic.deck_page else "it names no such number"
+    page, said = (_letters(one) for one in ("\n".join(written), text))
+    for evidence in map(_letters, topic.evidence):
+        if evidence not in page:
+            return f"the page does not say {evidence}"
+        if topic.sign == "words" and evidence not in said:
+            return f"nobody says {evidence}"
+    return ""
+
+
+def _is_of(topic: Topic, slide: Slide) -> bool:
+    if topic.deck_page is None:
+        return slide.page == topic.page and slide.deck_page is None
+    return slide.deck_page == topic.deck_page
+
+
+def _letters(text: str) -> str:
+    return _NO_LETTER.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
 def _in_words(note: Note, said: Sequence[Utterance], shown: Sequence[Slide]) -> str:

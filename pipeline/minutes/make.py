@@ -12,9 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.minutes.check import contradiction, contradiction_of_page
+from pipeline.minutes.check import (
+    contradiction,
+    contradiction_of_page,
+    contradiction_of_topic,
+)
 from pipeline.minutes.link import pages_on_screen
 from pipeline.minutes.note import Kind, Note, NotShown
+from pipeline.minutes.topic import Meaning, Pages, Topic
 from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.timebase import TimeRange
 
@@ -70,7 +75,7 @@ class Minutes:
     not_shown: tuple[NotShown, ...]
     """Pages of the deck; empty if no deck is known."""
     num_dropped: int
-    """Lines that the rows they name do not bear out; they are left out."""
+    """Lines, and pages spoken of, that the rows they name do not bear out; they are left out."""
 
     def of_kind(self, kind: Kind) -> tuple[Note, ...]:
         """The notes of one list."""
@@ -78,22 +83,42 @@ class Minutes:
 
 
 def make_minutes(
-    utterances: Sequence[Utterance], slides: Sequence[Slide], deck: Sequence[DeckPage] = ()
+    utterances: Sequence[Utterance],
+    slides: Sequence[Slide],
+    deck: Sequence[DeckPage] = (),
+    meaning: Meaning | None = None,
 ) -> Minutes:
-    """The minutes of one video; ``slides`` are of one task, and ``deck`` is what they show."""
+    """The minutes of one video.
+
+    Args:
+        utterances: all that is said.
+        slides: of one task.
+        deck: what they show; () if that is not known.
+        meaning: see ``Pages``.
+    """
     spoken = sorted(utterances, key=lambda one: one.media)
     shown = pages_on_screen(spoken, slides)
+    said_by_id = {one.utterance_id: one for one in spoken}
+    slides_by_id = {one.slide_id: one for one in slides}
+    told = Pages(slides, deck, meaning).topics(spoken, shown)
+    topics = {
+        name: topic
+        for name, topic in told.items()
+        if not contradiction_of_topic(topic, said_by_id[name].text, deck, slides)
+    }
     rare = _rareness(spoken)
-    quoted = [_quoted("said", one, shown[one.utterance_id]) for one in spoken]
+
+    def quoted_as(kind: Kind, one: Utterance) -> Note:
+        return _quoted(kind, one, shown[one.utterance_id], topics.get(one.utterance_id))
+
+    quoted = [quoted_as("said", one) for one in spoken]
     lists = [
-        _quoted(kind, one, shown[one.utterance_id])
+        quoted_as(kind, one)
         for kind, pattern in _LISTS.items()
         for one in spoken
         if pattern.search(one.text)
     ]
     lists += _figures_on_pages(slides)
-    said_by_id = {one.utterance_id: one for one in spoken}
-    slides_by_id = {one.slide_id: one for one in slides}
 
     def borne_out(notes: Iterable[Note]) -> list[Note]:
         return [note for note in notes if not contradiction(note, said_by_id, slides_by_id)]
@@ -106,16 +131,17 @@ def make_minutes(
         if number not in known
     ]
     not_shown = [one for one in missing if not contradiction_of_page(one, deck, slides)]
-    num_made = len(quoted) + len(lists) + len(missing)
+    num_made = len(told) + len(quoted) + len(lists) + len(missing)
+    num_kept = len(topics) + len(believed) + len(listed) + len(not_shown)
     return Minutes(
         chapters=tuple(_chapters(believed, slides, rare)),
         notes=tuple(sorted(listed, key=lambda note: (list(_LISTS).index(note.kind), note.media))),
         not_shown=tuple(not_shown),
-        num_dropped=num_made - len(believed) - len(listed) - len(not_shown),
+        num_dropped=num_made - num_kept,
     )
 
 
-def _quoted(kind: Kind, one: Utterance, slide: Slide | None) -> Note:
+def _quoted(kind: Kind, one: Utterance, slide: Slide | None, topic: Topic | None) -> Note:
     return Note(
         kind=kind,
         text=one.text,
@@ -125,6 +151,7 @@ def _quoted(kind: Kind, one: Utterance, slide: Slide | None) -> Note:
         deck_page=slide.deck_page if slide else None,
         utterance_ids=(one.utterance_id,),
         slide_ids=(slide.slide_id,) if slide else (),
+        topic=topic,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.minutes.topic import Topic
 from pipeline.timebase import TimeRange
 
 Kind = Literal["said", "figure", "question", "decision", "task"]
@@ -23,6 +24,8 @@ class Note:
     """Its number in the deck, from 1; None if that is not known."""
     utterance_ids: tuple[str, ...]
     slide_ids: tuple[str, ...]
+    topic: Topic | None = None
+    """The page that it speaks of, if that is another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

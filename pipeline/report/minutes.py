@@ -1,19 +1,17 @@
 """The minutes of one recording: read from an index, and written as JSON, WebVTT or a page."""
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.export import webvtt
 from pipeline.index import Index
-from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, make_minutes
-from pipeline.records import DeckPage, Slide
+from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, Topic, make_minutes
 from pipeline.records.sanitize import escaped_json, sanitized
 from pipeline.records.speech import HEARD
+from pipeline.report.pages import Shown, meaning, shown_in
 from pipeline.report.render import environment, page_style
-from pipeline.tables.slides import slides_of_table
 from pipeline.tables.utterances import utterances_of_table
 from pipeline.timebase import NS_PER_S, TimeRange
 
@@ -57,13 +55,9 @@ def read_meeting(index: Index, video: str) -> Meeting:
     if len(uris := sorted({row["uri"] for row in rows})) > 1:
         raise ConfigError(f"{video} names {len(uris)} videos, such as {uris[0]} and {uris[1]}")
     video_id = rows[0]["video_id"]
-    task, slides = _of_one_task(index.slides(video=video_id))
-    deck = next((row["deck_pages"] for row in rows if row["task"] == task), None) or []
-    minutes = make_minutes(
-        utterances_of_table(index.utterances(video=video_id)),
-        slides,
-        [DeckPage(text=page["text"]) for page in deck],
-    )
+    shown = shown_in(index, [video_id]).get(video_id, Shown())
+    utterances = utterances_of_table(index.utterances(video=video_id))
+    minutes = make_minutes(utterances, shown.slides, shown.deck, meaning())
     return Meeting(
         uri=rows[0]["uri"],
         camera=rows[0]["camera"],
@@ -71,15 +65,6 @@ def read_meeting(index: Index, video: str) -> Meeting:
         minutes=minutes,
         cautions=tuple(_cautions(rows, minutes)),
     )
-
-
-def _of_one_task(rows: Any) -> tuple[str, list[Slide]]:  # noqa: ANN401 - pyarrow has no types
-    """The name and the slides of the task that found the most, as two tasks see the same pages."""
-    counts = Counter(rows["task"].to_pylist())
-    task = max(sorted(counts), key=lambda name: counts[name], default="")
-    slides = slides_of_table(rows)
-    names = rows["task"].to_pylist()
-    return task, [slide for slide, name in zip(slides, names, strict=True) if name == task]
 
 
 def _cautions(rows: list[dict[str, Any]], minutes: Minutes) -> list[str]:
@@ -118,9 +103,11 @@ def clock(ns: int) -> str:
 
 
 def cited(note: Note) -> str:
-    """When, and over which page."""
+    """When, over which page, and about which one if that is another."""
     at = clock(note.media.start_ns)
-    return at if note.page is None else f"{at}, {_page(note)}"
+    over = "" if note.page is None else f", {_page(note)}"
+    about = f", about {_page(note.topic)}" if note.topic else ""
+    return f"{at}{over}{about}"
 
 
 def heading(chapter: Chapter) -> str:
@@ -134,7 +121,7 @@ def _titled_page(chapter: Chapter) -> str:
     return f"{page}{': ' if chapter.title else ''}{sanitized(chapter.title)}"
 
 
-def _page(of: Note | Chapter) -> str:
+def _page(of: Note | Chapter | Topic) -> str:
     """By its number in the deck where that is known, else by the order in which pages appear."""
     return f"page {of.page}" if of.deck_page is None else f"page {of.deck_page} of the deck"
 
@@ -191,6 +178,7 @@ def _note(note: Note) -> dict[str, Any]:
         **_seconds(note.media),
         "page": note.page,
         "deck_page": note.deck_page,
+        "topic": note.topic and {**asdict(note.topic), "reason": note.topic.reason},
         "speaker": note.speaker,
         "text": note.text,
         "utterance_ids": note.utterance_ids,

@@ -20,7 +20,8 @@ from pipeline.slides import slides_of_video
 from tests.bench.bench_slides import FIRST_SEED
 from tests.decks import CONFIG, look_at
 
-_READING = CONFIG.model_copy(update={"slides": SlidesConfig(read_text=True)})
+READING = CONFIG.model_copy(update={"slides": SlidesConfig(read_text=True)})
+"""Looks at pages and reads their words."""
 _KINDS = {
     "scan": (write_pictures_pdf, ".pdf"),
     "PDF with words": (write_pdf, ".pdf"),
@@ -52,12 +53,12 @@ def _right_numbers(seed: int, *, alike: bool) -> tuple[dict[str, int], int, int]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "meeting.mp4"
         truth = write_recording(pages, path, seed)
-        video, results = look_at(path, _READING)
+        video, results = look_at(path, READING)
         right, unknown, slides = {}, 0, list[Slide]()
         for kind, (write, suffix) in _KINDS.items():
             deck = path.with_suffix(suffix)
             write(pages, deck)
-            slides = slides_of_video(with_deck(video, _READING), results, task="t")
+            slides = slides_of_video(with_deck(video, READING), results, task="t")
             deck.unlink()
             right[kind] = sum(one.deck_page == _page_at(one, truth) for one in slides)
             unknown += sum(one.deck_page is None for one in slides)
