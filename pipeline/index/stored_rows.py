@@ -4,7 +4,7 @@ What stands in them is used as a number and as a range of time. So a missing val
 none, and a range that is empty are damage, which is named, and no bug of whoever uses the row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,6 +14,9 @@ from pipeline.errors import IndexDamagedError
 from pipeline.tables.columns import Column
 from pipeline.tables.schema import READ, READABLE, ReadTable
 
+# Rows of the first version may hold no media time of their own, only their parts do.
+_ENDS_OF_ROWS = ("end",)
+_ENDS_OF_ITEMS = ("end", "media_end")
 # 300 years in seconds; nothing that is stored as a float is more.
 _LARGEST = 1e10
 MAX_TEXT_BYTES = 16 * 1024 * 1024
@@ -46,7 +49,7 @@ def oddity(name: ReadTable, rows: pa.Table) -> str:
     # Batch by batch: one array holds at most 2 GiB of text.
     for batch in rows.to_batches():
         values = [batch.column(column.name) for column in columns]
-        if problem := _problem_of_all(columns, values):
+        if problem := _problem_of_all(columns, values, _ENDS_OF_ROWS):
             return problem
     return ""
 
@@ -55,13 +58,15 @@ def _schema(name: ReadTable, rows: pa.Table) -> pa.Schema:
     return pa.schema([READ[name].field(column) for column in rows.column_names])
 
 
-def _problem_of_all(columns: Sequence[Column[Any]], values: Sequence[pa.Array]) -> str:
+def _problem_of_all(
+    columns: Sequence[Column[Any]], values: Sequence[pa.Array], ends: Collection[str]
+) -> str:
     by_name = {column.name: array for column, array in zip(columns, values, strict=True)}
     for column in columns:
         if problem := _problem(column, by_name[column.name]):
             return f"{column.name} {problem}"
     for column in columns:
-        if column.ends in by_name:
+        if column.name in ends and column.ends in by_name:
             is_empty = pc.less_equal(by_name[column.name], by_name[column.ends])
             if pc.any(is_empty).as_py():
                 return f"{column.ends} is not before {column.name}"
@@ -75,7 +80,7 @@ def _problem(column: Column[Any], values: pa.Array) -> str:
     if items.null_count:
         return "lacks an item"
     if column.items:
-        return _problem_of_all(column.items.columns, items.flatten())
+        return _problem_of_all(column.items.columns, items.flatten(), _ENDS_OF_ITEMS)
     return _problem_of_values(items)
 
 
