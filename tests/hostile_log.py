@@ -35,6 +35,44 @@ Change = Callable[[Path, Path], None]
 """Changes the table in the first folder; the second folder is one that it must not lead to."""
 
 
+NO_DATA_FILES = (
+    "*/*.parquet",
+    "**/*.parquet",
+    "date=2026-03-01/?.parquet",
+    "date=2026-03-01/[a-z]*.parquet",
+    "date=2026-03-01/{a,b}.parquet",
+    "date=*/x.parquet",
+    "%2A/%2A.parquet",
+    "date=2026-03-01/%2e%2e/x.parquet",
+    "..",
+    ".",
+    "",
+    "date=2026-03-01",
+    "date=2026-03-01/",
+    "date=2026-03-01/./x.parquet",
+    "date=2026-03-01//x.parquet",
+    "date=2026-03-01/x.parquet/y.parquet",
+    "_delta_log/x.parquet",
+    "_delta_log/00000000000000000000.json",
+    "~/x.parquet",
+    "$HOME/x.parquet",
+    "x.parquet::zip",
+    "x.parquet?version=1",
+    "x.csv",
+    "a b.parquet",
+    "a'b.parquet",
+    'a"b.parquet',
+    "a\nb.parquet",
+    "a\0b.parquet",
+    "\u202ea.parquet",
+    "監.parquet",
+    "date=٢٠٢٦-03-01/x.parquet",
+    "date=tomorrow/x.parquet",
+    "x" * 5000 + ".parquet",
+)
+"""Names that some reader takes for a pattern, a folder, a URL or another file."""
+
+
 def hostile_paths(table: Path, victim: Path) -> list[str]:
     """Names of a file outside of the table, in every way that a log can name one."""
     file = next(victim.glob("events/date=*/*.parquet"))
@@ -53,12 +91,7 @@ def hostile_paths(table: Path, victim: Path) -> list[str]:
         os.path.relpath(victim / "thesis.txt", table),
         os.path.relpath(victim, table),
         "..",
-        "*/*.parquet",
-        "date=2026-03-01/?.parquet",
-        "_delta_log/00000000000000000000.json",
-        "",
-        "a'b.parquet",
-        "x" * 5000,
+        *NO_DATA_FILES,
     ]
 
 

@@ -1,8 +1,9 @@
 """The data files that a log names; a log may come from somebody else, so each name is checked.
 
-A name is a path below the table's own folder. One that is absolute, has a scheme, climbs with
-``..``, or leads over a symbolic link is refused: whoever reads, changes or exports the table would
-touch files that are not part of it.
+A name is one that timereel gives its files, below the table's own folder. Any other is refused
+(absolute, with a scheme, climbing with ``..``, a pattern, an encoded path), and so is one that
+leads over a symbolic link: whoever reads, changes or exports the table would touch files that are
+not part of it.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,7 +14,7 @@ from deltalake import DeltaTable
 from pipeline.errors import IndexDamagedError
 from pipeline.index.durable_commits import local_folder
 from pipeline.index.links import over_odd
-from pipeline.index.log_entries import leads_out
+from pipeline.index.log_entries import names_data_file
 from pipeline.index.store import Store
 from pipeline.index.store_errors import refusals
 from pipeline.tables.schema import TableName
@@ -26,11 +27,11 @@ def data_files(handle: DeltaTable) -> pa.Table:
     """One row per data file of the handle's version: its ``path`` in the table, its statistics.
 
     Raises:
-        IndexDamagedError: the log names a file outside of the table, or one behind a link, or
+        IndexDamagedError: the log names what is no file of the table, or one behind a link, or
             cannot be understood.
     """
     files = _actions(handle)
-    _refuse_outside(handle, files["path"].to_pylist())
+    _refuse_other_places(handle, files["path"].to_pylist())
     return files
 
 
@@ -41,7 +42,7 @@ def paths_for_commit(handle: DeltaTable) -> frozenset[str]:
         IndexDamagedError: as ``data_files``.
     """
     paths = frozenset(_actions(handle)["path"].to_pylist())
-    _refuse_outside(handle, paths - _checked.get(handle.table_uri, frozenset()))
+    _refuse_other_places(handle, paths - _checked.get(handle.table_uri, frozenset()))
     _checked[handle.table_uri] = paths
     return paths
 
@@ -49,7 +50,7 @@ def paths_for_commit(handle: DeltaTable) -> frozenset[str]:
 def named_files(handle: DeltaTable) -> pa.Table:
     """As ``data_files``, but a file may lie behind a link."""
     files = _actions(handle)
-    _refuse_leading_out(handle, files["path"].to_pylist())
+    _refuse_other_names(handle, files["path"].to_pylist())
     return files
 
 
@@ -59,16 +60,17 @@ def _actions(handle: DeltaTable) -> pa.Table:
         return pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
 
 
-def _refuse_leading_out(handle: DeltaTable, paths: Iterable[str]) -> None:
-    if path := next(filter(leads_out, paths), None):
-        raise _outside(handle, path)
+def _refuse_other_names(handle: DeltaTable, paths: Iterable[str]) -> None:
+    for path in paths:
+        if not names_data_file(path):
+            raise _no_file(handle, path)
 
 
-def _refuse_outside(handle: DeltaTable, paths: Collection[str]) -> None:
-    _refuse_leading_out(handle, paths)
+def _refuse_other_places(handle: DeltaTable, paths: Collection[str]) -> None:
+    _refuse_other_names(handle, paths)
     folder = local_folder(handle)
     if folder is not None and (odd := over_odd(folder, paths)):
-        raise _outside(handle, odd[0])
+        raise _no_file(handle, odd[0])
 
 
 def data_paths(store: Store, name: TableName, files: pa.Table) -> list[str]:
@@ -77,8 +79,8 @@ def data_paths(store: Store, name: TableName, files: pa.Table) -> list[str]:
     return [f"{store.table_uri(name)}/{path}" for path in files["path"].to_pylist()]
 
 
-def _outside(handle: DeltaTable, path: str) -> IndexDamagedError:
+def _no_file(handle: DeltaTable, path: str) -> IndexDamagedError:
     root, _, name = str(local_folder(handle) or handle.table_uri.rstrip("/")).rpartition("/")
     return IndexDamagedError(
-        root, f"the log of {name} names a file outside of the table, {path[:200]!r}"
+        root, f"the log of {name} names what is no file of the table, {path[:200]!r}"
     )

@@ -1,9 +1,12 @@
 """A log that somebody else has written names no file outside of its table, whatever is done."""
 
+import glob
 import json
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import hypothesis.strategies as st
 import pyarrow as pa
@@ -18,10 +21,11 @@ from pipeline.index import log_gate
 from pipeline.index.by_date import rows_by_date
 from pipeline.index.check import check
 from pipeline.index.erase import Scope, erase
-from pipeline.index.log_entries import leads_out
+from pipeline.index.log_entries import names_data_file
 from pipeline.index.maintain import compact, vacuum
 from pipeline.index.repair import repair
 from pipeline.index.sidecars import pictures_folder, rollup_folder, search_folder
+from tests.hostile_log import NO_DATA_FILES, hostile_paths
 from tests.index_rows import at, event, rows, video
 from tests.watched import watched
 
@@ -99,7 +103,7 @@ ALL_USES = USES | {
 def test_a_file_outside_of_the_table_is_refused_by_whoever_uses_it(store, way, use):
     path = victims_file(store)
     doctor(store, WAYS[way](path, store.table_uri("events")), path.stat().st_size)
-    with pytest.raises(IndexDamagedError, match="outside of the table") as caught:
+    with pytest.raises(IndexDamagedError, match="no file of the table") as caught:
         USES[use](store)
     assert PRIVATE not in str(caught.value)
     assert path.exists()
@@ -110,7 +114,7 @@ def test_check_names_the_entry_and_what_it_names(store, way):
     path = victims_file(store)
     doctor(store, WAYS[way](path, store.table_uri("events")), path.stat().st_size)
     [finding] = [f for f in check(store) if f.table == "events" and f.kind == "log"]
-    assert "names a file outside of the table" in str(finding)
+    assert "names what is no file of the table" in str(finding)
     assert path.exists()
 
 
@@ -129,7 +133,7 @@ def test_a_data_file_that_is_a_link_or_lies_behind_one_is_refused(store, what):
     link.symlink_to(path if what == "file" else path.parent)
     name = "date=2026-03-15/x.parquet" if what == "file" else f"date=2026-03-16/{path.name}"
     doctor(store, name, path.stat().st_size)
-    with pytest.raises(IndexDamagedError, match="outside of the table"):
+    with pytest.raises(IndexDamagedError, match="no file of the table"):
         pi.open(store.root).events()
 
 
@@ -164,9 +168,9 @@ def test_a_checkpoint_that_names_a_file_outside_of_the_table_is_refused_and_left
             action["add"]["path"] = os.path.relpath(victims_file(store), store.table_uri("events"))
     pq.write_table(pa.Table.from_pylist(changed, schema=actions.schema), path)
     with watched(Path(store.root).with_name("victim")) as outside:
-        with pytest.raises(IndexDamagedError, match="outside of the table"):
+        with pytest.raises(IndexDamagedError, match="no file of the table"):
             pi.open(store.root).events()
-        assert "outside of the table" in " ".join(map(str, check(store)))
+        assert "no file of the table" in " ".join(map(str, check(store)))
         repair(store, derive)
         assert outside.taken() == []
     assert check(store) == []
@@ -347,18 +351,32 @@ def test_a_sidecar_that_came_with_links_or_pipes_is_not_used(
     assert folder(store).is_relative_to(tmp_path / "cache")
 
 
+def test_what_is_no_name_of_a_data_file_is_refused_by_every_reader_and_repaired(store):
+    other = victims_file(store)
+    table = Path(store.table_uri("events"))
+    names = [*NO_DATA_FILES, *hostile_paths(table, other.parents[2])]
+    for name in names:
+        doctor(store, name, 1)
+        for use in (USES["events"], USES["files"], ALL_USES["vacuum"]):
+            with pytest.raises(IndexDamagedError, match="no file of the table"):
+                use(store)
+        max((table / "_delta_log").glob("*.json")).unlink()
+    assert pi.open(store.root).events().num_rows == 1
+    doctor(store, next(name for name in names if "*" in name), 1)
+    repair(store, derive)
+    assert check(store) == []
+
+
 @given(
     st.lists(
-        st.sampled_from(
-            ["..", ".", "a", "date=2026-03-14", "%2e%2e", "..%2f", "", "\\", "x.parquet"]
-        )
+        st.sampled_from(["..", "/", "date=2026-03-14/", "%2e", "%2F", "*", "?", "[a]", ":", "x"])
+        | st.characters(),
+        min_size=1,
     )
 )
-def test_a_name_that_does_not_lead_out_stays_below_the_folder(parts):
-    path = "/".join(parts)
-    if not leads_out(path):
-        from urllib.parse import unquote
-
-        for text in (path, unquote(path)):
-            assert os.path.normpath(f"/table/{text}").startswith("/table")
-            assert ".." not in text.split("/")
+def test_a_name_that_a_log_may_name_is_that_of_one_file_for_every_reader(parts):
+    name = "".join(parts) + ".parquet"
+    if names_data_file(name):
+        assert re.sub(r"^date=[0-9-]{10}/", "", name).isascii()
+        assert os.path.normpath(f"/table/{name}") == f"/table/{name}" == unquote(f"/table/{name}")
+        assert glob.escape(name) == name == quote(name, safe="=/")
