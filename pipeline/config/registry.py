@@ -22,7 +22,10 @@ DEFAULT_KIND = "signals"
 # `ray job submit --working-dir .`, and would then not know them.
 _OURS = {
     kind: EntryPoint(kind, f"pipeline.engine.{kind}:KIND", GROUP)
-    for kind in ("signals", "detector", "vllm", "openai", "captions", "whisper", "openai_speech")
+    for kind in (
+        *("signals", "detector", "vllm", "openai"),
+        *("captions", "whisper", "openai_speech", "vllm_speech"),
+    )
 }
 
 

@@ -1,8 +1,8 @@
 """Engines answer windows with JSON of the task's schema; they know neither files nor Ray.
 
 Each is described by an ``EngineKind``, which ``pipeline.config.registry`` finds by the name in
-``engine.kind``: ``signals``, ``detector``, ``vllm``, ``openai``, ``captions``, ``whisper`` and
-``openai_speech`` here, others in packages of their own.
+``engine.kind``: ``signals``, ``detector``, ``vllm``, ``openai``, ``captions``, ``whisper``,
+``openai_speech`` and ``vllm_speech`` here, others in packages of their own.
 """
 
 from typing import TYPE_CHECKING

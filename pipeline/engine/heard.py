@@ -54,14 +54,30 @@ def timed_word(
     Models know times by attention, which begins in a pause: so a word begins and ends with the
     voice that it lies in.
     """
-    last_ns = stretch.span.end_ns
-    start_ns = min(stretch.start_ns + seconds_to_ns(max(0.0, start_s)), last_ns - NS_PER_MS)
-    end_ns = min(stretch.start_ns + seconds_to_ns(max(0.0, end_s)), last_ns)
-    end_ns = max(end_ns, start_ns + NS_PER_MS)
+    start_ns, end_ns = _inside(start_s, end_s, stretch)
     voice = max(stretch.voice, key=lambda one: _common_ns(one, start_ns, end_ns))
     if _common_ns(voice, start_ns, end_ns) > 0:
         start_ns, end_ns = max(start_ns, voice.start_ns), min(end_ns, voice.end_ns)
     return Word(span=TimeRange(start_ns, end_ns), text=text.strip(), probability=probability)
+
+
+def timed_sentence(start_s: float, end_s: float, stretch: Stretch) -> TimeRange:
+    """Media time of several words, without the silence before the first and after the last.
+
+    Seconds count from the start of the stretch. There may be pauses in it.
+    """
+    start_ns, end_ns = _inside(start_s, end_s, stretch)
+    heard = [one for one in stretch.voice if _common_ns(one, start_ns, end_ns) > 0]
+    if heard:
+        start_ns, end_ns = max(start_ns, heard[0].start_ns), min(end_ns, heard[-1].end_ns)
+    return TimeRange(start_ns, end_ns)
+
+
+def _inside(start_s: float, end_s: float, stretch: Stretch) -> tuple[int, int]:
+    last_ns = stretch.span.end_ns
+    start_ns = min(stretch.start_ns + seconds_to_ns(max(0.0, start_s)), last_ns - NS_PER_MS)
+    end_ns = min(stretch.start_ns + seconds_to_ns(max(0.0, end_s)), last_ns)
+    return start_ns, max(end_ns, start_ns + NS_PER_MS)
 
 
 def _common_ns(voice: TimeRange, start_ns: int, end_ns: int) -> int:

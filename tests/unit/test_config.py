@@ -65,8 +65,8 @@ def test_an_engine_that_is_none_is_refused_with_its_value_and_the_way_out(tmp_pa
         load_config(write(tmp_path, f"engine: {engine}"))
     assert f"engine = {yaml.safe_load(engine)!r}: must be a section" in str(told.value)
     assert (
-        "one of captions, detector, openai, openai_speech, signals, vllm, whisper, such as engine:"
-        in str(told.value)
+        "one of captions, detector, openai, openai_speech, signals, vllm, vllm_speech, whisper,"
+        " such as engine:" in str(told.value)
     )
 
 

@@ -78,7 +78,7 @@ def test_an_engine_that_nobody_has_is_told_with_those_that_there_are():
         ConfigError,
         match=(
             "one of broken, captions, detector, level, openai, openai_speech, signals, vllm,"
-            " whisper, wrong, "
+            " vllm_speech, whisper, wrong, "
         ),
     ):
         load_config(None, ("engine.kind=levels",))

@@ -105,6 +105,7 @@ def test_the_schema_knows_every_section_every_engine_and_refuses_unknown_keys():
         "captions",
         "whisper",
         "openai_speech",
+        "vllm_speech",
     ]
     names = re.findall(r'"#/\$defs/(\w+)"', json.dumps(schema))
     assert set(names) <= set(schema["$defs"])

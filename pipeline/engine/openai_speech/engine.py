@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.engine.api_key import ApiKey
 from pipeline.engine.endpoint import Endpoint
 from pipeline.engine.endpoint_answers import EndpointError
-from pipeline.engine.heard import refuse_haste, refuse_repeats, timed_word
+from pipeline.engine.heard import refuse_haste, refuse_repeats, timed_sentence, timed_word
 from pipeline.engine.openai_speech import OpenAISpeechConfig
 from pipeline.engine.served import REFUSES_ALL, check_served, start_error
 from pipeline.engine.transcriptions import Timed, Transcription, read_transcription
@@ -52,20 +52,25 @@ class OpenAISpeechEngine:
         refuse_repeats(answer.text)
         refuse_haste(answer.text, stretch)
         language = self._config.language or answer.language
-        if answer.words:
-            parts = [(answer.text, _placed(answer.words, stretch))]
+        words = _placed(answer.words, stretch)
+        if words:
+            span = TimeRange(words[0].span.start_ns, max(one.span.end_ns for one in words))
+            parts = [(answer.text, span)]
         else:
             segments = answer.segments or (_whole(answer, stretch),)
-            parts = [(one.text.strip(), _placed([one], stretch)) for one in segments]
+            parts = [
+                (one.text.strip(), timed_sentence(one.start_s, one.end_s, stretch))
+                for one in segments
+            ]
         return tuple(
             Said(
-                span=TimeRange(placed[0].span.start_ns, max(one.span.end_ns for one in placed)),
+                span=span,
                 text=text,
                 track=stretch.track.number,
                 language=language,
-                words=placed if answer.words else (),
+                words=words,
             )
-            for text, placed in parts
+            for text, span in parts
         )
 
     def shutdown(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.engine.vllm import VllmEngineConfig
+from pipeline.engine.vllm_speech import VllmSpeechConfig
 from pipeline.errors import EngineDiedError, EngineStartError, WindowError
 
 _END_OF_THOUGHT = "</think>"
@@ -21,10 +22,17 @@ class VllmProcess:
         EngineStartError: the model or vLLM cannot be loaded.
     """
 
-    def __init__(self, config: VllmEngineConfig, args: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        config: VllmEngineConfig | VllmSpeechConfig,
+        args: dict[str, Any],
+        *,
+        section: str = "engine",
+    ) -> None:
         self._config = config
+        self._is_thinking = isinstance(config, VllmEngineConfig) and config.thinking
         self._request_numbers = itertools.count()
-        self.llm = _load(config, args)
+        self.llm = _load(config.model, args, section)
         self.tokenizer = self.llm.get_tokenizer()
 
     def shutdown(self) -> None:
@@ -92,7 +100,7 @@ class VllmProcess:
         if output is None or not output.outputs:
             raise WindowError("vLLM gave no answer")
         text = output.outputs[0].text
-        if self._config.thinking:
+        if self._is_thinking:
             text = text.rpartition(_END_OF_THOUGHT)[2].strip()
         return output, text
 
@@ -133,11 +141,11 @@ def _root_cause(exc: BaseException) -> str:
     return " ".join(f"{type(exc).__name__}: {exc}"[:_MAX_CAUSE_CHARS].split())
 
 
-def _load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN401 - vLLM's type
-    where = config.weights or config.model
+def _load(model: str, args: dict[str, Any], section: str) -> Any:  # noqa: ANN401 - vLLM's type
+    where = args["model"]
     if (Path(where).is_absolute() or where.startswith(".")) and not Path(where).is_dir():
         raise EngineStartError(
-            f"engine.{'weights' if config.weights else 'model'}={where}: no such folder; give a "
+            f"{section}.{'model' if where == model else 'weights'}={where}: no such folder; give a "
             "model folder that every node has, a hub id such as Qwen/Qwen3-VL-8B-Instruct, or an "
             "s3:// URL"
         )
@@ -155,7 +163,7 @@ def _load(config: VllmEngineConfig, args: dict[str, Any]) -> Any:  # noqa: ANN40
         # vLLM has no common base for what can go wrong here, from a wrong argument to too little
         # memory; whatever it is, no window can be answered.
         raise EngineStartError(
-            f"{config.model}: vLLM cannot start: {exc}; its log says why (under Ray: "
-            "logs/worker-* of the session). Too little memory: lower engine.args.max_model_len, "
-            "engine.args.gpu_memory_utilization, or on CPU engine.args.kv_cache_memory_bytes"
+            f"{model}: vLLM cannot start: {exc}; its log says why (under Ray: logs/worker-* of the "
+            f"session). Too little memory: lower {section}.args.max_model_len, "
+            f"{section}.args.gpu_memory_utilization, or on CPU {section}.args.kv_cache_memory_bytes"
         ) from exc
