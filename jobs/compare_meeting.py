@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pipeline.index import open_index
+from pipeline.minutes import Minutes, Note
 from pipeline.report.minutes import read_meeting
+from pipeline.tables.columns import Row
 
 _MATCH_S = 2.0
 _NEAR_S = 1.5
@@ -28,39 +30,69 @@ def main(
 
 def _compared(recording: dict[str, Any], index: str) -> list[tuple[str, str]]:
     opened = open_index(index)
-    slides = opened.slides(video=recording["file"]).to_pylist()
-    utterances = opened.utterances(video=recording["file"]).to_pylist()
-    starts = [one["start_s"] for one in recording["showings"]]
-    found = [
-        start for start in starts if any(abs(start - s["media_start"]) <= _MATCH_S for s in slides)
+    minutes = read_meeting(opened, recording["file"]).minutes
+    return [
+        *_of_pages(recording, opened.slides(video=recording["file"]).to_pylist()),
+        *_of_words(recording, opened.utterances(video=recording["file"]).to_pylist()),
+        *_of_minutes(recording, minutes),
     ]
-    lines = [line for page in recording["pages"] for line in page.splitlines()]
+
+
+def _of_pages(recording: dict[str, Any], slides: list[Row]) -> list[tuple[str, str]]:
+    showings = recording["showings"]
+    near = [
+        [s["deck_page"] for s in slides if abs(one["start_s"] - s["media_start"]) <= _MATCH_S]
+        for one in showings
+    ]
+    numbered = [one["page"] in numbers for one, numbers in zip(showings, near, strict=True)]
+    lines = [line for n in _shown(recording) for line in recording["pages"][n - 1].splitlines()]
     read = _letters("".join(slide["text"] or "" for slide in slides))
-    said = " ".join(one["text"] for one in recording["said"])
-    heard = " ".join(one["text"] for one in utterances)
-    words = _tokens(said)
+    return [
+        ("pages found, of those shown", f"{sum(map(bool, near))} of {len(showings)}"),
+        ("pages found that were not shown", f"{max(0, len(slides) - len(showings))}"),
+        ("pages with their number in the deck", f"{sum(numbered)} of {len(showings)}"),
+        ("lines of pages read", f"{sum(_letters(one) in read for one in lines)} of {len(lines)}"),
+    ]
+
+
+def _of_words(recording: dict[str, Any], utterances: list[Row]) -> list[tuple[str, str]]:
+    words = _tokens(" ".join(one["text"] for one in recording["said"]))
+    heard = _tokens(" ".join(one["text"] for one in utterances))
     errors = [
         min((abs(one["start_s"] - u["media_start"]) for u in utterances), default=_NEAR_S)
         for one in recording["said"]
     ]
-    minutes = read_meeting(opened, recording["file"]).minutes
-    notes = [note for chapter in minutes.chapters for note in chapter.said]
-    right = [
-        any(
-            note.page == one["page"] and abs(note.media.start_ns / 1e9 - one["start_s"]) < _NEAR_S
-            for note in notes
-        )
-        for one in recording["said"]
-    ]
     return [
-        ("pages found, of those shown", f"{len(found)} of {len(starts)}"),
-        ("pages found that were not shown", f"{max(0, len(slides) - len(starts))}"),
-        ("lines of pages read", f"{sum(_letters(one) in read for one in lines)} of {len(lines)}"),
-        ("wrong words", f"{_distance(words, _tokens(heard))} of {len(words)}"),
+        ("wrong words", f"{_distance(words, heard)} of {len(words)}"),
         ("error of the start of sentences, median", f"{median(errors):.2f} s"),
+    ]
+
+
+def _of_minutes(recording: dict[str, Any], minutes: Minutes) -> list[tuple[str, str]]:
+    notes = [note for chapter in minutes.chapters for note in chapter.said]
+
+    def are(one: Row) -> list[Note]:
+        return [n for n in notes if abs(n.media.start_ns / 1e9 - one["start_s"]) < _NEAR_S]
+
+    said = recording["said"]
+    right = [any(note.deck_page == one["page"] for note in are(one)) for one in said]
+    about = [
+        any(note.topic and note.topic.deck_page == one["about"] for note in are(one))
+        for one in said
+        if one["about"] != one["page"]
+    ]
+    never = sorted({*range(1, len(recording["pages"]) + 1)} - _shown(recording))
+    listed = [one.deck_page for one in minutes.not_shown]
+    return [
         ("sentences under their page in the minutes", f"{sum(right)} of {len(right)}"),
+        ("sentences about another page, tied to it", f"{sum(about)} of {len(about)}"),
+        ("pages never shown, listed and in truth", f"{listed}, {never}"),
         ("lines of the minutes that rows do not bear out", f"{minutes.num_dropped}"),
     ]
+
+
+def _shown(recording: dict[str, Any]) -> set[int]:
+    return {one["page"] for one in recording["showings"]}
 
 
 def _letters(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Its first recording is spoken in English by a synthetic voice (hibari-tts). The second one has
 Chinese captions instead of sound: Whisper does not understand espeak-ng, the one Chinese voice
-that was tried.
+that was tried. Beside both lie their decks, each with a page that is never shown.
 """
 
 import json
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import typer
 
 from pipeline.demo.deck import DeckPage, Showing, write_recording
+from pipeline.demo.deck_file import write_pdf, write_pptx
 
 _RATE_HZ = 24_000
 _FIRST_WORD_S = 1.0
@@ -29,19 +30,24 @@ _ENGLISH = (
      ("Welcome to the project review.",)),
     (DeckPage("Project progress", ("The pilot runs in 3 regions", "Latency fell by 40%")),
      ("The pilot runs in three regions.", "Latency fell by forty percent.")),
+    (DeckPage("Roadmap", ("Wireless version in spring",)), ()),
     (DeckPage("Product price", ("Gateway 1250 EUR", "Support 99 EUR a year")),
      ("The gateway costs 1250 euros.", "Can we sell it in Japan?")),
     (DeckPage("Next steps", ("Offer by Friday", "Security audit")),
-     ("We must send the offer by Friday.",)),
+     ("We must send the offer by Friday.", "Back to the product price of the gateway.")),
 )  # fmt: skip
 _CHINESE = (
     (DeckPage("市场数据", ("收入增长 18%", "客户流失 4%")),
      (("王芳", "今年收入增长百分之十八。"),)),
+    (DeckPage("客户反馈", ("交付准时", "文档太少")), ()),
     (DeckPage("产品价格", ("网关 9900 元", "支持 700 元")),
      (("王芳", "网关的价格是 9900 元。"), ("李明", "可以打折吗\uff1f"))),
     (DeckPage("下一步", ("合同", "安全审计")),
-     (("李明", "我们决定周五之前完成合同。"),)),
+     (("李明", "我们决定周五之前完成合同。"), ("王芳", "第三页的价格不变。"))),
 )  # fmt: skip
+
+_ABOUT = {"Back to the product price of the gateway.": 4, "第三页的价格不变。": 3}
+"""Numbers of the pages of the deck that are not on the screen while they are spoken of."""
 
 
 def main(out: Annotated[Path, typer.Option(help="Folder for recordings and truth.json.")]) -> None:
@@ -57,13 +63,15 @@ def _render_english(path: Path) -> dict[str, Any]:
     from hibari import Hibari  # noqa: PLC0415 - installed for this demo alone
 
     silent = path.with_suffix(".silent.mp4")
-    shown = write_recording([page for page, _ in _ENGLISH], silent, 3, (1, 2, 3, 4))
+    pages = [page for page, _ in _ENGLISH]
+    shown = write_recording(pages, silent, 3, _spoken_over(_ENGLISH))
+    write_pdf(pages, path.with_suffix(".pdf"))
     voice = Hibari()
     wave = np.zeros(round(shown.showings[-1].end_s * _RATE_HZ), np.float32)
     said = []
-    for showing, (_, sentences) in zip(shown.showings, _ENGLISH, strict=True):
+    for showing in shown.showings:
         at_s = showing.start_s + _FIRST_WORD_S
-        for text in sentences:
+        for text in _ENGLISH[showing.page - 1][1]:
             samples = _voiced(np.asarray(voice(text, seed=1), np.float32))
             end_s = at_s + len(samples) / _RATE_HZ
             if end_s > showing.end_s:
@@ -83,11 +91,13 @@ def _voiced(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _render_chinese(path: Path) -> dict[str, Any]:
-    shown = write_recording([page for page, _ in _CHINESE], path, 5, (1, 2, 3))
+    pages = [page for page, _ in _CHINESE]
+    shown = write_recording(pages, path, 5, _spoken_over(_CHINESE))
+    write_pptx(pages, path.with_suffix(".pptx"))
     said = []
-    for showing, (_, sentences) in zip(shown.showings, _CHINESE, strict=True):
+    for showing in shown.showings:
         at_s = showing.start_s + _FIRST_WORD_S
-        for speaker, text in sentences:
+        for speaker, text in _CHINESE[showing.page - 1][1]:
             said.append(_said(at_s, at_s + _CAPTION_S, text, speaker, showing.page))
             at_s += _CAPTION_S + _PAUSE_S
     cues = [
@@ -98,8 +108,21 @@ def _render_chinese(path: Path) -> dict[str, Any]:
     return _truth(path, _CHINESE, shown.showings, said)
 
 
+def _spoken_over(deck: tuple[Any, ...]) -> list[int]:
+    """The pages that are shown, from 1: those with sentences."""
+    return [number for number, (_, sentences) in enumerate(deck, start=1) if sentences]
+
+
 def _said(start_s: float, end_s: float, text: str, speaker: str, page: int) -> dict[str, Any]:
-    return {"start_s": start_s, "end_s": end_s, "text": text, "speaker": speaker, "page": page}
+    """A sentence with the page on the screen, and the one that it is about."""
+    return {
+        "start_s": start_s,
+        "end_s": end_s,
+        "text": text,
+        "speaker": speaker,
+        "page": page,
+        "about": _ABOUT.get(text, page),
+    }
 
 
 def _truth(

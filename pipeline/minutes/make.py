@@ -39,6 +39,7 @@ _TASK = re.compile(
     r"satur|sun)day|by the end of)\b|负责|截止|下一步|必须|之前完成",
     re.IGNORECASE,
 )
+_BULLET = re.compile(r"^[-*\u2022]\s+")
 _WORD = re.compile(r"[^\W\d_]{3,}|[\u3400-\u9fff]{2}")
 _LISTS: Mapping[Kind, re.Pattern[str]] = {
     "figure": _FIGURE,
@@ -162,7 +163,7 @@ def _figures_on_pages(slides: Iterable[Slide]) -> list[Note]:
         for line in filter(_FIGURE.search, slide.written.splitlines()):
             note = Note(
                 kind="figure",
-                text=line.strip(),
+                text=_BULLET.sub("", line.strip()),
                 speaker="",
                 media=slide.media,
                 page=slide.page,

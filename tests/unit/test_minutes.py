@@ -87,7 +87,7 @@ SAID = (
 SHOWN = (
     shows(10, 20, 1, "Product price\nGateway 1,250 EUR"),
     shows(20, 30, 2, "产品价格\n支持 99 元", deck_page=4, deck_text="产品价格\n技术支持 99 元"),
-    shows(30, 40, 1, "Product price\nGateway 1,250 EUR"),
+    shows(30, 40, 1, "Product price\n- Gateway 1,250 EUR"),
 )
 
 
