@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 from pipeline.processes.watchdog import extend_limit, watchdog
 
@@ -14,6 +15,10 @@ def counts(number):
 def prints(number):
     os.write(1, b"output of a library")
     yield number
+
+
+def is_known():
+    yield dict(os.environ), Path("/proc/self/cmdline").read_text()
 
 
 def crashes(number):

@@ -2,10 +2,14 @@
 
 A decoder may crash. It may also hang inside one C call, until the watchdog's timer runs out and the
 kernel ends the process (``pipeline.processes.watchdog``). The parent gets an exception for both.
+
+What a child reads may take it over. So it knows no key of an endpoint, no token of Ray or of the
+page, and no secret of alerts: of the environment it has only what stands in ``_PASSED_ON``.
 """
 
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +19,15 @@ from typing import Any
 # Not ``-m``: the path may begin with somebody else's folder named pipeline, which the package
 # timereel passes over.
 _CHILD = f"import timereel; from {__name__} import serve; serve()"
+
+# Also the credentials of stores, as children read recordings and tables there.
+_PASSED_ON = re.compile(
+    r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|TEMP|TMP|LANG|LANGUAGE|LC_.*|XDG_.*|PYTHON.*|LD_.*"
+    r"|MALLOC_.*|OMP_.*|OPENBLAS_.*|MKL_.*|CUDA_.*|NVIDIA_.*"
+    r"|AWS_.*|AZURE_.*|GOOGLE_.*|GCE_.*|STORAGE_EMULATOR_HOST|FSSPEC_.*"
+    r"|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|(?:HTTP|HTTPS|ALL|NO)_PROXY",
+    re.IGNORECASE,
+)
 
 
 class ProcessDiedError(Exception):
@@ -29,7 +42,8 @@ def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iter
         KeyboardInterrupt: the signal was Ctrl-C, which a terminal sends to children too.
         RuntimeError: the stage raised an exception, which is a bug; its traceback is on stderr.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     child = subprocess.Popen(  # noqa: S603 - this interpreter, this module
         [sys.executable, "-P", "-c", _CHILD],
         stdin=subprocess.PIPE,

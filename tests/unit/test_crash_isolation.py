@@ -6,12 +6,22 @@ import pytest
 
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
 from pipeline.processes.watchdog import extend_limit, watchdog
-from tests.dying import counts, crashes, hangs, has_a_bug, is_interrupted, prints
+from tests.dying import counts, crashes, hangs, has_a_bug, is_interrupted, is_known, prints
 
 
 def test_the_items_of_a_healthy_stage_arrive_complete_and_in_order():
     assert list(in_child_process(counts, 3)) == [0, 1, 2]
     assert list(in_child_process(prints, 7)) == [7]
+
+
+def test_a_child_knows_no_key_but_those_of_the_stores_that_it_reads(monkeypatch):
+    keys = ("OPENAI_API_KEY", "RAY_AUTH_TOKEN", "TIMEREEL_TOKEN", "OTEL_EXPORTER_OTLP_HEADERS")
+    for name in (*keys, "AWS_SECRET_ACCESS_KEY", "https_proxy"):
+        monkeypatch.setenv(name, f"secret of {name}")
+    [(environment, command_line)] = in_child_process(is_known)
+    assert {"PATH", "AWS_SECRET_ACCESS_KEY", "https_proxy"} <= environment.keys()
+    assert environment.keys().isdisjoint(keys)
+    assert "secret" not in command_line
 
 
 def test_a_crash_is_raised_after_the_items_before_it():
