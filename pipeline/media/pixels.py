@@ -203,11 +203,11 @@ def assumed_matrix(frame: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU709 if is_hd else Colorspace.ITU601
 
 
-def small_webp(rgb: npt.NDArray[np.uint8], video: Video) -> bytes:
-    """One colour picture [H, W, 3] of a video, at most 320 pixels wide, as it is shown."""
+def small_webp(rgb: npt.NDArray[np.uint8], video: Video, max_width: int = WEBP_WIDTH) -> bytes:
+    """One colour picture [H, W, 3] of a video, at most so many pixels wide, as it is shown."""
     width, height = source_size(video)
     shown_width = float(width * upright_sar(video, video.sar))
-    small_width = max(1, min(WEBP_WIDTH, round(shown_width)))
+    small_width = max(1, min(max_width, round(shown_width)))
     small_height = max(1, round(small_width * height / shown_width))
     size = small_width, small_height
     return webp_of(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))

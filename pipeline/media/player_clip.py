@@ -21,7 +21,7 @@ from pipeline.media.clip.sound_track import BLOCK, SoundTrack
 from pipeline.media.clock_jumps import clock_period
 from pipeline.media.container import open_container
 from pipeline.media.decode import decode_frames
-from pipeline.media.pixels import small_webp, source_size, upright_sar
+from pipeline.media.pixels import WEBP_WIDTH, small_webp, source_size, upright_sar
 from pipeline.records import PacketIndex, Video
 from pipeline.storage.access import PUBLIC, Access
 from pipeline.timebase import NS_PER_S, Int64Array, TimeRange
@@ -128,14 +128,21 @@ def _sound(
     yield from samples(video, number, start_ns, num_samples, access)
 
 
-def still(video: Video, packets: PacketIndex, pts: int, access: Access = PUBLIC) -> Iterator[bytes]:
-    """The frame at ``pts`` as a small WebP; nothing if it cannot be decoded.
+def still(
+    video: Video,
+    packets: PacketIndex,
+    pts: int,
+    access: Access = PUBLIC,
+    max_width: int = WEBP_WIDTH,
+) -> Iterator[bytes]:
+    """The frame at ``pts`` as a WebP of so many pixels at most; nothing if it cannot be decoded.
 
-    Arguments and errors are those of ``clip``.
+    The other arguments and the errors are those of ``clip``.
     """
-    for frame in decode_frames(video, packets, [pts], frame=FrameConfig(), rgb=True, access=access):
+    size = FrameConfig(rgb_max_pixels=max(max_width * max_width, FrameConfig().rgb_max_pixels))
+    for frame in decode_frames(video, packets, [pts], frame=size, rgb=True, access=access):
         assert frame.rgb is not None  # noqa: S101 - rgb=True above
-        yield small_webp(frame.rgb, video)
+        yield small_webp(frame.rgb, video, max_width)
 
 
 def _clip_tick(video: Video, first_pts: int, pts: int) -> int:

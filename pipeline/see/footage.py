@@ -131,7 +131,7 @@ def _stretches(index: Index, asked: Moment) -> list[_Stretch]:
         parts: list[Any] = event["parts"]
     else:
         assert asked.at is not None  # noqa: S101 - checked when it was parsed
-        parts = _parts_at(index, asked.camera, asked.at)
+        parts = parts_at(index, asked.camera, asked.at)
     stretches = []
     for part in parts:
         recording = recordings.find(index, part["video_id"])
@@ -142,8 +142,12 @@ def _stretches(index: Index, asked: Moment) -> list[_Stretch]:
     return stretches
 
 
-def _parts_at(index: Index, camera: str, at: datetime) -> list[dict[str, Any]]:
-    """What a camera recorded from a moment on, a minute at most."""
+def parts_at(index: Index, camera: str, at: datetime) -> list[dict[str, Any]]:
+    """What a camera recorded from a moment on, a minute at most.
+
+    Raises:
+        HTTPException: 404, it recorded nothing then that can be played.
+    """
     parts = []
     # One row for each task of a video: what looked knows its pictures better than what listened.
     rows = index.videos(at, at + _MOMENT, camera=camera).to_pylist()

@@ -112,6 +112,13 @@ class Moment(OfIndex):
         return self
 
 
+class OfCamera(OfIndex):
+    """A camera at a moment."""
+
+    camera: str = Field(min_length=1, max_length=1000)
+    at: AwareDatetime
+
+
 class OfMedia(OfIndex):
     """A stretch of a video in nanoseconds of media time."""
 

@@ -27,9 +27,9 @@ _EVENT = (
     "uri", "media_start", "media_end",
 )  # fmt: skip
 _VIDEO = (
-    "video_id", "camera", "start", "end", "status", "uri", "codec", "width", "height", "video_s",
-    "num_events", "num_windows_analysed", "num_windows_quiet", "num_windows_failed", "warnings",
-    "error", "indexed_at",
+    "video_id", "camera", "start", "end", "status", "uri", "codec", "width", "height", "rotation",
+    "video_s", "num_events", "num_windows_analysed", "num_windows_quiet", "num_windows_failed",
+    "warnings", "error", "indexed_at",
 )  # fmt: skip
 _WINDOW = ("window_id", "start", "end", "status", "frame_s", "markers", "completion", "error")
 _SIZE = ("video_id", "width", "height", "rotation")

@@ -20,7 +20,7 @@ import pipeline.index as pi
 from pipeline.index import made_pictures, remembered
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
-from tests.index_rows import at
+from tests.index_rows import at, rows, window
 from tests.page_archive import make_archive
 from tests.page_server import served
 from tests.videos import number_in
@@ -45,6 +45,33 @@ def test_a_picture_is_made_once_and_goes_with_an_erasure(tmp_path):
         assert http.get(url).status_code in {404, 410}
     with served(root) as (address, _):
         assert http.get(f"{address}/api/v1/events/e-vfr/picture.webp").status_code in {404, 410}
+
+
+def test_a_camera_is_shown_upright_at_a_moment_and_without_its_recording_by_what_was_kept(tmp_path):
+    root, shown = make_archive(tmp_path, ("rotated", "large"))
+    seen = window("v-large.mp4", 0, 60, 66) | {"camera": "large", "video_id": "v-large.mp4"}
+    kept = {"evidence_id": "p", "at": at(61), "webp": b"kept"} | {
+        name: seen[name] for name in ("camera", "video_id", "shard_id", "start", "end")
+    }
+    pi.Writer(root).write_windows(rows("windows", seen), rows("evidence", kept))
+    with served(root) as (address, _):
+
+        def picture_of(camera, second):
+            asked = {"camera": camera, "at": at(second).isoformat()}
+            return http.get(f"{address}/api/v1/cameras/picture.webp", params=asked)
+
+        upright = picture_of("rotated", shown["rotated"].media_s)
+        assert number_of(upright) == shown["rotated"].number
+        assert Image.open(io.BytesIO(upright.content)).size == (96, 160)
+        large = picture_of("large", 60 + shown["large"].media_s)
+        assert number_of(large) == shown["large"].number
+        assert Image.open(io.BytesIO(large.content)).size == (640, 384)
+        assert picture_of("rotated", 3600).status_code == 404
+        assert picture_of("large", 3600).content == b"kept"
+        (tmp_path / "large.mp4").unlink()
+        erase(pi.open(root).store, Scope.parse(camera="rotated"))
+        assert picture_of("large", 63).content == b"kept"
+        assert picture_of("rotated", 3).status_code == 404
 
 
 def test_of_many_pictures_the_oldest_are_removed(tmp_path, monkeypatch):

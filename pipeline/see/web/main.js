@@ -14,9 +14,11 @@ import {TEXTS} from "./texts.js";
 import {Timeline} from "./timeline.js";
 import {Transcript} from "./transcript.js";
 import {iso, parse} from "./times.js";
+import {Zones} from "./zones.js";
 
 const PAUSE_MS = 80, PAGE = 60, MOST = 500, EXACT_COUNT_US = 31 * 86400e6;
 const LEGEND = ["analysed", "quiet", "failed", "pending", "not_analysed", "erased", "no_footage"];
+const TABLES = ["coverage", "runs", "zones"];  // what needs all of the width
 const ask = {lanes: newest(), events: newest(), count: newest()};
 
 /** What the reader of this browser chose before, or what the browser prefers. */
@@ -134,7 +136,7 @@ function App() {
     setForm("");
     setSaid(said + 1);
   };
-  const canJudge = event && about && !about.read_only, quick = verdict => canJudge && judge(verdict).catch(failed);
+  const isDrawing = view.tab === "zones", canJudge = event && !isDrawing && about && !about.read_only, quick = verdict => canJudge && judge(verdict).catch(failed);
   useKeys({
     "/": () => { input.current?.focus(); input.current?.select(); },
     "?": () => setHelp(true),
@@ -163,8 +165,8 @@ function App() {
         onRange: range => onView({range}), onVisible: setVisible, onEvent: pick,
         onMoment: (camera, at) => { setForm(""); onView({event: "", moment: `${iso(at)} ${camera}`}, true); }}} />` : html`<p class="empty">${text.none}</p>`}
       <div class="legend">${LEGEND.map(state => html`<span><i class="sw ${state}"></i>${text[state]}</span>`)}</div></section>
-    <main class="main ${tab === "coverage" || tab === "runs" ? "tables" : ""}"><section class="list" aria-label=${text[tab]}>
-      <div class="head"><div class="row" role="tablist">${["events", ...(isSpoken ? ["transcript"] : []), ...(view.text ? ["search"] : []), "coverage", "runs"].map(name => html`<button key=${name} role="tab" class="tab"
+    <main class="main ${TABLES.includes(tab) ? "tables" : ""}"><section class="list" aria-label=${text[tab]}>
+      <div class="head"><div class="row" role="tablist">${["events", ...(isSpoken ? ["transcript"] : []), ...(view.text ? ["search"] : []), ...TABLES].map(name => html`<button key=${name} role="tab" class="tab"
           aria-selected=${tab === name} onClick=${() => onView({tab: name === "events" ? "" : name})}>${text[name]}</button>`)}</div>
         ${tab === "events" && html`<span class="muted small" role="status">${count === Infinity ? `${events.length}+` : `${events.length} ${text.of} ${(count ?? 0).toLocaleString("en")}`}</span>
           <${Filters} ...${{labels, view, text, onView}} />`}</div>
@@ -173,8 +175,9 @@ function App() {
           onMore: events.length === limit && limit < MOST ? () => setLimit(Math.min(limit * 3, MOST)) : null}} />`
         : tab === "transcript" ? html`<${Transcript} ...${{view, names, text, zone, control, onView}} />`
         : tab === "search" ? html`<${Hits} ...${{view, text, zone, onView}} />`
-        : tab === "coverage" ? html`<${Coverage} ...${{index, cameras, text, zone}} />` : html`<${Runs} ...${{index, text, zone}} />`}</section>
-      <${Side} ...${{event, moment, form, onForm: setForm, judge, about, cameras: names, labels, view, text, zone, control}} /></main>
+        : tab === "coverage" ? html`<${Coverage} ...${{index, cameras, text, zone}} />`
+        : isDrawing ? html`<${Zones} key=${index} ...${{index: index || about.indexes[0], cameras, text, onView, shown: event ? {camera: event.camera, at: parse(event.start)} : moment}} />` : html`<${Runs} ...${{index, text, zone}} />`}</section>
+      <${Side} ...${{event: isDrawing ? null : event, moment: isDrawing ? null : moment, form, onForm: setForm, judge, about, cameras: names, labels, view, text, zone, control}} /></main>
     ${help && html`<${KeyHelp} ...${{text, onClose: () => setHelp(false)}} />`}</div>`;
 }
 
