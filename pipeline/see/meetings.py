@@ -14,7 +14,7 @@ from pipeline.see.questions import OfIndex, Transcript
 from pipeline.see.site import Site
 
 _UTTERANCE = ("utterance_id", "camera", "start", "end", "speaker", "language", "text", "words")
-_SLIDE = ("slide_id", "camera", "start", "end", "page", "text")
+_SLIDE = ("slide_id", "camera", "start", "end", "page", "text", "deck_page", "deck_text")
 _MAX_SLIDES = 500
 # Short, because a browser does not hear of what is erased.
 _HEADERS = {"Cache-Control": "private, max-age=60"}

@@ -61,6 +61,7 @@ def site(tmp_path_factory):
     slides = [
         {"slide_id": f"s{page}", "page": page, "start": at(start_s), "end": at(end_s)}
         | {"camera": "room", "video_id": "v1", "text": text, "picture": page_picture(text)}
+        | {"deck_page": 5 if page == 2 else None}
         for page, start_s, end_s, text in [(1, 0.0, 3.0, "Prices"), (2, 3.0, 8.0, "价格")]
     ]
     writer = pi.Writer(folder / "index")
@@ -96,7 +97,7 @@ def test_a_click_on_a_word_plays_it_and_the_word_and_the_page_of_the_moment_are_
     said = eyes.page.locator(".transcript li p[lang]")
     assert said.all_inner_texts() == ["The price is forty euros.", "价格不变。"]
     marked, page = eyes.page.locator(".word.now"), eyes.page.locator(".page[aria-current=true]")
-    for word, start_s, number in [("forty", 1.6, 1), ("不变", 3.7, 2), ("The", 0.4, 1)]:
+    for word, start_s, number in [("forty", 1.6, 1), ("不变", 3.7, 5), ("The", 0.4, 1)]:
         eyes.page.locator(".word", has_text=word).first.click()
         eyes.wait_for_number(round(start_s * RATE))
         assert marked.all_inner_texts() == [word]

@@ -31,9 +31,9 @@ export function Transcript({view, names, text, zone, control, onView}) {
 function Pages({pages, index, text, zone, go}) {
   const shown = useNow((camera, at) => pages.findLast(one => isNow(one, camera, at))?.slide_id, pages);
   return html`<ul class="pages" aria-label=${text.pages}>${pages.map(one => html`<li key=${one.slide_id}>
-    <button class="page" aria-current=${one.slide_id === shown} title=${one.text || ""} onClick=${() => go(one.camera, one.from)}>
+    <button class="page" aria-current=${one.slide_id === shown} title=${one.deck_text || one.text || ""} onClick=${() => go(one.camera, one.from)}>
       <div class="pic"><${Picture} source=${pageOf(one.slide_id, index)} text=${text} /></div>
-      <span class="small">${text.page} ${one.page} <span class="muted">· ${clock(one.from, zone)}</span></span></button></li>`)}</ul>`;
+      <span class="small">${text.page} ${one.deck_page ?? one.page} <span class="muted">· ${clock(one.from, zone)}</span></span></button></li>`)}</ul>`;
 }
 
 function Utterance({one, isMany, isDated, zone, go}) {
