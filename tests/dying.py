@@ -35,6 +35,13 @@ def hangs(number, limit_s):
         ctypes.PyDLL(None).pause()
 
 
+def is_stopped(number, limit_s):
+    """Be stopped by somebody, within the time limit."""
+    with watchdog(limit_s):
+        yield from range(number)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def is_interrupted(number):
     yield number
     os.kill(os.getpid(), signal.SIGINT)

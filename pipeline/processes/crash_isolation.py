@@ -2,6 +2,8 @@
 
 A decoder may crash. It may also hang inside one C call, until the watchdog's timer runs out and the
 kernel ends the process (``pipeline.processes.watchdog``). The parent gets an exception for both.
+It ends a child itself that the timer cannot end, because somebody has stopped it (SIGSTOP, a
+freezer) or a file system does not let go of it.
 
 What a child reads may take it over. So it knows no key of an endpoint, no token of Ray or of the
 page, and no secret of alerts: of the environment it has only what stands in ``_PASSED_ON``.
@@ -14,12 +16,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 # Not ``-m``: the path may begin with somebody else's folder named pipeline, which the package
 # timereel passes over.
 _CHILD = f"import timereel; from {__name__} import serve; serve()"
 
+_LOOK_EVERY_S = 1.0
+_WAITING_SIGNALS = re.compile(r"^ShdPnd:\s*([0-9a-f]+)", re.MULTILINE)
 # Also the credentials of stores, as children read recordings and tables there.
 _PASSED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|TEMP|TMP|LANG|LANGUAGE|LC_.*|XDG_.*|PYTHON.*|LD_.*"
@@ -50,18 +57,49 @@ def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iter
         stdout=subprocess.PIPE,
         env=environment,
     )
-    with child:
+    with child, _ending_it_if_its_timer_cannot(child) as has_hung:
         try:
             yield from _exchange(child, (stage, args))
             exit_code = child.wait()
         finally:
             child.kill()
+    if has_hung.is_set():
+        raise ProcessDiedError(_explain(signal.SIGALRM))
     if exit_code == -signal.SIGINT:
         raise KeyboardInterrupt
     if exit_code < 0:
         raise ProcessDiedError(_explain(signal.Signals(-exit_code)))
     if exit_code:
         raise RuntimeError(f"{stage.__name__} ended with exit code {exit_code} in a child process")
+
+
+@contextmanager
+def _ending_it_if_its_timer_cannot(child: "subprocess.Popen[bytes]") -> Iterator[Event]:
+    """Inside, kill the child and set the event once the signal of its timer waits to be handled."""
+    left, has_hung = Event(), Event()
+
+    def look() -> None:
+        while not left.wait(_LOOK_EVERY_S):
+            if _alarm_is_waiting(child.pid):
+                has_hung.set()
+                child.kill()
+                return
+
+    thread = Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield has_hung
+    finally:
+        left.set()
+        thread.join()
+
+
+def _alarm_is_waiting(pid: int) -> bool:
+    try:
+        [waiting] = _WAITING_SIGNALS.findall(Path(f"/proc/{pid}/status").read_text())
+    except (OSError, ValueError):  # it has just ended, or this is no Linux
+        return False
+    return bool(int(waiting, 16) >> (signal.SIGALRM - 1) & 1)
 
 
 def _exchange(child: "subprocess.Popen[bytes]", work: object) -> Iterator[Any]:

@@ -6,7 +6,16 @@ import pytest
 
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
 from pipeline.processes.watchdog import extend_limit, watchdog
-from tests.dying import counts, crashes, hangs, has_a_bug, is_interrupted, is_known, prints
+from tests.dying import (
+    counts,
+    crashes,
+    hangs,
+    has_a_bug,
+    is_interrupted,
+    is_known,
+    is_stopped,
+    prints,
+)
 
 
 def test_the_items_of_a_healthy_stage_arrive_complete_and_in_order():
@@ -33,6 +42,13 @@ def test_a_crash_is_raised_after_the_items_before_it():
 
 def test_the_kernel_ends_a_call_that_never_returns():
     items = in_child_process(hangs, 1, 0.5)
+    assert next(items) == 0
+    with pytest.raises(ProcessDiedError, match=r"hung.*decode\.max_stall_s"):
+        next(items)
+
+
+def test_a_child_that_is_stopped_counts_as_hung_when_its_time_is_over():
+    items = in_child_process(is_stopped, 1, 0.5)
     assert next(items) == 0
     with pytest.raises(ProcessDiedError, match=r"hung.*decode\.max_stall_s"):
         next(items)
