@@ -101,7 +101,7 @@ def _takes(
 
     to_probe = []
     for listed in videos:
-        source, end_ns = listed.source, listed.hints.end_ns
+        source, end_ns = listed.source, listed.end_ns
         if source.problem or source.start_ns is None or end_ns is None or source.clock != "path":
             to_probe.append(listed)
         else:

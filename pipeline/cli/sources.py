@@ -11,7 +11,7 @@ import typer
 from pipeline.cli.options import ConfigOption, FormatOption, SetOption, locations_of
 from pipeline.cli.terminal import echo
 from pipeline.errors import NoSourcesError
-from pipeline.export.formats import python_rows, write_rows
+from pipeline.export.formats import each_row, write_rows
 from pipeline.records.sanitize import sanitized
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def sources(
     listing = survey(locations, settings.naming(locations).listed_sources)
     rows = survey_table(listing)
     if form == "table":
-        for row in python_rows(rows):
+        for row in each_row(rows):
             echo(_line(row))
     else:
         write_rows(rows, form, sys.stdout.buffer)
@@ -67,16 +67,16 @@ def _cell(value: datetime | str | None) -> str:
 
 def _summary(listing: "Listing", timezone: str) -> Iterator[str]:
     """What was taken, and why; the zone of local times; what was passed over."""
-    taken = Counter((v.hints.rule, v.hints.template) for v in listing.videos if v.hints.rule)
-    example = {(v.hints.rule, v.hints.template): v.source.uri for v in listing.videos}
-    for (rule, template), number in taken.most_common():
-        yield f"{rule}: {files_in_words(number)} by {template}, such as {example[rule, template]}"
-    if unread := len(listing.videos) - taken.total():
-        yield f"no profile: {files_in_words(unread)} with neither camera nor time in the path"
-    if alone := sum(video.camera_by == "file name" for video in listing.videos):
+    for row in sorted(listing.videos.by_template(), key=lambda row: (not row["rule"], -row["num"])):
+        files = files_in_words(row["num"])
+        if row["rule"]:
+            yield f"{row['rule']}: {files} by {row['template']}, such as {row['uri']}"
+        else:
+            yield f"no profile: {files} with neither camera nor time in the path"
+    if alone := listing.videos.num_with("camera_by", "file name"):
         named = files_in_words(alone)
         yield f"a camera of its own: {named}, since nothing names one; set sources.camera"
-    if any(video.source.clock == "path" for video in listing.videos):
+    if listing.videos.num_with("clock", "path"):
         yield f"zone of times that name none: {timezone} (sources.timezone), or that of a profile"
     kinds = Counter(other.reason.partition(": ")[0] for other in listing.passed_over)
     for reason, number in kinds.most_common():

@@ -59,6 +59,7 @@ _TABLE_COLUMNS = (
     "uri",
 )
 _MAX_CELL_CHARS = 80
+_ROWS_AT_ONCE = 8192
 _NEVER_CUT = ("uri", "excerpt")
 # A spreadsheet takes such a cell for a formula; some accept the full-width signs of East Asia too.
 _FORMULA = re.compile("[\t\n]|\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
@@ -87,7 +88,7 @@ def write_rows(table: pa.Table, form: Format, out: BinaryIO) -> None:
             text = io.StringIO()
             writer = csv.writer(text)
             writer.writerow(map(_csv_cell, table.column_names))
-            writer.writerows([_csv_cell(v) for v in row.values()] for row in python_rows(table))
+            writer.writerows([_csv_cell(v) for v in row.values()] for row in each_row(table))
             out.write(text.getvalue().encode())
         case "webvtt":
             out.write(webvtt.document(python_rows(table)).encode())
@@ -105,8 +106,14 @@ def to_json(value: Any) -> str:  # noqa: ANN401 - any value of a row
 
 def _json_lines(table: pa.Table) -> Iterator[str]:
     maps = {field.name for field in table.schema if pa.types.is_map(field.type)}
-    for row in python_rows(table):
+    for row in each_row(table):
         yield to_json({k: dict(v) if k in maps and v is not None else v for k, v in row.items()})
+
+
+def each_row(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """As ``python_rows``, of a table that may be large."""
+    for first in range(0, table.num_rows, _ROWS_AT_ONCE):
+        yield from python_rows(table.slice(first, _ROWS_AT_ONCE))
 
 
 def python_rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
     survey            all files at some locations: videos, and what is passed over
     survey_table      the same as rows
+    SourceTable       its videos as columns, which are a sequence of ``Source`` records
     list_sources      its videos alone, as ``Source`` records
     findings          what speaks against the clock of a camera
     local_to_utc      a time without a zone, by the zone of the config
@@ -15,6 +16,7 @@ listing     local files, and what cannot be opened      sidecar     JSON sidecar
 list_files  lists of locations                          link_pages  folders of web servers
 remote      files of a store                            file_kinds  names and first bytes of videos
 local_files files of this machine                       twins       small copies of recordings
+columns     the files of a listing as columns   store_files pages of stores
 names       what a path says                            local_time  zones, summer time, UTC
 recorder_profile  how a recorder names its files; the data files are in the folder ``profiles``
 path_template, path_time, path_rules  templates of paths, the times in them, many at once
@@ -23,6 +25,7 @@ modified    when files were last written
 
 from pipeline.sources.camera_shard import CameraShard
 from pipeline.sources.clock_evidence import CameraOffset, Finding, Take, findings, refused
+from pipeline.sources.columns import SourceTable
 from pipeline.sources.file_kinds import is_sound_name
 from pipeline.sources.found_files import Listed, Listing
 from pipeline.sources.listing import list_sources, passed_over_message, survey, survey_videos
@@ -43,6 +46,7 @@ __all__ = [
     "Finding",
     "Listed",
     "Listing",
+    "SourceTable",
     "Take",
     "findings",
     "from_path",

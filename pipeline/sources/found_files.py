@@ -1,10 +1,12 @@
 """What the listing finds: files, what is known of them, and those that it passes over."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pipeline.records import Source
-from pipeline.sources.local_time import RecordingHints
+
+if TYPE_CHECKING:
+    from pipeline.sources.columns import ListedTable, SourceTable
 
 CameraBy = Literal["path", "sidecar", "sources.camera", "folder", "file name"]
 
@@ -25,16 +27,23 @@ class File:
     """Why it is no video of its own; "" if it is one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """A video, and how its camera and its times are known."""
 
     source: Source
-    hints: RecordingHints
-    """Of its path."""
     camera_by: CameraBy
     zone: str
     """The zone that was assumed of the start; "" if something names it, or there is none yet."""
+    rule: str
+    """The profile or setting that read the path, "" if none could; its ``template`` likewise."""
+    template: str
+    end_ns: int | None
+    """UTC at which the path says that the recording ends."""
+    number: str | None
+    """What the path says that the files of one recording share."""
+    is_low_resolution: bool
+    """Whether its path is that of a small twin of another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +60,15 @@ class PassedOver:
 class Listing:
     """All files at some locations."""
 
-    videos: tuple[Listed, ...]
+    videos: "ListedTable"
     """By camera, start and URI."""
     passed_over: tuple[PassedOver, ...]
     """By URI."""
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> "SourceTable":
         """What a run indexes."""
-        return [video.source for video in self.videos]
+        return self.videos.sources
 
     @property
     def num_passed_over(self) -> int:

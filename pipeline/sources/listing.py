@@ -8,13 +8,15 @@ is no video, or the small twin of one, is passed over with the reason.
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from posixpath import basename, splitext
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
 from pipeline.records import Clock, Source
+from pipeline.sources.columns import ListedTable
 from pipeline.sources.found_files import CameraBy, File, Listed, Listing, PassedOver
 from pipeline.sources.globs import check_glob
 from pipeline.sources.list_files import ListFiles
@@ -25,7 +27,6 @@ from pipeline.sources.playlists import parts_of_playlists
 from pipeline.sources.remote import remote_files
 from pipeline.sources.sidecar import SUFFIXES as SIDECAR_SUFFIXES
 from pipeline.sources.sidecar import Sidecars
-from pipeline.sources.twins import without_twins
 from pipeline.storage import retry
 from pipeline.storage.access import check, masked, scheme_of
 from pipeline.storage.playlists import is_playlist
@@ -40,7 +41,7 @@ def list_sources(locations: Sequence[str], config: SourcesConfig) -> list[Source
         ConfigError: a location does not exist, or may not be opened.
         NoSourcesError: nothing matched.
     """
-    return survey_videos(locations, config).sources
+    return list(survey_videos(locations, config).sources)
 
 
 def survey_videos(locations: Sequence[str], config: SourcesConfig) -> Listing:
@@ -68,23 +69,31 @@ def survey(locations: Sequence[str], config: SourcesConfig) -> Listing:
     Raises:
         ConfigError: a location does not exist, or may not be opened.
     """
-    files: dict[str, File] = {}
     sidecars, lists = Sidecars(config.naming(locations)), ListFiles()
-    for location in locations:
-        for file in _expand(location, sidecars, lists):
-            # A file that is passed over in one place may be named in another.
-            if file.uri not in files or files[file.uri].passed_over:
-                files[file.uri] = file
-    uris = [file.uri for file in files.values() if not file.passed_over]
-    for uri, reason in parts_of_playlists(uris, sidecars.access).items():
-        if uri in files:
-            files[uri] = File(uri=uri, passed_over=reason)
-    listed = [_listed(file, sidecars) for file in files.values() if not file.passed_over]
-    videos, twins = without_twins(listed)
-    videos.sort(key=lambda v: (v.source.camera, v.source.start_ns or 0, v.source.uri))
-    names = {name for video in videos for name in _names_of_sidecars(video.source.uri)}
-    others = [_passed_over(file, names) for file in files.values() if file.passed_over]
-    return Listing(tuple(videos), tuple(sorted(twins + others, key=lambda other: other.uri)))
+    passed_over: dict[str, str] = {}
+    playlists: list[str] = []
+
+    def videos() -> Iterator[Listed]:
+        for location in locations:
+            for file in _expand(location, sidecars, lists):
+                if file.passed_over:
+                    passed_over[file.uri] = file.passed_over
+                else:
+                    if is_playlist(file.uri):
+                        playlists.append(file.uri)
+                    yield _listed(file, sidecars)
+
+    listed = ListedTable.of(videos()).each_once()
+    for uri in listed.without(passed_over)[1]:
+        del passed_over[uri]  # in one place, and named in another
+    parts = parts_of_playlists(playlists, sidecars.access)
+    listed, found = listed.without(parts)
+    passed_over |= {uri: parts[uri] for uri in found | (parts.keys() & passed_over.keys())}
+    listed, twins = listed.without_twins()
+    listed = listed.in_order()
+    beside = _beside_videos(passed_over, listed)
+    others = [_passed_over(uri, passed_over[uri], beside) for uri in passed_over]
+    return Listing(listed, tuple(sorted(twins + others, key=lambda other: other.uri)))
 
 
 def passed_over_message(listing: Listing) -> str:
@@ -94,15 +103,25 @@ def passed_over_message(listing: Listing) -> str:
     return f"{files} passed over; `timereel sources` says which and why"
 
 
-def _names_of_sidecars(uri: str) -> Iterator[str]:
-    stem = splitext(uri)[0]
-    return (f"{name}{suffix}".lower() for name in (uri, stem) for suffix in SIDECAR_SUFFIXES)
+def _beside_videos(uris: Iterable[str], videos: ListedTable) -> set[str]:
+    """Those of the files that have the name of a video and a suffix of sidecars."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for uri in uris:
+        name, suffix = splitext(uri.lower())
+        if suffix in SIDECAR_SUFFIXES:
+            by_name[name].append(uri)
+    if not by_name:
+        return set()
+    names = (uri.as_py().lower() for uri in videos.uris)
+    return {
+        uri for name in names for of in (name, splitext(name)[0]) for uri in by_name.get(of, ())
+    }
 
 
-def _passed_over(file: File, names_of_sidecars: set[str]) -> PassedOver:
-    if file.uri.lower() in names_of_sidecars:
-        return PassedOver(file.uri, "stands beside a video of its name", is_sidecar=True)
-    return PassedOver(file.uri, file.passed_over)
+def _passed_over(uri: str, reason: str, beside_videos: set[str]) -> PassedOver:
+    if uri in beside_videos:
+        return PassedOver(uri, "stands beside a video of its name", is_sidecar=True)
+    return PassedOver(uri, reason)
 
 
 def _expand(location: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File]:
@@ -193,7 +212,16 @@ def _listed(file: File, sidecars: Sidecars) -> Listed:
         problem=problem,
         unreachable=unreachable,
     )
-    return Listed(source, in_path, camera_by, timed.zone)
+    return Listed(
+        source=source,
+        camera_by=camera_by,
+        zone=timed.zone,
+        rule=in_path.rule,
+        template=in_path.template,
+        end_ns=in_path.end_ns,
+        number=in_path.number,
+        is_low_resolution=in_path.is_low_resolution,
+    )
 
 
 def _camera(

@@ -1,11 +1,13 @@
 """Decides by modification time which files are still being written, and which are new. Pure."""
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+
+import pyarrow.compute as pc
 
 from pipeline.errors import ConfigError
 from pipeline.records import Source
+from pipeline.sources.columns import SourceTable
 from pipeline.timebase import datetime_to_ns, seconds_to_ns
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
@@ -28,10 +30,10 @@ def still_written(num_files: int) -> str:
     return f"{'1 file is' if num_files == 1 else f'{num_files} files are'} still being written"
 
 
-def modified_since(sources: Iterable[Source], since: datetime) -> list[Source]:
+def modified_since(sources: SourceTable, since: datetime) -> SourceTable:
     """The sources that were modified at ``since`` or later, and those without a known time."""
-    since_ns = datetime_to_ns(since)
-    return [file for file in sources if file.mtime_ns is None or file.mtime_ns >= since_ns]
+    modified = pc.field("mtime_ns")
+    return sources.filter(modified.is_null() | (modified >= datetime_to_ns(since)))
 
 
 def parse_since(text: str, now: datetime, option: str = "--since") -> datetime:

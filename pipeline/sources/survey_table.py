@@ -1,25 +1,26 @@
 """The rows of ``timereel sources``: every file, and what is known of it or why it is left out."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.sources.found_files import Listed, Listing, PassedOver
-from pipeline.timebase import ns_to_datetime
+from pipeline.sources.found_files import Listing
 
 _TIME = pa.timestamp("us", tz="UTC")
+_FEW = pa.dictionary(pa.int32(), pa.string())
 _SCHEMA = pa.schema(
     [
-        ("status", pa.string()),  # video, failed, unreachable, passed over or sidecar
-        ("camera", pa.string()),
+        ("status", _FEW),  # video, failed, unreachable, passed over or sidecar
+        ("camera", _FEW),
         ("start", _TIME),
         ("end", _TIME),
-        ("clock", pa.string()),
-        ("known_by", pa.string()),
-        ("camera_by", pa.string()),
-        ("template", pa.string()),
+        ("clock", _FEW),
+        ("known_by", _FEW),
+        ("camera_by", _FEW),
+        ("template", _FEW),
         ("num_bytes", pa.int64()),
         ("warnings", pa.list_(pa.string())),
-        ("reason", pa.string()),
-        ("uri", pa.string()),
+        ("reason", _FEW),
+        ("uri", pa.large_string()),
     ]
 )
 _IN_FILE = "in the file"
@@ -27,37 +28,39 @@ _IN_FILE = "in the file"
 
 def survey_table(listing: Listing) -> pa.Table:
     """The videos by camera, start and URI; then all other files by URI."""
-    rows = [*map(_video, listing.videos), *map(_other, listing.passed_over)]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    others = [
+        {
+            "status": "sidecar" if other.is_sidecar else "passed over",
+            "reason": other.reason,
+            "uri": other.uri,
+        }
+        for other in listing.passed_over
+    ]
+    return pa.concat_tables([_videos(listing), pa.Table.from_pylist(others, _SCHEMA)])
 
 
-def _video(video: Listed) -> dict[str, object]:
-    source, hints = video.source, video.hints
-    reason = source.unreachable or source.problem
-    end_ns = hints.end_ns if source.clock == "path" else None
-    return {
-        "status": "unreachable" if source.unreachable else "failed" if reason else "video",
-        "camera": source.camera,
-        "start": None if source.start_ns is None else ns_to_datetime(source.start_ns),
-        "end": None if end_ns is None else ns_to_datetime(end_ns),
-        "clock": _IN_FILE if source.clock == "none" else source.clock,
-        "known_by": how_known(video),
-        "camera_by": video.camera_by,
-        "template": hints.template,
-        "num_bytes": source.num_bytes,
-        "warnings": list(source.warnings),
+def _videos(listing: Listing) -> pa.Table:
+    files = listing.videos.table
+    unreachable, problem, clock = (
+        files[name].cast(pa.string()) for name in ("unreachable", "problem", "clock")
+    )
+    reason = pc.if_else(pc.equal(unreachable, ""), problem, unreachable)
+    is_good, is_reached = pc.equal(reason, ""), pc.equal(unreachable, "")
+    rule = pc.if_else(pc.equal(files["rule"], ""), _IN_FILE, files["rule"])
+    columns = {
+        **{name: files[name] for name in _SCHEMA.names if name in files.column_names},
+        "status": pc.if_else(is_good, "video", pc.if_else(is_reached, "failed", "unreachable")),
+        "start": _time(files["start_ns"]),
+        "end": _time(pc.if_else(pc.equal(clock, "path"), files["end_ns"], None)),
+        "clock": pc.if_else(pc.equal(clock, "none"), _IN_FILE, clock),
+        "known_by": pc.if_else(pc.equal(clock, "sidecar"), "sidecar", rule),
         "reason": reason,
-        "uri": source.uri,
     }
+    return pa.table(
+        [columns[name].cast(kind) for name, kind in zip(_SCHEMA.names, _SCHEMA.types, strict=True)],
+        schema=_SCHEMA,
+    )
 
 
-def how_known(video: Listed) -> str:
-    """The profile or setting that read the path, else the clock."""
-    if video.source.clock == "sidecar":
-        return "sidecar"
-    return video.hints.rule or _IN_FILE
-
-
-def _other(other: PassedOver) -> dict[str, object]:
-    status = "sidecar" if other.is_sidecar else "passed over"
-    return {"status": status, "reason": other.reason, "uri": other.uri}
+def _time(utc_ns: pa.ChunkedArray) -> pa.ChunkedArray:
+    return utc_ns.cast(pa.timestamp("ns", tz="UTC")).cast(_TIME, safe=False)

@@ -1,6 +1,6 @@
 """Small copies that a camera writes beside its recordings: found by the rules of its profile."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import TypeAlias
 
 from pipeline.sources.found_files import Listed, PassedOver
@@ -8,20 +8,19 @@ from pipeline.sources.found_files import Listed, PassedOver
 _Key: TypeAlias = tuple[object, ...]
 
 
-def without_twins(videos: Iterable[Listed]) -> tuple[list[Listed], list[PassedOver]]:
+def without_twins(videos: Collection[Listed]) -> tuple[list[Listed], list[PassedOver]]:
     """The videos without those whose large twin is among them, and the others with the reason.
 
     A small file without a twin that can be opened stays: it is all that there is.
     """
-    videos = list(videos)
     large: dict[_Key, str] = {}
     for video in videos:
         is_whole = video.source.num_bytes and not video.source.problem
-        if video.hints.rule and is_whole and not video.hints.is_low_resolution:
+        if video.rule and is_whole and not video.is_low_resolution:
             large.setdefault(_key(video), video.source.uri)
     kept, passed = [], []
     for video in videos:
-        twin = large.get(_key(video)) if video.hints.is_low_resolution else None
+        twin = large.get(_key(video)) if video.is_low_resolution else None
         if twin is None:
             kept.append(video)
         else:
@@ -32,6 +31,6 @@ def without_twins(videos: Iterable[Listed]) -> tuple[list[Listed], list[PassedOv
 
 def _key(video: Listed) -> _Key:
     """Equal for files that show the same; without a time, only files of one folder do."""
-    hints, source = video.hints, video.source
+    source = video.source
     place = source.uri.rpartition("/")[0] if source.start_ns is None else source.start_ns
-    return hints.rule, source.camera, hints.number, place
+    return video.rule, source.camera, video.number, place

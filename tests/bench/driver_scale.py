@@ -29,6 +29,7 @@ from pipeline.flow.task.packed_shard import PackedShard
 from pipeline.index import Writer
 from pipeline.plan.overlap import resolve_overlaps
 from pipeline.records import Source, Video, make_id
+from pipeline.sources import SourceTable
 from pipeline.tables.schema import VIDEOS
 from pipeline.timebase import NS_PER_S, TimeRange, datetime_to_ns
 from tests.bench.archive import Recordings, write
@@ -153,19 +154,19 @@ def _rows(first: int, last: int) -> pa.Table:
     return Recordings(first=first, last=last).videos()
 
 
-def _listed(first: int, last: int) -> list[Source]:
+def _listed(first: int, last: int) -> SourceTable:
     """The files as a listing gives them: by camera and start."""
-    found: list[Source] = []
-    for begin in range(first, last, Recordings.PER_DAY):
-        rows = _rows(begin, min(begin + Recordings.PER_DAY, last))
-        found.extend(
-            Source(
-                uri=row["uri"], num_bytes=row["num_bytes"], etag="", camera=row["camera"],
-                start_ns=datetime_to_ns(row["clock_start"]), clock="path",
-            )
-            for row in rows.select(["uri", "num_bytes", "camera", "clock_start"]).to_pylist()
-        )  # fmt: skip
-    return sorted(found, key=lambda one: (one.camera, one.start_ns, one.uri))
+    found = (
+        Source(
+            uri=row["uri"], num_bytes=row["num_bytes"], etag="", camera=row["camera"],
+            start_ns=datetime_to_ns(row["clock_start"]), clock="path",
+        )
+        for begin in range(first, last, Recordings.PER_DAY)
+        for row in _rows(begin, min(begin + Recordings.PER_DAY, last))
+        .select(["uri", "num_bytes", "camera", "clock_start"])
+        .to_pylist()
+    )  # fmt: skip
+    return SourceTable.of(found).in_order()
 
 
 def make_index(folder: str, num_files: int) -> None:

@@ -9,6 +9,7 @@ from pipeline.flow.driver import indexed_files
 from pipeline.flow.driver.indexed_files import IndexContents
 from pipeline.index import Writer
 from pipeline.records import Source
+from pipeline.sources import SourceTable
 from pipeline.timebase import datetime_to_ns
 from tests.index_rows import at, rows, video, window
 
@@ -38,7 +39,7 @@ def left(writer, *sources, config=CONFIG, include_erased=False, retry_failed=Fal
         include_erased=include_erased,
         retry_failed=retry_failed,
     )
-    return [source.uri for source in asked.unfinished(sources)]
+    return [source.uri for source in asked.unfinished(SourceTable.of(sources))]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError
 from pipeline.flow.driver import archive as driver
 from pipeline.index import open_index
 from pipeline.records import Source
-from pipeline.sources import is_being_written, modified_since, parse_since
+from pipeline.sources import SourceTable, is_being_written, modified_since, parse_since
 from pipeline.timebase import datetime_to_ns
 from tests.hard.without_ray import leave_out_ray
 from tests.videos import make_video
@@ -50,7 +50,7 @@ def test_a_file_waits_until_it_was_not_modified_for_settle_s(at, waits):
 
 def test_since_selects_files_modified_at_that_time_or_later_or_at_an_unknown_time():
     early, at, unknown = modified(NOW - NS), modified(NOW), modified(None)
-    assert modified_since([early, at, unknown], NOW) == [at, unknown]
+    assert [*modified_since(SourceTable.of([early, at, unknown]), NOW)] == [at, unknown]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from pipeline.flow.task.stages import OpenShard, ShardOutcome
 from pipeline.index import Writer, apply_orders
 from pipeline.index.lease import take_lease
 from pipeline.records import Source
-from pipeline.sources import CameraShard
+from pipeline.sources import CameraShard, SourceTable
 from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S
 
@@ -80,19 +80,20 @@ def index_archive(
         LeaseLostError: this run sent no heartbeat for so long that another run took its cameras.
     """
     require_exporter(config)
+    files = SourceTable.of(sources)
     if shard:
-        sources = [source for source in sources if shard.holds(source.camera)]
-    report = Report(index=index_uri, num_sources=len(sources), hears=config.hears)
+        files = files.of_cameras(filter(shard.holds, files.cameras))
+    report = Report(index=index_uri, num_sources=len(files), hears=config.hears)
     writer = Writer(index_uri)
     apply_orders(writer.open())
-    cameras = {source.camera for source in sources}
+    cameras = files.cameras
     run = new_run(config, shard, keep=keep)
     with (
         bound_contextvars(run_id=run.run_id),
         take_lease(writer.store, run, cameras, figures=report.figures, wait=wait) as lease,
     ):
-        leased = [source for source in sources if source.camera in lease.cameras]
-        report.num_left, report.others = len(sources) - len(leased), lease.others
+        leased = files.of_cameras(lease.cameras)
+        report.num_left, report.others = len(files) - len(leased), lease.others
         config_of_cameras = config.knowing(cameras | writer.open().known_cameras())
         context = RunContext(
             writer=writer.leased(lease.confirm),
@@ -115,7 +116,7 @@ def index_archive(
         _index_due(context, leased, address)
         if level := config.summaries.level:
             # Also when nothing was due: an earlier run may have ended before its summaries.
-            keys = pending_days(writer.open(), config, level, {source.uri for source in leased})
+            keys = pending_days(writer.open(), config, level, leased.uris.to_pylist())
             summaries = summarize_days(
                 index_uri, config, keys, level=level, address=address, spent=report.spent
             )
@@ -149,12 +150,12 @@ def _provenance(config: Config) -> Provenance:
     )
 
 
-def _index_due(context: RunContext, sources: Sequence[Source], address: str | None) -> None:
+def _index_due(context: RunContext, sources: SourceTable, address: str | None) -> None:
     """Index the sources that are due, batch by batch."""
     config = context.config
     worklist = worklist_of(sources, context)
     if not config.summaries.level:
-        context.lease.keep_only({source.camera for source in worklist.due})
+        context.lease.keep_only(worklist.due.cameras)
     if not worklist.due:
         return
     interruption = Interruption(waits_for=lambda: waits_for(config), stall_s=config.cluster.stall_s)

@@ -4,8 +4,7 @@ Every method reads the index anew, so that the driver keeps nothing in memory of
 done.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,6 +25,7 @@ from pipeline.index import (
     wrong_yields,
 )
 from pipeline.records import Source, Video
+from pipeline.sources import SourceTable
 from pipeline.timebase import NS_PER_US, ClockCorrection, ns_to_datetime
 
 # One query reads all of ``videos``, which takes a second per million rows. Its result takes memory
@@ -61,21 +61,20 @@ class IndexContents:
         )
         return cls(index=index, goal=goal, clock=config.clock)
 
-    def unfinished(self, sources: Sequence[Source]) -> list[Source]:
+    def unfinished(self, sources: SourceTable) -> SourceTable:
         """The sources that are not indexed, or have changed since, in their order."""
         corrections: dict[str, ClockCorrection] = {}
-        todo: list[Source] = []
+        todo: list[int] = []
         for first in range(0, len(sources), _FILES_PER_QUERY):
-            part = sources[first : first + _FILES_PER_QUERY]
+            part = SourceTable(sources.table.slice(first, _FILES_PER_QUERY))
             corrections |= {
-                camera: self.clock.of(camera)
-                for camera in {source.camera for source in part} - corrections.keys()
+                camera: self.clock.of(camera) for camera in part.cameras - corrections.keys()
             }
             positions = unfinished(self.index, _listed(part, corrections), self.goal)
-            todo += [part[position] for position in positions]
-        return todo
+            todo += [first + position for position in positions]
+        return sources.take(todo)
 
-    def wrong_yields(self, due: Iterable[str], listed: AbstractSet[str]) -> set[str]:
+    def wrong_yields(self, due: Iterable[str], listed: Container[str]) -> set[str]:
         """URIs of finished files that yielded time to a file that no longer takes precedence.
 
         Either that file is ``due`` to be indexed again, or it has changed or was erased since. Or
@@ -89,9 +88,9 @@ class IndexContents:
             if row["uri"] in listed and (row["is_outdated"] or row["to_uri"] in listed)
         }
 
-    def deck_etags(self, sources: Sequence[Source]) -> dict[str, str]:
+    def deck_etags(self, sources: SourceTable) -> dict[str, str]:
         """By URI, which deck the finished ones of these files had when they were indexed."""
-        return deck_etags(self.index, [source.uri for source in sources], self.goal)
+        return deck_etags(self.index, sources.uris.to_pylist(), self.goal)
 
     def finished_ids(self, videos: Collection[Video]) -> set[str]:
         """The ids of those videos that the index holds already, under any file name."""
@@ -142,21 +141,20 @@ def bounds_of(videos: Collection[Video]) -> CameraRange:
     )
 
 
-def _listed(sources: Sequence[Source], corrections: Mapping[str, ClockCorrection]) -> pa.Table:
-    of_camera = {camera: str(correction) for camera, correction in corrections.items()}
+def _listed(sources: SourceTable, corrections: Mapping[str, ClockCorrection]) -> pa.Table:
+    files, texts = sources.table, {name: str(one) for name, one in corrections.items()}
+    cameras = files["camera"].to_pylist()
+    starts_ns = files["start_ns"].to_pylist()
     columns = [
-        range(len(sources)),
-        [source.uri for source in sources],
-        [source.num_bytes for source in sources],
-        [source.etag for source in sources],
-        [source.camera for source in sources],
-        [_stated_start_us(source, corrections[source.camera]) for source in sources],
-        [of_camera[source.camera] for source in sources],
+        pa.array(range(len(sources)), pa.int64()),
+        *(files[name] for name in ("uri", "num_bytes", "etag", "camera")),
+        pa.array(
+            [
+                None if ns is None else corrections[camera].utc_ns(ns) // NS_PER_US
+                for camera, ns in zip(cameras, starts_ns, strict=True)
+            ],
+            pa.int64(),
+        ),
+        pa.array([texts[camera] for camera in cameras], pa.string()),
     ]
-    return pa.table(columns, schema=LISTED_FILES)
-
-
-def _stated_start_us(source: Source, correction: ClockCorrection) -> int | None:
-    if source.start_ns is None:
-        return None
-    return correction.utc_ns(source.start_ns) // NS_PER_US
+    return pa.table(columns, names=LISTED_FILES.names).cast(LISTED_FILES)

@@ -1,19 +1,19 @@
 """Which files a run has to index. No Ray here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.flow.driver.context import RunContext
 from pipeline.flow.task.deck import looks_for_decks, with_other_decks
 from pipeline.records import Source
-from pipeline.sources import is_being_written
+from pipeline.sources import SourceTable, is_being_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worklist:
     """The files of a run, as the index was when the run began."""
 
-    due: tuple[Source, ...]
+    due: SourceTable
     """The files to index, in their order."""
     listed: Mapping[str, Source]
     """By URI, every file that could be indexed now, whether it is due or not."""
@@ -36,7 +36,7 @@ class Worklist:
         return self.last_position.get(uri, -1) >= position and uri not in self.waiting
 
 
-def worklist_of(sources: Sequence[Source], context: RunContext) -> Worklist:
+def worklist_of(sources: SourceTable, context: RunContext) -> Worklist:
     """Compare the sources with the index; the report counts those that are skipped or wait."""
     report, settle_s = context.report, context.config.sources.settle_s
     unfinished = context.indexed.unfinished(sources)
@@ -45,24 +45,22 @@ def worklist_of(sources: Sequence[Source], context: RunContext) -> Worklist:
         for source in unfinished
         if is_being_written(source, settle_s, context.started_at)
     ]
-    due = unfinished
-    listed = {source.uri: source for source in sources}
-    settled = {source.uri for source in due}.difference(unsettled)
-    reindexed = context.indexed.wrong_yields(settled, listed.keys())
+    due, listed = unfinished, sources.by_uri()
+    settled = {*due.uris.to_pylist()}.difference(unsettled)
+    reindexed = context.indexed.wrong_yields(settled, listed)
     if looks_for_decks(context.config):
         reindexed |= with_other_decks(
             context.indexed.deck_etags(sources), context.config.sources.access
         )
     if reindexed:
-        due_uris = reindexed | {source.uri for source in due}
-        due = [source for source in sources if source.uri in due_uris]
+        due = sources.named(reindexed | {*due.uris.to_pylist()})
     report.waiting = unsettled
     report.videos_skipped += len(sources) - len(due)
     context.on_progress(report)
     return Worklist(
-        due=tuple(due),
+        due=due,
         listed=listed,
-        last_position={source.uri: position for position, source in enumerate(due)},
+        last_position={uri: position for position, uri in enumerate(due.uris.to_pylist())},
         reindexed=reindexed,
         unsettled=frozenset(unsettled),
     )
