@@ -68,11 +68,13 @@ def _document(
     now: datetime,
     usd_per_gpu_hour: float | None,
 ) -> dict[str, Any]:
+    from pipeline.tables.shared import utc_rows  # noqa: PLC0415 - as the index
+
     return {
         "at": now,
         "running": [_run(run) for run in found.running],
         "last_runs": [_run(run) for run in found.last],
-        "cameras": [{**row, "lag_s": _lag_s(row, now)} for row in found.cameras.to_pylist()],
+        "cameras": [{**row, "lag_s": _lag_s(row, now)} for row in utc_rows(found.cameras)],
         "late": sorted({row["camera"] for row in late_cameras}),
         "months": [month | _cost(month, usd_per_gpu_hour) for month in found.months.to_pylist()],
     }
@@ -113,6 +115,8 @@ def _lines(
     now: datetime,
     usd_per_gpu_hour: float | None,
 ) -> Iterator[str]:
+    from pipeline.tables.shared import utc_rows  # noqa: PLC0415 - as the index
+
     for run in found.running:
         silent_s = (now - run.heartbeat_at).total_seconds()
         yield (
@@ -128,7 +132,7 @@ def _lines(
         )
     if not (found.running or found.last):
         yield "no run has been recorded"
-    rows = found.cameras.to_pylist()
+    rows = utc_rows(found.cameras)
     pending, failed, new = (
         sum(row[name] for row in rows) for name in ("num_pending", "num_failed", "num_newly_failed")
     )

@@ -92,8 +92,11 @@ def list_runs(index: Index) -> pa.Table:
     A run that ended without writing so is shown as ``lost``, even if no other run has marked it
     yet.
     """
+    return runs_table(runs_of(index))
+
+
+def runs_of(index: Index) -> list[Run]:
+    """The same as records."""
     rows = index.select_all("runs", Where(), order='ORDER BY "start" DESC, run_id')
     now = datetime.now(tz=UTC)
-    return runs_table(
-        replace(run, state="lost") if is_lost(run, now) else run for run in runs_of_table(rows)
-    )
+    return [replace(r, state="lost") if is_lost(r, now) else r for r in runs_of_table(rows)]

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from pipeline.index.filters import Where
 from pipeline.index.query import Index
-from pipeline.index.runs import list_runs
+from pipeline.index.runs import runs_of
 from pipeline.records import Run
-from pipeline.tables.runs import runs_of_table
+from pipeline.tables.shared import utc_rows
 
 NEW_FOR = timedelta(days=1)
 """A file that has failed for less than this counts as a new failure."""
@@ -73,7 +73,7 @@ class IndexStatus:
 
     def late(self, before: datetime) -> list[dict[str, Any]]:
         """The cameras whose footage is covered to no later than ``before``, or not at all."""
-        rows = self.cameras.to_pylist()
+        rows = utc_rows(self.cameras)
         return [row for row in rows if row["covered_end"] is None or row["covered_end"] <= before]
 
 
@@ -88,7 +88,7 @@ def index_status(index: Index, *, cameras: Iterable[str] | None, now: datetime) 
         where=where.sql,
         new_since=new_since,
     )
-    runs = runs_of_table(list_runs(index))  # which shows silent runs as lost
+    runs = runs_of(index)  # which shows silent runs as lost
     ended: dict[tuple[str, str, str | None], Run] = {}
     for run in runs:
         if run.state != "running":

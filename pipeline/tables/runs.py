@@ -15,6 +15,7 @@ from pipeline.tables.shared import (
     STRINGS,
     TEXT_BY_NAME,
     TIME,
+    utc_rows,
 )
 
 COLUMNS: Columns[Run] = Columns(
@@ -107,4 +108,4 @@ def runs_table(runs: Iterable[Run]) -> pa.Table:
 def runs_of_table(rows: pa.Table) -> list[Run]:
     """The runs behind rows that ``runs_table`` has made."""
     read = COLUMNS.reader({"": Run, "figures": RunFigures})
-    return [read(row) for row in rows.to_pylist()]
+    return [read(row) for row in utc_rows(rows)]
