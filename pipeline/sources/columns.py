@@ -11,6 +11,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -94,15 +95,27 @@ class _Columns(Sequence[T], Generic[T]):
         """The records at these positions, in this order."""
         return type(self)(self.table.take(pa.array(positions, pa.int64())))
 
-    def in_order(self) -> Self:
-        """By camera, start and URI; a file without a start comes first."""
+    def sort(self) -> None:
+        """Put them in order by camera, start and URI; a file without a start comes first.
+
+        In place and column by column, so that they are never in memory twice.
+        """
         keys = {
             "camera": self.table["camera"].cast(pa.string()),
             "start": self.table["start_ns"].fill_null(0),
             "uri": self.uris,
         }
         by = [(name, "ascending") for name in keys]
-        return self.take(pc.sort_indices(pa.table(keys), sort_keys=by).cast(pa.int64()))
+        order = pc.sort_indices(pa.table(keys), sort_keys=by)
+        del keys
+        if np.array_equal(order, np.arange(len(self))):
+            return  # as most stores list them
+        for at, field in enumerate(self.schema):
+            # In two steps: to take from many pieces would join them, and keep them as well.
+            whole = self.table.column(at).combine_chunks()
+            self.table = self.table.set_column(at, field, whole)
+            self.table = self.table.set_column(at, field, whole.take(order))
+            del whole
 
     def filter(self, mask: pa.ChunkedArray | pc.Expression) -> Self:
         """The records for which it is true."""
@@ -209,8 +222,6 @@ class ListedTable(_Columns[Listed]):
 
     def each_once(self) -> Self:
         """The first of each URI."""
-        if pc.count_distinct(self.uris).as_py() == len(self):
-            return self
         places = pa.table({"uri": self.uris, "place": pa.array(range(len(self)), pa.int64())})
         first = places.group_by("uri").aggregate([("place", "min")])["place_min"]
         return self.take(first.combine_chunks().sort())

@@ -8,10 +8,13 @@ is no video, or the small twin of one, is passed over with the reason.
 
 import glob
 import os
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from posixpath import basename, splitext
+
+import numpy as np
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import ConfigError, NoSourcesError, SourceError, UnreachableError
@@ -31,6 +34,7 @@ from pipeline.storage import retry
 from pipeline.storage.access import check, masked, scheme_of
 from pipeline.storage.playlists import is_playlist
 
+_NO_HINTS = RecordingHints()
 LIST_SUFFIXES = frozenset({".txt", ".lst"})
 
 
@@ -72,6 +76,7 @@ def survey(locations: Sequence[str], config: SourcesConfig) -> Listing:
     sidecars, lists = Sidecars(config.naming(locations)), ListFiles()
     passed_over: dict[str, str] = {}
     playlists: list[str] = []
+    hashes = array("q")  # of URIs, which would take ten times the memory
 
     def videos() -> Iterator[Listed]:
         for location in locations:
@@ -81,16 +86,19 @@ def survey(locations: Sequence[str], config: SourcesConfig) -> Listing:
                 else:
                     if is_playlist(file.uri):
                         playlists.append(file.uri)
+                    hashes.append(hash(file.uri))
                     yield _listed(file, sidecars)
 
-    listed = ListedTable.of(videos()).each_once()
+    listed = ListedTable.of(videos())
+    if len(np.unique(hashes)) < len(hashes):
+        listed = listed.each_once()
     for uri in listed.without(passed_over)[1]:
         del passed_over[uri]  # in one place, and named in another
     parts = parts_of_playlists(playlists, sidecars.access)
     listed, found = listed.without(parts)
     passed_over |= {uri: parts[uri] for uri in found | (parts.keys() & passed_over.keys())}
     listed, twins = listed.without_twins()
-    listed = listed.in_order()
+    listed.sort()
     beside = _beside_videos(passed_over, listed)
     others = [_passed_over(uri, passed_over[uri], beside) for uri in passed_over]
     return Listing(listed, tuple(sorted(twins + others, key=lambda other: other.uri)))
@@ -185,7 +193,7 @@ def _read_list(path: str, sidecars: Sidecars, lists: ListFiles) -> Iterator[File
 
 def _listed(file: File, sidecars: Sidecars) -> Listed:
     problem, unreachable = file.problem, file.unreachable
-    in_path, in_sidecar = RecordingHints(), RecordingHints()
+    in_path = in_sidecar = _NO_HINTS
     try:
         if not (problem or unreachable):
             check(file.uri, sidecars.access)
@@ -233,10 +241,10 @@ def _camera(
         (in_sidecar.camera, "sidecar"),
         (config.camera, "sources.camera"),
         (in_path.folder, "folder"),
-        (_own_name(uri), "file name"),
     )
-    name, named_by = next((name, by) for name, by in names if name or by == "file name")
-    return f"{name}-{in_path.view}" if in_path.view else str(name), named_by
+    named = ((name, by) for name, by in names if name)
+    name, named_by = next(named, None) or (_own_name(uri), "file name")
+    return f"{name}-{in_path.view}" if in_path.view else name, named_by
 
 
 def _own_name(uri: str) -> str:

@@ -66,7 +66,7 @@ def local_path(uri: str) -> str:
 
 def masked(uri: str) -> str:
     """The location without a user and a password, so that it can be shown and stored."""
-    return _USER.sub(r"\1***@", uri)
+    return _USER.sub(r"\1***@", uri) if "@" in uri else uri
 
 
 def check(uri: str, access: Access) -> None:

@@ -166,7 +166,9 @@ def _listed(first: int, last: int) -> SourceTable:
         .select(["uri", "num_bytes", "camera", "clock_start"])
         .to_pylist()
     )  # fmt: skip
-    return SourceTable.of(found).in_order()
+    listed = SourceTable.of(found)
+    listed.sort()
+    return listed
 
 
 def make_index(folder: str, num_files: int) -> None:

@@ -40,7 +40,9 @@ def test_a_table_is_the_sequence_of_records_that_it_was_made_of(sources):
 
 def test_they_are_put_in_order_as_python_does(sources):
     by_start = sorted(sources, key=lambda s: (s.camera, s.start_ns or 0, s.uri))
-    assert [*SourceTable.of(sources).in_order()] == by_start
+    table = SourceTable.of(sources)
+    table.sort()
+    assert [*table] == by_start
 
 
 def test_they_are_chosen_by_camera_and_by_uri(sources):
