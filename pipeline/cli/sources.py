@@ -67,7 +67,7 @@ def _cell(value: datetime | str | None) -> str:
 
 def _summary(listing: "Listing", timezone: str) -> Iterator[str]:
     """What was taken, and why; the zone of local times; what was passed over."""
-    for row in sorted(listing.videos.by_template(), key=lambda row: (not row["rule"], -row["num"])):
+    for row in sorted(listing.videos.by_template(), key=lambda row: not row["rule"]):
         files = files_in_words(row["num"])
         if row["rule"]:
             yield f"{row['rule']}: {files} by {row['template']}, such as {row['uri']}"

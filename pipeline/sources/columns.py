@@ -4,8 +4,8 @@ They are sequences of records all the same; a record is made when it is asked fo
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from functools import cached_property
 from itertools import islice
 from operator import attrgetter
@@ -214,21 +214,22 @@ class ListedTable(_Columns[Listed]):
 
     def by_template(self) -> list[dict[str, Any]]:
         """How paths were read: rule, template, num (of files), uri (an example)."""
-        read = {name: self.table[name].cast(pa.string()) for name in ("rule", "template")}
-        grouped = pa.table({**read, "uri": self.uris}).group_by([*read], use_threads=False)
-        counts = grouped.aggregate([("uri", "count"), ("uri", "last")])
-        rows: list[dict[str, Any]] = counts.rename_columns([*read, "num", "uri"]).to_pylist()
-        return rows
+        nums, examples = Counter[tuple[str, str]](), dict[tuple[str, str], str]()
+        for batch in self.table.to_batches(max_chunksize=_ROWS):
+            rules, templates = _python(batch["rule"]), _python(batch["template"])
+            last = {key: row for row, key in enumerate(zip(rules, templates, strict=True))}
+            nums.update(zip(rules, templates, strict=True))
+            examples |= {key: batch["uri"][row].as_py() for key, row in last.items()}
+        return [
+            {"rule": key[0], "template": key[1], "num": num, "uri": examples[key]}
+            for key, num in nums.most_common()
+        ]
 
     def each_once(self) -> Self:
         """The first of each URI."""
         places = pa.table({"uri": self.uris, "place": pa.array(range(len(self)), pa.int64())})
         first = places.group_by("uri").aggregate([("place", "min")])["place_min"]
         return self.take(first.combine_chunks().sort())
-
-
-assert {*_OF_SOURCE.names} == {field.name for field in fields(Source)}  # noqa: S101
-assert {"source", *_OF_LISTED.names} == {field.name for field in fields(Listed)}  # noqa: S101
 
 
 def _python(column: pa.Array) -> list[Any]:

@@ -24,6 +24,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _IN_FILE = "in the file"
+_ROWS = 65_536
 
 
 def survey_table(listing: Listing) -> pa.Table:
@@ -36,11 +37,13 @@ def survey_table(listing: Listing) -> pa.Table:
         }
         for other in listing.passed_over
     ]
-    return pa.concat_tables([_videos(listing), pa.Table.from_pylist(others, _SCHEMA)])
-
-
-def _videos(listing: Listing) -> pa.Table:
     files = listing.videos.table
+    # Part by part: what is computed on the way takes as much memory as the rows.
+    parts = [_videos(files.slice(at, _ROWS)) for at in range(0, files.num_rows, _ROWS)]
+    return pa.concat_tables([*parts, pa.Table.from_pylist(others, _SCHEMA)])
+
+
+def _videos(files: pa.Table) -> pa.Table:
     unreachable, problem, clock = (
         files[name].cast(pa.string()) for name in ("unreachable", "problem", "clock")
     )

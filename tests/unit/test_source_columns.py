@@ -1,12 +1,13 @@
 """Columns of files say what the records said from which they were made."""
 
 import random
+from dataclasses import fields
 
 import pytest
 
 from pipeline.config import SourcesConfig
 from pipeline.records import Source
-from pipeline.sources import SourceTable, columns, survey
+from pipeline.sources import Listed, SourceTable, columns, survey
 
 
 def a_source(number: int, **changes: object) -> Source:
@@ -36,6 +37,12 @@ def test_a_table_is_the_sequence_of_records_that_it_was_made_of(sources):
     with pytest.raises(IndexError):
         table[50]
     assert not SourceTable.of(())
+
+
+def test_every_field_of_a_record_has_a_column():
+    assert {*SourceTable.schema.names} == {field.name for field in fields(Source)}
+    of_listed = {*columns.ListedTable.schema.names} - {*SourceTable.schema.names}
+    assert {"source", *of_listed} == {field.name for field in fields(Listed)}
 
 
 def test_they_are_put_in_order_as_python_does(sources):
