@@ -22,31 +22,33 @@ def config_of(folder):
 
 
 @pytest.fixture(scope="module")
-def heard(tmp_path_factory):
+def engine(tmp_path_factory):
     from tests.vllm.whisper_folder import save_whisper
 
     config = config_of(save_whisper(weights(), tmp_path_factory.mktemp("whisper")))
-    engine = open_speech(config)
-    yield lambda: hear(JFK, config, engine)
-    engine.shutdown()
+    others = engine_cores()
+    opened = open_speech(config)
+    yield config, opened, engine_cores() - others
+    opened.shutdown()
 
 
-def kill_engine_core():
-    """Kill the process in which the model runs: a child of this one."""
+def engine_cores():
+    """The processes in which models run: children of this one."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     names = {int(pid): Path(f"/proc/{pid}/comm").read_text() for pid in children}
-    [core] = [pid for pid, name in names.items() if name.startswith("VLLM::EngineCor")]
-    os.kill(core, signal.SIGKILL)
+    return {pid for pid, name in names.items() if name.startswith("VLLM::EngineCor")}
 
 
-def test_every_word_of_a_known_speech_is_heard_by_a_model_in_vllm(heard):
-    results, utterances = heard()
+def test_every_word_of_a_known_speech_is_heard_by_a_model_in_vllm(engine):
+    config, opened, cores = engine
+    results, utterances = hear(JFK, config, opened)
     assert words_of(utterances) == SAID.split()
     assert {one.status for one in results} <= {"analysed", "quiet"}
     assert {one.language for one in utterances} == {"en"}
     assert utterances[0].media.start_ns / 1e9 == pytest.approx(STARTS_S["and"], abs=0.15)
-    kill_engine_core()
-    again, _ = heard()
+    [core] = cores
+    os.kill(core, signal.SIGKILL)
+    again, _ = hear(JFK, config, opened)
     assert [one.text for one in again] == [one.text for one in results]
 
 
