@@ -74,7 +74,7 @@ class Minutes:
     notes: tuple[Note, ...]
     """Figures, questions, decisions and tasks, by kind and time."""
     not_shown: tuple[NotShown, ...]
-    """Pages of the deck; empty if no deck is known."""
+    """Pages of the deck; empty if no deck is known, or nobody knows what is on the screen."""
     num_dropped: int
     """Lines, and pages spoken of, that the rows they name do not bear out; they are left out."""
 
@@ -129,7 +129,7 @@ def make_minutes(
     missing = [
         NotShown(deck_page=number, title=page.title)
         for number, page in enumerate(deck, start=1)
-        if number not in known
+        if slides and number not in known
     ]
     not_shown = [one for one in missing if not contradiction_of_page(one, deck, slides)]
     num_made = len(told) + len(quoted) + len(lists) + len(missing)

@@ -43,15 +43,13 @@ class Shown:
 
 
 def shown_in(index: Index, video_ids: Iterable[str]) -> dict[str, Shown]:
-    """By id of the video its pages; not of those that show none.
+    """By id of the video its pages: those of its slides, and of the deck beside it.
 
     Where several tasks see the same pages, they are those of the task that found the most.
     """
     where = Where().is_one_of("video_id", sorted(set(video_ids)))
     names = [name for name in SLIDES.names if name != "picture"]
     rows = index.select("slides", where, columns=names)
-    if not rows.num_rows:
-        return {}
     rows = rows.append_column("picture", pa.repeat("", rows.num_rows))
     counts = Counter(zip(rows["video_id"].to_pylist(), rows["task"].to_pylist(), strict=True))
     chosen: dict[str, str] = {}
@@ -61,16 +59,15 @@ def shown_in(index: Index, video_ids: Iterable[str]) -> dict[str, Shown]:
     for slide, task in zip(slides_of_table(rows), rows["task"].to_pylist(), strict=True):
         if chosen[slide.video_id] == task:
             slides.setdefault(slide.video_id, []).append(slide)
+    videos = index.select("videos", where, columns=["video_id", "task", "deck_pages"]).to_pylist()
     decks = {
-        row["video_id"]: tuple(DeckPage(text=page["text"]) for page in row["deck_pages"] or ())
-        for row in index.select(
-            "videos", where, columns=["video_id", "task", "deck_pages"]
-        ).to_pylist()
-        if chosen.get(row["video_id"]) == row["task"]
+        row["video_id"]: tuple(DeckPage(text=page["text"]) for page in row["deck_pages"])
+        for row in videos
+        if row["deck_pages"] and chosen.get(row["video_id"], row["task"]) == row["task"]
     }
     return {
-        video_id: Shown(slides=tuple(found), deck=decks.get(video_id, ()))
-        for video_id, found in slides.items()
+        video_id: Shown(slides=tuple(slides.get(video_id, ())), deck=decks.get(video_id, ()))
+        for video_id in slides.keys() | decks.keys()
     }
 
 

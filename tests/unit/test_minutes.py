@@ -164,6 +164,7 @@ def test_pages_of_the_deck_that_were_never_shown_are_listed():
         NotShown(deck_page=2, title="Roadmap"), NotShown(deck_page=3, title=""),
     )  # fmt: skip
     assert make_minutes(SAID, shown).not_shown == ()
+    assert make_minutes(SAID, (), DECK).not_shown == ()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_every_line_of_any_minutes_names_rows_that_say_it(said, cuts, deck):
     assert minutes.num_dropped == 0
     assert all(contradiction(note, *known) == "" for note in notes)
     assert sum(one.num_said for one in minutes.chapters) == len(spoken)
-    assert len(minutes.not_shown) == max(0, len(deck) - len(shown))
+    assert len(minutes.not_shown) == (max(0, len(deck) - len(shown)) if shown else 0)
 
 
 @pytest.fixture

@@ -205,13 +205,15 @@ def index(tmp_path_factory):
     writer = pi.Writer(tmp_path_factory.mktemp("topics") / "index")
     pages = [{"text": page.text, "picture": ""} for page in DECK]
     other = replace(SAID[0], video_id="v2", uri="v2.mp4", utterance_id="elsewhere")
+    room = replace(SAID[0], video_id="v3", uri="v3.mp4", utterance_id="in a room")
     writer.finish_videos(
         rows(
             "videos",
             video("v1", task=MADE_BY.task, deck_pages=pages),
             video("v2", task=MADE_BY.task),
+            video("v3", task=MADE_BY.task, deck_pages=pages),
         ),
-        utterances=utterances_table([*SAID, other], MADE_BY),
+        utterances=utterances_table([*SAID, other, room], MADE_BY),
         slides=slides_table([shown_page(1)], MADE_BY),
     )
     return writer.index
@@ -226,6 +228,7 @@ def test_utterances_are_listed_with_their_pages(index, cli):
     assert told[first] == [1, 1, None, 3, 1.0, "words: 1250, gateway"]
     assert told[second] == [1, 1, *[None] * 4]
     assert told["elsewhere"] == [None] * 6
+    assert told["in a room"] == [None, None, None, 3, 1.0, "words: 1250, gateway"]
     asked = ("query", "--index", index.store.root, "--table", "utterances", "--video", "v1")
     assert [row["topic_deck_page"] for row in cli.rows(*asked, "--pages")] == [3, None]
     assert "topic_deck_page" not in cli.rows(*asked)[0]
