@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.config.engines import Variable
 from pipeline.config.section import Seconds, Section
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -132,11 +133,11 @@ class SinkConfig(Section):
     """A local file to which each message is added as one line of JSON."""
     webhook: str | None = None
     """A URL that gets each message as JSON by POST; a status of 200 to 299 says that it has it."""
-    secret_env: str | None = None
+    secret_env: Variable | None = None
     """The environment variable that holds the secret with which webhooks are signed."""
     command: tuple[str, ...] | None = None
     """A program and its arguments, run without a shell; it gets the message as JSON on stdin."""
-    apprise_env: str | None = None
+    apprise_env: Variable | None = None
     """The environment variable that holds the URLs of Apprise, separated by blanks: e-mail, Slack,
     Teams, ntfy and many others. Needs the extra `alerts`."""
     timeout_s: float = Field(default=10.0, gt=0, le=60)

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.config.engines import EndpointUrl
+from pipeline.config.engines import EndpointUrl, Variable
 from pipeline.config.section import Seconds, Section
 
 
@@ -17,7 +17,7 @@ class EmbeddingConfig(Section):
     """Up to and including ``/v1``; this setting and those below are for an endpoint."""
     model: str | None = None
     """Name under which the endpoint serves the model."""
-    api_key_env: str | None = None
+    api_key_env: Variable | None = None
     """Name of the environment variable that holds the key."""
     question_prefix: str = ""
     """Put before what is looked for, where a model wants an instruction there."""

@@ -3,7 +3,9 @@
 Each engine has its own section beside its code: ``pipeline.config.registry`` finds it by its kind.
 """
 
-from typing import Annotated
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -23,6 +25,45 @@ def _without_secrets(url: str) -> str:
 
 
 EndpointUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_secrets)]
+
+
+_KEY_NAMES = re.compile(
+    r"(?:[a-z]+[_-])*(?:api[_-]?key|authorization|password|secret|headers|cookies?|apprise)(?:_env)?"
+    r"|(?:hf|auth|access|bearer|refresh)?[_-]?token",
+    re.IGNORECASE,
+)
+
+
+def may_name_a_key(name: object) -> bool:
+    """Whether a value of this name may be a key, so that it is neither stored nor shown."""
+    return _KEY_NAMES.fullmatch(str(name)) is not None
+
+
+def _without_keys(args: dict[str, Any]) -> dict[str, Any]:
+    """They are stored and shown as the address is; a key among them would be too."""
+    for name in _names(args):
+        if may_name_a_key(name):
+            raise ValueError(
+                f"{name} may hold a key, and settings are stored and shown; put the key into an "
+                "environment variable and name that in api_key_env"
+            )
+    return args
+
+
+def _names(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from map(str, value)
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
+
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""The name of an environment variable; most keys that somebody writes in its place are none."""
+
+Args = Annotated[dict[str, Any], AfterValidator(_without_keys)]
+"""Arguments by the names of what an engine hands them to; none may be a key."""
 
 
 class EngineConfig(Section):

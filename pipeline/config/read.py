@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from pipeline.config.engine_kind import EngineKind
+from pipeline.config.engines import may_name_a_key
 from pipeline.config.registry import DEFAULT_KIND, default_task, find_kind, is_kind
 from pipeline.config.task import Task
 from pipeline.config.tree import Config
@@ -166,13 +168,23 @@ _NO_SUCH_KEY = "there is no such setting; `timereel config show FILE` lists all"
 def _explain(path: Path | None, exc: ValidationError) -> str:
     errors = exc.errors()
     lines = [
-        f"  {'.'.join(map(str, error['loc'])) or 'config'} = {_shown(error['input'])}: "
+        f"  {'.'.join(map(str, loc)) or 'config'} = {_shown(_hidden(error['input'], loc))}: "
         + (_NO_SUCH_KEY if error["type"] == "extra_forbidden" else error["msg"])
         for error in errors[:_MAX_TOLD]
+        for loc in [error["loc"]]
     ]
     if more := len(errors) - len(lines):
         lines.append(f"  and {more} more")
     return "\n".join([f"{path or 'config'} is not valid:", *lines])
+
+
+def _hidden(value: object, names: Sequence[object] = ()) -> object:
+    """A wrong value without those in it whose names say that they may be keys."""
+    if any(map(may_name_a_key, names)):
+        return "***"
+    if isinstance(value, dict):
+        return {name: _hidden(inner, (name,)) for name, inner in value.items()}
+    return list(map(_hidden, value)) if isinstance(value, list) else value
 
 
 def _shown(value: object) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.config import EmbeddingConfig, load_config
 from pipeline.engine import open_model
 from pipeline.engine.api_key import ApiKey
+from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.errors import ConfigError, EngineStartError
 from tests.asked_endpoint import GOOD, KEY, config_of
 from tests.endpoint import RAW, response
@@ -102,3 +103,53 @@ def test_an_address_with_a_secret_in_it_is_refused(tmp_path, url):
     assert "hunter2" not in str(refused.value)
     with pytest.raises(ValueError, match="api_key_env"):
         EmbeddingConfig(base_url=url, model="m")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {"api_key": "hunter2"},
+        {"extra_headers": {"Authorization": "hunter2"}},
+        {"extra_body": [{"X-API-Key": "hunter2"}]},
+        {"hf_token": "hunter2"},
+        {"http-headers": ["hunter2"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["openai", "vllm"])
+def test_arguments_of_an_engine_hold_no_key(tmp_path, kind, args):
+    engine = {"kind": kind, "model": "m", "args": args}
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        json.dumps({"engine": engine | ({"base_url": "http://h/v1"} if kind == "openai" else {})})
+    )
+    with pytest.raises(ConfigError, match="name that in api_key_env") as refused:
+        load_config(file)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_arguments_that_are_no_keys_are_taken():
+    args = {"max_tokens": 5, "chat_template_kwargs": {"eos_token": "x"}, "return_token_ids": True}
+    own = {"kind": "openai", "model": "m", "base_url": "http://h/v1", "args": args}
+    assert OpenAIEngineConfig.model_validate(own).args == args
+
+
+@pytest.mark.parametrize("setting", ["api_key", "api_key_env", "headers"])
+def test_a_key_in_the_wrong_place_is_refused_without_being_shown(tmp_path, setting):
+    file = tmp_path / "run.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "engine": {
+                    "kind": "openai",
+                    "model": "m",
+                    "base_url": "http://h/v1",
+                    setting: "sk-hunter2",
+                }
+            }
+        )
+    )
+    for overrides in ([], ['embedding={"api_key": "sk-hunter2", "model": 1}']):
+        with pytest.raises(ConfigError, match=f"engine.{setting}") as refused:
+            load_config(file, overrides)
+        assert "hunter2" not in str(refused.value)

@@ -1,11 +1,11 @@
 """The engine ``openai``: any OpenAI-compatible endpoint; its model runs somewhere else."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.config.engine_kind import EngineKind, ModelEngine, TextEngine
-from pipeline.config.engines import EndpointUrl, ModelEngineConfig
+from pipeline.config.engines import Args, EndpointUrl, ModelEngineConfig, Variable
 from pipeline.config.footage import FrameConfig, PlanConfig
 from pipeline.config.run import SummariesConfig
 from pipeline.config.section import Operational, Seconds
@@ -18,7 +18,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     kind: Literal["openai"]
     base_url: Operational[EndpointUrl]
     """Up to and including ``/v1``."""
-    api_key_env: Operational[str | None] = None
+    api_key_env: Operational[Variable | None] = None
     """Name of the environment variable that holds the key; it must be set on every node."""
     server: Literal["any", "vllm"] = "any"
     """``any``: frames go as images, each after its own time as text. ``vllm``: they go as one video
@@ -31,7 +31,7 @@ class OpenAIEngineConfig(ModelEngineConfig):
     """For one request, from connecting to the last byte of its answer."""
     jpeg_quality: int = Field(default=92, ge=1, le=100)
     """Quality of the pictures that are sent, from 1 to 100."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Args = Field(default_factory=dict)
     """Further request fields, by the API's own names; null leaves one of ours out."""
 
     @property

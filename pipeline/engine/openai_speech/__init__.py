@@ -1,11 +1,11 @@
 """The engine ``openai_speech``: any endpoint with OpenAI's ``/v1/audio/transcriptions``."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.config.engine_kind import EngineKind, SpeechEngine
-from pipeline.config.engines import EndpointUrl, SpeechEngineConfig
+from pipeline.config.engines import Args, EndpointUrl, SpeechEngineConfig, Variable
 from pipeline.config.section import Operational, Seconds
 from pipeline.engine.speech_task import SPEECH_TASK
 
@@ -18,7 +18,7 @@ class OpenAISpeechConfig(SpeechEngineConfig):
     """Up to and including ``/v1``."""
     model: str
     """The name under which it serves the model."""
-    api_key_env: Operational[str | None] = None
+    api_key_env: Operational[Variable | None] = None
     """Name of the environment variable that holds the key; it must be set on every node."""
     language: str | None = Field(default=None, pattern=r"^[a-z]{2,3}$")
     """As ``en``; None lets the model find out in each stretch, so that languages may change."""
@@ -28,7 +28,7 @@ class OpenAISpeechConfig(SpeechEngineConfig):
     """After 408, 409, 429, 5xx, a timeout or a lost connection; waits grow and carry jitter."""
     timeout_s: Operational[Seconds] = Field(default=300.0, gt=0)
     """For one request, from connecting to the last byte of its answer."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Args = Field(default_factory=dict)
     """Further form fields, by the API's own names; null leaves one of ours out."""
 
     @property

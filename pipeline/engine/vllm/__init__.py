@@ -1,12 +1,12 @@
 """The engine ``vllm``: a vision model in vLLM's own processes, beside the actor that asks it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.config import catalogue
 from pipeline.config.engine_kind import EngineKind, Forecast, ModelEngine, TextEngine
-from pipeline.config.engines import ModelEngineConfig, RatesConfig
+from pipeline.config.engines import Args, ModelEngineConfig, RatesConfig
 from pipeline.config.footage import FrameConfig, PlanConfig
 from pipeline.config.run import SummariesConfig
 from pipeline.config.section import ByContent, Operational
@@ -35,7 +35,7 @@ class VllmEngineConfig(ModelEngineConfig):
     """A Thinking checkpoint that reasons for longer is made to answer."""
     num_gpus: float = Field(default=1.0, ge=0)
     """GPUs of one replica (its tensor-parallel size), all on one node; 0 runs on CPU."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Args = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
     rates: Operational[RatesConfig | None] = None
     """Speed and price for ``timereel plan`` and budgets; the catalogue has them for its models."""

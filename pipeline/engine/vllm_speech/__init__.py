@@ -1,11 +1,11 @@
 """The engine ``vllm_speech``: a model of vLLM's that transcribes, in vLLM's own processes."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.config.engine_kind import EngineKind, SpeechEngine
-from pipeline.config.engines import SpeechEngineConfig
+from pipeline.config.engines import Args, SpeechEngineConfig
 from pipeline.config.section import ByContent, Operational
 from pipeline.engine.speech_task import SPEECH_TASK
 
@@ -25,7 +25,7 @@ class VllmSpeechConfig(SpeechEngineConfig):
     num_gpus: Operational[float] = Field(default=1.0, ge=0)
     """GPUs of one replica; 0 runs on CPU. Several replicas may share one, each with a part of it:
     set ``args: {gpu_memory_utilization: ...}`` to no more than that part."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Args = Field(default_factory=dict)
     """Further vLLM engine arguments, by vLLM's own names."""
 
     @property
