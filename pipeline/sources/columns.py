@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _ROWS = 8192
 """How many records are made or taken apart at once."""
+_BATCHES = 16
+"""So many are joined: what was made by appending keeps up to twice the memory that it needs."""
 # Text that grows beyond 2 GB, and text of which few are different.
 _TEXT, _FEW = pa.large_string(), pa.dictionary(pa.int32(), pa.string())
 _OF_SOURCE = pa.schema(
@@ -56,6 +58,7 @@ class _Columns(Sequence[T], Generic[T]):
         if isinstance(records, cls):
             return records
         waiting, values, batches = iter(records), attrgetter(*cls.paths), []
+        wholes: list[pa.Table] = []
         while part := list(islice(waiting, _ROWS)):
             columns = zip(*map(values, part), strict=True)
             arrays = [
@@ -63,7 +66,10 @@ class _Columns(Sequence[T], Generic[T]):
                 for column, kind in zip(columns, cls.schema.types, strict=True)
             ]
             batches.append(pa.record_batch(arrays, cls.schema))
-        return cls(pa.Table.from_batches(batches, cls.schema))
+            if len(batches) == _BATCHES:
+                wholes.append(pa.Table.from_batches(batches).combine_chunks())
+                batches = []
+        return cls(pa.concat_tables([*wholes, pa.Table.from_batches(batches, cls.schema)]))
 
     @staticmethod
     def _record(values: dict[str, Any]) -> T:

@@ -25,6 +25,7 @@ def a_source(number: int, **changes: object) -> Source:
 def sources(monkeypatch):
     """More than one chunk of them, in no order."""
     monkeypatch.setattr(columns, "_ROWS", 8)
+    monkeypatch.setattr(columns, "_BATCHES", 2)
     made = [a_source(number) for number in range(50)]
     random.Random(1).shuffle(made)
     return made
