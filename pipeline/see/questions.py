@@ -1,11 +1,16 @@
 """What a request may ask for. Everything is bounded; an unknown name is an error."""
 
-from typing import Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.index import QueryOptions
 
+Instant = Annotated[
+    AwareDatetime, Field(ge=datetime(2, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))
+]
+"""A time to and from which one can count in any zone, without leaving the years there are."""
 ReviewState = Literal["open", "confirmed", "rejected", "corrected", "missed"]
 
 
@@ -21,8 +26,8 @@ class OfIndex(BaseModel):
 class InRange(OfIndex):
     """Rows of a range of time and some cameras."""
 
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Instant | None = None
+    end: Instant | None = None
     camera: list[str] = Field(default_factory=list, max_length=1000)
 
     @model_validator(mode="after")
@@ -63,8 +68,8 @@ class ListOfEvents(OfEvents):
 class Lanes(OfEvents):
     """Density and coverage in bins."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     bins: int = Field(default=400, ge=1, le=2000)
 
 
@@ -101,7 +106,7 @@ class Moment(OfIndex):
 
     event: str = Field(default="", max_length=100)
     camera: str = Field(default="", max_length=1000)
-    at: AwareDatetime | None = None
+    at: Instant | None = None
     native: bool = True
     """False where the browser could not play the file itself."""
 
@@ -116,7 +121,7 @@ class OfCamera(OfIndex):
     """A camera at a moment."""
 
     camera: str = Field(min_length=1, max_length=1000)
-    at: AwareDatetime
+    at: Instant
 
 
 class OfMedia(OfIndex):
@@ -146,7 +151,7 @@ class Statement(BaseModel):
     camera: str = Field(default="", max_length=1000)
     """Of a missed event."""
     label: str | None = Field(default=None, min_length=1, max_length=200)
-    start: AwareDatetime | None = None
-    end: AwareDatetime | None = None
+    start: Instant | None = None
+    end: Instant | None = None
     note: str = Field(default="", max_length=2000)
     said_by: str = Field(default="", max_length=100)

@@ -166,5 +166,9 @@ def test_an_unknown_or_unbounded_question_is_refused(address):
         "videos/v1/clip.mp4?start_ns=0&end_ns=999000000000",
         f"events?text={'x' * 300}",
         "events?review=perhaps",
+        "playback?camera=yard&at=9999-12-31T23:59:59Z",
+        "cameras/picture.webp?camera=yard&at=0001-01-01T00:00:00Z",
+        "events?start=0001-01-01T00:00:00%2B14:00",
+        "coverage?start=2026-03-01T00:00:00Z&end=9999-12-31T23:59:59-14:00",
     ):
         assert http.get(f"{address}/api/v1/{path}").status_code == 422, path
