@@ -17,16 +17,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+
+from pipeline.processes.watchdog import is_overdue
 
 # Not ``-m``: the path may begin with somebody else's folder named pipeline, which the package
 # timereel passes over.
 _CHILD = f"import timereel; from {__name__} import serve; serve()"
 
 _LOOK_EVERY_S = 1.0
-_WAITING_SIGNALS = re.compile(r"^ShdPnd:\s*([0-9a-f]+)", re.MULTILINE)
 # Also the credentials of stores, as children read recordings and tables there.
 _PASSED_ON = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|TERM|TZ|TMPDIR|TEMP|TMP|LANG|LANGUAGE|LC_.*|XDG_.*|PYTHON.*|LD_.*"
@@ -80,7 +80,7 @@ def _ending_it_if_its_timer_cannot(child: "subprocess.Popen[bytes]") -> Iterator
 
     def look() -> None:
         while not left.wait(_LOOK_EVERY_S):
-            if _alarm_is_waiting(child.pid):
+            if is_overdue(child.pid):
                 has_hung.set()
                 child.kill()
                 return
@@ -92,14 +92,6 @@ def _ending_it_if_its_timer_cannot(child: "subprocess.Popen[bytes]") -> Iterator
     finally:
         left.set()
         thread.join()
-
-
-def _alarm_is_waiting(pid: int) -> bool:
-    try:
-        [waiting] = _WAITING_SIGNALS.findall(Path(f"/proc/{pid}/status").read_text())
-    except (OSError, ValueError):  # it has just ended, or this is no Linux
-        return False
-    return bool(int(waiting, 16) >> (signal.SIGALRM - 1) & 1)
 
 
 def _exchange(child: "subprocess.Popen[bytes]", work: object) -> Iterator[Any]:

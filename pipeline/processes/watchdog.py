@@ -3,11 +3,21 @@
 While a decoder or a disk hangs inside one C call, Python can neither raise an exception nor run a
 signal handler. The default action of SIGALRM needs neither a thread nor the interpreter. Its only
 cost is to set the timer again: two system calls per packet.
+
+A process that somebody has stopped, or that a file system does not let go of, does not get the
+signal. Another process must see that it waits, and end it.
 """
 
+import os
+import re
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Thread
+
+_SIGNALS = re.compile(r"^(ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)", re.MULTILINE)
 
 
 @contextmanager
@@ -30,3 +40,35 @@ def extend_limit() -> None:
 def limit_s() -> float:
     """The time limit of the enclosing watchdog in seconds; 0 if there is none."""
     return signal.getitimer(signal.ITIMER_REAL)[1]
+
+
+def is_overdue(pid: int) -> bool:
+    """Whether the time limit of another process is over, and the kernel could not end it."""
+    try:
+        masks = dict(_SIGNALS.findall(Path(f"/proc/{pid}/status").read_text()))
+    except OSError:  # it has just ended, or this is no Linux
+        return False
+    having_it = {name for name, mask in masks.items() if int(mask, 16) >> (signal.SIGALRM - 1) & 1}
+    return having_it == {"ShdPnd"}  # it waits, and whoever gets it is ended by it
+
+
+def end_overdue_neighbours(every_s: float) -> None:
+    """From now on, in a thread, end overdue processes that have the same parent as this one."""
+    Thread(target=_look_at_neighbours, args=(os.getppid(), every_s), daemon=True).start()
+
+
+def _look_at_neighbours(parent: int, every_s: float) -> None:
+    while os.getppid() == parent:
+        for pid in _children(parent):
+            if is_overdue(pid):
+                with suppress(OSError):  # it has just ended
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(every_s)
+
+
+def _children(parent: int) -> list[int]:
+    texts = []
+    for thread in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has just ended
+            texts.append(thread.read_text())
+    return [int(pid) for text in texts for pid in text.split()]

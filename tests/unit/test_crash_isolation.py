@@ -1,6 +1,8 @@
 """A crash or hang in a child process becomes an exception; with real segfaults and real hangs."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +54,20 @@ def test_a_child_that_is_stopped_counts_as_hung_when_its_time_is_over():
     assert next(items) == 0
     with pytest.raises(ProcessDiedError, match=r"hung.*decode\.max_stall_s"):
         next(items)
+
+
+def test_a_worker_that_is_stopped_is_ended_by_its_neighbour_when_its_time_is_over():
+    begins = "from tests.dying import is_stopped; list(is_stopped(0, {}))"
+    looks = "import time; from timereel.worker import start; start(); time.sleep(99)"
+    codes = (begins.format(0.5), begins.format(999), looks)
+    overdue, in_time, _ = workers = [subprocess.Popen([sys.executable, "-c", c]) for c in codes]
+    try:
+        assert overdue.wait(60) == -signal.SIGKILL
+        assert in_time.poll() is None
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def test_ctrl_c_in_the_child_is_a_keyboard_interrupt_in_the_parent(capfd):
