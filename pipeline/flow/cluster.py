@@ -13,8 +13,12 @@ import structlog
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.flow import resources
+from pipeline.processes.watchdog import end_overdue_grandchildren
 
 log = structlog.get_logger()
+
+_LOOK_EVERY_S = 5.0
+"""Ray waits for ever for a worker that is stopped. In a cluster its neighbours look after it."""
 
 BLOCK_BYTES = 16 * 1024 * 1024
 
@@ -70,6 +74,8 @@ def _init_ray(config: Config, address: str | None) -> None:
         log_to_driver=False,
         **(joining if _joins(address) else embedded),
     )
+    if not _joins(address):
+        end_overdue_grandchildren(_LOOK_EVERY_S)
 
 
 def _joins(address: str | None) -> bool:

@@ -12,8 +12,10 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from threading import Thread
 
@@ -54,12 +56,19 @@ def is_overdue(pid: int) -> bool:
 
 def end_overdue_neighbours(every_s: float) -> None:
     """From now on, in a thread, end overdue processes that have the same parent as this one."""
-    Thread(target=_look_at_neighbours, args=(os.getppid(), every_s), daemon=True).start()
+    parents = [os.getppid()]
+    Thread(target=_end_overdue, args=(lambda: parents, every_s), daemon=True).start()
 
 
-def _look_at_neighbours(parent: int, every_s: float) -> None:
-    while os.getppid() == parent:
-        for pid in _children(parent):
+def end_overdue_grandchildren(every_s: float) -> None:
+    """As ``end_overdue_neighbours``, those that a child process of this one has started."""
+    own = partial(_children, os.getpid())
+    Thread(target=_end_overdue, args=(own, every_s), daemon=True).start()
+
+
+def _end_overdue(parents: Callable[[], Iterable[int]], every_s: float) -> None:
+    while True:
+        for pid in chain.from_iterable(map(_children, parents())):
             if is_overdue(pid):
                 with suppress(OSError):  # it has just ended
                     os.kill(pid, signal.SIGKILL)

@@ -70,6 +70,22 @@ def test_a_worker_that_is_stopped_is_ended_by_its_neighbour_when_its_time_is_ove
             worker.wait()
 
 
+def test_a_worker_that_is_stopped_is_ended_by_the_process_that_has_started_its_parent():
+    stopped = "from tests.dying import is_stopped; list(is_stopped(0, 0.5))"
+    parent = (
+        "import subprocess, sys; sys.exit(-subprocess.run([sys.executable, '-c', {!r}]).returncode)"
+    )
+    looks = (
+        "import subprocess, sys; from pipeline.processes.watchdog import end_overdue_grandchildren;"
+        " end_overdue_grandchildren(0.1);"
+        f" sys.exit(subprocess.run([sys.executable, '-c', {parent.format(stopped)!r}]).returncode)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", looks], timeout=60, check=False).returncode
+        == signal.SIGKILL
+    )
+
+
 def test_ctrl_c_in_the_child_is_a_keyboard_interrupt_in_the_parent(capfd):
     items = in_child_process(is_interrupted, 1)
     next(items)
