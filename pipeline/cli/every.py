@@ -30,25 +30,28 @@ def repeat(run: Callable[[], int], every: str) -> NoReturn:
     period_s = parse_duration_s(every, "--every")
     if not 1 <= period_s <= _MAX_S:
         raise ConfigError(f"--every {every}: must be from 1s to 30d")
-    while True:
-        began_s = time.monotonic()
-        try:
-            run()
-        except TimereelError as exc:
-            if exc.exit_code in (EXIT_USAGE, EXIT_BUG):
-                raise
-            echo(f"error: {exc}", err=True)
-        left_s = began_s + period_s - time.monotonic()
-        try:
-            with _sigterm_as_ctrl_c():
-                time.sleep(max(0.0, left_s))
-        except KeyboardInterrupt:
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+    try:
+        with _sigterm_as_ctrl_c():
+            while True:
+                began_s = time.monotonic()
+                _told(run)
+                time.sleep(max(0.0, began_s + period_s - time.monotonic()))
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _told(run: Callable[[], int]) -> None:
+    try:
+        run()
+    except TimereelError as exc:
+        if exc.exit_code in (EXIT_USAGE, EXIT_BUG):
+            raise
+        echo(f"error: {exc}", err=True)
 
 
 @contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Between two runs there is nothing to commit, so SIGTERM ends the loop at once."""
+    """SIGTERM ends the loop at once, but while the driver commits, which handles it by itself."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

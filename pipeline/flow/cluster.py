@@ -2,8 +2,10 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import ray
@@ -13,7 +15,7 @@ import structlog
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.flow import resources
-from pipeline.processes.watchdog import end_overdue_grandchildren
+from pipeline.processes.watchdog import ending_overdue_grandchildren
 
 log = structlog.get_logger()
 
@@ -36,26 +38,46 @@ def running_ray(
             A cluster may grow meanwhile, so there it is a warning.
     """
     is_ours = not ray.is_initialized()
-    if is_ours:
-        _init_ray(config, address)
-    # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    # Larger blocks spilled in measurements. One or two windows of usual size fill one of these.
-    context.target_max_block_size = BLOCK_BYTES
-    # A replica that is killed while it loads is started again; by default one such death ends the
-    # job.
-    context.max_consecutive_actor_init_deaths = 3
-    try:
+    with _started_ray(config, address) if is_ours else nullcontext():
+        # Ray Data logs every plan at INFO and every exception it then raises at ERROR.
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        # Larger blocks spilled in measurements. One or two windows of usual size fill one of these.
+        context.target_max_block_size = BLOCK_BYTES
+        # A replica that is killed while it loads is started again; by default one such death ends
+        # the job.
+        context.max_consecutive_actor_init_deaths = 3
         if missing := resources.shortage(config, needs or {}, _resources("cluster")):
             if is_ours and not _joins(address):
                 raise ConfigError(missing)
             log.warning("the cluster must grow before there are results", missing=missing)
         yield
+
+
+@contextmanager
+def _started_ray(config: Config, address: str | None) -> Iterator[None]:
+    is_embedded = not _joins(address)
+    with _own_handler_of_sigterm():
+        _init_ray(config, address)
+    try:
+        with ending_overdue_grandchildren(_LOOK_EVERY_S) if is_embedded else nullcontext():
+            yield
     finally:
-        if is_ours:
+        with _own_handler_of_sigterm():
             ray.shutdown()
+
+
+@contextmanager
+def _own_handler_of_sigterm() -> Iterator[None]:
+    """Ray installs a handler of its own as it starts, and removes whatever there is as it ends."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        # Only the main thread may set one; in others Ray sets none, either.
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _init_ray(config: Config, address: str | None) -> None:
@@ -74,8 +96,6 @@ def _init_ray(config: Config, address: str | None) -> None:
         log_to_driver=False,
         **(joining if _joins(address) else embedded),
     )
-    if not _joins(address):
-        end_overdue_grandchildren(_LOOK_EVERY_S)
 
 
 def _joins(address: str | None) -> bool:

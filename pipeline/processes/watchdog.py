@@ -11,13 +11,12 @@ signal. Another process must see that it waits, and end it.
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 _SIGNALS = re.compile(r"^(ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)", re.MULTILINE)
 
@@ -57,22 +56,26 @@ def is_overdue(pid: int) -> bool:
 def end_overdue_neighbours(every_s: float) -> None:
     """From now on, in a thread, end overdue processes that have the same parent as this one."""
     parents = [os.getppid()]
-    Thread(target=_end_overdue, args=(lambda: parents, every_s), daemon=True).start()
+    Thread(target=_end_overdue, args=(lambda: parents, every_s, Event()), daemon=True).start()
 
 
-def end_overdue_grandchildren(every_s: float) -> None:
-    """As ``end_overdue_neighbours``, those that a child process of this one has started."""
-    own = partial(_children, os.getpid())
-    Thread(target=_end_overdue, args=(own, every_s), daemon=True).start()
+@contextmanager
+def ending_overdue_grandchildren(every_s: float) -> Iterator[None]:
+    """Inside, as ``end_overdue_neighbours``, those that a child process of this one has started."""
+    own, left = partial(_children, os.getpid()), Event()
+    Thread(target=_end_overdue, args=(own, every_s, left), daemon=True).start()
+    try:
+        yield
+    finally:
+        left.set()
 
 
-def _end_overdue(parents: Callable[[], Iterable[int]], every_s: float) -> None:
-    while True:
+def _end_overdue(parents: Callable[[], Iterable[int]], every_s: float, left: Event) -> None:
+    while not left.wait(every_s):
         for pid in chain.from_iterable(map(_children, parents())):
             if is_overdue(pid):
                 with suppress(OSError):  # it has just ended
                     os.kill(pid, signal.SIGKILL)
-        time.sleep(every_s)
 
 
 def _children(parent: int) -> list[int]:

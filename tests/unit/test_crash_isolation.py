@@ -76,9 +76,11 @@ def test_a_worker_that_is_stopped_is_ended_by_the_process_that_has_started_its_p
         "import subprocess, sys; sys.exit(-subprocess.run([sys.executable, '-c', {!r}]).returncode)"
     )
     looks = (
-        "import subprocess, sys; from pipeline.processes.watchdog import end_overdue_grandchildren;"
-        " end_overdue_grandchildren(0.1);"
-        f" sys.exit(subprocess.run([sys.executable, '-c', {parent.format(stopped)!r}]).returncode)"
+        "import subprocess, sys\n"
+        "from pipeline.processes.watchdog import ending_overdue_grandchildren\n"
+        "with ending_overdue_grandchildren(0.1):\n"
+        f"    done = subprocess.run([sys.executable, '-c', {parent.format(stopped)!r}])\n"
+        "sys.exit(done.returncode)"
     )
     assert (
         subprocess.run([sys.executable, "-c", looks], timeout=60, check=False).returncode

@@ -166,7 +166,7 @@ def _index_due(context: RunContext, sources: SourceTable, address: str | None) -
         commits,
         probe=lambda batch: interruption.each(probe_graph(batch, config)),
     )
-    # The signal handlers come after the start of Ray, which installs its own for SIGTERM.
+    # The signal handlers come after the start of Ray, whose own would replace them.
     with running_ray(config, address, needed(config)), interruption:
         for start, end in batches(
             worklist.due, max_videos=config.batch_videos, max_bytes=config.commit.batch_bytes
