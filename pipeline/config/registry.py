@@ -20,13 +20,8 @@ DEFAULT_KIND = "signals"
 
 # Not in the metadata of the installed package: that may be older than the code which runs, as in
 # `ray job submit --working-dir .`, and would then not know them.
-_OURS = {
-    kind: EntryPoint(kind, f"pipeline.engine.{kind}:KIND", GROUP)
-    for kind in (
-        *("signals", "detector", "vllm", "openai"),
-        *("captions", "whisper", "openai_speech", "vllm_speech"),
-    )
-}
+_NAMES = "signals detector vllm openai captions whisper openai_speech vllm_speech"
+_OURS = {kind: EntryPoint(kind, f"pipeline.engine.{kind}:KIND", GROUP) for kind in _NAMES.split()}
 
 
 def _registered() -> dict[str, EntryPoint]:

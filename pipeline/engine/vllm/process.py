@@ -1,11 +1,10 @@
-"""A running vLLM and one request to it: what both engines on it, of windows and of words, share."""
+"""A running vLLM and one request to it, for the engines on it: of windows, of words, of sound."""
 
 import itertools
 from pathlib import Path
 from typing import Any
 
 from pipeline.engine.vllm import VllmEngineConfig
-from pipeline.engine.vllm_speech import VllmSpeechConfig
 from pipeline.errors import EngineDiedError, EngineStartError, WindowError
 
 _END_OF_THOUGHT = "</think>"
@@ -24,15 +23,24 @@ class VllmProcess:
 
     def __init__(
         self,
-        config: VllmEngineConfig | VllmSpeechConfig,
+        model: str,
         args: dict[str, Any],
         *,
+        is_thinking: bool = False,
         section: str = "engine",
     ) -> None:
-        self._config = config
-        self._is_thinking = isinstance(config, VllmEngineConfig) and config.thinking
+        """Load it.
+
+        Args:
+            model: its name, as the config has it.
+            args: of vLLM's ``AsyncEngineArgs``.
+            is_thinking: it reasons before it answers.
+            section: of the config, for errors.
+        """
+        self._model = model
+        self._is_thinking = is_thinking
         self._request_numbers = itertools.count()
-        self.llm = _load(config.model, args, section)
+        self.llm = _load(model, args, section)
         self.tokenizer = self.llm.get_tokenizer()
 
     def shutdown(self) -> None:
@@ -47,7 +55,7 @@ class VllmProcess:
             )
         except ValueError as exc:
             raise EngineStartError(
-                f"{self._config.model}: has no chat template ({exc}); use an Instruct or Thinking "
+                f"{self._model}: has no chat template ({exc}); use an Instruct or Thinking "
                 "checkpoint"
             ) from exc
         return str(prompt)

@@ -38,7 +38,9 @@ class VllmTextEngine:
     def __init__(self, config: VllmEngineConfig, *, max_output_tokens: int) -> None:
         self._config = config
         self._max_output_tokens = max_output_tokens
-        self._vllm = VllmProcess(config, text_engine_args(config))
+        self._vllm = VllmProcess(
+            config.model, text_engine_args(config), is_thinking=config.thinking
+        )
         self._vllm.rendered([{"role": "user", "content": "?"}])
 
     @property

@@ -114,7 +114,9 @@ class VllmEngine:
     ) -> None:
         self._config = config
         self._task = task
-        self._vllm = VllmProcess(config, engine_args(config, frame, plan))
+        self._vllm = VllmProcess(
+            config.model, engine_args(config, frame, plan), is_thinking=config.thinking
+        )
         self._sampling = sampling_params(
             config,
             task.json_schema_text(),

@@ -43,18 +43,15 @@ class VllmSpeechEngine:
 
         Raises:
             EngineStartError: no other can be opened.
+            WindowError: there is no answer that can be believed, or both died.
         """
-        try:
-            return self._runner.run(self._transcribe(stretch))
-        except EngineDiedError:
-            self._vllm.shutdown()
-            self._open()
-        try:
-            return self._runner.run(self._transcribe(stretch))
-        except EngineDiedError as exc:
-            self._vllm.shutdown()
-            self._open()
-            raise WindowError(f"vLLM's process died twice over this stretch: {exc}") from exc
+        for _ in range(2):
+            try:
+                return self._runner.run(self._transcribe(stretch))
+            except EngineDiedError:
+                self._vllm.shutdown()
+                self._open()
+        raise WindowError("vLLM's process died twice over this stretch; its log says why")
 
     def shutdown(self) -> None:
         """Stop vLLM's processes."""
@@ -63,7 +60,7 @@ class VllmSpeechEngine:
 
     def _open(self) -> None:
         async def opened() -> VllmProcess:  # vLLM binds itself to the loop that runs
-            return VllmProcess(self._config, _engine_args(self._config), section="speech")
+            return VllmProcess(self._config.model, _engine_args(self._config), section="speech")
 
         self._vllm = self._runner.run(opened())
         self._model = _transcriber(self._vllm, self._config)
