@@ -11,12 +11,16 @@ signal. Another process must see that it waits, and end it.
 import os
 import re
 import signal
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
+
+_AT_ONCE = 4
+"""Neighbours that each looks at in a round: of a node with N workers 4 N looks, not N squared."""
 
 _SIGNALS = re.compile(r"^(ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]+)", re.MULTILINE)
 
@@ -54,14 +58,19 @@ def is_overdue(pid: int) -> bool:
 
 
 def end_overdue_neighbours(every_s: float) -> None:
-    """From now on, in a thread, end overdue processes that have the same parent as this one."""
+    """From now on, in a thread, end overdue processes that have the same parent as this one.
+
+    A round looks at the few that follow by process id, and the next one goes on after them. So
+    where all do this, all are looked at in each round, and one that is alone comes to all in time.
+    """
     parents = [os.getppid()]
-    Thread(target=_end_overdue, args=(lambda: parents, every_s, Event()), daemon=True).start()
+    work = (lambda: parents, every_s, Event(), _AT_ONCE)
+    Thread(target=_end_overdue, args=work, daemon=True).start()
 
 
 @contextmanager
 def ending_overdue_grandchildren(every_s: float) -> Iterator[None]:
-    """Inside, as ``end_overdue_neighbours``, those that a child process of this one has started."""
+    """Inside, in a thread, end overdue processes that a child process of this one has started."""
     own, left = partial(_children, os.getpid()), Event()
     Thread(target=_end_overdue, args=(own, every_s, left), daemon=True).start()
     try:
@@ -70,12 +79,24 @@ def ending_overdue_grandchildren(every_s: float) -> Iterator[None]:
         left.set()
 
 
-def _end_overdue(parents: Callable[[], Iterable[int]], every_s: float, left: Event) -> None:
+def _end_overdue(
+    parents: Callable[[], Iterable[int]], every_s: float, left: Event, at_once: int | None = None
+) -> None:
+    last = os.getpid()
     while not left.wait(every_s):
-        for pid in chain.from_iterable(map(_children, parents())):
+        pids = set(chain.from_iterable(map(_children, parents())))
+        for pid in following(pids, last)[:at_once]:
+            last = pid
             if is_overdue(pid):
                 with suppress(OSError):  # it has just ended
                     os.kill(pid, signal.SIGKILL)
+
+
+def following(pids: Iterable[int], last: int) -> list[int]:
+    """All process ids in the order of a ring: those above ``last``, then from the lowest on."""
+    ring = sorted(pids)
+    first = bisect_right(ring, last)
+    return ring[first:] + ring[:first]
 
 
 def _children(parent: int) -> list[int]:

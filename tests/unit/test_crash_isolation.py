@@ -3,11 +3,12 @@
 import signal
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
 from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
-from pipeline.processes.watchdog import extend_limit, watchdog
+from pipeline.processes.watchdog import extend_limit, following, watchdog
 from tests.dying import (
     counts,
     crashes,
@@ -68,6 +69,29 @@ def test_a_worker_that_is_stopped_is_ended_by_its_neighbour_when_its_time_is_ove
         for worker in workers:
             worker.kill()
             worker.wait()
+
+
+def test_the_only_one_that_looks_comes_to_each_of_many_neighbours():
+    quiet = [subprocess.Popen(["sleep", "99"]) for _ in range(6)]
+    stopped = "from tests.dying import is_stopped; list(is_stopped(0, 0.5))"
+    looks = (
+        "import time; from pipeline.processes.watchdog import end_overdue_neighbours\n"
+        "end_overdue_neighbours(0.1); time.sleep(99)"
+    )
+    overdue = subprocess.Popen([sys.executable, "-c", stopped])
+    workers = [*quiet, overdue, subprocess.Popen([sys.executable, "-c", looks])]
+    try:
+        assert overdue.wait(60) == -signal.SIGKILL
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def test_of_many_workers_each_is_looked_at_by_the_few_before_it():
+    workers = set(range(1000, 1128))
+    looks = Counter(seen for worker in workers for seen in following(workers, worker)[:4])
+    assert looks == dict.fromkeys(workers, 4)
 
 
 def test_a_worker_that_is_stopped_is_ended_by_the_process_that_has_started_its_parent():
