@@ -21,7 +21,7 @@ from pipeline.cli.options import (
     ToOption,
     locations_of,
 )
-from pipeline.cli.terminal import echo
+from pipeline.cli.terminal import echo, skipped_cameras
 from pipeline.errors import (
     EXIT_BUDGET,
     EXIT_INTERRUPTED,
@@ -29,12 +29,11 @@ from pipeline.errors import (
     FailOn,
 )
 from pipeline.export.formats import to_json
-from pipeline.records import Run, SummaryLevel
+from pipeline.records import SummaryLevel
 from pipeline.records.sanitize import sanitized
 
 app = typer.Typer()
 
-_MAX_NAMED_CAMERAS = 5
 _INTERRUPTED = "interrupted: run the same command again to continue"
 
 AddressOption = Annotated[
@@ -200,7 +199,7 @@ def _print_unfinished(report: Any) -> None:  # noqa: ANN401 - Report, without im
     for outstanding in report.outstanding:
         echo(sanitized(f"outstanding: {_error_with_uri(outstanding)}"), err=True)
     for run in report.others:
-        echo(sanitized(_skipped_cameras(run)), err=True)
+        echo(sanitized(skipped_cameras(run, "indexing")), err=True)
 
 
 def _error_with_uri(file: Any) -> str:  # noqa: ANN401 - FailedFile or OutstandingFile
@@ -210,17 +209,6 @@ def _error_with_uri(file: Any) -> str:  # noqa: ANN401 - FailedFile or Outstandi
 
 def _print_stopped(reason: str) -> None:
     echo(f"stopped: {reason}; run the same command again to continue", err=True)
-
-
-def _skipped_cameras(run: Run) -> str:
-    silent_s = (datetime.now(tz=UTC) - run.heartbeat_at).total_seconds()
-    more = len(run.cameras) - _MAX_NAMED_CAMERAS
-    cameras = ", ".join(run.cameras[:_MAX_NAMED_CAMERAS])
-    cameras += f" and {more} more" if more > 0 else ""
-    return (
-        f"skipped: run {run.run_id} (host {run.host}, pid {run.pid}) has been indexing "
-        f"{cameras} since {run.start:%Y-%m-%dT%H:%M:%SZ}; heartbeat {silent_s:.0f} s ago"
-    )
 
 
 def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it here
@@ -289,6 +277,8 @@ def summarize(
             raise typer.Exit(EXIT_INTERRUPTED) from None
         for reason, times in report.errors.items():
             echo(f"{times} not written by the model: {reason}", err=True)
+        for run in report.others:
+            echo(sanitized(skipped_cameras(run, "summarizing")), err=True)
         figures = {"task": settings.task.name, **report.to_json()}
         echo(json.dumps(figures) if as_json else _summary_counts(figures))
         if report.stopped:

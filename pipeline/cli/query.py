@@ -14,7 +14,7 @@ from pipeline.cli.options import (
     SetOption,
     ToOption,
 )
-from pipeline.cli.terminal import echo
+from pipeline.cli.terminal import echo, skipped_cameras
 from pipeline.errors import ConfigError
 from pipeline.export.formats import write_rows
 from pipeline.index import Order, QueryOptions, list_runs, open_index
@@ -221,11 +221,13 @@ def search(
 @app.command()
 def embed(index_uri: IndexOption, config: ConfigOption = None, overrides: SetOption = None) -> None:
     """Make the vectors for search --semantic, for all texts that have none yet."""
-    from pipeline.index.vectors import embed_missing  # noqa: PLC0415
+    from pipeline.flow.driver.embed import embed_index  # noqa: PLC0415
 
     embedder = _embedder(config, overrides)
-    num_vectors = embed_missing(open_index(index_uri), embedder.texts, embedder.name)
-    echo(f"{num_vectors} vectors made", err=True)
+    done = embed_index(index_uri, embedder.texts, embedder.name)
+    for run in done.others:
+        echo(skipped_cameras(run, "making vectors for"), err=True)
+    echo(f"{done.num_vectors} vectors made", err=True)
 
 
 def _embedder(config: Path | None, overrides: list[str] | None) -> "Embedder":

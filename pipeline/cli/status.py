@@ -85,6 +85,7 @@ def _run(run: "Run") -> dict[str, Any]:
         "run_id": run.run_id,
         "state": run.state,
         "task": run.task,
+        "works": run.works,
         "shard": run.shard,
         "host": run.host,
         "pid": run.pid,
@@ -98,6 +99,10 @@ def _run(run: "Run") -> dict[str, Any]:
         "num_videos_outstanding": run.figures.num_videos_outstanding,
         "error": run.error,
     }
+
+
+def _work(run: "Run") -> str:
+    return f"{', '.join(run.works)} {run.task}".rstrip()
 
 
 def _cost(month: dict[str, Any], usd_per_gpu_hour: float | None) -> dict[str, Any]:
@@ -120,14 +125,14 @@ def _lines(
     for run in found.running:
         silent_s = (now - run.heartbeat_at).total_seconds()
         yield (
-            f"running: {run.run_id} ({run.task}) on {run.host}, pid {run.pid}, "
+            f"running: {run.run_id} ({_work(run)}) on {run.host}, pid {run.pid}, "
             f"since {_at(run.start)}; {_count(len(run.cameras), 'camera')}, "
             f"{run.figures.num_windows} windows, heartbeat {silent_s:.0f} s ago"
         )
     for run in found.last:
         error = f": {run.error}" if run.error else ""
         yield (
-            f"last run: {run.run_id} ({run.task}) ended as {run.state} at "
+            f"last run: {run.run_id} ({_work(run)}) ended as {run.state} at "
             f"{_at(run.end or run.heartbeat_at)}{error}"
         )
     if not (found.running or found.last):

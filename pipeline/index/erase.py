@@ -98,7 +98,7 @@ def apply_orders(index: Index) -> None:
     Costs almost nothing if there are none.
     """
     for order in erase_orders.open_orders(index):
-        rows = _find(index, order.scope)
+        rows = _find(index, order.scope, again=order.waits_for is not None)
         _remove(index, rows)
         if order.waits_for is None or any(rows.num_rows.values()):
             remove_sidecars(index.store)
@@ -157,8 +157,10 @@ def clear_erased(store: Store, camera: str, start: datetime, end: datetime) -> N
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
-def _find(index: Index, scope: Scope) -> ErasedRows | SpokenRows:
-    return find_spoken_rows(index, scope) if scope.speakers else find_erased_rows(index, scope)
+def _find(index: Index, scope: Scope, *, again: bool = False) -> ErasedRows | SpokenRows:
+    if scope.speakers:
+        return find_spoken_rows(index, scope)
+    return find_erased_rows(index, scope, again=again)
 
 
 def _remove(index: Index, rows: ErasedRows | SpokenRows) -> None:

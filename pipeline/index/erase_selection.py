@@ -93,8 +93,12 @@ class ErasedRows:
         }
 
 
-def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
-    """The rows about a scope; after an earlier erasure, only rows that were committed since."""
+def find_erased_rows(index: Index, scope: Scope, *, again: bool = False) -> ErasedRows:
+    """The rows about a scope; after an earlier erasure, only rows that were committed since.
+
+    With ``again`` also rows that were made from footage which is erased by now: whoever made them
+    had read it before.
+    """
     of_videos = scope.of_videos().add("status <> 'erased'")
     if scope.span != ALWAYS:
         # A file that could not be opened has no footage; its only time may come from its name.
@@ -111,11 +115,19 @@ def find_erased_rows(index: Index, scope: Scope) -> ErasedRows:
     for name in _NAMING:
         rows = _rows(index, name, scope, scope.of_videos(), ["video_id"])
         others.update(rows["video_id"].to_pylist())
+    gone: list[Row] = []
+    if again:
+        is_gone = scope.of_videos().add("status = 'erased'")
+        gone_videos = _rows(index, "videos", scope, is_gone).to_pylist()
+        gone_windows = _rows(index, "windows", scope, is_gone, sorted(KEPT_OF_WINDOW)).to_pylist()
+        gone = [*gone_videos, *gone_windows]
+        whole_ids.update(row["video_id"] for row in gone_videos if scope.contains(row))
+        others.update(row["video_id"] for row in gone)
     erased = ErasedScope(
         scope=scope,
         whole_ids=frozenset(whole_ids),
         other_ids=frozenset(others - whole_ids),
-        times=[(row["camera"], row["start"], row["end"]) for row in (*whole, *windows)],
+        times=[(row["camera"], row["start"], row["end"]) for row in (*whole, *windows, *gone)],
     )
     events = [
         (row, [erased.covers(part) for part in row["parts"] or [row]])

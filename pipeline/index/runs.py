@@ -66,6 +66,8 @@ def conflicts(other: Run, run: Run) -> bool:
 
     Runs with different configurations replace each other's answers, unless both keep them.
     """
+    if not set(other.works) & set(run.works):
+        return False
     return other.fingerprint == run.fingerprint or not (other.keep and run.keep)
 
 

@@ -63,7 +63,7 @@ class IndexStatus:
     running: tuple[Run, ...]
     """Runs that hold cameras now, newest first."""
     last: tuple[Run, ...]
-    """Of each task, configuration and share of the archive, the run that ended last."""
+    """Of each task, work, configuration and share of the archive, the run that ended last."""
     cameras: pa.Table
     """One row per camera and task: task, camera, footage_end (the end of its last file),
     covered_end (the end of what was analysed or found quiet; null if nothing was), num_pending and
@@ -89,10 +89,10 @@ def index_status(index: Index, *, cameras: Iterable[str] | None, now: datetime) 
         new_since=new_since,
     )
     runs = runs_of(index)  # which shows silent runs as lost
-    ended: dict[tuple[str, str, str | None], Run] = {}
+    ended: dict[tuple[object, ...], Run] = {}
     for run in runs:
         if run.state != "running":
-            key = (run.task, run.fingerprint, run.shard)
+            key = (run.task, run.works, run.fingerprint, run.shard)
             if key not in ended or _end(run) > _end(ended[key]):
                 ended[key] = run
     return IndexStatus(

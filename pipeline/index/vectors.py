@@ -18,7 +18,7 @@ from pipeline.index import duck, hits
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.hits import CONTENT_KEY, Hits
 from pipeline.index.query import Index
-from pipeline.index.replace import all_of, equal, replace
+from pipeline.index.replace import Confirm, all_of, equal, replace, unleased
 from pipeline.index.validate import conform
 from pipeline.tables.schema import VECTORS
 
@@ -30,11 +30,11 @@ Embed = Callable[[Sequence[str]], Vectors]
 _STORED = np.dtype("<f2")
 
 
-def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
+def embed_missing(index: Index, embed: Embed, embedder: str, confirm: Confirm = unleased) -> int:
     """Embed every row without a vector, remove vectors of removed rows; return how many were made.
 
     There is one commit per UTC date, so a stopped run continues with the next date. Vectors of two
-    embedders cannot be compared; an index may have both.
+    embedders cannot be compared; an index may have both. ``confirm`` is called before each commit.
     """
     index.store.create_table("vectors")
     num_made = 0
@@ -61,11 +61,13 @@ def embed_missing(index: Index, embed: Embed, embedder: str) -> int:
                 "WHERE s.date = ? AND said <> ''",
                 Where(values=[*values, day]),
             )
-            num_made += _replace_day(index, rows, str(day), embed, embedder)
+            num_made += _replace_day(index, rows, str(day), embed, embedder, confirm=confirm)
     return num_made
 
 
-def _replace_day(index: Index, rows: pa.Table, day: str, embed: Embed, embedder: str) -> int:
+def _replace_day(
+    index: Index, rows: pa.Table, day: str, embed: Embed, embedder: str, *, confirm: Confirm
+) -> int:
     vectors = rows["vector"].to_pylist()
     missing = [i for i, vector in enumerate(vectors) if vector is None]
     if missing:
@@ -80,7 +82,7 @@ def _replace_day(index: Index, rows: pa.Table, day: str, embed: Embed, embedder:
     }
     table = pa.table([columns[name] for name in VECTORS.names], names=VECTORS.names)
     predicate = all_of(f"date = '{day}'", equal("embedder", embedder))
-    replace(index.store, "vectors", conform("vectors", table.cast(VECTORS)), predicate)
+    replace(index.store, "vectors", conform("vectors", table.cast(VECTORS)), predicate, confirm)
     return len(missing)
 
 

@@ -46,7 +46,7 @@ from pipeline.records.footage import (
     make_id,
     upright_size,
 )
-from pipeline.records.runs import EndState, Run, RunFigures, RunState
+from pipeline.records.runs import EndState, Run, RunFigures, RunState, Work
 from pipeline.records.slides import NO_DECK, Deck, DeckPage, PageView, Slide
 from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, Word
 from pipeline.records.windows import (
@@ -124,6 +124,7 @@ __all__ = [
     "WindowResult",
     "WindowStatus",
     "Word",
+    "Work",
     "Yielded",
     "make_id",
     "name_shard",

@@ -1,4 +1,4 @@
-"""One run of an index job, its figures and how it ended: the records of the table ``runs``."""
+"""One run of a job, its figures and how it ended: the records of the table ``runs``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,9 @@ EndState = Literal["done", "incomplete", "budget", "interrupted"]
 """How a run ends that writes its own end."""
 RunState = EndState | Literal["running", "lost"]
 """``lost``: it stopped without writing its end, and a later run wrote that."""
+
+
+Work = Literal["index", "summarize", "embed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +51,16 @@ class Run:
     job_metadata: Mapping[str, str] = field(default_factory=dict)
     """What the submitter said about that job."""
     task: str
+    """"" for a run whose work is of all tasks."""
+    works: tuple[Work, ...] = ("index",)
+    """What it does for its cameras; a run that indexes may summarize as well."""
     fingerprint: str
     version: str
     keep: bool = False
     """Whether answers of other fingerprints stay in the index."""
     cameras: tuple[str, ...] = ()
-    """Its leases: no other run of this task indexes these cameras now, unless both ``keep``."""
+    """Its leases: no other run of this task does one of ``works`` for these cameras now, unless
+    both ``keep``."""
     shard: str | None = None
     exit_code: int | None = None
     figures: RunFigures = RunFigures()

@@ -1,4 +1,4 @@
-"""The table ``runs``: who indexed what, when, and how it ended."""
+"""The table ``runs``: who worked on what, when, and how it ended."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,8 @@ from pipeline.tables.shared import (
 )
 
 COLUMNS: Columns[Run] = Columns(
-    "Who indexed: written at the start of a run, with every heartbeat, and at the end.",
+    "Who indexed, summarized or made vectors: written at the start of a run, with every heartbeat, "
+    "and at the end.",
     [
         Column("date", DATE, "UTC date of `start`.", to_row=lambda run: run.start.date()),
         Column("start", TIME, "When the run began.", path="start"),
@@ -55,15 +56,24 @@ COLUMNS: Columns[Run] = Columns(
             to_row=lambda run: list(run.job_metadata.items()),
             from_row=lambda row: dict(row["job_metadata"]),
         ),
-        Column("task", STRING, "Name of the task.", path="task"),
+        Column("task", STRING, "Name of the task; empty if the work is of all tasks.", path="task"),
+        Column(
+            "works",
+            STRINGS,
+            "What it does for its cameras: `index`, `summarize`, `embed`; null in rows of older "
+            "versions, which index.",
+            path="works",
+            from_row=lambda row: tuple(row["works"] or ["index"]),
+            nullable=True,
+        ),
         Column("fingerprint", STRING, "Hash of its settings.", path="fingerprint"),
         Column("version", STRING, "Version of timereel.", path="version"),
         Column("keep", pa.bool_(), "Whether answers of other fingerprints stay.", path="keep"),
         Column(
             "cameras",
             STRINGS,
-            "The lease: no other run of this task touches these cameras meanwhile, unless both "
-            "keep the answers of other fingerprints.",
+            "The lease: no other run of this task does the same work for these cameras meanwhile, "
+            "unless both keep the answers of other fingerprints.",
             path="cameras",
         ),
         Column(

@@ -12,10 +12,14 @@ import pytest
 from pipeline.config import Config, load_config
 from pipeline.errors import ConfigError, IndexFormatError
 from pipeline.flow.driver.archive import index_archive
+from pipeline.flow.driver.run_identity import new_run
+from pipeline.flow.driver.spent import Spent
 from pipeline.flow.summaries.pending_days import pending_days
 from pipeline.flow.summaries.summarize import stored_configs, summarize_index
-from pipeline.index import Writer
+from pipeline.index import Writer, list_runs
 from pipeline.index.erase import erase
+from pipeline.index.filters import Where
+from pipeline.index.lease import take_lease
 from pipeline.index.scope import Scope
 from pipeline.index.store import TABLES_PROPERTY
 from pipeline.records import Source
@@ -39,6 +43,10 @@ def finish(writer, *videos, events=(), captions=()):
 def part(video_id):
     nothing = dict.fromkeys(("uri", "start", "end", "media_start", "media_end"))
     return nothing | {"video_id": video_id}
+
+
+def orders(writer):
+    return [row["state"] for row in writer.open().select_all("erasures", Where()).to_pylist()]
 
 
 def motion(name, start, end, video_id="v1"):
@@ -122,6 +130,46 @@ def test_only_changed_videos_and_days_are_summarized_again(writer):
     assert report.to_json()["summaries"] == {"chapter": 1, "video": 1, "day": 1}
     assert texts(writer, "day")[0].startswith("motion: 3 times, 140.0 s in all")
     assert len(summaries_of(writer)) == 9
+
+
+def test_a_camera_that_another_run_summarizes_is_left_to_it(writer):
+    other = new_run(TASK, CONFIG.summaries_fingerprint, "summarize")
+    with take_lease(writer.store, other, {"cam1"}) as lease:
+        report = summarize(writer)
+        assert report.to_json()["left"] == {"days": 2, "to": [other.run_id]}
+        assert summaries_of(writer) == []
+        lease.end("done", 0)
+    assert summarize(writer).to_json()["left"] == {"days": 0, "to": []}
+    assert len(summaries_of(writer)) == 9
+
+
+def test_a_camera_that_another_run_indexes_can_be_summarized(writer):
+    with take_lease(writer.store, new_run(TASK, CONFIG.fingerprint, "index"), {"cam1"}) as lease:
+        assert summarize(writer).days_left == 0
+        lease.end("done", 0)
+    runs = list_runs(writer.open()).to_pylist()
+    assert sorted((row["works"], row["state"]) for row in runs) == [
+        (["index"], "done"),
+        (["summarize"], "done"),
+    ]
+
+
+def test_what_is_erased_while_it_is_summarized_has_no_summary(writer):
+    class ErasesWhenAsked(Spent):
+        """Erases after the day was read, and before it is summarized."""
+
+        def exceeded(self, _budget):
+            if not orders(writer):
+                erase(writer.store, Scope.parse(video="v1"))
+            return ""
+
+    summarize(writer, spent=ErasesWhenAsked())
+    assert {row["video_id"] for row in summaries_of(writer) if row["level"] == "video"} == {
+        "v2",
+        "v3",
+    }
+    assert not [text for text in texts(writer, "day") if "8:00:10" in text]
+    assert orders(writer) == ["applied"]
 
 
 def test_erasing_a_video_removes_its_summaries_and_those_of_its_days(writer):

@@ -12,7 +12,11 @@ from pipeline.agents.server import Tools, make_server
 from pipeline.config import DecodeConfig, EmbeddingConfig
 from pipeline.engine.embed import open_embedder
 from pipeline.errors import ConfigError, EngineStartError
+from pipeline.flow.driver.embed import Embedded, embed_index
+from pipeline.flow.driver.run_identity import new_run
 from pipeline.index.erase import erase
+from pipeline.index.filters import Where
+from pipeline.index.lease import take_lease
 from pipeline.index.scope import Scope
 from pipeline.index.search import by_meaning
 from pipeline.index.vectors import embed_missing
@@ -87,6 +91,33 @@ def test_only_new_rows_are_embedded_and_vectors_of_removed_rows_are_removed(
     assert endpoint.texts[1:] == ["a cat sleeps"]
     assert index.sql("SELECT count(*) AS n FROM vectors")["n"].to_pylist() == [2]
     assert found(index, embedder, "cat") == ["dog", "car"]
+
+
+def test_what_is_erased_while_it_is_embedded_has_no_vector(tmp_path):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+
+    def erasing(texts):
+        erase(writer.store, Scope.parse(camera="cam1"))
+        return np.ones((len(texts), SMALL), np.float32)
+
+    embed_index(tmp_path, erasing, "m")
+    assert {row["camera"] for row in writer.index.select_all("vectors", Where()).to_pylist()} == {
+        "cam2"
+    }
+
+
+def test_two_runs_do_not_embed_one_index_at_once(tmp_path):
+    writer = pi.Writer(tmp_path)
+    write(writer, *EVENTS)
+
+    def embed(texts):
+        return np.ones((len(texts), SMALL), np.float32)
+
+    with take_lease(writer.store, new_run("", "m", "embed"), {"cam1"}) as lease:
+        assert embed_index(tmp_path, embed, "m") == Embedded(others=(lease.run,))
+        lease.end("done", 0)
+    assert embed_index(tmp_path, embed, "m") == Embedded(num_vectors=3)
 
 
 def test_vectors_of_two_models_stand_side_by_side_and_never_mix(tmp_path, embedder):

@@ -35,7 +35,7 @@ from pipeline.flow.task.packed_shard import PackedShard
 from pipeline.flow.task.stages import OpenShard, ShardOutcome
 from pipeline.index import Writer, apply_orders
 from pipeline.index.lease import take_lease
-from pipeline.records import Source
+from pipeline.records import Source, Work
 from pipeline.sources import CameraShard, SourceTable
 from pipeline.tables.shared import Provenance
 from pipeline.timebase import NS_PER_S
@@ -87,7 +87,14 @@ def index_archive(
     writer = Writer(index_uri)
     apply_orders(writer.open())
     cameras = files.cameras
-    run = new_run(config, shard, keep=keep)
+    works: tuple[Work, ...] = ("index", "summarize") if config.summaries.level else ("index",)
+    run = new_run(
+        config.task.name,
+        config.fingerprint,
+        *works,
+        shard=shard,
+        keep=keep,
+    )
     with (
         bound_contextvars(run_id=run.run_id),
         take_lease(writer.store, run, cameras, figures=report.figures, wait=wait) as lease,
@@ -118,7 +125,7 @@ def index_archive(
             # Also when nothing was due: an earlier run may have ended before its summaries.
             keys = pending_days(writer.open(), config, level, leased.uris.to_pylist())
             summaries = summarize_days(
-                index_uri, config, keys, level=level, address=address, spent=report.spent
+                context.writer, config, keys, level=level, address=address, spent=report.spent
             )
             report.summaries = summaries.to_json()
             report.stopped = report.stopped or summaries.stopped

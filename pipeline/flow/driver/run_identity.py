@@ -7,9 +7,8 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from pipeline.config import Config
 from pipeline.processes import identity
-from pipeline.records import Run
+from pipeline.records import Run, Work
 from pipeline.sources import CameraShard
 
 # Ray sets this variable for a submitted driver: the job's id and the submitter's metadata, as JSON.
@@ -17,7 +16,13 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 _JOB_ID = "job_submission_id"
 
 
-def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
+def new_run(
+    task: str,
+    fingerprint: str,
+    *works: Work,
+    shard: CameraShard | None = None,
+    keep: bool = False,
+) -> Run:
     """This process as a run that begins now and has no leases yet."""
     now = datetime.now(tz=UTC)
     metadata = json.loads(os.environ.get(_JOB_CONFIG, "{}")).get("metadata") or {}
@@ -30,8 +35,9 @@ def new_run(config: Config, shard: CameraShard | None, *, keep: bool) -> Run:
         process=identity.unique_name(),
         job_id=metadata.get(_JOB_ID),
         job_metadata={name: value for name, value in metadata.items() if name != _JOB_ID},
-        task=config.task.name,
-        fingerprint=config.fingerprint,
+        task=task,
+        works=works,
+        fingerprint=fingerprint,
         version=version("timereel"),
         keep=keep,
         shard=str(shard) if shard else None,

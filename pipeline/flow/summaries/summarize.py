@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import Config, ModelEngineConfig, config_for_stored
-from pipeline.errors import ConfigError
+from pipeline.errors import EXIT_BUDGET, ConfigError
 from pipeline.flow.cluster import running_ray, waits_for
 from pipeline.flow.driver.interrupt import Interruption
-from pipeline.flow.driver.spent import Spent
+from pipeline.flow.driver.run_identity import new_run
+from pipeline.flow.driver.spent import SECONDS_PER_HOUR, Spent
 from pipeline.flow.graph import SummarizedDay, summary_graph
 from pipeline.flow.summaries.pending_days import DayKey, days_with_videos, pending_day
-from pipeline.index import Writer, latest_configs, open_index
-from pipeline.records import SUMMARY_LEVELS, Summary, SummaryLevel
+from pipeline.index import Writer, apply_orders, latest_configs, open_index
+from pipeline.index.lease import take_lease
+from pipeline.records import SUMMARY_LEVELS, Run, RunFigures, Summary, SummaryLevel
 from pipeline.summarize import PROMPT_ID, SummaryDay, summarize_day
 from pipeline.tables.shared import Provenance
 from pipeline.tables.summaries import summaries_table
@@ -44,8 +46,14 @@ class SummaryReport:
     """Why the model failed to write a summary, and how often."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    gpu_s: float = 0.0
+    """GPU-seconds that were reserved."""
     stopped: str = ""
     """Why the call ended before all days were summarized; "" if it did not."""
+    days_left: int = 0
+    """Days of cameras that other runs summarize now."""
+    others: tuple[Run, ...] = ()
+    """Those runs."""
 
     def book(self, summaries: Sequence[Summary]) -> None:
         """Count one day and its new summaries."""
@@ -58,6 +66,14 @@ class SummaryReport:
             if summary.error:
                 self.errors[summary.error] = self.errors.get(summary.error, 0) + 1
 
+    def figures(self) -> RunFigures:
+        """The counts for the row of this run in the table ``runs``."""
+        return RunFigures(
+            num_prompt_tokens=self.num_prompt_tokens,
+            num_output_tokens=self.num_output_tokens,
+            gpu_s=self.gpu_s,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """The object that ``timereel summarize --json`` prints."""
         return {
@@ -66,6 +82,7 @@ class SummaryReport:
             "extractive": self.extractive,
             "errors": dict(self.errors),
             "tokens": {"prompt": self.num_prompt_tokens, "output": self.num_output_tokens},
+            "left": {"days": self.days_left, "to": [run.run_id for run in self.others]},
             "stopped": self.stopped,
         }
 
@@ -84,32 +101,57 @@ def summarize_index(
     """Summarize every day of every camera that has a video of the task in ``[start, end)``.
 
     ``spent`` is what the run has spent of its budget before. When the budget is spent, the call
-    ends, and ``stopped`` in the report says so.
+    ends, and ``stopped`` in the report says so. Cameras that another run summarizes now are left to
+    it, and the report says so.
 
     Raises:
         ConfigError: a time is invalid, or the model's context has no room for lines.
         EngineStartError: the engine cannot be started.
         IndexFormatError: there is no index.
+        LeaseLostError: this run sent no heartbeat for so long that another run took its cameras.
     """
     # Open for reading first: that fails if there is no index, while a writer would create one.
     keys = days_with_videos(open_index(index_uri), config, start, end, camera)
-    return summarize_days(
-        index_uri, config, keys, level=level, address=address, spent=spent or Spent()
-    )
+    report = SummaryReport()
+    if not keys:
+        return report
+    writer = Writer(index_uri)
+    apply_orders(writer.open())
+    run = new_run(config.task.name, config.summaries_fingerprint, "summarize")
+    cameras = {name for name, _ in keys}
+    with take_lease(writer.store, run, cameras, figures=report.figures) as lease:
+        leased = [key for key in keys if key[0] in lease.cameras]
+        report.days_left, report.others = len(keys) - len(leased), lease.others
+        summarize_days(
+            writer.leased(lease.confirm),
+            config,
+            leased,
+            level=level,
+            address=address,
+            spent=spent or Spent(),
+            report=report,
+        )
+        error = report.stopped or "; ".join(report.errors)
+        lease.end(*(("budget", EXIT_BUDGET) if report.stopped else ("done", 0)), error)
+    apply_orders(writer.open())
+    return report
 
 
 def summarize_days(
-    index_uri: str,
+    writer: Writer,
     config: Config,
     keys: Sequence[DayKey],
     *,
     level: SummaryLevel,
     spent: Spent,
     address: str | None = None,
+    report: SummaryReport | None = None,
 ) -> SummaryReport:
-    """Summarize those of the days that are not up to date; raises as ``summarize_index``."""
-    writer = Writer(index_uri)
-    run = _Run(config, writer, level, spent)
+    """Summarize those of the days that are not up to date; raises as ``summarize_index``.
+
+    The writer's lease must hold the cameras. What is done is counted in ``report``.
+    """
+    run = _Run(config, writer, level, spent, report or SummaryReport())
     for first in range(0, len(keys), DAYS_PER_BATCH):
         batch = keys[first : first + DAYS_PER_BATCH]
         days = [
@@ -144,12 +186,19 @@ def stored_configs(
 class _Run:
     """One call: its settings, its report, and the summaries that are not committed yet."""
 
-    def __init__(self, config: Config, writer: Writer, level: SummaryLevel, spent: Spent) -> None:
+    def __init__(
+        self,
+        config: Config,
+        writer: Writer,
+        level: SummaryLevel,
+        spent: Spent,
+        report: SummaryReport,
+    ) -> None:
         self.config = config
         self.writer = writer
         self.level = level
         self.spent = spent
-        self.report = SummaryReport()
+        self.report = report
         self.uncommitted: list[tuple[SummaryDay, list[Summary]]] = []
         self.committed_at_s = time.monotonic()
 
@@ -161,6 +210,7 @@ class _Run:
     def summarize(self, days: Sequence[SummaryDay], address: str | None) -> None:
         """Summarize the days, and commit their summaries as they come."""
         by_key = {(day.camera, day.date): day for day in days}
+        gpu_hours_before = self.spent.gpu_hours
         interruption = Interruption(
             waits_for=lambda: waits_for(self.config), stall_s=self.config.cluster.stall_s
         )
@@ -178,6 +228,7 @@ class _Run:
                     self._book(by_key, interruption.each(self._without_a_model(days)))
         finally:
             self.spent.reserve_gpus(0)
+            self.report.gpu_s += (self.spent.gpu_hours - gpu_hours_before) * SECONDS_PER_HOUR
             self._commit()
 
     def _without_a_model(self, days: Sequence[SummaryDay]) -> Iterator[SummarizedDay]:
@@ -221,5 +272,6 @@ class _Run:
                 )
             }
             self.writer.write_summaries(table, dates)
+            apply_orders(self.writer.open())  # these days were read before what was ordered since
             self.uncommitted = []
         self.committed_at_s = time.monotonic()
