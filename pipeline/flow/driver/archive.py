@@ -161,10 +161,10 @@ def _index_due(context: RunContext, sources: SourceTable, address: str | None) -
     """Index the sources that are due, batch by batch."""
     config = context.config
     worklist = worklist_of(sources, context)
-    if not config.summaries.level:
-        context.lease.keep_only(worklist.due.cameras)
     if not worklist.due:
         return
+    if not config.summaries.level:
+        context.lease.keep_only(worklist.due.cameras)
     interruption = Interruption(waits_for=lambda: waits_for(config), stall_s=config.cluster.stall_s)
     commits = Commits(context)
     planner = BatchPlanner(
