@@ -1,12 +1,14 @@
 """Erases what speakers say: their utterances, and their part of the answers in windows.
 
+Minutes that a model wrote of such a recording go as a whole, since they tell it in other words.
+
 The footage stays heard, so that nobody listens to it again for the sake of the others. A warning of
 the video says that words are missing.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
@@ -36,6 +38,8 @@ class SpokenRows:
     """They go."""
     vectors: Sequence[Row]
     """Of these utterances; they go, too."""
+    minutes: Sequence[Row]
+    """Rows of ``summaries`` that were written from these and other utterances; they go."""
     windows: Sequence[Row]
     """Whole rows; their answers are written without these words."""
     heard: Sequence[Row]
@@ -54,6 +58,7 @@ class SpokenRows:
             "windows": self.windows,
             "utterances": self.utterances,
             "vectors": self.vectors,
+            "summaries": self.minutes,
         }
         return {name: len(rows) for name, rows in found.items()}
 
@@ -77,6 +82,7 @@ def find_spoken_rows(index: Index, scope: Scope) -> SpokenRows:
     return SpokenRows(
         utterances=said,
         vectors=_vectors_of(index, said),
+        minutes=_minutes_of(index, ids),
         windows=answers,
         heard=index.select_all("videos", heard).to_pylist() if ids else [],
         speakers=speakers,
@@ -120,6 +126,7 @@ def remove_spoken_rows(index: Index, rows: SpokenRows) -> None:
         ]
         replace_of_videos(store, "videos", chunk, changed, "task", "fingerprint")
     replace_rows(store, "vectors", rows.vectors, [])
+    replace_rows(store, "summaries", rows.minutes, [])
     replace_rows(store, "utterances", rows.utterances, [])
     replace_rows(
         store,
@@ -141,6 +148,16 @@ def _vectors_of(index: Index, utterances: Sequence[Row]) -> list[Row]:
     columns = ["vector_id", *_OF_MOMENT, "date"]
     found = index.select_all("vectors", where, columns=columns).to_pylist()
     return [row for row in found if _moment(row) in moments]
+
+
+def _minutes_of(index: Index, video_ids: Collection[str]) -> list[Row]:
+    """Minutes of videos in which they still speak; written later, they know nothing of it."""
+    if not video_ids:
+        return []
+    where = Where().is_one_of("video_id", video_ids).add("level = 'minutes'")
+    columns = ["summary_id", *_OF_MOMENT, "date"]
+    found: list[Row] = index.select_all("summaries", where, columns=columns).to_pylist()
+    return found
 
 
 def _span(row: Row) -> TimeRange:

@@ -7,7 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.minutes.note import Note, NotShown
+from pipeline.minutes.claims import claims, foreign_names, has_phrase
+from pipeline.minutes.note import Note, NotShown, Told
 from pipeline.minutes.numbers import number_of_page
 from pipeline.minutes.topic import Topic
 from pipeline.records import DeckPage, Slide, Utterance
@@ -30,6 +31,32 @@ def contradiction(
     if not said and not shown:
         return "it names no row"
     return _in_words(note, said, shown) or _in_time(note, said, shown)
+
+
+def contradiction_of_told(
+    line: Told, utterances: Mapping[str, Utterance], slides: Mapping[str, Slide]
+) -> str:
+    """Why a line in other words cannot stand, or "" if what it rests on may bear it out.
+
+    Its figures, units, dates and names, and who does what until when, must be in the rows that it
+    rests on. Whether they say what it says is beyond code.
+    """
+    if not line.rests_on:
+        return "it names no row"
+    for note in line.rests_on:
+        if why := contradiction(note, utterances, slides):
+            return why
+    speakers = {note.speaker for note in line.rests_on}
+    cited = "\n".join([*(note.text for note in line.rests_on), *speakers])
+    if invented := sorted(claims(line.text) - claims(cited)):
+        return f"it says {invented[0]}, which no row that it names says"
+    known = {one.speaker for one in utterances.values() if len(one.speaker) > 1}
+    if names := foreign_names(line.text, cited, sorted(known)):
+        return f"it names {names[0]}, whom no row that it names knows"
+    for what in filter(None, (line.owner, line.due)):
+        if not has_phrase(cited, what):
+            return f"no row that it names says {what}"
+    return ""
 
 
 def contradiction_of_page(

@@ -1,7 +1,7 @@
-"""The minutes of one meeting without a model: chapters by pages, and what is said, word for word.
+"""The minutes of one meeting: chapters by pages, and what is said, word for word.
 
-Nothing is put into other words. A sentence is chosen for the words in it, and stands with its
-speaker, its time and the page on the screen.
+Nothing is put into other words here. A sentence is chosen for the words in it, and stands with its
+speaker, its time and the page on the screen. What a model has told is checked and put beside it.
 """
 
 import math
@@ -15,12 +15,13 @@ from itertools import groupby
 from pipeline.minutes.check import (
     contradiction,
     contradiction_of_page,
+    contradiction_of_told,
     contradiction_of_topic,
 )
 from pipeline.minutes.link import pages_on_screen
-from pipeline.minutes.note import Kind, Note, NotShown
+from pipeline.minutes.note import Kind, Note, NotShown, Told
 from pipeline.minutes.topic import Meaning, Pages, Topic
-from pipeline.records import DeckPage, Slide, Utterance
+from pipeline.records import DeckPage, NoteKind, Slide, Utterance
 from pipeline.timebase import TimeRange
 
 MOST_QUOTED = 5
@@ -78,9 +79,30 @@ class Minutes:
     num_dropped: int
     """Lines, and pages spoken of, that the rows they name do not bear out; they are left out."""
 
+    told: tuple[Told, ...] = ()
+    """What a model wrote, by kind and time; () if none did."""
+
     def of_kind(self, kind: Kind) -> tuple[Note, ...]:
         """The notes of one list."""
         return tuple(note for note in self.notes if note.kind == kind)
+
+    def told_of(self, kind: NoteKind) -> tuple[Told, ...]:
+        """The lines of one kind that a model wrote."""
+        return tuple(line for line in self.told if line.kind == kind)
+
+
+def quotable(utterances: Sequence[Utterance], slides: Sequence[Slide]) -> list[Note]:
+    """All that the minutes of one video may rest on, in the order of time.
+
+    Each utterance, and the words of each page where it is shown first.
+    """
+    shown = pages_on_screen(utterances, slides)
+    notes = [_quoted("said", one, shown[one.utterance_id], None) for one in utterances]
+    pages: dict[int, Slide] = {}
+    for slide in sorted(slides, key=lambda one: one.media):
+        pages.setdefault(slide.page, slide)
+    notes += [_on_page("said", one.written, one) for one in pages.values() if one.written.strip()]
+    return sorted(notes, key=lambda note: note.media)
 
 
 def make_minutes(
@@ -88,6 +110,7 @@ def make_minutes(
     slides: Sequence[Slide],
     deck: Sequence[DeckPage] = (),
     meaning: Meaning | None = None,
+    told: Sequence[Told] = (),
 ) -> Minutes:
     """The minutes of one video.
 
@@ -96,15 +119,16 @@ def make_minutes(
         slides: of one task.
         deck: what they show; () if that is not known.
         meaning: see ``Pages``.
+        told: what a model wrote of it.
     """
     spoken = sorted(utterances, key=lambda one: one.media)
     shown = pages_on_screen(spoken, slides)
     said_by_id = {one.utterance_id: one for one in spoken}
     slides_by_id = {one.slide_id: one for one in slides}
-    told = Pages(slides, deck, meaning).topics(spoken, shown)
+    spoken_of = Pages(slides, deck, meaning).topics(spoken, shown)
     topics = {
         name: topic
-        for name, topic in told.items()
+        for name, topic in spoken_of.items()
         if not contradiction_of_topic(topic, said_by_id[name].text, deck, slides)
     }
     rare = _rareness(spoken)
@@ -132,13 +156,15 @@ def make_minutes(
         if slides and number not in known
     ]
     not_shown = [one for one in missing if not contradiction_of_page(one, deck, slides)]
-    num_made = len(told) + len(quoted) + len(lists) + len(missing)
-    num_kept = len(topics) + len(believed) + len(listed) + len(not_shown)
+    stand = [one for one in told if not contradiction_of_told(one, said_by_id, slides_by_id)]
+    num_made = len(spoken_of) + len(quoted) + len(lists) + len(missing) + len(told)
+    num_kept = len(topics) + len(believed) + len(listed) + len(not_shown) + len(stand)
     return Minutes(
         chapters=tuple(_chapters(believed, slides, rare)),
         notes=tuple(sorted(listed, key=lambda note: (list(_LISTS).index(note.kind), note.media))),
         not_shown=tuple(not_shown),
         num_dropped=num_made - num_kept,
+        told=tuple(stand),
     )
 
 
@@ -156,21 +182,25 @@ def _quoted(kind: Kind, one: Utterance, slide: Slide | None, topic: Topic | None
     )
 
 
+def _on_page(kind: Kind, text: str, slide: Slide) -> Note:
+    return Note(
+        kind=kind,
+        text=text,
+        speaker="",
+        media=slide.media,
+        page=slide.page,
+        deck_page=slide.deck_page,
+        utterance_ids=(),
+        slide_ids=(slide.slide_id,),
+    )
+
+
 def _figures_on_pages(slides: Iterable[Slide]) -> list[Note]:
     """The lines of pages with a price or a share, where the page is shown first."""
     notes: dict[tuple[int, str], Note] = {}
     for slide in sorted(slides, key=lambda one: one.media):
         for line in filter(_FIGURE.search, slide.written.splitlines()):
-            note = Note(
-                kind="figure",
-                text=_BULLET.sub("", line.strip()),
-                speaker="",
-                media=slide.media,
-                page=slide.page,
-                deck_page=slide.deck_page,
-                utterance_ids=(),
-                slide_ids=(slide.slide_id,),
-            )
+            note = _on_page("figure", _BULLET.sub("", line.strip()), slide)
             notes.setdefault((slide.page, note.text), note)
     return list(notes.values())
 

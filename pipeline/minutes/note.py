@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.minutes.topic import Topic
+from pipeline.records import NoteKind
 from pipeline.timebase import TimeRange
 
 Kind = Literal["said", "figure", "question", "decision", "task"]
@@ -26,6 +27,32 @@ class Note:
     slide_ids: tuple[str, ...]
     topic: Topic | None = None
     """The page that it speaks of, if that is another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What one line claims in a writer's own words, and the lines that it rests on."""
+
+    kind: NoteKind
+    text: str
+    owner: str = ""
+    """Who does a task; "" where nobody says."""
+    due: str = ""
+    """Until when, in the words that were said; "" where nobody says."""
+    rests_on: tuple[Note, ...]
+    """Quoted, in the order of time."""
+
+    @property
+    def media(self) -> TimeRange:
+        """From the first to the last of what it rests on."""
+        spans = [note.media for note in self.rests_on]
+        return TimeRange(min(s.start_ns for s in spans), max(s.end_ns for s in spans))
+
+    @property
+    def row_ids(self) -> tuple[str, ...]:
+        """Those of the utterances, or pages, that it rests on."""
+        ids = [one for note in self.rests_on for one in note.utterance_ids or note.slide_ids]
+        return tuple(dict.fromkeys(ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,10 +18,12 @@ from pipeline.records.clips import Cut, CutMode, Shown
 from pipeline.records.clocks import CLOCKS, STATED_CLOCKS, Clock
 from pipeline.records.feedback import Feedback, FeedbackVerdict
 from pipeline.records.findings import (
+    NOTE_KINDS,
     SUMMARY_LEVELS,
     Box,
     Event,
     Line,
+    NoteKind,
     Observation,
     Part,
     Segment,
@@ -29,6 +31,7 @@ from pipeline.records.findings import (
     SummaryLevel,
     SummaryMethod,
     Verdict,
+    WrittenNote,
 )
 from pipeline.records.footage import (
     DIGEST_BYTES,
@@ -68,6 +71,7 @@ __all__ = [
     "CLOCKS",
     "DIGEST_BYTES",
     "LEAD_IN_KEYFRAMES",
+    "NOTE_KINDS",
     "NO_DECK",
     "NO_PACKETS",
     "NO_PTS",
@@ -92,6 +96,7 @@ __all__ = [
     "HappeningKind",
     "IndexedFile",
     "Line",
+    "NoteKind",
     "Observation",
     "Ownership",
     "PacketIndex",
@@ -125,6 +130,7 @@ __all__ = [
     "WindowStatus",
     "Word",
     "Work",
+    "WrittenNote",
     "Yielded",
     "make_id",
     "name_shard",

@@ -103,6 +103,19 @@ class Segment:
 SummaryLevel = Literal["chapter", "video", "day"]
 SUMMARY_LEVELS: tuple[SummaryLevel, ...] = ("chapter", "video", "day")
 SummaryMethod = Literal["model", "extractive"]
+NoteKind = Literal["agenda", "said", "decision", "task", "question"]
+NOTE_KINDS: tuple[NoteKind, ...] = ("agenda", "said", "decision", "task", "question")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenNote:
+    """What one sentence of written minutes is."""
+
+    kind: NoteKind
+    owner: str = ""
+    """Who does a task; "" where nobody says."""
+    due: str = ""
+    """Until when, in the words that were said; "" where nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +135,8 @@ class Summary:
     """What happened in a chapter, in a video, or on a camera's day (a UTC date); times in UTC."""
 
     summary_id: str
-    level: SummaryLevel
+    level: SummaryLevel | Literal["minutes"]
+    """``minutes`` are those of a meeting that a model wrote."""
     camera: str
     video_id: str
     """"" for a day."""
@@ -138,6 +152,10 @@ class Summary:
     """Hash of everything it was made from. As long as it is equal, the summary is up to date."""
     num_prompt_tokens: int = 0
     num_output_tokens: int = 0
+    notes: tuple[WrittenNote, ...] = ()
+    """Of minutes: what each sentence is; else ()."""
+    num_dropped: int | None = None
+    """Of minutes: sentences that the rows they name do not bear out, and that are not here."""
 
     @property
     def text(self) -> str:

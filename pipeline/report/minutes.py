@@ -1,18 +1,20 @@
 """The minutes of one recording: read from an index, and written as JSON, WebVTT or a page."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.export import webvtt
 from pipeline.index import Index
-from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, Topic, make_minutes
+from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, Told, Topic, make_minutes
+from pipeline.records import NoteKind
 from pipeline.records.sanitize import escaped_json, sanitized
 from pipeline.records.speech import HEARD
-from pipeline.report.pages import Shown, meaning, shown_in
+from pipeline.report.pages import meaning
+from pipeline.report.recording import read_recording
 from pipeline.report.render import environment, page_style
-from pipeline.tables.utterances import utterances_of_table
+from pipeline.report.written import stored_minutes, told_by
 from pipeline.timebase import NS_PER_S, TimeRange
 
 LISTS: dict[Kind, str] = {
@@ -24,6 +26,14 @@ LISTS: dict[Kind, str] = {
 """The lists of minutes by the kind of their notes, with their headings."""
 
 
+TOLD: dict[NoteKind, str] = {
+    "agenda": "Agenda",
+    "said": "Summary",
+    "decision": "Decisions",
+    "task": "Tasks",
+    "question": "Open questions",
+}
+"""The kinds of lines that a model writes, with their headings."""
 NOT_SHOWN = "Pages of the deck that were never shown"
 
 
@@ -38,36 +48,58 @@ class Meeting:
     minutes: Minutes
     cautions: tuple[str, ...]
     """What a reader must know before believing that something was not said or shown."""
+    model: str = ""
+    """Who wrote ``minutes.told``; "" if nobody did."""
+
+    @property
+    def told(self) -> dict[str, tuple[Told, ...]]:
+        """By heading the lines that a model wrote."""
+        lists = {title: self.minutes.told_of(kind) for kind, title in TOLD.items()}
+        return {title: lines for title, lines in lists.items() if lines}
+
+    @property
+    def listed(self) -> dict[str, tuple[Note, ...]]:
+        """By heading the lines that are quoted, of all lists for which no model has any line."""
+        told = {line.kind for line in self.minutes.told}
+        lists = {
+            title: self.minutes.of_kind(kind) for kind, title in LISTS.items() if kind not in told
+        }
+        return {title: notes for title, notes in lists.items() if notes}
 
 
-def read_meeting(index: Index, video: str) -> Meeting:
+def read_meeting(index: Index, video: str, *, problem: str = "") -> Meeting:
     """The minutes of the video with this id or uri, or whose uri ends so.
+
+    What a model wrote is among them as long as nothing that it was written from has changed.
+
+    Args:
+        index: an index.
+        video: the name.
+        problem: why a model that was asked just now has not written any.
 
     Raises:
         NoSourcesError: the index has no such video.
         ConfigError: several videos are called so.
     """
-    rows = index.videos(video=video).to_pylist()
-    if not rows:
-        raise NoSourcesError(
-            f"no video {video}; timereel query --table videos lists their uri and video_id"
-        )
-    if len(uris := sorted({row["uri"] for row in rows})) > 1:
-        raise ConfigError(f"{video} names {len(uris)} videos, such as {uris[0]} and {uris[1]}")
-    video_id = rows[0]["video_id"]
-    shown = shown_in(index, [video_id]).get(video_id, Shown())
-    utterances = utterances_of_table(index.utterances(video=video_id))
-    minutes = make_minutes(utterances, shown.slides, shown.deck, meaning())
+    recording = read_recording(index, video)
+    written = stored_minutes(index, recording)
+    shown, rows = recording.shown, recording.rows
+    told = told_by(written, recording) if written else []
+    minutes = make_minutes(recording.utterances, shown.slides, shown.deck, meaning(), told)
+    cautions = [f"The model has not written minutes: {problem}"] if problem else []
+    if written:
+        minutes = replace(minutes, num_dropped=minutes.num_dropped + written.num_dropped)
     return Meeting(
         uri=rows[0]["uri"],
         camera=rows[0]["camera"],
         start=min(row["start"] for row in rows).strftime("%Y-%m-%d %H:%M:%S UTC"),
         minutes=minutes,
-        cautions=tuple(_cautions(rows, minutes)),
+        cautions=tuple(cautions + _cautions(rows, minutes)),
+        model=written.model if minutes.told and written else "",
     )
 
 
-def _cautions(rows: list[dict[str, Any]], minutes: Minutes) -> list[str]:
+def _cautions(rows: Sequence[dict[str, Any]], minutes: Minutes) -> list[str]:
     heard = [row for row in rows if row["task"] == HEARD]
     cautions = []
     if not heard:
@@ -131,6 +163,30 @@ def never_shown(claim: NotShown) -> str:
     return f"page {claim.deck_page}{': ' if claim.title else ''}{sanitized(claim.title)}"
 
 
+def cited_by(line: Told) -> str:
+    """When, and over which pages, that was said on which a line of a model rests."""
+    return "; ".join(dict.fromkeys(map(cited, line.rests_on)))
+
+
+def told_sentence(line: Told) -> str:
+    """What a model tells, on one line, with who does it until when."""
+    return sanitized(f"{line.text}{_assigned(line)}")
+
+
+def written_by(meeting: Meeting) -> str:
+    """Who wrote the first lines, and what is known of them."""
+    return (
+        f"{sanitized(meeting.model)} wrote what stands before the quotes. Each line names what it"
+        " rests on; figures, dates and names in it were found there, its sense was not checked."
+    )
+
+
+def _assigned(line: Told) -> str:
+    parts = [f"owner: {line.owner}"] if line.owner else []
+    parts += [f"due: {line.due}"] if line.due else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
 def sentence(note: Note) -> str:
     """What is said, on one line, with who says it."""
     speaker = sanitized(note.speaker)
@@ -157,6 +213,8 @@ def as_json(meeting: Meeting) -> str:
             for chapter in minutes.chapters
         ],
         **{f"{kind}s": list(map(_note, minutes.of_kind(kind))) for kind in LISTS},
+        "model": meeting.model,
+        "told": list(map(_told, minutes.told)),
         "not_shown": [asdict(page) for page in minutes.not_shown],
         "num_dropped": minutes.num_dropped,
     }
@@ -171,6 +229,17 @@ def as_webvtt(meeting: Meeting) -> str:
             for chapter in meeting.minutes.chapters
         ]
     )
+
+
+def _told(line: Told) -> dict[str, Any]:
+    return {
+        **_seconds(line.media),
+        "kind": line.kind,
+        "text": line.text,
+        "owner": line.owner,
+        "due": line.due,
+        "rests_on": list(map(_note, line.rests_on)),
+    }
 
 
 def _note(note: Note) -> dict[str, Any]:
@@ -198,8 +267,10 @@ def as_html(meeting: Meeting) -> str:
         .render(
             **page_style(),
             meeting=meeting,
-            lists=LISTS,
+            written_by=written_by(meeting),
             cited=cited,
+            cited_by=cited_by,
+            told_sentence=told_sentence,
             heading=heading,
             sentence=sentence,
             not_shown_title=NOT_SHOWN,

@@ -8,13 +8,15 @@ from pipeline.errors import ConfigError
 from pipeline.minutes import Note
 from pipeline.records.sanitize import xml_text
 from pipeline.report.minutes import (
-    LISTS,
     NOT_SHOWN,
     Meeting,
     cited,
+    cited_by,
     heading,
     never_shown,
     sentence,
+    told_sentence,
+    written_by,
 )
 
 
@@ -36,10 +38,16 @@ def write_docx(meeting: Meeting, path: Path) -> None:
     document.add_paragraph(xml_text(f"{meeting.camera}, {meeting.start}"))
     for caution in meeting.cautions:
         document.add_paragraph(xml_text(caution))
-    for kind, title in LISTS.items():
-        if notes := meeting.minutes.of_kind(kind):
-            document.add_heading(title, 1)
-            _list(document, notes)
+    if meeting.told:
+        document.add_paragraph(xml_text(written_by(meeting)))
+    for title, lines in meeting.told.items():
+        document.add_heading(title, 1)
+        for line in lines:
+            item = document.add_paragraph(xml_text(told_sentence(line)), style="List Bullet")
+            item.add_run(f" ({cited_by(line)})").italic = True
+    for title, notes in meeting.listed.items():
+        document.add_heading(title, 1)
+        _list(document, notes)
     for chapter in meeting.minutes.chapters:
         document.add_heading(xml_text(heading(chapter)), 1)
         document.add_paragraph(f"{len(chapter.said)} of {chapter.num_said} sentences")

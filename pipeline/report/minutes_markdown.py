@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from pipeline.minutes import Note
 from pipeline.records.sanitize import sanitized
 from pipeline.report.minutes import (
-    LISTS,
     NOT_SHOWN,
     Meeting,
     cited,
+    cited_by,
     heading,
     never_shown,
     sentence,
+    told_sentence,
+    written_by,
 )
 
 # What CommonMark, tables, formulas and mentions are made of. A name of a host is no link.
@@ -24,9 +26,13 @@ def as_markdown(meeting: Meeting) -> str:
     minutes = meeting.minutes
     blocks = [f"# Minutes of {_text(meeting.uri)}", _text(f"{meeting.camera}, {meeting.start}")]
     blocks += map(_text, meeting.cautions)
-    for kind, title in LISTS.items():
-        if notes := minutes.of_kind(kind):
-            blocks += [f"## {title}", _list(notes)]
+    if meeting.told:
+        blocks.append(_text(written_by(meeting)))
+    for title, lines in meeting.told.items():
+        told = (f"- {_text(told_sentence(line))} ({cited_by(line)})" for line in lines)
+        blocks += [f"## {title}", "\n".join(told)]
+    for title, notes in meeting.listed.items():
+        blocks += [f"## {title}", _list(notes)]
     for chapter in minutes.chapters:
         blocks += [f"## {_text(heading(chapter))}"]
         blocks += [f"{len(chapter.said)} of {chapter.num_said} sentences."]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.records import Line, Summary
+from pipeline.records import Line, Summary, WrittenNote
 from pipeline.tables.columns import Column, Columns, Row, list_of
 from pipeline.tables.shared import (
     INT32,
@@ -45,14 +45,23 @@ SENTENCE: Columns[Line] = Columns(
     ],
 )
 
+NOTE: Columns[WrittenNote] = Columns(
+    "What one sentence of minutes is.",
+    [
+        Column("kind", STRING, "`agenda`, `said`, `decision`, `task` or `question`.", path="kind"),
+        Column("owner", STRING, "Who does a task; empty where nobody says.", path="owner"),
+        Column("due", STRING, "Until when, as it was said; empty where nobody says.", path="due"),
+    ],
+)
+
 COLUMNS: Columns[StoredSummary] = Columns(
-    "What happened in a chapter, a video, or a camera's day.",
+    "What happened in a chapter, a video, or a camera's day; the minutes of a meeting.",
     [
         *range_columns(camera="summary.camera", utc="summary.span"),
         Column(
             "level",
             STRING,
-            "`chapter`, `video`, or `day`: a camera's UTC date, which has no file.",
+            "`chapter`, `video`, `minutes`, or `day`: a camera's UTC date, which has no file.",
             path="summary.level",
         ),
         Column("video_id", STRING, "Id of the video; empty for a day.", path="summary.video_id"),
@@ -111,6 +120,21 @@ COLUMNS: Columns[StoredSummary] = Columns(
             path="summary.inputs_id",
         ),
         *PROVENANCE,
+        list_of(
+            "notes",
+            NOTE,
+            "Of minutes: what each of the `sentences` is; else empty.",
+            path="summary.notes",
+            makers={"": WrittenNote},
+            nullable=True,
+        ),
+        Column(
+            "num_dropped",
+            INT32,
+            "Of minutes: sentences that were left out, since their rows do not say so; else null.",
+            path="summary.num_dropped",
+            nullable=True,
+        ),
     ],
 )
 

@@ -72,7 +72,7 @@ def test_the_words_are_gone_from_every_table_and_after_vacuum_from_every_byte(in
     assert "40 euros" in everything_stored(where)
     before = index.coverage(kind="heard").to_pylist()
     receipt = cli.json("erase", "--index", where, "--speaker", "Ada")
-    assert receipt["rows"] == {"windows": 2, "utterances": 2, "vectors": 2}
+    assert receipt["rows"] == {"windows": 2, "utterances": 2, "vectors": 2, "summaries": 0}
     assert {(one["camera"], one["whole"]) for one in receipt["videos"]} == {
         ("room", False), ("call", False)
     }  # fmt: skip
@@ -109,7 +109,7 @@ def test_a_range_with_a_speaker_and_a_speaker_whom_nobody_knows_erase_nothing(in
     with pytest.raises(ConfigError, match="no range"):
         Scope.parse(speaker="Ada", start="2026-03-01")
     assert erase(index.store, Scope.parse(speaker="ada"))["rows"] == {
-        "windows": 0, "utterances": 0, "vectors": 0
+        "windows": 0, "utterances": 0, "vectors": 0, "summaries": 0
     }  # fmt: skip
     assert orders(pi.open(index.store.root)) == []
 

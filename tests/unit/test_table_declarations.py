@@ -30,6 +30,7 @@ from pipeline.records import (
     Video,
     WindowResult,
     Word,
+    WrittenNote,
 )
 from pipeline.tables import (
     alerts,
@@ -85,6 +86,7 @@ def test_every_table_has_a_declaration():
         (windows.VIEW, "", PageView, set()),
         (summaries.COLUMNS, "summary", Summary, set()),
         (summaries.SENTENCE, "", Line, {"label"}),
+        (summaries.NOTE, "", WrittenNote, set()),
         (runs.COLUMNS, "", Run, {"figures"}),
         (runs.COLUMNS, "figures", RunFigures, set()),
         (feedback.COLUMNS, "", Feedback, set()),

@@ -13,6 +13,7 @@ from pipeline.index.filters import Cameras, Span
 from pipeline.index.scope import SCOPE_MAKERS, Scope
 from pipeline.index.stored_rows import oddity
 from pipeline.records import (
+    NOTE_KINDS,
     SUMMARY_LEVELS,
     Box,
     Completion,
@@ -27,6 +28,7 @@ from pipeline.records import (
     Verification,
     Video,
     WindowResult,
+    WrittenNote,
     Yielded,
 )
 from pipeline.tables import (
@@ -204,6 +206,7 @@ def test_segments_come_back(made):
 
 
 sentences = st.builds(Line, span=stored_utc_ranges, text=texts, sources=ids)
+notes = st.builds(WrittenNote, kind=st.sampled_from(NOTE_KINDS), owner=texts, due=texts)
 
 
 @given(
@@ -211,7 +214,7 @@ sentences = st.builds(Line, span=stored_utc_ranges, text=texts, sources=ids)
         st.builds(
             Summary,
             summary_id=texts,
-            level=st.sampled_from(SUMMARY_LEVELS),
+            level=st.sampled_from([*SUMMARY_LEVELS, "minutes"]),
             camera=texts,
             video_id=texts,
             uri=texts,
@@ -223,6 +226,8 @@ sentences = st.builds(Line, span=stored_utc_ranges, text=texts, sources=ids)
             inputs_id=texts,
             num_prompt_tokens=counts,
             num_output_tokens=counts,
+            notes=st.lists(notes, max_size=3).map(tuple),
+            num_dropped=st.none() | counts,
         ),
         max_size=3,
     ),

@@ -37,9 +37,8 @@ class SummaryReport:
 
     days: int = 0
     days_skipped: int = 0
-    written: dict[SummaryLevel, int] = field(
-        default_factory=lambda: dict.fromkeys(SUMMARY_LEVELS, 0)
-    )
+    written: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SUMMARY_LEVELS, 0))
+    """By level."""
     extractive: int = 0
     """How many of those written are extractive."""
     errors: dict[str, int] = field(default_factory=dict)
