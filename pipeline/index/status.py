@@ -25,7 +25,8 @@ settled AS (
         max("end") FILTER (status <> 'failed' OR len(footage) > 0) AS footage_end,
         max("end") FILTER (status NOT IN ('failed', 'pending', 'partial')) AS settled_end,
         count(*) FILTER (status = 'pending') AS num_pending,
-        coalesce(sum(epoch("end" - "start")) FILTER (status = 'pending'), 0) AS pending_s,
+        coalesce(sum(epoch_us("end") - epoch_us("start")) FILTER (status = 'pending'), 0) / 1e6
+            AS pending_s,
         count(*) FILTER (status = 'failed') AS num_failed,
         count(*) FILTER (status = 'failed' AND indexed_at > {new_since}) AS num_newly_failed
     FROM files GROUP BY task, camera
