@@ -2,7 +2,7 @@
 
 link.py     the page on the screen while somebody speaks
 topic.py    the page that somebody speaks of; numbers.py: by its number
-make.py     chapters and lists, quoted
+make.py     chapters and lists, quoted; assigned.py: who does a task, until when
 prompt.py   numbered lines -> messages; an answer -> lines that cite them
 write.py    what a model writes of all of a meeting, part by part
 claims.py   figures, dates and names of a sentence

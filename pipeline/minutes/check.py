@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.minutes.assigned import is_of_self
 from pipeline.minutes.claims import claims, foreign_names, has_phrase
 from pipeline.minutes.note import Note, NotShown, Told
 from pipeline.minutes.numbers import number_of_page
@@ -30,7 +31,7 @@ def contradiction(
     shown = [slides[i] for i in note.slide_ids]
     if not said and not shown:
         return "it names no row"
-    return _in_words(note, said, shown) or _in_time(note, said, shown)
+    return _in_words(note, said, shown) or _of_task(note) or _in_time(note, said, shown)
 
 
 def contradiction_of_told(
@@ -110,6 +111,17 @@ def _in_words(note: Note, said: Sequence[Utterance], shown: Sequence[Slide]) -> 
         return "no row that it names says this"
     if {one.speaker for one in said} - {note.speaker} or (note.speaker and not said):
         return f"the rows that it names are not of {note.speaker!r}"
+    return ""
+
+
+def _of_task(note: Note) -> str:
+    if note.kind != "task":
+        return "it is no task, but has an owner or a time" if note.owner or note.due else ""
+    takes_it = note.owner == note.speaker and is_of_self(note.text)
+    if note.owner and not takes_it and not has_phrase(note.text, note.owner):
+        return f"nobody says that {note.owner} does it"
+    if note.due and not has_phrase(note.text, note.due):
+        return f"nobody says {note.due}"
     return ""
 
 

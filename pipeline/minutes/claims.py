@@ -154,6 +154,11 @@ def foreign_names(text: str, cited: str, known: Iterable[str]) -> list[str]:
     return foreign + [name for name in known if _has(normal, name) and not _has(plain, name)]
 
 
+def is_common(word: str) -> bool:
+    """Whether a word in capitals at the begin of a sentence is none of a name."""
+    return word.lower() in _OPENERS | _NO_NAMES
+
+
 def has_phrase(text: str, phrase: str) -> bool:
     """Whether a text has these words in a row, as whole words, in small or large letters."""
     return bool(phrase.strip()) and _has(

@@ -9,9 +9,10 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
+from pipeline.minutes.assigned import due_of, owner_of
 from pipeline.minutes.check import (
     contradiction,
     contradiction_of_page,
@@ -37,7 +38,8 @@ _DECISION = re.compile(
 )
 _TASK = re.compile(
     r"\b(?:will|must|has to|have to|action item|next step|deadline|by (?:mon|tues|wednes|thurs|fri|"
-    r"satur|sun)day|by the end of)\b|负责|截止|下一步|必须|之前完成",
+    r"satur|sun)day|by the end of|by tomorrow|is responsible for|assigned to)\b|\bI['\u2019]ll\b"
+    r"|负责|截止|下一步|必须|之前完成",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^[-*\u2022]\s+")
@@ -132,9 +134,13 @@ def make_minutes(
         if not contradiction_of_topic(topic, said_by_id[name].text, deck, slides)
     }
     rare = _rareness(spoken)
+    speakers = {one.speaker for one in spoken}
 
     def quoted_as(kind: Kind, one: Utterance) -> Note:
-        return _quoted(kind, one, shown[one.utterance_id], topics.get(one.utterance_id))
+        note = _quoted(kind, one, shown[one.utterance_id], topics.get(one.utterance_id))
+        if kind != "task":
+            return note
+        return replace(note, owner=owner_of(one.text, one.speaker, speakers), due=due_of(one.text))
 
     quoted = [quoted_as("said", one) for one in spoken]
     lists = [

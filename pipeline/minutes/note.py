@@ -27,6 +27,10 @@ class Note:
     slide_ids: tuple[str, ...]
     topic: Topic | None = None
     """The page that it speaks of, if that is another one."""
+    owner: str = ""
+    """Of a task: who does it; "" where nobody says."""
+    due: str = ""
+    """Of a task: until when, in the words that were said; "" where nobody says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

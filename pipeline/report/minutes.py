@@ -181,16 +181,16 @@ def written_by(meeting: Meeting) -> str:
     )
 
 
-def _assigned(line: Told) -> str:
+def _assigned(line: Note | Told) -> str:
     parts = [f"owner: {line.owner}"] if line.owner else []
     parts += [f"due: {line.due}"] if line.due else []
     return f" ({', '.join(parts)})" if parts else ""
 
 
 def sentence(note: Note) -> str:
-    """What is said, on one line, with who says it."""
-    speaker = sanitized(note.speaker)
-    return f"{speaker}: {sanitized(note.text)}" if speaker else sanitized(note.text)
+    """What is said, on one line, with who says it, and of a task who does it until when."""
+    speaker, text = sanitized(note.speaker), sanitized(f"{note.text}{_assigned(note)}")
+    return f"{speaker}: {text}" if speaker else text
 
 
 def as_json(meeting: Meeting) -> str:
@@ -250,6 +250,8 @@ def _note(note: Note) -> dict[str, Any]:
         "topic": note.topic and {**asdict(note.topic), "reason": note.topic.reason},
         "speaker": note.speaker,
         "text": note.text,
+        "owner": note.owner,
+        "due": note.due,
         "utterance_ids": note.utterance_ids,
         "slide_ids": note.slide_ids,
     }

@@ -150,12 +150,49 @@ ROWS = {one.utterance_id: one for one in SAID}, {one.slide_id: one for one in SH
         ({"media": seconds(12, 15.000000001)}, "another time"),
         ({"utterance_ids": ("nobody",)}, "no row of this recording"),
         ({"utterance_ids": (), "slide_ids": ()}, "names no row"),
+        ({"owner": "Ada"}, "is no task"),
+        ({"kind": "task", "owner": "Ada"}, "nobody says that Ada"),
+        ({"kind": "task", "due": "by Friday"}, "nobody says by Friday"),
     ],
 )
 def test_a_line_that_its_rows_do_not_bear_out_cannot_stand(change, why):
     [note] = [n for n in make_minutes(SAID, SHOWN).of_kind("figure") if n.speaker == "Ada"]
     assert contradiction(note, *ROWS) == ""
     assert why in contradiction(replace(note, **change), *ROWS)
+
+
+@pytest.mark.parametrize(
+    ("text", "owner", "due"),
+    [
+        ("Bo will send the offer by Friday.", "Bo", "by Friday"),
+        ("I will send it by the end of the week.", "Ada", "by the end of the week"),
+        ("I'll do it tomorrow morning.", "Ada", "tomorrow morning"),
+        ("Anna and Ben have to finish before March 12th.", "Anna and Ben", "before March 12th"),
+        ("Next, Anna must call them.", "Anna", ""),
+        ("Bo, you must send it until 2026-03-01.", "Bo", "until 2026-03-01"),
+        ("It must be checked, and is assigned to Carla Smith.", "Carla Smith", ""),
+        ("Dr. Miller is responsible for the audit by 5 pm.", "Dr. Miller", "by 5 pm"),
+        ("Anna will send it, and Bo will check it.", "", ""),
+        ("We will see next week.", "", "next week"),
+        ("They must pay by June 1, 2026.", "", "by June 1, 2026"),
+        ("The Gateway will be late, the deadline is Friday.", "", "Friday"),
+        ("It may be 5 or so, but must work.", "", ""),
+        ("李雷负责报价,周五之前完成。", "李雷", "周五之前"),
+        ("报价由王小明负责,下周三前。", "王小明", "下周三前"),
+        ("我来负责,3月5日之前。", "Ada", "3月5日之前"),
+        ("所以市场部负责发布,截止月底。", "市场部", "月底"),
+        ("小陈必须明天完成。", "小陈", "明天"),
+        ("我们负责市场。", "", ""),
+        ("大家必须负责。", "", ""),
+    ],
+)
+def test_a_task_has_its_owner_and_its_date_where_somebody_says_them(text, owner, due):
+    other = says(5, 6, "好。", "小陈")
+    one = says(1, 3, text, "Ada")
+    minutes = make_minutes([one, other], [])
+    [note] = minutes.of_kind("task")
+    assert (note.owner, note.due) == (owner, due)
+    assert minutes.num_dropped == 0
 
 
 def test_pages_of_the_deck_that_were_never_shown_are_listed():
@@ -233,6 +270,8 @@ def test_every_format_has_every_line_and_no_markup_of_others(index, tmp_path):
     assert "- (0:00:12, page 1) Ada: The gateway costs 1,250 euros per unit." in markdown
     assert "(0:00:12, page 1) Ada: The gateway costs 1,250 euros per unit." in paragraphs
     assert f"(0:00:41) {HOSTILE}: {HOSTILE}" in paragraphs
+    for text in (markdown, "\n".join(paragraphs), page):
+        assert "Bo will send the offer by Friday. (owner: Bo, due: by Friday)" in text
     assert "<script" not in page
     assert "\\<script\\>" in markdown
     assert "\\[here\\](https\\://evil.example)" in markdown
@@ -243,6 +282,7 @@ def test_every_format_has_every_line_and_no_markup_of_others(index, tmp_path):
     read = json.loads(document)
     assert [one["deck_page"] for one in read["not_shown"]] == [1, 2, 3]
     assert read["decisions"][0]["deck_page"] == 4
+    assert (read["tasks"][0]["owner"], read["tasks"][0]["due"]) == ("Bo", "by Friday")
     assert "1 of the pages shown were not found in the deck" in " ".join(read["cautions"])
     assert [note["text"] for note in read["questions"]] == ["Can we sell it in Japan?"]
     assert read["chapters"][1]["said"][0]["utterance_ids"] == [SAID[1].utterance_id]
