@@ -4,11 +4,14 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import os
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
@@ -16,8 +19,9 @@ from pipeline.alerts.message import Message
 from pipeline.config.alerts import SinkConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.records.sanitize import sanitized
-from pipeline.storage.access import PUBLIC, masked, origin_of
+from pipeline.storage.access import HTTP_PORTS, PUBLIC, origin_of, scheme_of
 from pipeline.storage.http_client import Client
+from pipeline.storage.secret import MIN_SECRET_CHARS, Secret
 
 _OK = range(200, 300)
 _MAX_ERROR_CHARS = 300
@@ -43,9 +47,10 @@ def open_sink(name: str, sink: SinkConfig) -> Deliver:
     """
     if sink.jsonl:
         return _jsonl(Path(sink.jsonl))
-    if sink.webhook:
+    if sink.webhook or sink.webhook_env:
         secret = _from_env(name, "secret_env", sink.secret_env) if sink.secret_env else None
-        return _webhook(sink.webhook, _key(name, secret), sink.timeout_s)
+        url = sink.webhook or _url_from_env(name, sink.webhook_env or "")
+        return _webhook(url, _key(name, secret), sink.timeout_s)
     if sink.command:
         return _command(sink.command, sink.timeout_s)
     return _apprise(name, _from_env(name, "apprise_env", sink.apprise_env or ""))
@@ -59,6 +64,18 @@ def _from_env(name: str, setting: str, variable: str) -> str:
             " timereel alerts runs"
         )
     return value
+
+
+def _url_from_env(name: str, variable: str) -> str:
+    url = _from_env(name, "webhook_env", variable)
+    if scheme_of(url) in HTTP_PORTS:
+        with suppress(SourceError):  # it would quote the address
+            origin_of(url)
+            return url
+    raise ConfigError(
+        f"alerts.sinks.{name}.webhook_env={variable}: the value of this variable is no"
+        " http(s)://HOST/PATH"
+    )
 
 
 def _jsonl(path: Path) -> Deliver:
@@ -83,6 +100,7 @@ def _jsonl(path: Path) -> Deliver:
 def _webhook(url: str, key: bytes | None, timeout_s: float) -> Deliver:
     # What the user names in a config may be private: see SECURITY.md.
     client = Client(origin_of(url), PUBLIC, is_listed=True)
+    secrets = _secrets_in(url)
 
     async def post(message: Message) -> int:
         at = datetime.now(tz=UTC)
@@ -102,11 +120,21 @@ def _webhook(url: str, key: bytes | None, timeout_s: float) -> Deliver:
         except TimeoutError as exc:
             raise DeliveryError(f"no answer in {timeout_s:g} s") from exc
         except (aiohttp.ClientError, OSError, SourceError) as exc:
-            raise DeliveryError(f"{type(exc).__name__}: {masked(str(exc))}") from exc
+            told = f"{type(exc).__name__}: {exc}"
+            for secret in secrets:
+                told = secret.hidden(told)
+            raise DeliveryError(told) from None
         if status not in _OK:
             raise DeliveryError(f"status {status}")
 
     return deliver
+
+
+def _secrets_in(url: str) -> list[Secret]:
+    """Who may post somewhere, the path or the query of an address often says, or a password."""
+    parts = urlsplit(url)
+    texts = (unquote(part or "") for part in (parts.password, parts.query, parts.path.strip("/")))
+    return [Secret(text) for text in texts if len(text) >= MIN_SECRET_CHARS]
 
 
 def _key(name: str, secret: str | None) -> bytes | None:
@@ -157,6 +185,8 @@ def _apprise(name: str, urls: str) -> Deliver:
         raise ConfigError(
             f"alerts.sinks.{name} needs the package apprise: pip install '.[alerts]'"
         ) from exc
+    # Its log quotes URLs that it cannot read, and with them keys.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)
     told = apprise.Apprise()
     for number, url in enumerate(urls.split(), start=1):
         if not told.add(url):  # the URL itself holds keys, so it is not shown

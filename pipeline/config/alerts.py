@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.engines import Variable
+from pipeline.config.engines import Variable, WebhookUrl, may_name_a_key
 from pipeline.config.section import Seconds, Section
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -127,16 +127,19 @@ class RuleConfig(Section):
 
 
 class SinkConfig(Section):
-    """Where alerts go: exactly one of `jsonl`, `webhook`, `command` and `apprise_env`."""
+    """Where alerts go: exactly one of the settings up to `apprise_env` that names a place."""
 
     jsonl: str | None = None
     """A local file to which each message is added as one line of JSON."""
-    webhook: str | None = None
+    webhook: WebhookUrl | None = None
     """A URL that gets each message as JSON by POST; a status of 200 to 299 says that it has it."""
+    webhook_env: Variable | None = None
+    """The environment variable that holds such a URL, where the URL is a secret itself."""
     secret_env: Variable | None = None
     """The environment variable that holds the secret with which webhooks are signed."""
     command: tuple[str, ...] | None = None
-    """A program and its arguments, run without a shell; it gets the message as JSON on stdin."""
+    """A program and its arguments, run without a shell; it gets the message as JSON on stdin. Every
+    user of the machine can see them, so no key may be among them."""
     apprise_env: Variable | None = None
     """The environment variable that holds the URLs of Apprise, separated by blanks: e-mail, Slack,
     Teams, ntfy and many others. Needs the extra `alerts`."""
@@ -147,12 +150,24 @@ class SinkConfig(Section):
     give_up_s: Seconds = Field(default=86_400.0, gt=0)
     """A message that cannot be delivered for so long is dead; `alerts resend` revives it."""
 
+    @field_validator("command")
+    @classmethod
+    def _holds_no_key(cls, command: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for argument in command or ():
+            name = re.split("[:= ]", argument.lstrip("-"), maxsplit=1)[0]
+            if may_name_a_key(name):
+                raise ValueError(
+                    f"{name} may be a key, and every user of the machine sees a command line; let"
+                    " the program read it from an environment variable"
+                )
+        return command
+
     @model_validator(mode="after")
     def _check_one(self) -> "SinkConfig":
-        kinds = ("jsonl", "webhook", "command", "apprise_env")
+        kinds = ("jsonl", "webhook", "webhook_env", "command", "apprise_env")
         if len([kind for kind in kinds if getattr(self, kind)]) != 1:
             raise ValueError(f"must have exactly one of {', '.join(kinds)}")
-        if self.secret_env and not self.webhook:
+        if self.secret_env and not (self.webhook or self.webhook_env):
             raise ValueError("secret_env: only a webhook is signed")
         return self
 

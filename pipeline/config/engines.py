@@ -5,6 +5,7 @@ Each engine has its own section beside its code: ``pipeline.config.registry`` fi
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -13,18 +14,29 @@ from pydantic import AfterValidator, Field
 from pipeline.config.section import Operational, Seconds, Section
 
 
-def _without_secrets(url: str) -> str:
-    """The address is stored with each video, shown and logged, so that no secret may be in it."""
+def _without_secrets(url: str, way_out: str) -> str:
     parts = urlsplit(url)
     if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError(
-            "must be http(s)://HOST/v1 without a user, a password, a query or a fragment; put the "
-            "key into an environment variable and name that in api_key_env"
+            "must be http(s)://HOST/PATH without a user, a password, a query or a fragment; put "
+            f"{way_out}"
         )
     return url
 
 
-EndpointUrl = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_without_secrets)]
+_ENDPOINT_KEY = "the key into an environment variable and name that in api_key_env"
+_ADDRESS = "the whole address into an environment variable and name that in webhook_env"
+
+EndpointUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://"),
+    AfterValidator(partial(_without_secrets, way_out=_ENDPOINT_KEY)),
+]
+"""It is stored with each video, shown and logged, so that no secret may be in it."""
+WebhookUrl = Annotated[
+    str, Field(pattern=r"^https?://"), AfterValidator(partial(_without_secrets, way_out=_ADDRESS))
+]
+"""It is shown and logged, too."""
 
 
 _KEY_NAMES = re.compile(

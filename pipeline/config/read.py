@@ -36,9 +36,11 @@ def load_config(path: Path | None = None, overrides: tuple[str, ...] = ()) -> Co
         _apply(tree, override)
     _set_task(tree, folder)
     try:
-        return Config.model_validate(_resolved(tree))
+        config = Config.model_validate(_resolved(tree))
     except ValidationError as exc:
         raise ConfigError(_explain(path, exc)) from exc
+    _refuse_passwords(path, tree)
+    return config
 
 
 def load_task(path: Path) -> Task:
@@ -156,8 +158,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
             node[key] = {}
         node = node[key]
         if not isinstance(node, dict):
-            raise ConfigError(f"--set {override}: {key} is a value, not a section")
-    node[leaf] = parse_yaml(value, f"--set {override}")
+            raise ConfigError(f"--set {dotted}: {key} is a value, not a section")
+    node[leaf] = parse_yaml(value, f"--set {dotted}")
 
 
 _MAX_TOLD = 50
@@ -178,18 +180,38 @@ def _explain(path: Path | None, exc: ValidationError) -> str:
     return "\n".join([f"{path or 'config'} is not valid:", *lines])
 
 
+_SECRETIVE = frozenset({"webhook", "command"})
+"""Settings that somebody may have put a key into, against what is said of them."""
+
+
 def _hidden(value: object, names: Sequence[object] = ()) -> object:
-    """A wrong value without those in it whose names say that they may be keys."""
-    if any(map(may_name_a_key, names)):
+    """A wrong value without what may be a key in it: by its name, or as a part of an address."""
+    if any(may_name_a_key(name) or name in _SECRETIVE for name in names):
         return "***"
     if isinstance(value, dict):
         return {name: _hidden(inner, (name,)) for name, inner in value.items()}
+    if isinstance(value, str) and "://" in value:
+        return re.sub(r"[?#].*", "?***", re.sub(r"//[^/]*@", "//***@", value), flags=re.DOTALL)
     return list(map(_hidden, value)) if isinstance(value, list) else value
 
 
 def _shown(value: object) -> str:
-    """A wrong value; of an address without what may be a secret."""
-    if isinstance(value, str) and "://" in value:
-        value = re.sub(r"[?#].*", "?***", re.sub(r"//[^/]*@", "//***@", value), flags=re.DOTALL)
     shown = repr(value)
     return shown if len(shown) <= _MAX_VALUE_CHARS else f"{shown[:_MAX_VALUE_CHARS]}\u2026"
+
+
+_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]*:[^/?#@\s]*@")
+
+
+def _refuse_passwords(path: Path | None, value: object, name: str = "") -> None:
+    """Settings are stored and shown: refuse an address with a password, wherever it stands."""
+    if isinstance(value, str) and _PASSWORD.search(value):
+        raise ConfigError(
+            f"{path or 'config'}: {name} holds an address with a user and a password; leave them"
+            " out, credentials come from the environment"
+        )
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_passwords(path, inner, f"{name}.{key}".lstrip("."))

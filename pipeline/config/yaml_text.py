@@ -58,7 +58,19 @@ def parse_yaml(text: str, name: str) -> Any:  # noqa: ANN401 - any value that YA
         return yaml.safe_load(text)
     # The last two: a date or number that there is none, such as 2026-13-45.
     except (yaml.YAMLError, ValueError, OverflowError) as exc:
-        raise ConfigError(f"{name}: is not YAML: {exc}") from exc
+        raise ConfigError(f"{name}{_place(exc)}: is not YAML: {_problem(exc)}") from None
+
+
+def _place(exc: Exception) -> str:
+    mark = getattr(exc, "problem_mark", None)
+    return f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+
+
+def _problem(exc: Exception) -> str:
+    """What is wrong, without the line itself, which may hold a key."""
+    if isinstance(exc, yaml.MarkedYAMLError):
+        return ", ".join(filter(None, (exc.context, exc.problem)))
+    return str(exc)
 
 
 @dataclass(slots=True)

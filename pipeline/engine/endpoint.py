@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from pipeline.engine.api_key import ApiKey
 from pipeline.engine.endpoint_answers import EndpointError, clean, error_words
 from pipeline.storage.retry import PAUSE
+from pipeline.storage.secret import Secret
 
 MAX_ANSWER_BYTES = 8 * 2**20
 """Of one body; 4,000 tokens with their log probabilities have half a megabyte."""
@@ -53,6 +54,9 @@ class Endpoint:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._key = key
+        self._proxy = _proxy(self.base_url)
+        # A proxy may quote what it was sent, too.
+        self._secrets = (key, Secret(_password(self._proxy)))
         self._timeout_s = timeout_s
         self._max_retries = max_retries
         self._pace = _Pace(interval_s)
@@ -141,10 +145,10 @@ class Endpoint:
                 "the endpoint broke off", self._told(exc), is_passing=True
             ) from None
         if status in _OK:
-            if self._key.is_in(body):
+            if any(secret.is_in(body) for secret in self._secrets):
                 raise EndpointError("the answer holds the key that was sent, and is not kept")
             return body
-        words = error_words(self._key.hidden_in(body))
+        words = error_words(self._hidden(body))
         if status in _REDIRECTS and "Location" in headers:
             where = self._server(url, headers["Location"])
             event = f"the endpoint redirects to {where}, which is not followed"
@@ -169,13 +173,13 @@ class Endpoint:
                 auto_decompress=False,
             ) as session,
             session.request(
-                method, url, headers=headers, proxy=_proxy(url), allow_redirects=False, **sent()
+                method, url, headers=headers, proxy=self._proxy, allow_redirects=False, **sent()
             ) as response,
         ):
             encoding = response.headers.get("Content-Encoding", "identity")
             if encoding.strip().lower() not in {"", "identity"}:
                 raise EndpointError(
-                    "the answer is compressed, which was not asked for", clean(encoding)
+                    "the answer is compressed, which was not asked for", self._clean(encoding)
                 )
             async for chunk in response.content.iter_any():
                 body += chunk
@@ -188,9 +192,17 @@ class Endpoint:
                     )
             return response.status, response.headers, bytes(body)
 
+    def _hidden(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = secret.hidden_in(body)
+        return body
+
+    def _clean(self, text: str) -> str:
+        """Words of a stranger without what was sent to it, fit for a row and a terminal."""
+        return clean(self._hidden(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
+
     def _told(self, exc: Exception) -> str:
-        text = f"{type(exc).__name__}: {exc}".encode("utf-8", "replace")
-        return clean(self._key.hidden_in(text).decode("utf-8", "replace"))
+        return self._clean(f"{type(exc).__name__}: {exc}")
 
     def _server(self, url: str, location: str) -> str:
         """Where a redirect leads; its path is left out, since it may hold anything."""
@@ -198,9 +210,7 @@ class Endpoint:
             parts = urlsplit(urljoin(url, location))
         except ValueError:
             return "an address that is none"
-        server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        hidden = self._key.hidden_in(server.encode("utf-8", "replace"))
-        return clean(hidden.decode("utf-8", "replace"))
+        return self._clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 
 class _Pace:
@@ -238,3 +248,10 @@ def _proxy(url: str) -> str | None:
     """The proxy that the environment names for this address."""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+
+
+def _password(proxy: str | None) -> str:
+    try:
+        return unquote(urlsplit(proxy or "").password or "")
+    except ValueError:  # an address that is none; a request says so
+        return ""

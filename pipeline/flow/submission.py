@@ -28,6 +28,8 @@ from pipeline.errors import (
     ConfigError,
     UnreachableError,
 )
+from pipeline.storage.access import masked
+from pipeline.storage.retry import oneline
 
 _CONFIG = "timereel.yaml"
 _POLL_S = 1.0
@@ -63,7 +65,7 @@ def connect(address: str) -> JobSubmissionClient:
     """
     if not address.startswith(("http://", "https://")):
         raise ConfigError(
-            f"--cluster {address}: give the address of the dashboard, as http://head:8265"
+            f"--cluster {masked(address)}: give the address of the dashboard, as http://head:8265"
         )
     # Ray prefers its own variables to the argument; the user's option must win over RAY_ADDRESS.
     os.environ["RAY_API_SERVER_ADDRESS"] = address
@@ -125,7 +127,7 @@ def follow(client: JobSubmissionClient, job_id: str, on_log: Callable[[str], Non
         try:
             asyncio.run(_tail(client, job_id, on_log))
         except (RuntimeError, aiohttp.ClientError) as exc:
-            on_log(f"the log of {job_id} broke off ({exc}); waiting for the end of the job\n")
+            on_log(f"the log of {job_id} broke off ({type(exc).__name__}); waiting for its end\n")
         while not (job := client.get_job_info(job_id)).status.is_terminal():
             time.sleep(_POLL_S)
         return _exit_code(job, client.get_job_logs(job_id), on_log)
@@ -162,19 +164,26 @@ def _name(config: Config, arguments: Sequence[str]) -> str:
 
 @contextmanager
 def _in_one_sentence(address: str) -> Iterator[None]:
+    shown = masked(address)
     try:
         yield
     except AuthenticationError as exc:
         raise ConfigError(
-            f"{address} refuses the token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            f"{shown} refuses the token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
             "RAY_AUTH_TOKEN_PATH to the token of the cluster"
         ) from exc
     except ValueError as exc:  # before OSError: requests raises both at once for what is no JSON
-        raise ConfigError(f"{address} does not answer as a job server of Ray: {exc}") from exc
+        raise ConfigError(
+            f"{shown} does not answer as a job server of Ray: {_words(exc, address)}"
+        ) from exc
     except OSError as exc:
         raise UnreachableError(
-            f"{address} does not answer; is the cluster up, and is this the address of its "
-            "dashboard?"
+            f"{shown} does not answer; is the cluster up, and is this the address of its dashboard?"
         ) from exc
     except RuntimeError as exc:
-        raise ConfigError(f"{address} refuses the job: {exc}") from exc
+        raise ConfigError(f"{shown} refuses the job: {_words(exc, address)}") from exc
+
+
+def _words(exc: Exception, address: str) -> str:
+    """What a server says, without the address and the token with which it was asked."""
+    return oneline(exc).replace(address, masked(address))

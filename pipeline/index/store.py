@@ -17,6 +17,7 @@ from pipeline.index.links import ODD_FILE, linked_part
 from pipeline.index.log_entries import log_files
 from pipeline.index.log_gate import check_log
 from pipeline.index.store_errors import cause_of, named_if_unwritable
+from pipeline.storage.access import masked
 from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _S3_ARGUMENTS = {
 }
 # delta-rs builds a host name from the path and panics at these characters.
 _FORBIDDEN = frozenset("[]^|\\") | frozenset(map(chr, range(32)))
+# As container@account; a password would follow a colon.
+_CONTAINER = re.compile(r"(?:abfss?|az|azure|wasbs?|adl)://[^:/?#]*@")
 _DECIMAL = re.compile("[0-9]{1,9}")
 # It also takes these for one character, and looks in another folder.
 _PERCENT_CODE = re.compile("%[0-9A-Fa-f]{2}")
@@ -62,7 +65,8 @@ class Store:
     """One index folder: a local path, ``s3://``, ``gs://`` or ``az://``, without trailing slash."""
 
     root: str
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """May hold credentials, so it is not shown."""
     is_for_repair: bool = False
     """Whether a check or repair uses it; only these may read an index with an unfinished repair."""
 
@@ -77,6 +81,11 @@ class Store:
         if text.startswith("file://"):
             text = unquote(urlparse(text).path)
         root = text.rstrip("/") if "://" in text else str(Path(text).absolute())
+        if (shown := masked(root)) != root and not _CONTAINER.match(root):
+            raise ConfigError(
+                f"index folder {shown}: names a user or a password; leave them out, credentials"
+                " come from the environment"
+            )
         if forbidden := sorted(_FORBIDDEN & set(root)):
             raise ConfigError(
                 f"index folder {root!r}: its name must not contain "
@@ -322,7 +331,7 @@ class Store:
         return self._out_of_reach("read", exc)
 
     def _out_of_reach(self, what: str, exc: Exception) -> ConfigError:
-        cause = cause_of(exc)
+        cause = cause_of(exc, self.storage_options)
         return ConfigError(
             f"index at {self.root}: cannot be {what}: {cause}; check the name, your rights and, "
             "for a bucket, AWS_ENDPOINT_URL and the credentials"

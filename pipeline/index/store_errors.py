@@ -6,7 +6,7 @@ What this user may not read or write is closed, and not damaged: a repair would 
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import unquote
@@ -15,6 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from pipeline.errors import IndexDamagedError, IndexFullError, IndexRightsError
 from pipeline.index.links import is_odd
+from pipeline.storage.secret import without_credentials
 from pipeline.tables.schema import TABLES
 
 _MAX_CAUSE_CHARS = 500
@@ -63,9 +64,13 @@ def refusals(table_uri: str) -> Iterator[None]:
         raise IndexDamagedError(root, f"{name}: its log is refused ({cause_of(exc)})") from exc
 
 
-def cause_of(exc: BaseException) -> str:
-    """The message of the table library on one line, bounded: it may quote a whole log entry."""
-    return " ".join(_COLOURS.sub("", str(exc)).split())[:_MAX_CAUSE_CHARS]
+def cause_of(exc: BaseException, options: Mapping[str, str] | None = None) -> str:
+    """The message of the table library on one line, bounded: it may quote a whole log entry.
+
+    What a server says may quote its credentials, of the environment or of ``options``: they go.
+    """
+    text = without_credentials(_COLOURS.sub("", str(exc)), options)
+    return " ".join(text.split())[:_MAX_CAUSE_CHARS]
 
 
 def refuse_closed(path: str, exc: Exception | None = None) -> None:

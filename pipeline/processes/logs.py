@@ -21,6 +21,11 @@ from pipeline.records.sanitize import sanitized_lines
 
 _KEPT = 1000
 
+# Without local variables: a key may be among them.
+_traceback = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 _warnings: deque["LogLine"] = deque(maxlen=_KEPT)
 
 
@@ -72,7 +77,7 @@ def _configure(*more: Processor) -> None:
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
     as_json: list[Processor] = [
-        structlog.processors.dict_tracebacks,
+        _traceback,
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(),
     ]

@@ -57,10 +57,20 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
     )
     shown = "localhost" if options.host in {*_ANY_ADDRESS, *LOOPBACK} else options.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{options.port}/"
-    say(f"timereel is at {address}{f'?token={token}' if token else ''} (Ctrl-C ends it)")
-    if token:
-        say("Whoever has this address may look, and review. It is shown only now.")
+    for line in _told(address, token):
+        say(line)
     uvicorn.Server(config).run()
+
+
+def _told(address: str, token: str) -> list[str]:
+    """What is said on starting. A token that was given is known, and logs may keep what is said."""
+    if os.environ.get(TOKEN_VARIABLE):
+        rest = f"add ?token= and the value of {TOKEN_VARIABLE}, once in each browser"
+        return [f"timereel is at {address} (Ctrl-C ends it)", rest]
+    if token:
+        rest = "Whoever has this address may look, and review. It is shown only now."
+        return [f"timereel is at {address}?token={token} (Ctrl-C ends it)", rest]
+    return [f"timereel is at {address} (Ctrl-C ends it)"]
 
 
 def make_application(options: ServeOptions, token: str) -> FastAPI:

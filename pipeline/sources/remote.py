@@ -62,7 +62,7 @@ def _found(location: str, access: Access, *, sound: bool) -> Iterator[tuple[Any,
     except FileNotFoundError as exc:
         raise ConfigError(f"{location}: does not exist; check bucket, key and region") from exc
     except Exception as exc:  # each store has its own exceptions
-        raise ConfigError(f"{message}: {exc}") from exc
+        raise ConfigError(f"{message}: {retry.oneline(exc)}") from exc
 
 
 def _pages(

@@ -19,6 +19,7 @@ from tenacity import (
 )
 
 from pipeline.errors import SourceError, TimereelError, UnreachableError
+from pipeline.storage.secret import without_credentials
 
 LIMIT_S = 20.0
 """How long a store may send nothing before the call counts as failed."""
@@ -151,8 +152,8 @@ def take_num_retries() -> int:
 
 
 def oneline(exc: BaseException) -> str:
-    """The message of an exception without line breaks."""
-    return " ".join(str(exc).split()) or type(exc).__name__
+    """The message of an exception without line breaks, and without credentials that it quotes."""
+    return " ".join(without_credentials(str(exc)).split()) or type(exc).__name__
 
 
 def check_length(data: bytes, num_bytes: int | None) -> None:

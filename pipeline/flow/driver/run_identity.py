@@ -7,6 +7,7 @@ import socket
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from pipeline.config.engines import may_name_a_key
 from pipeline.processes import identity
 from pipeline.records import Run, Work
 from pipeline.sources import CameraShard
@@ -34,7 +35,11 @@ def new_run(
         pid=os.getpid(),
         process=identity.unique_name(),
         job_id=metadata.get(_JOB_ID),
-        job_metadata={name: value for name, value in metadata.items() if name != _JOB_ID},
+        job_metadata={
+            name: "***" if may_name_a_key(name) else value
+            for name, value in metadata.items()
+            if name != _JOB_ID
+        },
         task=task,
         works=works,
         fingerprint=fingerprint,
