@@ -1,7 +1,7 @@
 """minutes: what is on the screen while somebody speaks, and the record of a meeting. Pure.
 
 link.py     the page on the screen while somebody speaks
-topic.py    the page that somebody speaks of; numbers.py: by its number
+topic.py    the page that somebody speaks of; numbers.py, position.py: by what says so
 make.py     chapters and lists, quoted; assigned.py: who does a task, until when
 prompt.py   numbered lines -> messages; an answer -> lines that cite them
 write.py    what a model writes of all of a meeting, part by part

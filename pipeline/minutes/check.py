@@ -11,6 +11,7 @@ from pipeline.minutes.assigned import is_of_self
 from pipeline.minutes.claims import claims, foreign_names, has_phrase
 from pipeline.minutes.note import Note, NotShown, Told
 from pipeline.minutes.numbers import number_of_page
+from pipeline.minutes.position import Key, Position, page_at, position_of
 from pipeline.minutes.topic import Topic
 from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.timebase import without
@@ -74,9 +75,16 @@ def contradiction_of_page(
 
 
 def contradiction_of_topic(
-    topic: Topic, text: str, deck: Sequence[DeckPage], slides: Iterable[Slide]
+    topic: Topic,
+    text: str,
+    deck: Sequence[DeckPage],
+    slides: Sequence[Slide],
+    on_screen: Slide | None = None,
 ) -> str:
-    """Why nobody who says ``text`` can be known to speak of that page, or "" if that may be."""
+    """Why nobody who says ``text`` can be known to speak of that page, or "" if that may be.
+
+    ``on_screen`` is the one of ``slides`` over which it is said, if any.
+    """
     written = [slide.written for slide in slides if _is_of(topic, slide)]
     if topic.deck_page is not None:
         written += [page.text for page in deck[topic.deck_page - 1 : topic.deck_page]]
@@ -84,6 +92,10 @@ def contradiction_of_topic(
         return "there is no such page"
     if topic.sign == "number":
         return "" if number_of_page(text) == topic.deck_page else "it names no such number"
+    if topic.sign == "position":
+        position = position_of(text)
+        key = page_at(position, on_screen, slides, deck) if position else None
+        return _of_position(topic, position, key)
     page, said = (_letters(one) for one in ("\n".join(written), text))
     for evidence in map(_letters, topic.evidence):
         if evidence not in page:
@@ -91,6 +103,13 @@ def contradiction_of_topic(
         if topic.sign == "words" and evidence not in said:
             return f"nobody says {evidence}"
     return ""
+
+
+def _of_position(topic: Topic, position: Position | None, key: Key | None) -> str:
+    if position is None or topic.evidence != (position,):
+        return "it names no such position"
+    number = ("shown", topic.page) if topic.deck_page is None else ("deck", topic.deck_page)
+    return "" if key == number else f"the {position} page is another one"
 
 
 def _is_of(topic: Topic, slide: Slide) -> bool:

@@ -131,7 +131,7 @@ def make_minutes(
     topics = {
         name: topic
         for name, topic in spoken_of.items()
-        if not contradiction_of_topic(topic, said_by_id[name].text, deck, slides)
+        if not contradiction_of_topic(topic, said_by_id[name].text, deck, slides, shown[name])
     }
     rare = _rareness(spoken)
     speakers = {one.speaker for one in spoken}

@@ -1,8 +1,9 @@
 """Which page somebody speaks of, where that is another one than on the screen. Pure.
 
-Three signs tell it, the surest first: the number of a page of the deck, words that few pages have,
-and what is meant, which also finds an English page in Chinese speech. What is told of an utterance
-depends on its own words and on the pages alone, so it is the same whichever rows are asked for.
+Four signs tell it, the surest first: the number of a page of the deck, its position ("the previous
+slide"), words that few pages have, and what is meant, which also finds an English page in Chinese
+speech. What is told of an utterance depends on its own words and on the pages alone, so it is the
+same whichever rows are asked for.
 """
 
 import math
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.minutes.numbers import number_of_page
+from pipeline.minutes.position import Key, key_of, page_at, position_of
 from pipeline.records import DeckPage, Slide, Utterance
 
 Vectors = npt.NDArray[np.float32]
@@ -53,6 +55,9 @@ _COMMON_CHINESE = """
 _COMMON = frozenset([*_COMMON_ENGLISH.split(), *_COMMON_CHINESE.split()])
 
 
+Sign = Literal["number", "position", "words", "meaning"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
     """The page that an utterance speaks of, which is not the one on the screen."""
@@ -62,11 +67,11 @@ class Topic:
     deck_page: int | None
     """Its number in the deck, from 1; None if that is not known."""
     score: float
-    """0 to 1: 1 for a number; of words, the share of the page in what the two best pages have; of
-    what is meant, the cosine."""
-    sign: Literal["number", "words", "meaning"]
+    """0 to 1: 1 for a number or a position; of words, the share of the page in what the two best
+    pages have; of what is meant, the cosine."""
+    sign: Sign
     evidence: tuple[str, ...]
-    """The number, the words, or the line of the page that is meant."""
+    """The number, the position, the words, or the line of the page that is meant."""
 
     @property
     def reason(self) -> str:
@@ -87,6 +92,7 @@ class Pages:
             deck: what they show; () if that is not known.
             meaning: None if nothing tells what is meant.
         """
+        self._slides, self._deck = slides, deck
         self._pages = _pages(slides, deck)
         self._weights: dict[str, float] = {}
         self._meaning = meaning
@@ -104,13 +110,11 @@ class Pages:
         unclear = []
         for one in utterances:
             slide = shown.get(one.utterance_id)
-            on_screen = self._pages.get(_key(slide)) if slide else None
-            if named := self._named(one.text):
-                is_other = named is not on_screen
-                evidence = (str(named.deck_page),)
-                topics[one.utterance_id] = (
-                    named.topic(1.0, "number", evidence) if is_other else None
-                )
+            on_screen = self._pages.get(key_of(slide)) if slide else None
+            if named := self._named(one.text) or self._placed(one.text, slide):
+                page, sign, evidence = named
+                is_other = page is not on_screen
+                topics[one.utterance_id] = page.topic(1.0, sign, (evidence,)) if is_other else None
                 continue
             topics[one.utterance_id], is_clear = self._by_words(one.text, on_screen)
             if not is_clear:
@@ -119,10 +123,18 @@ class Pages:
             topics |= self._by_meaning(unclear, self._meaning)
         return {name: topic for name, topic in topics.items() if topic}
 
-    def _named(self, text: str) -> "_Page | None":
+    def _named(self, text: str) -> "tuple[_Page, Sign, str] | None":
         """The page of the deck whose number is said; without a deck nobody knows its numbers."""
         number = number_of_page(text)
-        return self._pages.get(("deck", number)) if number else None
+        page = self._pages.get(("deck", number)) if number else None
+        return (page, "number", str(number)) if page else None
+
+    def _placed(self, text: str, on_screen: Slide | None) -> "tuple[_Page, Sign, str] | None":
+        """The page whose position is said."""
+        position = position_of(text)
+        key = page_at(position, on_screen, self._slides, self._deck) if position else None
+        page = self._pages.get(key) if key else None
+        return (page, "position", position) if page and position else None
 
     def _by_words(self, text: str, on_screen: "_Page | None") -> tuple[Topic | None, bool]:
         """What words tell, and whether they tell anything, if only of the page on the screen."""
@@ -184,18 +196,11 @@ class Pages:
         return topics
 
 
-_Key = tuple[Literal["deck", "shown"], int]
-
-
-def _key(slide: Slide) -> _Key:
-    return ("shown", slide.page) if slide.deck_page is None else ("deck", slide.deck_page)
-
-
-def _pages(slides: Iterable[Slide], deck: Sequence[DeckPage]) -> "dict[_Key, _Page]":
-    first: dict[_Key, Slide] = {}
+def _pages(slides: Iterable[Slide], deck: Sequence[DeckPage]) -> "dict[Key, _Page]":
+    first: dict[Key, Slide] = {}
     for slide in sorted(slides, key=lambda one: one.media):
-        first.setdefault(_key(slide), slide)
-    texts: dict[_Key, str] = {key: slide.written for key, slide in first.items()}
+        first.setdefault(key_of(slide), slide)
+    texts: dict[Key, str] = {key: slide.written for key, slide in first.items()}
     texts |= {("deck", number): page.text for number, page in enumerate(deck, start=1)}
     titles = {key: _plain(text).strip().partition("\n")[0] for key, text in texts.items()}
     pages = {}
@@ -247,9 +252,7 @@ class _Page:
         num_letters = sum(len(term) for term in said if term in self._title)
         return sum(map(weight, said)) + min(1.0, num_letters / max(1, len(self._title)))
 
-    def topic(
-        self, score: float, sign: Literal["number", "words", "meaning"], evidence: tuple[str, ...]
-    ) -> Topic:
+    def topic(self, score: float, sign: Sign, evidence: tuple[str, ...]) -> Topic:
         return Topic(
             page=self._page,
             deck_page=self.deck_page,

@@ -11,7 +11,7 @@ import pipeline.index as pi
 import timereel
 from pipeline.demo.deck import Showing, ShownDeck, make_pages
 from pipeline.errors import ConfigError
-from pipeline.minutes import Pages, contradiction_of_topic, make_minutes, pages_on_screen
+from pipeline.minutes import Pages, Topic, contradiction_of_topic, make_minutes, pages_on_screen
 from pipeline.minutes.numbers import number_of_page
 from pipeline.records import DeckPage
 from pipeline.report.minutes import cited
@@ -94,6 +94,74 @@ def test_a_number_means_no_page_where_the_deck_is_not_known():
     priced = replace(said, text="the gateway is 1250")
     [topic] = Pages(slides).topics([priced], shown).values()
     assert (topic.page, topic.deck_page) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "position"),
+    [
+        ("As the previous slide says", 2, "previous"),
+        ("Let us go one slide back.", 2, "previous"),
+        ("More of it on the next page.", 4, "next"),
+        ("如上一页所说", 2, "previous"),
+        ("请看下一页", 4, "next"),
+        ("The last page of the deck is a summary.", 5, "last"),
+        ("最后一页是总结", 5, "last"),
+        ("It began with the title, see the first slide.", 1, "number"),
+        ("As we saw on the last slide", None, ""),
+        ("On the last page of the contract", None, ""),
+        ("Not the previous slide, the next slide!", None, ""),
+        ("还剩下一页", None, ""),
+    ],
+)
+def test_a_page_is_told_by_its_position_in_the_deck(text, page, position):
+    slides = [shown_page(number, 10 * number, 10 * number + 10) for number in (2, 3, 4)]
+    said = says(31, 33, text)
+    shown = pages_on_screen([said], slides)
+    topic = Pages(slides, DECK).topics([said], shown).get(said.utterance_id)
+    assert (topic.deck_page if topic else None) == page
+    if topic:
+        assert topic.sign in ("position", "number")
+        assert topic.reason == (f"position: {position}" if position != "number" else "number: 1")
+        assert contradiction_of_topic(topic, text, DECK, slides, slides[1]) == ""
+
+
+def test_without_a_deck_positions_are_those_of_the_pages_shown():
+    slides = [shows(10 * n, 10 * n + 10, page, f"p{page}") for n, page in enumerate((1, 2, 1, 3))]
+    said = [says(21, 23, f"the {which} page") for which in ("previous", "next", "first", "last")]
+    said += [says(1, 3, "the previous page"), says(50, 51, "the next page")]
+    topics = Pages(slides).topics(said, pages_on_screen(said, slides))
+    found = [topics.get(one.utterance_id) for one in said]
+    assert [topic and topic.page for topic in found] == [2, 3, None, 3, None, None]
+
+
+def test_no_page_is_next_where_pages_were_not_shown_in_the_order_of_the_deck():
+    slides = [shown_page(number, 10 * at, 10 * at + 10) for at, number in enumerate((1, 3, 2))]
+    said = [says(11, 13, "the next slide"), says(11, 13, "the previous slide")]
+    said += [says(21, 23, "the next slide")]
+    topics = Pages(slides, DECK).topics(said, pages_on_screen(said, slides))
+    assert [one.utterance_id in topics for one in said] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "at", "why"),
+    [
+        ({}, "the previous slide", 1, ""),
+        ({}, "the next slide", 1, "no such position"),
+        ({"evidence": ("next",)}, "the next slide", 1, "the next page is another one"),
+        ({"deck_page": 3}, "the previous slide", 1, "another one"),
+        ({"deck_page": 9}, "the previous slide", 1, "no such page"),
+        ({}, "the previous slide", 2, "another one"),
+        ({}, "the previous slide", None, "another one"),
+    ],
+)
+def test_a_position_that_the_rows_do_not_bear_out_cannot_stand(change, text, at, why):
+    slides = [shown_page(number, 10 * number, 10 * number + 10) for number in (2, 3, 4)]
+    topic = replace(
+        Topic(page=1, deck_page=2, score=1.0, sign="position", evidence=("previous",)), **change
+    )
+    on_screen = None if at is None else slides[at]
+    found = contradiction_of_topic(topic, text, DECK, slides, on_screen)
+    assert found.endswith(why) if why else found == ""
 
 
 def test_words_are_found_where_a_reader_has_lost_the_spaces():
