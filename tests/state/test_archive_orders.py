@@ -138,3 +138,18 @@ def test_a_clock_may_move_an_erased_file_over_a_window_of_the_next_one(machine):
     machine._erase(Scope.parse(video=first.uri), machine.truth.erased_file(first, config_of(0)), 0)
     machine.correct_clock(offset_s=7.000001, rate_ppm=40.0)
     machine.what_the_index_says_is_true()
+
+
+def test_a_copy_of_an_erased_file_stays_erased_up_to_there_when_it_grows(machine):
+    first = recording("gate/a.mp4", 0, 8)
+    machine.begin(first)
+    machine.index(setting=0)
+    order = machine.truth.erased_file(first, config_of(0))
+    machine._erase(Scope.parse(video=first.uri), order, 0)
+    copy = replace(first, uri="gate/b.mp4", start_ns=T0_NS + 60 * NS_PER_S)
+    for at_that_time in (copy, grown(copy, 9)):
+        machine.archive.recordings[copy.uri] = at_that_time
+        machine.index(setting=0)
+        machine.what_the_index_says_is_true()
+    ranges = pi.open(machine.uri).coverage(start=ns_to_datetime(copy.start_ns)).to_pylist()
+    assert [row["state"] for row in ranges] == ["erased", "analysed"]

@@ -6,7 +6,7 @@ Where the rules leave room (a window that is only partly erased goes as a whole)
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from pipeline.config import Config
@@ -167,7 +167,7 @@ class Truth:
             or any(
                 abs(shot.number - number) <= WINDOW_FRAMES
                 for (content_id, _), numbers in order.frames.items()
-                if content_id == one.content_id
+                if content_id in _ids_until(one)
                 for number in numbers
             )
             for order in self.orders
@@ -236,6 +236,12 @@ def _frames_under(clock: Clock, one: Recording, number: int, reach: int) -> Span
     """A frame and those around it, in the time of another clock."""
     last = min(number + reach + 1, one.num_frames)
     return _utc(one, _config_under(clock), max(number - reach, 0), last)
+
+
+@cache
+def _ids_until(one: Recording) -> frozenset[str]:
+    """The content ids that a file may have had while it grew: it may have been a copy then."""
+    return frozenset(replace(one, num_frames=n).content_id for n in range(1, one.num_frames + 1))
 
 
 @cache
