@@ -4,6 +4,7 @@ Texts, labels and names come from recordings and from models that read signs in 
 one line, shortened, and stand under ``recorded``, apart from what timereel says itself.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from pipeline.timebase import NS_PER_US, ns_to_datetime
 MAX_ROWS = 200
 MAX_TEXT_CHARS = 400
 _MAX_NAME_CHARS = 200
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 Seconds: TypeAlias = dict[str, float]
 
@@ -146,7 +148,7 @@ def _answer(
 def _found(row: Row) -> Found:
     ids = ("event_id", "segment_id", "summary_id", "id")
     return Found(
-        id=next((row[name] for name in ids if row.get(name)), ""),
+        id=_plain(next((row[name] for name in ids if row.get(name)), "")),
         start=_iso(row["start"]),
         end=_iso(row["end"]),
         media_start_s=row.get("media_start"),
@@ -185,6 +187,11 @@ def _span(start: When, end: When) -> tuple[datetime, datetime]:
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _plain(row_id: str) -> str:
+    """The id of a row; "" for what timereel gives no row as its id, and what may be a sentence."""
+    return row_id if _ID.fullmatch(row_id) else ""
 
 
 def one_line(text: str) -> str:

@@ -1,5 +1,6 @@
 """One message to a sink: one alert, or several that were held back, as JSON and as text."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,12 @@ MAX_TOLD = 100
 """Alerts of one message; more of them are several."""
 _MAX_LINES = 20
 """Of a text for people."""
+
+
+_MAX_NAME_CHARS = 100
+# What chats and phones make mentions, links and markup of.
+_CALLS: dict[int, str] = dict(zip(map(ord, "<>@`"), "\u2039\u203a\uff20'", strict=True))
+_LEADS = re.compile(r"(?<=[:\]])(?=//|\()")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +41,11 @@ class Message:
             return "timereel: a test message"
         first = self.alerts[0].what
         if len(self.alerts) > 1:
-            return f"{len(self.alerts)} alerts: {sanitized(first.rule)}"
+            return f"{len(self.alerts)} alerts: {_name(first.rule)}"
         late = "late: " if self.alerts[0].is_late else ""
         more = " (update)" if is_update(self.alerts[0]) else ""
-        return sanitized(f"{late}{first.rule}: {first.label}, {first.camera}{more}")
+        what = f"{_name(first.rule)}: {_name(first.label)}, {_name(first.camera)}"
+        return _harmless(f"{late}{what}{more}")
 
     @property
     def text(self) -> str:
@@ -81,16 +89,16 @@ def _told(alert: Alert) -> dict[str, Any]:
         "revision": alert.revision,
         "is_update": is_update(alert),
         "is_late": alert.is_late,
-        "rule": sanitized(what.rule),
+        "rule": _name(what.rule),
         "kind": what.kind,
-        "camera": sanitized(what.camera),
-        "label": sanitized(what.label),
+        "camera": _name(what.camera),
+        "label": _name(what.label),
         "start": ns_to_datetime(what.span.start_ns),
         "end": ns_to_datetime(what.span.end_ns),
         "text": sanitized(what.text),
         "confidence": what.confidence,
-        "event_ids": list(what.event_ids),
-        "task": sanitized(what.task),
+        "event_ids": list(map(_name, what.event_ids)),
+        "task": _name(what.task),
     }
 
 
@@ -102,6 +110,18 @@ def _line(alert: Alert, zone: ZoneInfo) -> str:
     marks = [
         word for word, is_so in (("update", is_update(alert)), ("late", alert.is_late)) if is_so
     ]
-    told = f"{start:%Y-%m-%d %H:%M:%S %Z} to {end:%H:%M:%S}, {what.camera}: {what.label}"
+    told = (
+        f"{start:%Y-%m-%d %H:%M:%S %Z} to {end:%H:%M:%S}, {_name(what.camera)}: {_name(what.label)}"
+    )
     told += f", {what.text}" if what.text and what.text != what.label else ""
-    return sanitized(told + (f" ({', '.join(marks)})" if marks else ""))
+    return _harmless(told + (f" ({', '.join(marks)})" if marks else ""))
+
+
+def _name(text: str) -> str:
+    """A name of strangers, sanitized and shortened."""
+    return sanitized(text)[:_MAX_NAME_CHARS]
+
+
+def _harmless(text: str) -> str:
+    """A line for people, wherever it is shown: it calls nobody and leads nowhere."""
+    return _LEADS.sub(" ", sanitized(text).translate(_CALLS))

@@ -91,7 +91,9 @@ def _times_ms(row: Row, uri: str) -> tuple[int, int]:
 def _voice(row: Row) -> str:
     """The tag of a cue that says who speaks; "" if nobody knows."""
     speaker = _line(row.get("speaker") or "").translate(_ESCAPED)
-    return f"<v {speaker}>" if speaker else ""
+    # A name that ends with "--" would make an arrow of the tag; a blank there does not count.
+    blank = " " if speaker.endswith("-") else ""
+    return f"<v {speaker}{blank}>" if speaker else ""
 
 
 def _named(row: Row) -> str:

@@ -3,15 +3,18 @@
 Such text comes from models, from signs in a picture and from file names.
 """
 
+import json
 import re
 
-# Control characters of C0 and C1 (escape sequences, bells, NUL), the line and paragraph separators,
-# and characters that change the direction of text. Joiners stay, since some scripts need them.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+# The line and paragraph separators, characters that change the direction of text, and the tags, in
+# which a model reads a sentence that nobody sees. Joiners stay, since some scripts need them.
+_HIDDEN = "\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f"
+# With control characters of C0 and C1: escape sequences, bells, NUL.
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_HIDDEN}]+")
 _UNSAFE_IN_LINES = re.compile(_UNSAFE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 _NO_XML = re.compile("[\ufffe\uffff]")
 # JSON writes the other control characters as escapes itself. A lone surrogate has no UTF-8.
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f{_HIDDEN}\ud800-\udfff]")
 
 
 def sanitized(text: str) -> str:
@@ -26,7 +29,7 @@ def sanitized_lines(text: str) -> str:
 
 def escaped_json(json_text: str) -> str:
     """The same JSON, which reads back equal, with escapes for unsafe characters."""
-    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+    return _UNSAFE_IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1], json_text)
 
 
 def xml_text(text: str) -> str:

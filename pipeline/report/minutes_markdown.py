@@ -18,7 +18,9 @@ from pipeline.report.minutes import (
 )
 
 # What CommonMark, tables, formulas and mentions are made of. A name of a host is no link.
-_MARKUP = re.compile(r"([\\`*_\[\]<>#|~&$@!]|(?<=https):(?=/)|(?<=http):(?=/)|(?<=www)\.)")
+_MARKUP = re.compile(
+    r"([\\`*_\[\]<>#|~&$@!]|(?:(?<=https)|(?<=http)|(?<=ftp)):(?=/)|(?<=www)\.)", re.IGNORECASE
+)
 
 
 def as_markdown(meeting: Meeting) -> str:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.index.status import IndexStatus
+from pipeline.records.sanitize import sanitized
 
 MAX_CAMERAS = 100
 """Series of one index: of the cameras that are most behind."""
@@ -62,11 +63,12 @@ class Metrics:
             self._running.labels(index).set(len(status.running))
             lags = []
             for row in status.cameras.to_pylist():
-                self._pending.labels(index, row["task"]).inc(row["pending_s"])
-                self._failed.labels(index, row["task"]).inc(row["num_failed"])
+                task = sanitized(row["task"])
+                self._pending.labels(index, task).inc(row["pending_s"])
+                self._failed.labels(index, task).inc(row["num_failed"])
                 end = row["covered_end"]
                 lag_s = (now - end).total_seconds() if end else float("inf")
-                lags.append((lag_s, row["task"], row["camera"]))
+                lags.append((lag_s, task, sanitized(row["camera"])))
             for lag_s, *labels in sorted(lags, reverse=True)[:MAX_CAMERAS]:
                 self._lag.labels(index, *labels).set(lag_s)
 

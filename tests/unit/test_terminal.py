@@ -23,7 +23,9 @@ from pipeline.records.sanitize import sanitized, sanitized_lines
 from tests.conftest import ROOT
 from tests.state import examples
 
-UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
 EVIL = "\x1b]0;owned\x07\x1b[31m\x9b2J\x00\r\u202egpj.\u2066\u2028"
 
 texts = st.text(
