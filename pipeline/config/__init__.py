@@ -8,6 +8,7 @@ embedding what makes vectors of texts
 registry  which engines there are, each with a section of its own (engine_kind)
 run       stitching, summaries, commits, budgets, the cluster
 alerts    which events are told to whom, and when
+voices    what tells speakers apart by their voices
 zones     parts of the picture, and what is reported of the objects there
 tree      all of it, and which of it decides what a row says (fingerprints)
 read      YAML, overrides, and errors that name every wrong key
@@ -42,6 +43,7 @@ from pipeline.config.run import (
     SummariesConfig,
 )
 from pipeline.config.tree import Config
+from pipeline.config.voices import VoicesConfig
 from pipeline.config.zones import ZoneConfig
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "StitchConfig",
     "SummariesConfig",
     "VerifyConfig",
+    "VoicesConfig",
     "ZoneConfig",
     "config_for_stored",
     "load_config",

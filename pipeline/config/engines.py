@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from pipeline.config.section import Operational, Seconds, Section
+from pipeline.config.voices import VoicesConfig
 
 
 def _without_secrets(url: str, way_out: str) -> str:
@@ -150,6 +151,15 @@ class SpeechEngineConfig(EngineConfig):
 
     replicas: Operational[int] = Field(default=1, gt=0)
     """How many copies of the engine listen at a time."""
+    voices: VoicesConfig | None = None
+    """Tells the speakers of a recording with one track apart by their voices; None does not."""
+
+    def answering(self) -> dict[str, Any]:
+        """All that decides an answer; earlier versions told no voices apart."""
+        kept = super().answering()
+        if self.voices is None:
+            del kept["voices"]
+        return kept
 
     @property
     def cpus_per_replica(self) -> float:

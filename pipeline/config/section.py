@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.config.weights import weights_id
+from pipeline.config.weights import file_id, weights_id
 
 Seconds = Annotated[float, Field(le=1e9)]
 """At most thirty years: what is longer is a slip, and ends beyond every calendar."""
@@ -16,6 +16,7 @@ class Mark(Enum):
 
     OPERATIONAL = "operational"
     CONTENT = "content"
+    FILE = "file"
 
 
 _Setting = TypeVar("_Setting")
@@ -24,6 +25,8 @@ Operational = Annotated[_Setting, Mark.OPERATIONAL]
 """Where, when, how fast or for how much something is done: the answer is the same."""
 ByContent = Annotated[_Setting, Mark.CONTENT]
 """A model folder counts by what it holds, wherever it lies; any other name counts as it is."""
+ByFile = Annotated[_Setting, Mark.FILE]
+"""The same for a file, or for files by name."""
 
 
 class Section(BaseModel):
@@ -40,6 +43,10 @@ class Section(BaseModel):
                 del kept[name]
             elif Mark.CONTENT in field.metadata and value:
                 kept[name] = weights_id(value) or value
+            elif Mark.FILE in field.metadata and isinstance(value, dict):
+                kept[name] = {key: file_id(path) or path for key, path in value.items()}
+            elif Mark.FILE in field.metadata and value:
+                kept[name] = file_id(value) or value
             elif isinstance(value, Section):
                 kept[name] = value.answering()
         return kept

@@ -39,6 +39,7 @@ from pipeline.config.run import (
 )
 from pipeline.config.section import Operational, Section
 from pipeline.config.task import Task
+from pipeline.config.voices import VoicesConfig
 from pipeline.config.zones import ZoneConfig
 from pipeline.records.camera_names import for_known, of_camera
 
@@ -46,6 +47,8 @@ from pipeline.records.camera_names import for_known, of_camera
 ALGORITHM_VERSION = 1
 # Raise when cutting sound or sentences changes what is heard.
 SPEECH_VERSION = 1
+# Raise when telling voices apart changes who speaks.
+VOICES_VERSION = 1
 # Raise when chapters or the checks of a summary change.
 SUMMARIES_VERSION = 2
 
@@ -167,6 +170,11 @@ class Config(Section):
         return isinstance(self.engine, SpeechEngineConfig)
 
     @property
+    def voices(self) -> VoicesConfig | None:
+        """What tells speakers apart by their voices; None if nothing does."""
+        return self.engine.voices if isinstance(self.engine, SpeechEngineConfig) else None
+
+    @property
     def listening(self) -> Self | None:
         """The pass of the same run that listens; None if there is none."""
         if self.hears or self.speech is None:
@@ -252,7 +260,8 @@ class Config(Section):
         """
         kept = self.answering()
         if self.hears:  # what only decides how pictures are looked at decides nothing here
-            return _digest([SPEECH_VERSION, self.task.name, kept["engine"]])
+            versions = [SPEECH_VERSION] if self.voices is None else [SPEECH_VERSION, VOICES_VERSION]
+            return _digest([*versions, self.task.name, kept["engine"]])
         if self.slides is None:
             del kept["slides"]  # earlier versions did not look for any
         if any(field.description for field in self.task.fields.values()):

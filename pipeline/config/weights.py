@@ -1,7 +1,7 @@
 """Which weights a model folder holds: a name made from what is in it, not from where it lies."""
 
 import hashlib
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 _WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
@@ -33,6 +33,21 @@ def weights_id(model: str) -> str | None:
         files = [path for path in files if not path.name.startswith(_FOR_PEOPLE)]
     stats = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
     return _digest(str(folder), stats)
+
+
+def file_id(path: str) -> str | None:
+    """24 hex digits naming the content of a file; None if there is no such file here."""
+    file = Path(path)
+    if not file.is_file():
+        return None
+    stat = file.stat()
+    return _digest_of_file(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest_of_file(path: str, num_bytes: int, modified_ns: int) -> str:  # noqa: ARG001 - a file that changed is read anew
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=12)).hexdigest()
 
 
 # Once per state of the folder: the fingerprint is asked for often.

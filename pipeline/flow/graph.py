@@ -23,6 +23,7 @@ from pipeline.flow.spans import span
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
 from pipeline.flow.task.deck import looks_for_decks, with_deck
+from pipeline.flow.task.enrol import open_voices
 from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.packed_shard import PackedShard, pack, pack_shard, unpack, unpack_shard
 from pipeline.flow.task.stages import (
@@ -173,11 +174,12 @@ class _ListeningActor:
         self._config = config
         self._run = run
         self._engine = open_speech(config)
+        self._network = open_voices(config)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         for shard in _shards(batch, self._run):
             with span("listen", self._config):
-                for result in listen(shard, self._config, self._engine):
+                for result in listen(shard, self._config, self._engine, self._network):
                     yield _table([pack(result)])
             yield from _told()
 

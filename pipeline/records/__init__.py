@@ -51,7 +51,7 @@ from pipeline.records.footage import (
 )
 from pipeline.records.runs import EndState, Run, RunFigures, RunState, Work
 from pipeline.records.slides import NO_DECK, Deck, DeckPage, PageView, Slide
-from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, Word
+from pipeline.records.speech import Said, SoundTrack, Stretch, Utterance, VoicePrint, Word
 from pipeline.records.windows import (
     Colour,
     Completion,
@@ -124,6 +124,7 @@ __all__ = [
     "Verification",
     "Video",
     "VideoStatus",
+    "VoicePrint",
     "Window",
     "WindowPlan",
     "WindowResult",

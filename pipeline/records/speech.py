@@ -54,6 +54,19 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoicePrint:
+    """What a network made of the voice in a moment of one track: who it is follows from all."""
+
+    span: TimeRange
+    """Media time."""
+    track: int
+    vector: str
+    """Base64 of signed bytes, in the direction of the vector."""
+    alike: tuple[float, ...] = ()
+    """Mean cosine with each voice that has a name, by the order of the names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """One spoken word; media time in an engine's answer, UTC in an utterance."""
 
@@ -75,6 +88,8 @@ class Said:
     language: str = ""
     words: tuple[Word, ...] = ()
     """In order; empty if the engine times no words."""
+    speaker_confidence: float | None = None
+    """How sure it is who speaks, 0 to 1; None if that was not told by the voice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +115,5 @@ class Utterance:
     confidence: float | None
     window_ids: tuple[str, ...]
     """The windows whose sound it was heard in."""
+    speaker_confidence: float | None = None
+    """How sure it is who speaks, 0 to 1; None if that was not told by the voice."""

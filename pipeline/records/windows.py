@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from pipeline.records.footage import PacketIndex, Video, make_id
 from pipeline.records.slides import PageView
+from pipeline.records.speech import VoicePrint
 from pipeline.timebase import Int64Array, TimeRange
 
 WindowStatus = Literal["analysed", "quiet", "failed", "erased"]
@@ -216,6 +217,8 @@ class WindowResult:
     decode_cpu_s: float = 0.0
     views: tuple[PageView, ...] = ()
     """The pages that stand on the screen, one after the other, in media time."""
+    voices: tuple[VoicePrint, ...] = ()
+    """The voices in it, by time; empty unless speakers are told apart by their voices."""
     pictures: tuple[Picture, ...] = ()
     """Of each observation the frame nearest its middle; not kept in the table ``windows``."""
     engine_s: float = 0.0

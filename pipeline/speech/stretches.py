@@ -16,6 +16,7 @@ MAX_STRETCH_NS = 28 * NS_PER_S
 _BEGINS = 0.5
 _LASTS = 0.35
 _MIN_PAUSE_NS = 450 * NS_PER_MS
+_TURN_NS = 150 * NS_PER_MS
 _PAD_NS = 200 * NS_PER_MS
 # Voices with a shorter pause are heard together: an engine knows words by those around them, and
 # a call for one word costs as much as one for 28 s.
@@ -64,7 +65,7 @@ def voices(
     step_ns = samples_per_value * NS_PER_SAMPLE
     heard = [
         part
-        for one in _heard(probabilities, step_ns, within)
+        for one in _heard(probabilities, step_ns, within, _MIN_PAUSE_NS)
         for part in _cut(one, probabilities, step_ns, within)
     ]
     # Half of a pause at most, so that stretches never overlap.
@@ -113,8 +114,21 @@ def group(spans: Iterable[TimeRange], within: TimeRange) -> list[tuple[TimeRange
     return tiles
 
 
+def turns(
+    probabilities: npt.NDArray[np.float32], samples_per_value: int, within: TimeRange
+) -> list[TimeRange]:
+    """Where a voice is heard, ascending, cut at each pause in which another one may begin.
+
+    Args:
+        probabilities: of a voice, for each ``samples_per_value`` samples from ``within`` on.
+        samples_per_value: how many samples each stands for.
+        within: media time of the sound.
+    """
+    return _heard(probabilities, samples_per_value * NS_PER_SAMPLE, within, _TURN_NS)
+
+
 def _heard(
-    probabilities: npt.NDArray[np.float32], step_ns: int, within: TimeRange
+    probabilities: npt.NDArray[np.float32], step_ns: int, within: TimeRange, min_pause_ns: int
 ) -> list[TimeRange]:
     """Where a voice is heard, without its shorter pauses."""
     heard: list[TimeRange] = []
@@ -123,7 +137,7 @@ def _heard(
     for number, probability in enumerate(probabilities.tolist()):
         if probability >= _BEGINS or (begin is not None and probability >= _LASTS):
             begin, last = number if begin is None else begin, number + 1
-        elif begin is not None and (number + 1 - last) * step_ns >= _MIN_PAUSE_NS:
+        elif begin is not None and (number + 1 - last) * step_ns >= min_pause_ns:
             heard.append(_range(begin, last, step_ns, within))
             begin = None
     if begin is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from pipeline.records import Said, Utterance, Video, Word, make_id
 from pipeline.timebase import NS_PER_S, TimeRange
@@ -38,20 +39,18 @@ def sentences(said: Said) -> list[Said]:
             parts.append([])
         parts[-1].append(word)
     return [
-        Said(
+        replace(
+            said,
             span=TimeRange(part[0].span.start_ns, max(word.span.end_ns for word in part)),
             text=text,
-            track=said.track,
-            speaker=said.speaker,
-            language=said.language,
             words=tuple(part),
         )
         for part in parts
-        if (text := joined(part))
+        if (text := text_of(part))
     ]
 
 
-def joined(words: Sequence[Word]) -> str:
+def text_of(words: Sequence[Word]) -> str:
     """The words as a text; there are no spaces beside Chinese and Japanese characters."""
     text = ""
     for word in words:
@@ -85,4 +84,5 @@ def _utterance(video: Video, said: Said, window_id: str, task: str, number: int)
         ),
         confidence=sum(sure) / len(sure) if sure else None,
         window_ids=(window_id,),
+        speaker_confidence=said.speaker_confidence,
     )

@@ -28,7 +28,7 @@ class _Word(BaseModel):
 
 
 class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     start_ms: _Ms
     end_ms: _Ms
@@ -37,6 +37,7 @@ class _Said(BaseModel):
     speaker: str = ""
     language: str = ""
     words: tuple[_Word, ...] = ()
+    speaker_confidence: float | None = Field(default=None, ge=0, le=1)
 
 
 class _Answer(BaseModel):
@@ -62,6 +63,7 @@ def write_said(said: Iterable[Said], window: TimeRange) -> str:
                 }
                 for word in one.words
             ],
+            **_confidence(one),
         }
         for one in said
     ]
@@ -93,9 +95,16 @@ def read_said(text: str, window: TimeRange) -> tuple[Said, ...]:
                 Word(span=_range(word, window), text=word.text, probability=word.probability)
                 for word in one.words
             ),
+            speaker_confidence=one.speaker_confidence,
         )
         for one in answer.said
     )
+
+
+def _confidence(one: Said) -> dict[str, float]:
+    """Only where there is one, as earlier versions refuse it."""
+    known = one.speaker_confidence
+    return {} if known is None else {"speaker_confidence": round(known, 3)}
 
 
 def _times(span: TimeRange, window: TimeRange) -> dict[str, int]:

@@ -71,6 +71,13 @@ COLUMNS: Columns[Utterance] = Columns(
             path="window_ids",
         ),
         *PROVENANCE,
+        Column(
+            "speaker_confidence",
+            FLOAT32,
+            "How sure it is who speaks, 0 to 1; null where that was not told by the voice.",
+            path="speaker_confidence",
+            nullable=True,
+        ),
     ],
 )
 

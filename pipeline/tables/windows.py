@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.records import Completion, PageView, Verification, Video, WindowResult
+from pipeline.records import (
+    Completion,
+    PageView,
+    Verification,
+    Video,
+    VoicePrint,
+    WindowResult,
+)
 from pipeline.tables.columns import Column, Columns, list_of
 from pipeline.tables.shared import (
     FLOAT32,
@@ -99,6 +106,27 @@ VIEW: Columns[PageView] = Columns(
             path="text",
             from_row=lambda row: row["text"] or "",
             nullable=True,
+        ),
+    ],
+)
+
+VOICE: Columns[VoicePrint] = Columns(
+    "A moment of a window with one voice.",
+    [
+        *media_range("span", is_stored_exactly=True),
+        *exact_media_range("span"),
+        Column("track", INT32, "Number of the audio track in the file, from 0.", path="track"),
+        Column(
+            "vector",
+            STRING,
+            "What the network made of the voice: signed bytes in base64.",
+            path="vector",
+        ),
+        Column(
+            "alike",
+            pa.list_(FLOAT32),
+            "Mean cosine with each voice that has a name, in the order of the names.",
+            path="alike",
         ),
     ],
 )
@@ -211,6 +239,14 @@ COLUMNS: Columns[AnsweredWindow] = Columns(
             "The pages on screen, where slides are looked for; the table `slides` joins them.",
             path="result.views",
             makers={"": PageView},
+            nullable=True,
+        ),
+        list_of(
+            "voices",
+            VOICE,
+            "The voices in it, where they tell speakers apart; `utterances` says who speaks.",
+            path="result.voices",
+            makers={"": VoicePrint},
             nullable=True,
         ),
     ],

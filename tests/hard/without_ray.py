@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pipeline.config import Config
 from pipeline.engine import open_shards, open_speech
 from pipeline.flow.driver import archive as driver
+from pipeline.flow.task.enrol import open_voices
 from pipeline.flow.task.listen import listen, plan_source
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.stages import (
@@ -45,8 +46,9 @@ def probe_here(
 def _answer(shards: Sequence[PackedShard], config: Config) -> Iterator[ShardOutcome]:
     if config.hears:
         engine = None if config.engine_kind.reads_captions else open_speech(config)
+        network = open_voices(config)
         for shard in shards:
-            yield from listen(unpack_shard(shard.packed), config, engine)
+            yield from listen(unpack_shard(shard.packed), config, engine, network)
         return
     for shard in shards:
         decoded = decode_and_gate(unpack_shard(shard.packed), config)

@@ -11,6 +11,7 @@ from pipeline.config import Config, load_config
 from pipeline.config.section import ByContent, Mark, Operational, Section
 from pipeline.engine.openai import OpenAIEngineConfig
 from pipeline.engine.vllm import VllmEngineConfig
+from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
@@ -134,6 +135,29 @@ def test_a_model_folder_counts_by_what_it_holds_and_a_name_as_it_is(tmp_path):
     here, there = (Settings(model=str(tmp_path / name)) for name in ("a", "b"))
     assert here.answering() == there.answering()
     assert Settings(model="org/name").answering() == {"model": "org/name", "weights": None}
+
+
+def test_voices_decide_who_speaks_by_what_their_files_hold(tmp_path):
+    def fingerprint(folder, *overrides):
+        voices = f"speech.voices={{weights: {folder}/v.onnx, speakers: {{Ada: {folder}/ada.wav}}}}"
+        whisper = "speech={kind: whisper, weights: w}"
+        return load_config(None, (whisper, voices, *overrides)).listening.fingerprint
+
+    for name in ("here", "there", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "v.onnx").write_bytes(b"network")
+        (tmp_path / name / "ada.wav").write_bytes(name.replace("there", "here").encode())
+    here, there, other = (fingerprint(tmp_path / name) for name in ("here", "there", "other"))
+    assert here == there
+    assert here != other  # another sample of the same name
+    assert here == fingerprint(tmp_path / "here", "speech.voices.threads=4")
+    captions = ("speech={kind: captions}", "speech.voices={weights: v.onnx}")
+    with pytest.raises(ConfigError, match="captions say who speaks"):
+        load_config(None, captions)
+    for changed in ("same=0.7", "least_confidence=0.9", "input=samples", "mels=40"):
+        assert here != fingerprint(tmp_path / "here", f"speech.voices.{changed}")
+    alone = load_config(None, ("speech={kind: whisper, weights: w}",)).listening
+    assert alone.fingerprint == "10a3c00e844b4d2c"  # as before voices were told apart
 
 
 def _sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ from PIL import Image
 
 from pipeline.engine.detector.decoding import DECODERS, Floats, best_of_overlapping
 from pipeline.engine.detector.model_file import DetectorModel, Input, Label, read_model
+from pipeline.engine.onnx_session import open_onnx
 from pipeline.errors import EngineStartError
 
-_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
-"""In the order in which they are wanted; onnxruntime has those of its own build."""
 _MAX_BOXES = 100
 """Of one label in one picture."""
 
@@ -96,7 +94,7 @@ def open_network(folder: str, labels: Sequence[str], *, threads: int) -> Network
     path = Path(folder) / model.weights
     if not path.is_file():
         raise EngineStartError(f"{path}: there is no such file; {folder} names it as its weights")
-    return Network(model, _session(str(path), path.stat().st_mtime_ns, threads), wanted)
+    return Network(model, open_onnx(path, threads=threads, extra="detector"), wanted)
 
 
 def _spec(label: str, model: DetectorModel) -> Label:
@@ -109,27 +107,6 @@ def _spec(label: str, model: DetectorModel) -> Label:
         f"label {label}: the detector {model.name} knows {', '.join(model.labels)} and the "
         f"classes {', '.join(model.classes)}; name one of these"
     )
-
-
-# Once per process: a decode worker opens an engine for each shard.
-@lru_cache(maxsize=2)
-def _session(path: str, modified_ns: int, threads: int) -> Any:  # noqa: ANN401, ARG001 - onnxruntime has no types; a file that changed is loaded anew
-    try:
-        import onnxruntime  # noqa: PLC0415 - an extra
-    except ImportError as exc:
-        raise EngineStartError(
-            "an object detector needs onnxruntime: pip install 'timereel[detector]'"
-        ) from exc
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; they are raised too
-    available = set(onnxruntime.get_available_providers())
-    providers = [name for name in _PROVIDERS if name in available]
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
-    except Exception as exc:  # onnxruntime has many of its own, without a common base
-        raise EngineStartError(f"{path}: onnxruntime cannot load it ({exc})") from exc
 
 
 def _scale(width: int, height: int, to: Input) -> tuple[float, float]:

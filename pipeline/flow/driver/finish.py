@@ -9,12 +9,12 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Config
+from pipeline.config import Config, VoicesConfig
 from pipeline.flow.driver.ledger import PendingVideo, WholeVideo
 from pipeline.flow.task.read_answer import identity_fields, read_verified_answer
-from pipeline.records import Event, Observation, Segment, Slide, Utterance, VideoStatus
+from pipeline.records import Event, Observation, Said, Segment, Slide, Utterance, VideoStatus
 from pipeline.slides import slides_of_video
-from pipeline.speech import utterances_of_video
+from pipeline.speech import VoiceRules, told_by_voice, utterances_of_video
 from pipeline.stitch import events_of_video, join_files, zone_events
 from pipeline.summarize import Caption, segments_of_video
 from pipeline.tables.events import events_of_table, events_table, rows_without
@@ -207,12 +207,24 @@ def _read_answers(whole: WholeVideo, config: Config) -> tuple[list[Event], list[
 
 
 def _read_utterances(whole: WholeVideo, config: Config) -> list[Utterance]:
-    answers = [
+    answers: Sequence[tuple[str, Sequence[Said]]] = [
         (result.window_id, read_said(result.text, result.span))
         for result in whole.results
         if result.status == "analysed"
     ]
+    if config.voices:
+        prints = [one for result in whole.results for one in result.voices]
+        answers = told_by_voice(answers, prints, voice_rules(config.voices))
     return utterances_of_video(whole.video, answers, task=config.task.name)
+
+
+def voice_rules(voices: VoicesConfig) -> VoiceRules:
+    """What the settings say of voices."""
+    return VoiceRules(
+        same=voices.same,
+        least_confidence=voices.least_confidence,
+        names=tuple(sorted(voices.speakers)),
+    )
 
 
 def _status(whole: WholeVideo) -> VideoStatus:

@@ -5,7 +5,7 @@ is quiet. All tracks of a recording are in the same windows.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from structlog.contextvars import bind_contextvars
 from pipeline.config import Config
 from pipeline.config.engine_kind import SpeechEngine
 from pipeline.engine.voice_activity import SAMPLES_PER_VALUE, voice_probabilities
+from pipeline.engine.voices import VoiceNetwork
 from pipeline.errors import SourceError, UnreachableError, WindowError
 from pipeline.flow.task.captions import captions_of
 from pipeline.flow.task.parts import part_of
@@ -40,6 +41,7 @@ from pipeline.records import (
     Source,
     Stretch,
     Video,
+    VoicePrint,
     WindowPlan,
     WindowResult,
     WindowStatus,
@@ -49,7 +51,7 @@ from pipeline.records import (
 from pipeline.records.sanitize import sanitized
 from pipeline.records.speech import NS_PER_SAMPLE, SOUND_HZ, Samples
 from pipeline.sources import local_to_utc
-from pipeline.speech import group, speakers_by_track, stretches_of, voices
+from pipeline.speech import group, speakers_by_track, stretches_of, turns, voices
 from pipeline.tables.said import write_said
 from pipeline.timebase import NS_PER_S, TimeRange, without
 
@@ -161,10 +163,15 @@ def _quietest(sound: Sound, near_ns: int, config: Config) -> int:
     return around.start_ns + (int(loudness.argmin()) + 2) * step * NS_PER_SAMPLE
 
 
-def listen(shard: Shard, config: Config, engine: SpeechEngine | None) -> Iterator[ShardOutcome]:
+def listen(
+    shard: Shard,
+    config: Config,
+    engine: SpeechEngine | None,
+    network: VoiceNetwork | None = None,
+) -> Iterator[ShardOutcome]:
     """decode -> engine -> parse: results that tile the planned windows.
 
-    Without an engine the captions are read.
+    Without an engine the captions are read; without a network nobody tells voices apart.
     If the store of the file does not answer, the shard stays open.
     """
     try:
@@ -173,7 +180,7 @@ def listen(shard: Shard, config: Config, engine: SpeechEngine | None) -> Iterato
         else:
             for plan in shard.windows:
                 bind_contextvars(window_id=plan.window_id)  # for log lines
-                yield from _heard(shard, plan, config, engine)
+                yield from _heard(shard, plan, config, engine, network)
     except UnreachableError as exc:
         yield left_open(shard.shard_id, shard.video, exc)
 
@@ -195,10 +202,16 @@ class _Heard:
 
     missing: tuple[TimeRange, ...]
     stretches: tuple[Stretch, ...]
+    turns: tuple[TimeRange, ...]
+    """Where one voice is heard, without its pauses."""
 
 
 def _heard(
-    shard: Shard, plan: WindowPlan, config: Config, engine: SpeechEngine
+    shard: Shard,
+    plan: WindowPlan,
+    config: Config,
+    engine: SpeechEngine,
+    network: VoiceNetwork | None,
 ) -> Iterator[WindowResult]:
     started_s = time.process_time()
     try:
@@ -217,6 +230,8 @@ def _heard(
     stretches = [stretch for one in heard for stretch in one.stretches]
     speakers = speakers_by_track(tracks)
     lost = _lost_in_all(heard, plan)
+    # Where each speaker has a track, nobody needs to guess.
+    told = None if any(speakers.values()) else network
     for span, has_voice in group([stretch.span for stretch in stretches], plan.span):
         asked = [one for one in stretches if span.start_ns <= one.start_ns < span.end_ns]
         if has_voice:
@@ -226,6 +241,7 @@ def _heard(
                 asked,
                 engine,
                 speakers=speakers,
+                prints=_prints(asked, heard, told) if told else (),
                 decode_cpu_s=decode_cpu_s,
             )
             decode_cpu_s = 0.0
@@ -239,8 +255,23 @@ def _heard(
 def _stretches(
     track: SoundTrack, samples: Samples, missing: tuple[TimeRange, ...], plan: WindowPlan
 ) -> _Heard:
-    found = voices(voice_probabilities(samples), SAMPLES_PER_VALUE, plan.span)
-    return _Heard(missing=missing, stretches=stretches_of(track, samples, found, plan.span))
+    probabilities = voice_probabilities(samples)
+    found = voices(probabilities, SAMPLES_PER_VALUE, plan.span)
+    return _Heard(
+        missing=missing,
+        stretches=stretches_of(track, samples, found, plan.span),
+        turns=tuple(turns(probabilities, SAMPLES_PER_VALUE, plan.span)),
+    )
+
+
+def _prints(
+    stretches: Sequence[Stretch], heard: Sequence[_Heard], network: VoiceNetwork
+) -> Iterator[VoicePrint]:
+    """The voices in stretches of the only track."""
+    [track] = heard
+    for stretch in stretches:
+        inside = [turn for turn in track.turns if turn.overlaps(stretch.span)]
+        yield from network.prints(stretch, inside)
 
 
 def _lost_in_all(heard: Sequence[_Heard], plan: WindowPlan) -> list[TimeRange]:
@@ -258,6 +289,7 @@ def _answered(
     engine: SpeechEngine,
     *,
     speakers: Mapping[int, str],
+    prints: Iterable[VoicePrint],
     decode_cpu_s: float,
 ) -> WindowResult:
     began_s = time.monotonic()
@@ -277,6 +309,7 @@ def _answered(
         "failed" if error else "analysed",
         () if error else said,
         error=error,
+        prints=() if error else tuple(prints),
         decode_cpu_s=decode_cpu_s,
         engine_s=time.monotonic() - began_s,
     )
@@ -289,6 +322,7 @@ def _result(
     said: Sequence[Said],
     *,
     error: str = "",
+    prints: tuple[VoicePrint, ...] = (),
     decode_cpu_s: float = 0.0,
     engine_s: float = 0.0,
 ) -> WindowResult:
@@ -302,6 +336,7 @@ def _result(
         text=write_said(said, plan.span) if status == "analysed" else "",
         finish_reason={"analysed": "stop", "failed": "refused"}.get(status, ""),
         error=error,
+        voices=prints,
         decode_cpu_s=decode_cpu_s,
         engine_s=engine_s,
     )
