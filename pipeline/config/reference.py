@@ -77,7 +77,8 @@ def settings() -> tuple[Setting, ...]:
     for name, field in Config.model_fields.items():
         if name != ENGINE:
             decides = _decides(field, "answers")
-            inside = "summaries" if name == "summaries" else decides
+            # What listens is a pass of its own, whose answers its settings decide.
+            inside = {"summaries": "summaries", "speech": "answers"}.get(name, decides)
             known.extend(_of_field(Config, name, name, decides, inside))
             continue
         for kind in known_kinds():

@@ -8,6 +8,7 @@ _WEIGHT_SUFFIXES = frozenset({".safetensors", ".bin", ".gguf", ".pt", ".pth"})
 _DETECTOR = "model.yaml"
 """Describes a detector. In other folders all files count, since they always have."""
 _FOR_PEOPLE = ("README", "LICENSE", "NOTICE")
+_MAX_FILE_BYTES = 4 * 10**9
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 * 1024
 
@@ -36,11 +37,10 @@ def weights_id(model: str) -> str | None:
 
 
 def file_id(path: str) -> str | None:
-    """24 hex digits naming the content of a file; None if there is no such file here."""
+    """24 hex digits naming the content of a file; None if there is no such file of 4 GB or less."""
     file = Path(path)
-    if not file.is_file():
+    if not file.is_file() or (stat := file.stat()).st_size > _MAX_FILE_BYTES:
         return None
-    stat = file.stat()
     return _digest_of_file(path, stat.st_size, stat.st_mtime_ns)
 
 

@@ -20,6 +20,7 @@ from pipeline.doctor.time_test import (
     make_clip,
 )
 from pipeline.engine import open_object_gate, open_speech
+from pipeline.engine.voices import VoiceNetwork
 from pipeline.errors import EngineStartError, WindowError
 from pipeline.records import Completion
 
@@ -155,6 +156,9 @@ def _speech(config: Config) -> Check:
     if config.engine_kind.reads_captions:
         return Check(name="speech", verdict="ok", detail=name)
     try:
+        if config.voices:
+            VoiceNetwork(config.voices)
+            name += f", voices: {config.voices.weights.rpartition('/')[2]}"
         engine = open_speech(config)
         try:
             hearing = hear_sentence(config, engine)

@@ -33,6 +33,11 @@ class VoiceNetwork:
             EngineStartError: it cannot be loaded, or takes something else than the settings say.
         """
         self._settings = settings
+        if not Path(settings.weights).is_file():
+            raise EngineStartError(
+                f"speech.voices.weights={settings.weights}: is no file; name an ONNX file, which"
+                " timereel never fetches"
+            )
         self._session = open_onnx(Path(settings.weights), threads=settings.threads, extra="speech")
         self._input = self._session.get_inputs()[0]
         first = self._input.shape[0] if self._input.shape else None

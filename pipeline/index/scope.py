@@ -3,6 +3,7 @@
 A name that the index knows is never a glob.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pipeline.index.query import Index
 
 Row = dict[str, Any]
+
+_NUMBERED = re.compile(r"speaker \d+")
+"""What a voice without a name is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,19 @@ class Scope:
         """The scope that a user names; times are ISO 8601 or datetimes, ``end`` is exclusive.
 
         Raises:
-            ConfigError: a time is none, or there are speakers and a range.
+            ConfigError: a time is none, there are speakers and a range, or a speaker is a number
+                that is somebody else in each video.
         """
         span, speakers = Span.parse(start, end), tuple(list_names(speaker))
         if speakers and span != ALWAYS:
             raise ConfigError(
                 "what somebody says is erased in whole videos: give --speaker with --video or"
                 " --camera, and no range; a range alone erases what everybody says in it"
+            )
+        numbers = [name for name in speakers if _NUMBERED.fullmatch(name)]
+        if numbers and not list_names(video):
+            raise ConfigError(
+                f"--speaker {numbers[0]!r}: is somebody else in each video; give --video, too"
             )
         return cls(
             videos=tuple(list_names(video)),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import load_config
+from pipeline.doctor.examine import examine
 from pipeline.engine import open_speech
 from pipeline.errors import EngineStartError
 from pipeline.flow.driver.finish import finish_videos
@@ -103,3 +104,12 @@ def test_a_sample_in_which_nobody_speaks_and_one_that_is_not_there_are_refused(t
         open_voices(configured(f"speech.voices.speakers={{Ada: {beeping}}}"))
     with pytest.raises(EngineStartError, match=r"speakers\.Ada: .*absent\.flac"):
         open_voices(configured(f"speech.voices.speakers={{Ada: {tmp_path / 'absent.flac'}}}"))
+
+
+def test_the_doctor_opens_the_network():
+    found = {check.name: check for check in examine(configured("speech.voices.mels=40"))}["speech"]
+    assert (found.verdict, "voices: ge2e.onnx" in found.detail) == ("ok", True), found.detail
+    wrong = configured("speech.voices.input=fbank")
+    found = {check.name: check for check in examine(wrong)}["speech"]
+    assert found.verdict == "FAIL"
+    assert "set speech.voices.input" in found.detail

@@ -8,6 +8,7 @@ import pytest
 
 import pipeline.index as pi
 from pipeline.config import load_config
+from pipeline.errors import ConfigError
 from pipeline.flow.driver.finish import finish_videos
 from pipeline.flow.driver.ledger import WholeVideo
 from pipeline.flow.driver.rederive import derive
@@ -121,12 +122,18 @@ def test_the_others_keep_their_words_and_numbers_also_when_derived_again(index, 
 def test_neither_words_nor_voices_are_left_in_any_byte(index, tmp_path):
     vector = index.select_all("windows", Where()).to_pylist()[0]["voices"][0]["vector"]
     assert vector in everything_stored(tmp_path)
-    erase(index.store, Scope.parse(speaker="speaker 1"))
+    erase(index.store, Scope.parse(video="v", speaker="speaker 1"))
     vacuum(index.store, retention=timedelta(0))
     stored = everything_stored(tmp_path)
     assert "secret" not in stored
     assert vector not in stored
     assert "fine by me" in stored
+
+
+def test_a_number_is_erased_in_a_named_video_alone(index):
+    with pytest.raises(ConfigError, match="somebody else in each video"):
+        Scope.parse(camera="cam", speaker=["Mary", "speaker 1"])
+    assert told(index) == ALL
 
 
 def test_killed_at_any_commit_the_next_command_completes_it(written, tmp_path):
@@ -135,7 +142,7 @@ def test_killed_at_any_commit_the_next_command_completes_it(written, tmp_path):
         shutil.copytree(written, tmp_path / str(number))
         index = pi.open(tmp_path / str(number))
         with suppress(KilledError), at_write(number, kill, before=True):
-            erase(index.store, Scope.parse(speaker="speaker 1"))
+            erase(index.store, Scope.parse(video="v", speaker="speaker 1"))
             break
         if number > 1:  # from its first commit on the order stands
             apply_orders(pi.open(index.store.root))
