@@ -81,7 +81,13 @@ def segment(segment_id, **given):
 
 def utterance(utterance_id, start=0.0, end=2.0, **given):
     made = {"utterance_id": utterance_id, "video_id": "v1", "start": at(start), "end": at(end)}
-    return made | given
+    return made | in_file(start, end) | given
+
+
+def in_file(start, end):
+    """Media time, of a file that begins at 0 s."""
+    ns = {"media_start_ns": round(start * 1e9), "media_end_ns": round(end * 1e9)}
+    return {"media_start": start, "media_end": end} | ns
 
 
 def ids(table, column):

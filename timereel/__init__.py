@@ -102,6 +102,6 @@ def with_pages(index: "Index", utterances: "pa.Table") -> "pa.Table":
     Raises:
         TimereelError: they are not whole rows of ``utterances``.
     """
-    from pipeline.report.pages import with_pages  # noqa: PLC0415 - as above
+    from pipeline.meetings.pages import with_pages  # noqa: PLC0415 - as above
 
     return with_pages(index, utterances)

@@ -17,7 +17,7 @@ from pipeline.records.speech import HEARD
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.report.recording import Recording
+    from pipeline.meetings.recording import Recording
 
 app = typer.Typer()
 
@@ -75,9 +75,9 @@ def _written(
 ) -> str:
     """Let the model write what it has not written yet; why it has not, or ""."""
     from pipeline.config import load_config  # noqa: PLC0415 - quoting needs none of it
+    from pipeline.meetings.recording import read_recording  # noqa: PLC0415
+    from pipeline.meetings.written import stored_minutes  # noqa: PLC0415
     from pipeline.processes.logs import configure_logs  # noqa: PLC0415
-    from pipeline.report.recording import read_recording  # noqa: PLC0415
-    from pipeline.report.written import stored_minutes  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
     if not settings.writes_summaries:
@@ -100,8 +100,8 @@ def _as_a_run(index_uri: str, recording: "Recording", settings: "Config") -> str
     from pipeline.flow.driver.run_identity import new_run  # noqa: PLC0415
     from pipeline.index import Writer, apply_orders  # noqa: PLC0415
     from pipeline.index.lease import take_lease  # noqa: PLC0415
+    from pipeline.meetings.written import write  # noqa: PLC0415
     from pipeline.minutes import Writing  # noqa: PLC0415
-    from pipeline.report.written import write  # noqa: PLC0415
 
     writer, done = Writer(index_uri), Writing()
     run = new_run(HEARD, settings.summaries_fingerprint, "summarize")

@@ -132,7 +132,7 @@ def query(
     if pages:
         if sql is not None or table != "utterances":
             raise ConfigError("--pages: pages belong to what is said; add --table utterances")
-        from pipeline.report.pages import with_pages  # noqa: PLC0415 - few queries need it
+        from pipeline.meetings.pages import with_pages  # noqa: PLC0415 - few queries need it
 
         rows = with_pages(index, rows)
     if edit is None:

@@ -8,5 +8,4 @@ render    the file
 track     the page of one object
 scores    the page of an evaluation
 minutes   a meeting, as JSON or a page; minutes_markdown and minutes_docx: the other forms
-recording what an index knows of a meeting; written: minutes that a model wrote of it
 """

@@ -7,14 +7,14 @@ from typing import Any
 
 from pipeline.export import webvtt
 from pipeline.index import Index
+from pipeline.meetings.pages import meaning
+from pipeline.meetings.recording import read_recording
+from pipeline.meetings.written import stored_minutes, told_by
 from pipeline.minutes import Chapter, Kind, Minutes, Note, NotShown, Told, Topic, make_minutes
 from pipeline.records import NoteKind
 from pipeline.records.sanitize import escaped_json, sanitized
 from pipeline.records.speech import HEARD
-from pipeline.report.pages import meaning
-from pipeline.report.recording import read_recording
 from pipeline.report.render import environment, page_style
-from pipeline.report.written import stored_minutes, told_by
 from pipeline.timebase import NS_PER_S, TimeRange
 
 LISTS: dict[Kind, str] = {

@@ -19,9 +19,9 @@ import typer
 from pipeline.demo.deck import make_pages, write_recording
 from pipeline.demo.deck_file import write_pdf
 from pipeline.flow.task.deck import with_deck
+from pipeline.meetings.pages import meaning
 from pipeline.minutes import Meaning, Pages, pages_on_screen
 from pipeline.records import DeckPage, Slide
-from pipeline.report.pages import meaning
 from pipeline.slides import slides_of_video
 from tests.bench.bench_decks import READING
 from tests.bench.bench_slides import FIRST_SEED

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 import pipeline.index as pi
 from pipeline.timebase import datetime_to_ns
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.index_rows import at, rows, utterance, video, window
+from tests.index_rows import at, in_file, rows, utterance, video, window
 from tests.page_archive import RATE
 from tests.page_server import served
 from tests.sounds import RATE_HZ, beeps, make_sound
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
 SENTENCES = (
     ("Ada", 0.4, 0.4, "en", ["The", "price", "is", "forty", "euros."], " "),
     ("王芳", 3.2, 0.5, "zh", ["价格", "不变", "。"], ""),
+    ("Ada", 6.0, 0.3, "zh", ["回到", "首页"], ""),
 )
 """Who speaks, from when on, how long each word is, and the words."""
 
@@ -35,7 +36,7 @@ def page_picture(title):
 def sentence(speaker, start_s, word_s, language, words, between):
     starts = [start_s + number * word_s for number in range(len(words))]
     return utterance(
-        f"u-{speaker}",
+        f"u-{start_s}",
         start_s,
         starts[-1] + word_s,
         camera="room",
@@ -62,6 +63,7 @@ def site(tmp_path_factory):
         {"slide_id": f"s{page}", "page": page, "start": at(start_s), "end": at(end_s)}
         | {"camera": "room", "video_id": "v1", "text": text, "picture": page_picture(text)}
         | {"deck_page": 5 if page == 2 else None}
+        | in_file(start_s, end_s)
         for page, start_s, end_s, text in [(1, 0.0, 3.0, "Prices"), (2, 3.0, 8.0, "价格")]
     ]
     writer = pi.Writer(folder / "index")
@@ -93,9 +95,9 @@ def test_a_click_on_a_word_plays_it_and_the_word_and_the_page_of_the_moment_are_
     open_transcript,
 ):
     eyes = open_transcript()
-    assert eyes.page.locator(".speaker").all_inner_texts() == ["Ada", "王芳"]
+    assert eyes.page.locator(".speaker").all_inner_texts() == ["Ada", "王芳", "Ada"]
     said = eyes.page.locator(".transcript li p[lang]")
-    assert said.all_inner_texts() == ["The price is forty euros.", "价格不变。"]
+    assert said.all_inner_texts() == ["The price is forty euros.", "价格不变。", "回到首页"]
     marked, page = eyes.page.locator(".word.now"), eyes.page.locator(".page[aria-current=true]")
     for word, start_s, number in [("forty", 1.6, 1), ("不变", 3.7, 5), ("The", 0.4, 1)]:
         eyes.page.locator(".word", has_text=word).first.click()
@@ -111,6 +113,20 @@ def test_a_click_on_a_word_plays_it_and_the_word_and_the_page_of_the_moment_are_
     eyes.page.locator(".page").nth(1).click()
     eyes.wait_for_number(3 * RATE)
     assert marked.count() == 0  # nobody speaks yet
+
+
+def test_who_speaks_of_another_page_leads_to_it(open_transcript):
+    eyes = open_transcript()
+    topic = eyes.page.locator(".topic")
+    topic.wait_for()
+    assert topic.inner_text() == "→ speaks of page 1"
+    assert topic.get_attribute("title") == "position: first"
+    assert "回到首页" in eyes.page.locator(".transcript li", has=topic).inner_text()
+    eyes.page.locator(".word", has_text="不变").click()
+    eyes.wait_for_number(round(3.7 * RATE))
+    topic.get_by_role("button").click()
+    eyes.wait_for_number(0)
+    assert "Page 1" in eyes.page.locator(".page[aria-current=true]").inner_text()
 
 
 def test_a_search_may_be_for_what_was_said_or_shown(open_transcript):

@@ -17,6 +17,8 @@ from pipeline.engine import open_text_model
 from pipeline.errors import ConfigError, SummaryError
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
+from pipeline.meetings.recording import read_recording
+from pipeline.meetings.written import stored_minutes, write
 from pipeline.minutes import (
     Author,
     Told,
@@ -29,8 +31,6 @@ from pipeline.records import NOTE_KINDS, Completion
 from pipeline.report.minutes import as_html, as_json, read_meeting
 from pipeline.report.minutes_docx import write_docx
 from pipeline.report.minutes_markdown import as_markdown
-from pipeline.report.recording import read_recording
-from pipeline.report.written import stored_minutes, write
 from pipeline.tables.shared import Provenance
 from pipeline.tables.slides import slides_table
 from pipeline.tables.utterances import utterances_table

@@ -20,7 +20,7 @@ from pipeline.see import lanes
 from pipeline.see.indexes import GivenUpError, Indexes, TooSlowError
 from pipeline.see.metrics import MAX_CAMERAS, Metrics
 from pipeline.timebase import datetime_to_ns
-from tests.index_rows import at, event, open_with_four_events, rows, utterance, video
+from tests.index_rows import at, event, in_file, open_with_four_events, rows, utterance, video
 from tests.page_server import served
 from tests.sounds import beeps, make_sound
 from tests.videos import source_of
@@ -240,7 +240,7 @@ def test_the_demo_finds_persons_where_the_detector_is_and_else_motion(tmp_path):
 def test_a_transcript_has_words_with_times_and_pages_with_pictures(tmp_path):
     webp = b"RIFF\0\0\0\0WEBPpage"
     pages = [("s1", base64.b64encode(webp).decode()), ("html", "PGI+"), ("none", "?"), ("", "")]
-    shown = {"page": 1, "video_id": "v1", "start": at(0), "end": at(60)}
+    shown = {"page": 1, "video_id": "v1", "start": at(0), "end": at(60)} | in_file(0, 60)
     words = [{"start": at(20), "end": at(21), "text": "Ja.", "probability": None}]
     said = utterance("u", 20, 21, speaker="Ada", text="Ja.", words=words, uri="/x/room.mp4")
     writer = pi.Writer(tmp_path)
@@ -248,7 +248,7 @@ def test_a_transcript_has_words_with_times_and_pages_with_pictures(tmp_path):
         rows("videos", video()),
         rows("events"),
         segments=rows("segments"),
-        utterances=rows("utterances", said, utterance("later", 70, 72)),
+        utterances=rows("utterances", said, utterance("later", 70, 72, text="See the last page.")),
         slides=rows("slides", *(shown | {"slide_id": i, "picture": p} for i, p in pages)),
     )
     with served(tmp_path) as (address, _):
@@ -257,6 +257,9 @@ def test_a_transcript_has_words_with_times_and_pages_with_pictures(tmp_path):
         assert (one["speaker"], one["words"][0]["text"]) == ("Ada", "Ja.")
         assert one["words"][0]["start"] == "2026-03-01T08:00:20.000000Z"
         assert len(found.json()["slides"]) == len(pages)
+        [one] = http.get(f"{address}/api/v1/topics").json()["topics"]
+        assert (one["utterance_id"], one["topic_page"]) == ("later", 1)
+        assert one["topic_reason"] == "position: last"
         told = {
             name: http.get(f"{address}/api/v1/slides/{name}/picture.webp")
             for name, _ in pages

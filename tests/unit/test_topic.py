@@ -11,11 +11,11 @@ import pipeline.index as pi
 import timereel
 from pipeline.demo.deck import Showing, ShownDeck, make_pages
 from pipeline.errors import ConfigError
+from pipeline.meetings.pages import COLUMNS, meaning
 from pipeline.minutes import Pages, Topic, contradiction_of_topic, make_minutes, pages_on_screen
 from pipeline.minutes.numbers import number_of_page
 from pipeline.records import DeckPage
 from pipeline.report.minutes import cited
-from pipeline.report.pages import COLUMNS, meaning
 from pipeline.tables.slides import slides_table
 from pipeline.tables.utterances import utterances_table
 from tests.index_rows import rows, video

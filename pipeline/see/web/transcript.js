@@ -13,6 +13,8 @@ const BESIDE = matchMedia("(min-width: 761px)");  // on a phone the player would
 export function Transcript({view, names, text, zone, control, onView}) {
   const [limit, setLimit] = useState(FIRST);
   const [found, problem] = useAnswer("transcript", {index: view.index, start: iso(view.range[0]), end: iso(view.range[1]), camera: view.camera, limit});
+  const [told] = useAnswer("topics", {index: view.index, start: iso(view.range[0]), end: iso(view.range[1]), camera: view.camera, limit});
+  const topics = useMemo(() => new Map((told?.topics || []).map(one => [one.utterance_id, one])), [told]);
   const said = useMemo(() => (found?.utterances || []).map(timed), [found]);
   const pages = useMemo(() => (found?.slides || []).map(timed), [found]);
   if (problem) return html`<p class="problem" role="alert">${problem}</p>`;
@@ -23,7 +25,7 @@ export function Transcript({view, names, text, zone, control, onView}) {
   };
   const isMany = names.length > 1, isDated = date(view.range[0], zone) !== date(view.range[1], zone);
   return html`${pages.length > 0 && html`<${Pages} ...${{pages, index: view.index, text, zone, go}} />`}
-    <ol class="transcript">${said.map(one => html`<${Utterance} key=${one.utterance_id} ...${{one, isMany, isDated, zone, go}} />`)}</ol>
+    <ol class="transcript">${said.map(one => html`<${Utterance} key=${one.utterance_id} ...${{one, topic: topics.get(one.utterance_id), pages, text, isMany, isDated, zone, go}} />`)}</ol>
     ${said.length === limit && limit < MOST && html`<p class="empty"><button onClick=${() => setLimit(Math.min(limit * 4, MOST))}>${text.more}</button></p>`}`;
 }
 
@@ -36,7 +38,7 @@ function Pages({pages, index, text, zone, go}) {
       <span class="small">${text.page} ${one.deck_page ?? one.page} <span class="muted">· ${clock(one.from, zone)}</span></span></button></li>`)}</ul>`;
 }
 
-function Utterance({one, isMany, isDated, zone, go}) {
+function Utterance({one, topic, pages, text, isMany, isDated, zone, go}) {
   const item = useRef(), parts = useMemo(() => pieces(one), [one]);
   const now = useNow((camera, at) => (isNow(one, camera, at) ? parts.findLastIndex((part, i) => i === 0 || part.from <= at) : -1), one);
   useEffect(() => {
@@ -49,7 +51,21 @@ function Utterance({one, isMany, isDated, zone, go}) {
   return html`<li ref=${item} aria-current=${now >= 0}>
     <button class="ghost small" onClick=${() => go(one.camera, one.from)}>${isDated ? `${date(one.from, zone).slice(5)} ` : ""}${clock(one.from, zone)}</button>
     <div>${(one.speaker || isMany) && html`<p class="small"><bdi class="speaker">${one.speaker}</bdi>${isMany && html` <bdi class="muted">${one.camera}</bdi>`}</p>`}
-      <p lang=${one.language || undefined} onClick=${click}>${parts.map((part, i) => html`<span data-part=${i} class="word ${i === now ? "now" : ""}">${part.text}</span>${part.after}`)}</p></div></li>`;
+      <p lang=${one.language || undefined} onClick=${click}>${parts.map((part, i) => html`<span data-part=${i} class="word ${i === now ? "now" : ""}">${part.text}</span>${part.after}`)}</p>
+      ${topic && html`<${Topic} ...${{one, topic, pages, text, go}} />`}</div></li>`;
+}
+
+/** The page that is spoken of, where another one is on the screen; a click goes to where it is shown. */
+function Topic({one, topic, pages, text, go}) {
+  const shown = showing(one, topic, pages), says = `${text.speaksOf} ${topic.topic_deck_page ?? topic.topic_page}`;
+  return html`<p class="topic small" title=${topic.topic_reason}>→ ${shown ? html`<button onClick=${() => go(shown.camera, shown.from)}>${says}</button>` : says}</p>`;
+}
+
+/** Where a page is shown, nearest to what is said; undefined if it is not, in the range that is looked at. */
+function showing(one, topic, pages) {
+  const shows = page => page.video_id === one.video_id && (topic.topic_deck_page ? page.deck_page === topic.topic_deck_page : page.page === topic.topic_page);
+  const away = page => Math.max(0, page.from - one.from, one.from - page.to);
+  return pages.filter(shows).sort((a, b) => away(a) - away(b))[0];
 }
 
 /** The picture of a page that was shown. */

@@ -11,10 +11,10 @@ from pipeline.config import Config
 from pipeline.engine import TextEngine
 from pipeline.errors import ConfigError, SummaryError
 from pipeline.index import Index, Writer
+from pipeline.meetings.recording import Recording, read_recording
 from pipeline.minutes import PROMPT_ID, Author, Told, Writing, quotable, write_minutes
 from pipeline.records import NOTE_KINDS, Line, Summary, WrittenNote, make_id
 from pipeline.records.speech import HEARD
-from pipeline.report.recording import Recording, read_recording
 from pipeline.tables.shared import Provenance
 from pipeline.tables.summaries import summaries_of_table, summaries_table
 from pipeline.timebase import TimeRange, days_between, ns_to_datetime

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.config import EmbeddingConfig
@@ -13,6 +14,7 @@ from pipeline.errors import ConfigError, EngineStartError
 from pipeline.index import Index
 from pipeline.index.filters import Where
 from pipeline.minutes import Meaning, Pages, pages_on_screen
+from pipeline.minutes.topic import Vectors
 from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.tables.schema import SLIDES, UTTERANCES
 from pipeline.tables.slides import slides_of_table
@@ -30,6 +32,10 @@ COLUMNS = pa.schema(
 )
 """The page on the screen, and the one that is spoken of where that is another; null where nobody
 knows. ``page`` counts as in the table ``slides``, ``deck_page`` is the number in the deck."""
+
+
+_MOST_REMEMBERED = 20_000
+"""Texts, of which each vector has 2 kB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +118,26 @@ def _pages_of(said: Sequence[Utterance], shown: Shown) -> dict[str, tuple[object
 
 @cache
 def meaning() -> Meaning | None:
-    """What tells the meaning of texts on this machine; None if that is not installed."""
+    """What tells the meaning of texts on this machine; None if that is not installed.
+
+    It remembers the texts of before: whoever looks through a meeting asks for the same ones.
+    """
     try:
-        return open_embedder(EmbeddingConfig(kind="local")).texts
+        return _Remembering(open_embedder(EmbeddingConfig(kind="local")).texts)
     except EngineStartError:
         return None
+
+
+class _Remembering:
+    """Makes the vectors of new texts, some 8 ms of a CPU each; may be called by many threads."""
+
+    def __init__(self, texts: Meaning) -> None:
+        self._texts = texts
+        self._known: dict[str, Vectors] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Vectors:
+        known = self._known if len(self._known) < _MOST_REMEMBERED else {}
+        if new := [text for text in dict.fromkeys(texts) if text not in known]:
+            # Another dict, so that no other thread sees one that is half filled, or emptied.
+            self._known = known = known | dict(zip(new, self._texts(new), strict=True))
+        return np.stack([known[text] for text in texts])

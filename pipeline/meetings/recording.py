@@ -6,8 +6,8 @@ from typing import Any
 
 from pipeline.errors import ConfigError, NoSourcesError
 from pipeline.index import Index
+from pipeline.meetings.pages import Shown, shown_in
 from pipeline.records import Utterance, make_id
-from pipeline.report.pages import Shown, shown_in
 from pipeline.tables.utterances import utterances_of_table
 
 
