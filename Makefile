@@ -94,7 +94,13 @@ alert-kill-test: $(VENV)/.dev  ## kill jobs and two senders of alerts at 200 ran
 state-test: $(VENV)/.dev  ## any order of events against a model of the index; EXAMPLES=500 for as long as one likes
 	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/state --timeout 0
 
+# Each commit to an index is synced to disk, and the tests make thousands of them: in memory, where it
+# has room for their folders, nobody waits for that.
+MEMORY = $(shell [ "$$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1)" -gt 12000000 ] 2>/dev/null && echo /dev/shm)
+
 test-fast: $(VENV)/.dev  ## the tests that need neither Ray nor vLLM
+	folder=$$(mktemp -d $(addsuffix /tests-XXXXXX,$(MEMORY))) && export TMPDIR=$$folder && \
+	trap 'rm -rf "$$folder"' EXIT && \
 	$(BIN)/pytest -n auto -m 'not ray and not vllm and not speech and not ocr'
 
 # What the index is compared with; a figure is null where it cannot be installed.

@@ -39,9 +39,7 @@ def _paths_at(store: Store, name: TableName, version: int, newest: int) -> set[s
     if version > newest:  # a repair has made the table anew
         return None
     try:
-        handle = DeltaTable(
-            store.table_uri(name), version=version, storage_options=dict(store.storage_options)
-        )
+        handle = store.table_at(name, version)
     except DeltaError:  # its log entries are deleted
         return None
     return _paths(store, name, handle)

@@ -7,7 +7,6 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from pipeline.errors import IndexDamagedError
@@ -76,10 +75,7 @@ def _readable(
     version = last_readable_version(files)
     while version >= 0:
         try:
-            table = DeltaTable(
-                store.table_uri(name), version=version, storage_options=dict(store.storage_options)
-            )
-            return version, named_files(table).to_pylist()
+            return version, named_files(store.table_at(name, version)).to_pylist()
         except (DeltaError, IndexDamagedError):
             version -= 1
     return -1, []

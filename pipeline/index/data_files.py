@@ -16,7 +16,7 @@ from pipeline.index.durable_commits import local_folder
 from pipeline.index.links import over_odd
 from pipeline.index.log_entries import names_data_file
 from pipeline.index.store import Store
-from pipeline.index.store_errors import refusals
+from pipeline.index.store_errors import refusals, refusing_values
 from pipeline.tables.schema import TableName
 
 _checked: dict[str, frozenset[str]] = {}
@@ -56,7 +56,7 @@ def named_files(handle: DeltaTable) -> pa.Table:
 
 def _actions(handle: DeltaTable) -> pa.Table:
     # Not pa.table(): to find out what it is given it imports pandas, a third of a query's time.
-    with refusals(handle.table_uri):
+    with refusals(handle.table_uri), refusing_values():
         return pa.RecordBatchReader.from_stream(handle.get_add_actions(flatten=True)).read_all()
 
 

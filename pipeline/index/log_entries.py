@@ -23,11 +23,13 @@ _STRANGE = "has a form that timereel does not write"
 _MAX_CHARS = 200
 _WRITTEN = re.compile(r"[0-9]{20}\.checkpoint\.parquet")
 _DATA_FILE = re.compile(
-    r"(?:date=[0-9]{4}-[0-9]{2}-[0-9]{2}/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.parquet", re.ASCII
+    r"(?:date=(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/)?[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}\.parquet",
+    re.ASCII,
 )
 """What timereel names its data files. Readers take any other name for more than it says: for a
 pattern, a URL, an encoded path, a way up, a chain, or a folder."""
 
+_LOOKED_AT = frozenset({"path", "partitionValues", "deletionVector"})
 _ACTIONS = frozenset(
     {"add", "remove", "metaData", "protocol", "commitInfo", "txn", "cdc", "domainMetadata"}
 )
@@ -136,7 +138,7 @@ def entry_problem(text: bytes) -> str:
         return "is no log entry"
     for action in actions:
         for kind in ("add", "remove"):
-            if problem := _name_problem(action.get(kind)):
+            if problem := _file_problem(kind, action.get(kind)):
                 return problem
     for action in actions:
         metrics = (action.get("commitInfo") or {}).get("operationMetrics")
@@ -211,10 +213,10 @@ def _fault_of_checkpoint(actions: pa.Table) -> str:
             if not pa.types.is_struct(files.type):
                 return _STRANGE
             # Without the statistics, which are long.
-            named = [f.name for f in files.type if f.name in {"path", "deletionVector"}]
+            named = [f.name for f in files.type if f.name in _LOOKED_AT]
             columns = [files.field(name) for name in named]
             of_files = pa.Table.from_arrays(columns, names=named).to_pylist()
-            if problem := next(filter(None, map(_name_problem, of_files)), ""):
+            if problem := next(filter(None, (_file_problem(kind, one) for one in of_files)), ""):
                 return problem
     return ""
 
@@ -223,15 +225,28 @@ def _unreadable(exc: Exception) -> str:
     return f"cannot be read ({' '.join(str(exc).split())[:_MAX_CHARS]})"
 
 
-def _name_problem(action: Mapping[str, Any] | None) -> str:
+def _file_problem(kind: str, action: Mapping[str, Any] | None) -> str:
     if not action:
         return ""
     vector = action.get("deletionVector")
     if vector and (not isinstance(vector, dict) or any(v is not None for v in vector.values())):
         return "has a deletion vector, which timereel neither writes nor reads"
     path = action.get("path")
-    if not names_data_file(path):
+    if not isinstance(path, str) or not names_data_file(path):
         return f"names what is no file of the table, {str(path)[:_MAX_CHARS]!r}"
+    return _date_problem(path, action.get("partitionValues")) if kind == "add" else ""
+
+
+def _date_problem(path: str, told: object) -> str:
+    """The fault of a file whose folder has another date than the log says, or than none."""
+    match = _DATA_FILE.fullmatch(path)
+    date = match["date"] if match else None
+    try:
+        values = dict(told)  # type: ignore[call-overload] # a checkpoint's map is read as pairs
+    except (TypeError, ValueError):
+        values = None
+    if values != ({"date": date} if date else {}):
+        return f"gives {path!r} another date than its folder has"
     return ""
 
 

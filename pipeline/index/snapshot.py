@@ -19,6 +19,7 @@ from pipeline.index.store import (
     columns_of,
     is_marked,
 )
+from pipeline.index.store_errors import refusing_values
 from pipeline.tables.schema import TABLES, TableName
 from pipeline.timebase import BoolArray, Int64Array
 
@@ -106,7 +107,8 @@ class TableReader:
         former = self._handle.version()
         checked = self._store.check_log(self._name, former)
         try:
-            self._handle.update_incremental()
+            with refusing_values():
+                self._handle.update_incremental()
         except DeltaError:  # the entries after this version were deleted, or the log is damaged
             self._handle = self._reopened(self._handle)
             self._latest = None

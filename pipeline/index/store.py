@@ -16,7 +16,7 @@ from pipeline.index.durable_commits import sync_commits, synced
 from pipeline.index.links import ODD_FILE, linked_part
 from pipeline.index.log_entries import log_files
 from pipeline.index.log_gate import check_log
-from pipeline.index.store_errors import cause_of, named_if_unwritable
+from pipeline.index.store_errors import cause_of, named_if_unwritable, refusing_values
 from pipeline.storage.access import masked
 from pipeline.tables.schema import SCHEMA_VERSION, TABLES, TableName
 
@@ -160,7 +160,7 @@ class Store:
         self._refuse_links(name)
         try:
             checked = self.check_log(name)
-            table = DeltaTable(self.table_uri(name), storage_options=dict(self.storage_options))
+            table = self.table_at(name)
             if table.version() > checked:  # somebody committed in between
                 self.check_log(name)
         except TableNotFoundError as exc:
@@ -184,6 +184,18 @@ class Store:
                 " does not read; write to an index with timereel only"
             )
         return table
+
+    def table_at(self, name: TableName, version: int | None = None) -> DeltaTable:
+        """One version of the table, else the newest, as the table library reads its log.
+
+        Raises:
+            DeltaError: it refuses the log, or has no such version.
+            OSError: the store does not answer.
+        """
+        with refusing_values():
+            return DeltaTable(
+                self.table_uri(name), version=version, storage_options=dict(self.storage_options)
+            )
 
     def _refuse_links(self, name: TableName) -> None:
         try:

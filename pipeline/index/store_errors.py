@@ -49,6 +49,19 @@ def named_if_unwritable(where: str) -> Iterator[None]:
 
 
 @contextmanager
+def refusing_values() -> Iterator[None]:
+    """Around the table library while it reads a log, and nothing else.
+
+    Raises:
+        DeltaError: also for a value in the log that the library does not expect.
+    """
+    try:
+        yield
+    except ValueError as exc:
+        raise DeltaError(str(exc)) from exc
+
+
+@contextmanager
 def refusals(table_uri: str) -> Iterator[None]:
     """Turn the table library's refusal of a log into an error that names the table.
 

@@ -54,6 +54,8 @@ def doctor(store, path, size):
     actions = [json.loads(line) for line in lines]
     [*_, added] = [action for action in actions if "add" in action]
     added["add"] |= {"path": path, "size": size}
+    if path.startswith("date="):
+        added["add"]["partitionValues"] = {"date": path[5:15]}
     info = {"commitInfo": {"timestamp": 1, "operation": "WRITE"}}
     entry = log / f"{int(newest.stem) + 1:020}.json"
     entry.write_text("\n".join(json.dumps(action) for action in (info, added)) + "\n")
@@ -363,6 +365,21 @@ def test_what_is_no_name_of_a_data_file_is_refused_by_every_reader_and_repaired(
         max((table / "_delta_log").glob("*.json")).unlink()
     assert pi.open(store.root).events().num_rows == 1
     doctor(store, next(name for name in names if "*" in name), 1)
+    repair(store, derive)
+    assert check(store) == []
+
+
+@pytest.mark.parametrize("told", [None, {}, {"date": None}, {"date": "2026-03-15"}, [["date"]], 5])
+def test_a_file_of_another_date_than_its_folder_is_refused_by_every_reader(store, told):
+    for entry in sorted((Path(store.table_uri("events")) / "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in entry.read_text().splitlines()]
+        for action in actions:
+            if "add" in action:
+                action["add"]["partitionValues"] = told
+        entry.write_text("\n".join(map(json.dumps, actions)))
+    for use in (USES["events"], USES["files"], ALL_USES["vacuum"]):
+        with pytest.raises(IndexDamagedError, match="another date than its folder"):
+            use(store)
     repair(store, derive)
     assert check(store) == []
 
