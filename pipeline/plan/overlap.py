@@ -229,8 +229,11 @@ def _cut(
         if not plan.span.overlaps(piece):
             continue
         end_ns = min(plan.span.end_ns, piece.end_ns)
+        # The other file's border is known to the microsecond only, and a file that was cut from the
+        # same recording begins a frame just there: without it, nothing would show that time.
+        first_ns = piece.start_ns - NS_PER_US
         frame_pts = tuple(
-            pts for pts in plan.frame_pts if piece.start_ns <= video.media_ns(pts) < piece.end_ns
+            pts for pts in plan.frame_pts if first_ns < video.media_ns(pts) < piece.end_ns
         )
         if frame_pts:
             cut.append((number, _resized(plan, TimeRange(start_ns, end_ns), frame_pts, video)))

@@ -105,6 +105,18 @@ def test_the_file_that_starts_first_owns_the_overlap_and_the_other_has_a_warning
     assert sum(plan.span.duration_ns for plan in windows) == 20_000 * MS
 
 
+@pytest.mark.parametrize(("earlier_ns", "first"), [(0, 2_000), (999, 2_000), (1_000, 2_100)])
+def test_a_frame_that_begins_at_the_border_but_for_less_than_a_microsecond_is_shown(
+    earlier_ns, first
+):
+    """Both files were cut from one recording; their starts were rounded, each in its own way."""
+    start_ns = 28_000 * MS - earlier_ns
+    cut = a_file("b", 0, (0, 22_000), start_ns=start_ns)
+    _, shards = resolved([cut, a_file("a", 0, (0, 30_000))])["b"]
+    assert windows_of(shards)[0].frame_pts[0] == first
+    assert windows_of(shards)[0].span.start_ns == 2_000 * MS + earlier_ns
+
+
 def test_shards_that_yield_nothing_keep_their_ids():
     file = a_file("b", 28_000, (0, 22_000))
     before = shards_of(file)
