@@ -100,7 +100,11 @@ class Truth:
         if self.is_gone(camera, shot):
             return {"erased"}
         states = {"analysed"}
-        if was_erased or self._is_near(camera, shot, config):
+        if (
+            was_erased
+            or self._is_near(camera, shot, config)
+            or self._is_beside_a_copy(camera, shot, config)
+        ):
             states.add("erased")
         if shot.uri in self.unanswered:
             states.add("failed")
@@ -173,6 +177,26 @@ class Truth:
             for order in self.orders
             if order.camera == camera
         )
+
+    def _is_beside_a_copy(self, camera: str, shot: Shot, config: Config) -> bool:
+        """Whether a copy of what another file lost shows this, or did when it was shorter.
+
+        It is left out as a whole, and with it what shows the same time later.
+        """
+        lost = [(key, o) for o in self.orders if o.camera == camera for key in o.frames]
+        return any(
+            _overlap(shot.span, self._reach(one, config))
+            for one in self._of(camera)
+            for (content_id, uri), order in lost
+            if uri != one.uri and content_id in _ids_until(one) and order.frames[content_id, uri]
+        )
+
+    def _reach(self, one: Recording, config: Config) -> Span:
+        """The time of a file, and of windows that begin or end in it."""
+        start_us, end_us = _utc(one, config, 0, one.num_frames)
+        first_us, then_us = _utc(one, config, 0, 1)
+        reach_us = WINDOW_FRAMES * (then_us - first_us)
+        return start_us - reach_us, end_us + reach_us
 
     def _erased_files(self, order: Order, config: Config) -> Iterator[Span]:
         """Where the files lie now that were erased as a whole: a clock moves them."""
