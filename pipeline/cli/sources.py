@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
+import pyarrow as pa
 import typer
 
 from pipeline.cli.options import ConfigOption, FormatOption, SetOption, locations_of
@@ -35,17 +36,20 @@ def sources(
 ) -> None:
     """List each file with camera, start, end and how they are known, or why it is passed over."""
     from pipeline.config import load_config  # noqa: PLC0415
-    from pipeline.sources import survey, survey_table  # noqa: PLC0415
+    from pipeline.sources import survey, survey_tables  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
     locations = locations_of(src, settings)
     listing = survey(locations, settings.naming(locations).listed_sources)
-    rows = survey_table(listing)
-    if form == "table":
-        for row in each_row(rows):
-            echo(_line(row))
-    else:
-        write_rows(rows, form, sys.stdout.buffer)
+    parts = survey_tables(listing)
+    if form not in ("table", "jsonl"):
+        parts = iter([pa.concat_tables(parts)])
+    for rows in parts:
+        if form == "table":
+            for row in each_row(rows):
+                echo(_line(row))
+        else:
+            write_rows(rows, form, sys.stdout.buffer)
     for line in _summary(listing, settings.sources.timezone):
         echo(sanitized(line), err=True)
     if not listing.videos:

@@ -1,7 +1,7 @@
 """list: which video files there are, which camera recorded each, and when it began.
 
     survey            all files at some locations: videos, and what is passed over
-    survey_table      the same as rows
+    survey_tables     the same as rows, part by part
     SourceTable       its videos as columns, which are a sequence of ``Source`` records
     list_sources      its videos alone, as ``Source`` records
     findings          what speaks against the clock of a camera
@@ -38,7 +38,7 @@ from pipeline.sources.modified import (
     still_written,
 )
 from pipeline.sources.names import from_path
-from pipeline.sources.survey_table import survey_table
+from pipeline.sources.survey_table import survey_tables
 
 __all__ = [
     "CameraOffset",
@@ -61,6 +61,6 @@ __all__ = [
     "refused",
     "still_written",
     "survey",
-    "survey_table",
+    "survey_tables",
     "survey_videos",
 ]
