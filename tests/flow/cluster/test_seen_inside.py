@@ -73,20 +73,24 @@ class Collector(BaseHTTPRequestHandler):
         pass
 
 
-def worker(stage: str) -> int:
-    """The process that runs this stage now, as Ray's dashboard names it; 0 if none does."""
+def worker(stage: str, token: str) -> int:
+    """The process that runs this stage now, as Ray's dashboard names it; 0 if none does.
+
+    Of the Ray with this token, since other tests of this machine may have one of their own.
+    """
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             title = (folder / "cmdline").read_bytes().decode()
+            environment = (folder / "environ").read_bytes()
         except OSError:
             continue
-        if title.startswith(f"ray::MapBatches({stage})"):
+        if title.startswith(f"ray::MapBatches({stage})") and token.encode() in environment:
             return int(folder.name)
     return 0
 
 
-def kill_once(stage: str) -> None:
-    while not (pid := worker(stage)):
+def kill_once(stage: str, token: str) -> None:
+    while not (pid := worker(stage, token)):
         time.sleep(0.02)
     os.kill(pid, signal.SIGKILL)
 
@@ -127,7 +131,9 @@ def seen(head, tmp_path_factory) -> Iterator[Seen]:
                         "--config", folder / "run.yaml",
                         "--set", f"cluster.traces={collector}/v1/traces",
                         "--address", head["GCS"], env=env)  # fmt: skip
-        threading.Thread(target=kill_once, args=("decode",), daemon=True).start()
+        threading.Thread(
+            target=kill_once, args=("decode", head["RAY_AUTH_TOKEN"]), daemon=True
+        ).start()
         series = set()
         while run.poll() is None:  # a gauge goes with its process
             series |= scraped(f"http://127.0.0.1:{head['METRICS']}")
