@@ -90,16 +90,18 @@ def _init_ray(config: Config, address: str | None) -> None:
     # preload, and the workers of an embedded one would start anew for a hook.
     os.environ.setdefault("RAY_preload_python_modules", "timereel")
     joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
+    # Without an address Ray joins whatever cluster somebody has started on this machine.
+    joins = _joins(address)
     ray.init(
-        address=address,
+        address=address if joins else "local",
         logging_level=logging.ERROR,
         log_to_driver=False,
-        **(joining if _joins(address) else embedded),
+        **(joining if joins else embedded),
     )
 
 
 def _joins(address: str | None) -> bool:
-    return bool(address) or "RAY_ADDRESS" in os.environ
+    return bool(address or os.environ.get("RAY_ADDRESS"))
 
 
 def waits_for(config: Config) -> str:

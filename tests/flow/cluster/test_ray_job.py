@@ -1,7 +1,10 @@
 """`ray job submit` against a real Ray head that the test starts on free ports."""
 
+import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,22 @@ def test_a_job_joins_a_running_cluster_by_its_address(head, cli, tmp_path):
     assert process.returncode == 0, err.decode()
     assert "videos: 1 done" in out.decode()
     assert len(cli.rows("query", "--index", tmp_path / "index", "--label", "motion")) == 6
+
+
+def test_without_an_address_a_run_does_not_join_the_ray_of_somebody_else(head, cli, tmp_path):
+    """Ray itself would: it writes down where the last one was started on a machine."""
+    # Short, as the paths of Unix sockets must be.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        last_started = Path(folder) / "ray" / "ray_current_cluster"
+        last_started.parent.mkdir()
+        last_started.write_text(head["GCS"])
+        env = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+        process = cli.start(
+            "index", LOBBY, "--index", tmp_path / "index", env=env | {"RAY_TMPDIR": folder}
+        )
+        out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err.decode()
+    assert "videos: 1 done" in out.decode()
 
 
 def test_a_job_that_joins_from_beside_a_foreign_pipeline_does_not_import_it(head, tmp_path):
