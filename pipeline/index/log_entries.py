@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeGuard
 
 import pyarrow as pa
 
@@ -160,7 +160,7 @@ def _is_action(action: object) -> bool:
     return all(value is None or isinstance(value, dict) for value in action.values())
 
 
-def names_data_file(path: object) -> bool:
+def names_data_file(path: object) -> TypeGuard[str]:
     """Whether a log may name this as a data file of its table."""
     return isinstance(path, str) and _DATA_FILE.fullmatch(path) is not None
 
@@ -232,7 +232,7 @@ def _file_problem(kind: str, action: Mapping[str, Any] | None) -> str:
     if vector and (not isinstance(vector, dict) or any(v is not None for v in vector.values())):
         return "has a deletion vector, which timereel neither writes nor reads"
     path = action.get("path")
-    if not isinstance(path, str) or not names_data_file(path):
+    if not names_data_file(path):
         return f"names what is no file of the table, {str(path)[:_MAX_CHARS]!r}"
     return _date_problem(path, action.get("partitionValues")) if kind == "add" else ""
 

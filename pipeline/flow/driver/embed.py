@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.errors import EXIT_OK
 from pipeline.flow.driver.run_identity import new_run
 from pipeline.index import apply_orders, open_index
 from pipeline.index.lease import take_lease
@@ -40,6 +41,6 @@ def embed_index(index_uri: str, embed: Embed, embedder: str) -> Embedded:
         num_vectors = 0
         if not lease.others:
             num_vectors = embed_missing(index, embed, embedder, lease.confirm)
-        lease.end("done", 0)
+        lease.end("done", EXIT_OK)
     apply_orders(index)
     return Embedded(num_vectors=num_vectors, others=lease.others)

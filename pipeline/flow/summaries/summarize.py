@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.config import Config, ModelEngineConfig, config_for_stored
-from pipeline.errors import EXIT_BUDGET, ConfigError
+from pipeline.errors import EXIT_BUDGET, EXIT_OK, ConfigError
 from pipeline.flow.cluster import running_ray, waits_for
 from pipeline.flow.driver.interrupt import Interruption
 from pipeline.flow.driver.run_identity import new_run
@@ -131,7 +131,7 @@ def summarize_index(
             report=report,
         )
         error = report.stopped or "; ".join(report.errors)
-        lease.end(*(("budget", EXIT_BUDGET) if report.stopped else ("done", 0)), error)
+        lease.end(*(("budget", EXIT_BUDGET) if report.stopped else ("done", EXIT_OK)), error)
     apply_orders(writer.open())
     return report
 
