@@ -1,71 +1,76 @@
 """``timereel ...``: the command-line application.
 
-Rows go to stdout; progress, logs and errors go to stderr. Each command imports what it needs
-itself, so that ``timereel query`` does not import Ray.
+Rows go to stdout; progress, logs and errors go to stderr. The module of a command is imported when
+the command is asked for, and each imports what it needs itself, so that ``timereel query`` does not
+import Ray.
 """
 
 import logging
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from pipeline.cli import (
-    alerts,
-    ask,
-    clip,
-    clock,
-    evaluate,
-    evidence,
-    export,
-    index,
-    inspect,
-    maintain,
-    mcp,
-    minutes,
-    query,
-    report,
-    serve,
-    sources,
-    status,
-    submit,
-    task,
-    track,
-)
 from pipeline.cli.terminal import LogFormatter, echo
 from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
 
+_COMMANDS = {
+    "index": ("index", "summarize"),
+    "inspect": ("frames", "probe", "plan", "doctor", "config"),
+    "sources": ("sources",),
+    "task": ("task",),
+    "clock": ("clock",),
+    "query": ("query", "coverage", "runs", "search", "embed"),
+    "status": ("status",),
+    "submit": ("submit",),
+    "serve": ("serve", "demo"),
+    "clip": ("clip",),
+    "evidence": ("evidence",),
+    "track": ("track",),
+    "report": ("report",),
+    "minutes": ("minutes",),
+    "export": ("export",),
+    "evaluate": ("evaluate",),
+    "maintain": ("compact", "vacuum", "erase", "check", "maintain"),
+    "mcp": ("mcp",),
+    "ask": ("ask",),
+    "alerts": ("alerts",),
+}
+"""By module of this package, in the order of ``timereel --help``."""
+_MODULES = {command: module for module, commands in _COMMANDS.items() for command in commands}
+
+
+class _Commands(Mapping[str, Any]):
+    """Each by its name. Its module is imported with it: all of them take longer than most work."""
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - Typer does not tell its own type
+        commands = import_module(f"pipeline.cli.{_MODULES[name]}").app
+        return get_group(commands).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of Typer
+        super().__init__(**options | {"commands": _Commands()})
+
+
 app = typer.Typer(
     name="timereel",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (
-    index,
-    inspect,
-    sources,
-    task,
-    clock,
-    query,
-    status,
-    submit,
-    serve,
-    clip,
-    evidence,
-    track,
-    report,
-    minutes,
-    export,
-    evaluate,
-    maintain,
-    mcp,
-    ask,
-    alerts,
-):
-    app.add_typer(commands.app)
 
 
 def _print_version(is_set: bool) -> None:  # noqa: FBT001 - Typer's form of a flag

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import typer
 
+from pipeline.cli.ages import parse_duration_s
 from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, ConfigError, TimereelError
 
@@ -25,8 +26,6 @@ def repeat(run: Callable[[], int], every: str) -> NoReturn:
         ConfigError: ``every`` is no duration from 1 s to 30 days.
         TimereelError: a run ended with exit code 2 or 1.
     """
-    from pipeline.sources import parse_duration_s  # noqa: PLC0415 - a moment that `query` saves
-
     period_s = parse_duration_s(every, "--every")
     if not 1 <= period_s <= _MAX_S:
         raise ConfigError(f"--every {every}: must be from 1s to 30d")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.ages import parse_since
 from pipeline.cli.every import repeat
 from pipeline.cli.options import (
     CameraOption,
@@ -130,7 +131,6 @@ def _index_once(
     from pipeline.sources import (  # noqa: PLC0415
         CameraShard,
         modified_since,
-        parse_since,
         passed_over_message,
         survey_videos,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.ages import parse_since
 from pipeline.cli.options import ConfigOption, JsonOption, SetOption, SinceOption, one_source
 from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_ENGINE, SourceError
@@ -154,7 +155,6 @@ def plan(
     from pipeline.sources import (  # noqa: PLC0415
         is_being_written,
         modified_since,
-        parse_since,
         passed_over_message,
         still_written,
         survey_videos,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.cli.ages import parse_since
 from pipeline.cli.options import CameraOption, IndexOption, JsonOption
 from pipeline.cli.terminal import echo
 from pipeline.errors import EXIT_LATE
@@ -47,7 +48,6 @@ def status(
     """Show runs, how late each camera is, what waits and fails, and what each month cost."""
     from pipeline.index import open_index  # noqa: PLC0415
     from pipeline.index.status import index_status  # noqa: PLC0415
-    from pipeline.sources import parse_since  # noqa: PLC0415
 
     now = datetime.now(tz=UTC)
     oldest = parse_since(late, now, "--late") if late else None

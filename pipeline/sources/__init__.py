@@ -10,7 +10,7 @@
     from_path         the camera and start that a path contains
     is_being_written  whether a file must wait for a later run; ``still_written`` is the message
     CameraShard       one part of an archive that several drivers index together
-    modified_since    the files that are new enough; ``parse_since`` parses the option
+    modified_since    the files that are new enough
 
 listing     local files, and what cannot be opened      sidecar     JSON sidecars and telemetry
 list_files  lists of locations                          link_pages  folders of web servers
@@ -33,8 +33,6 @@ from pipeline.sources.local_time import local_to_utc
 from pipeline.sources.modified import (
     is_being_written,
     modified_since,
-    parse_duration_s,
-    parse_since,
     still_written,
 )
 from pipeline.sources.names import from_path
@@ -55,8 +53,6 @@ __all__ = [
     "list_sources",
     "local_to_utc",
     "modified_since",
-    "parse_duration_s",
-    "parse_since",
     "passed_over_message",
     "refused",
     "still_written",

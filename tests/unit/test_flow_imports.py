@@ -1,10 +1,15 @@
-"""Reading a plan or a report must not cost the import of Ray."""
+"""A command imports what it needs: reading a plan or a report must not cost the import of Ray."""
 
+import importlib
 import pkgutil
 import subprocess
 import sys
 
+from typer.main import get_group
+
+import pipeline.cli
 import pipeline.flow
+from pipeline.cli.app import _COMMANDS
 
 MODULES_WITH_RAY = {
     "pipeline.flow.cluster",
@@ -36,3 +41,13 @@ def test_only_the_modules_that_run_or_submit_a_graph_import_ray():
     assert modules > MODULES_WITH_RAY
     assert import_in_new_interpreter(sorted(modules - MODULES_WITH_RAY)) == []
     assert "ray" in import_in_new_interpreter(["pipeline.flow.graph"])
+
+
+def test_each_command_is_named_with_the_module_that_has_it():
+    """A new command that is not named there would be in no help."""
+    found = {}
+    for module in pkgutil.iter_modules(pipeline.cli.__path__):
+        loaded = importlib.import_module(f"pipeline.cli.{module.name}")
+        if module.name != "app" and hasattr(loaded, "app"):
+            found[module.name] = tuple(get_group(loaded.app).commands)
+    assert found == _COMMANDS

@@ -9,12 +9,13 @@ from unittest import mock
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.cli.ages import parse_since
 from pipeline.cli.app import app
 from pipeline.errors import ConfigError
 from pipeline.flow.driver import archive as driver
 from pipeline.index import open_index
 from pipeline.records import Source
-from pipeline.sources import SourceTable, is_being_written, modified_since, parse_since
+from pipeline.sources import SourceTable, is_being_written, modified_since
 from pipeline.timebase import datetime_to_ns
 from tests.hard.without_ray import leave_out_ray
 from tests.videos import make_video
