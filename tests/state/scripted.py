@@ -172,6 +172,8 @@ class Archive:
         """URI -> how many frames a failing store gives out; none: the file cannot be probed."""
         self.written: set[str] = set()
         """URIs of files that recorders are writing."""
+        self.asked: set[str] = set()
+        """Ids of the windows that the model was shown, since somebody has cleared them."""
 
     def listed(self) -> list[Source]:
         """What a listing finds."""
@@ -213,6 +215,7 @@ class Archive:
     def answer(self, windows: Iterator[Window]) -> Iterator[Completion]:
         """Stands for a model: one event for each run of white frames."""
         for window in windows:
+            self.asked.add(window.plan.window_id)
             if window.video.uri in self.unanswered:
                 yield Completion(text="", finish_reason="", error="the model did not answer")
                 continue

@@ -146,6 +146,30 @@ class ArchiveMachine(RuleBasedStateMachine):
             self.run()
             self.is_settled = True
 
+    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans())
+    def index_and_be_killed_and_go_on(self, setting, number, before):
+        """What is committed is not asked again."""
+        self.archive.asked.clear()
+        self.index_and_be_killed(setting, number, before)
+        committed = self.archive.asked & self._committed_windows()
+        self.archive.asked.clear()
+        self.index(setting)
+        assert not committed & self.archive.asked, "asked twice"
+
+    def _committed_windows(self):
+        if not os.path.exists(f"{self.uri}/windows"):
+            return set()
+        rows = pi.open(self.uri).select_all("windows", Where()).to_pylist()
+        return {row["window_id"] for row in rows if row["fingerprint"] == self.config.fingerprint}
+
+    @rule()
+    @precondition(lambda self: self.is_settled)
+    def index_what_is_indexed(self):
+        """No window is asked."""
+        self.archive.asked.clear()
+        self.run()
+        assert not self.archive.asked, "asked twice"
+
     @rule(number=st.integers(1, 8), before=st.booleans())
     def index_while_another_does(self, number, before):
         """A second job runs from its beginning to its end at some commit of the first.
