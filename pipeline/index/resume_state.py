@@ -17,11 +17,11 @@ _FOOTAGE = (
     *("footage", "yielded", "fingerprint", "indexed_at"),
 )
 
-# Older versions also wrote ``erased`` for a file that lies completely inside others of its camera.
-# No user ordered that: such a row owns no footage and still has its ``config``, which erasing
-# removes.
+# Older versions also wrote ``erased`` for a file of which others show all that was not erased. No
+# user ordered that: such a row still has its ``config``, which erasing removes. What was erased of
+# it stands in ``windows``.
 _ERASED: dict[TableName, str] = {
-    "videos": "status = 'erased' AND NOT (len(footage) = 0 AND overlap_s > 0 AND config <> '')",
+    "videos": "status = 'erased' AND NOT (overlap_s > 0 AND config <> '')",
     "windows": "status = 'erased'",
 }
 
@@ -259,15 +259,20 @@ def erased_ranges(
     ranges: dict[str, list[tuple[datetime, datetime]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
         for table, is_erased in _ERASED.items():
+            whole = ("footage", "config") if table == "videos" else ()
             rows = index.select_all(
                 table,
                 Where().add(is_erased),
                 span=Span.parse(start, end),
                 cameras=exact,
-                columns=("camera", "start", "end"),
+                columns=("camera", "start", "end", *whole),
             )
             for row in rows.to_pylist():
-                ranges.setdefault(row["camera"], []).append((row["start"], row["end"]))
+                # A run found all footage of the file erased, but not what lies in its gaps.
+                shown = row["footage"] if row.get("config") else [row]
+                ranges.setdefault(row["camera"], []).extend(
+                    (part["start"], part["end"]) for part in shown
+                )
     return ranges
 
 

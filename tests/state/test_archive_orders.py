@@ -153,3 +153,16 @@ def test_a_copy_of_an_erased_file_stays_erased_up_to_there_when_it_grows(machine
         machine.what_the_index_says_is_true()
     ranges = pi.open(machine.uri).coverage(start=ns_to_datetime(copy.start_ns)).to_pylist()
     assert [row["state"] for row in ranges] == ["erased", "analysed"]
+
+
+def test_a_file_whose_own_part_is_erased_takes_no_time_from_the_file_that_shows_the_rest(machine):
+    """Its row said that it was erased from its beginning to its end, and the next run obeyed."""
+    machine.begin(recording("gate/a.mp4", 0, 21))
+    machine.add_file(replace(recording("gate/b.mp4", 1, 21), width=128, content=1))
+    machine.index(setting=0)
+    order = machine.truth.erased("gate", (T0_NS // 1000, T0_NS // 1000 + 900_000), config_of(0))
+    start, end = (ns_to_datetime(us * 1000) for us in order.asked)
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    for setting in (1, 0, 1):
+        machine.index(setting=setting)
+        machine.what_the_index_says_is_true()

@@ -233,7 +233,9 @@ def _status(whole: WholeVideo) -> VideoStatus:
         return "superseded"
     if whole.is_growing:
         return "pending"
-    if results and all(result.status == "erased" for result in results):
+    # Of a file that yields time only a part was looked at, and so it is no order to erase it all.
+    is_erased = bool(results) and all(result.status == "erased" for result in results)
+    if is_erased and not whole.video.yielded:
         return "erased"
     if video_error(results):
         return "failed"
