@@ -163,9 +163,9 @@ class ArchiveMachine(RuleBasedStateMachine):
         return {row["window_id"] for row in rows if row["fingerprint"] == self.config.fingerprint}
 
     @rule()
-    @precondition(lambda self: self.is_settled)
+    @precondition(lambda self: self.is_settled and not self.truth.unanswered)
     def index_what_is_indexed(self):
-        """No window is asked."""
+        """No window is asked. (Files without any answer are asked for in each run.)"""
         self.archive.asked.clear()
         self.run()
         assert not self.archive.asked, "asked twice"

@@ -145,13 +145,18 @@ def test_rows_that_older_versions_marked_erased_by_mistake_are_not_erase_orders(
     mistaken = video("inside", 20, 40, **inside, config="{}")
     ordered = video("superseded and then erased", 60, 80, **inside)
     whole = video("whole", 100, 120, status="erased", config="{}")
-    writer.finish_videos(rows("videos", mistaken, ordered, whole))
+    own = {"footage": [{"start": at(140), "end": at(145)}], "overlap_s": 15.0}
+    rest = video("others show the rest", 140, 160, status="erased", config="{}", **own)
+    parts = [{"start": at(180), "end": at(185)}, {"start": at(190), "end": at(200)}]
+    gap = video("with a gap", 180, 200, status="erased", config="{}", footage=parts)
+    writer.finish_videos(rows("videos", mistaken, ordered, whole, rest, gap))
     assert set(erased_videos(writer.index)["video_id"].to_pylist()) == {
         "superseded and then erased",
         "whole",
+        "with a gap",
     }
     assert erased_ranges(writer.index, ["cam1"], at(0), at(200)) == {
-        "cam1": [(at(60), at(80)), (at(100), at(120))]
+        "cam1": [(at(60), at(80)), (at(100), at(120)), (at(180), at(185)), (at(190), at(200))]
     }
 
 
