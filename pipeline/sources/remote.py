@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, SourceError, UnreachableError
 from pipeline.sources.file_kinds import is_recording_name, other_kind
 from pipeline.sources.found_files import File
 from pipeline.sources.link_pages import is_pattern, linked_files, matching_files
-from pipeline.sources.store_files import Page, matching_pages, pages_below
+from pipeline.sources.store_files import PROBLEM, Page, matching_pages, pages_below
 from pipeline.storage import retry
 from pipeline.storage.access import Access, check, masked
 from pipeline.storage.locations import filesystem as open_filesystem
@@ -40,6 +40,8 @@ def remote_files(location: str, access: Access, *, sound: bool) -> Iterator[File
                 if reason := info.get(_PASSED_OVER):
                     uri = masked(filesystem.unstrip_protocol(name))
                     yield File(uri=uri, passed_over=reason)
+                elif problem := info.get(PROBLEM):
+                    yield File(uri=masked(filesystem.unstrip_protocol(name)), problem=problem)
                 else:
                     yield _remote_file(filesystem, name, info, access)
     except UnreachableError as exc:
@@ -110,7 +112,10 @@ def _find_links(
 
 def _in_folder(infos: Page, *, sound: bool) -> Page:
     """The files, those that are no videos with the reason."""
-    return {name: info | _reason(name, sound=sound) for name, info in infos.items()}
+    return {
+        name: info if PROBLEM in info else info | _reason(name, sound=sound)
+        for name, info in infos.items()
+    }
 
 
 def _reason(name: str, *, sound: bool) -> dict[str, str]:

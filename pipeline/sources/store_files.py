@@ -1,4 +1,7 @@
-"""Files of a store, page by page: what S3 has listed is given on before it is asked for more.
+"""Files of a store, page by page: what it has listed is given on before it is asked for more.
+
+A page is a thousand keys of S3, and of any other store a folder, as fsspec has no pages: its
+``find`` would hold all files at once, and begin again with the first when one request failed.
 
 Of a glob only those folders are listed in which something can match, so that a pattern with a day
 in it (``s3://archive/*/2026-03-14/*.mp4``) does not list the other days.
@@ -6,15 +9,22 @@ in it (``s3://archive/*/2026-03-14/*.mp4``) does not list the other days.
 
 import glob
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, TypeAlias
 
+from pipeline.errors import UnreachableError
 from pipeline.sources.globs import ANY_FOLDERS, fixed_folder, matches
 from pipeline.storage import retry
 
+PROBLEM = "problem"
+"""Why a folder has no files in a page: its entry has this in place of metadata."""
+
 Page: TypeAlias = dict[str, dict[str, Any]]
 """Metadata by path, as fsspec gives it."""
+_AT_ONCE = 16
+"""Folders that are listed side by side, as each is a round trip to the store."""
 
 
 def pages_below(
@@ -22,11 +32,38 @@ def pages_below(
     folder: str,
     message: str,
 ) -> Iterator[Page]:
-    """All files below a folder; ``message`` begins the error of a store that does not answer."""
+    """All files below a folder; ``message`` begins the error of a store that does not answer.
+
+    A folder in it that may not be listed is an entry with its ``PROBLEM``.
+    """
     if _has_pages(filesystem):
         yield from _pages_of_s3(filesystem, folder, message, delimiter="")
-    else:
-        yield _files(retry.retried(partial(filesystem.find, folder, detail=True), message))
+        return
+    waiting = [folder]
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        while waiting:
+            listed = threads.map(
+                partial(_page_below, filesystem, folder, message), waiting[:_AT_ONCE]
+            )
+            folders: list[str] = []
+            for page in listed:
+                files = _files(page)
+                yield files
+                folders += sorted(page.keys() - files.keys())
+            waiting = folders + waiting[_AT_ONCE:]  # those within first, so that few wait
+
+
+def _page_below(filesystem: Any, root: str, message: str, folder: str) -> Page:  # noqa: ANN401
+    """The files and folders of one folder below the root, or its ``PROBLEM``."""
+    try:
+        return {k: v for page in _pages_in(filesystem, folder, message) for k, v in page.items()}
+    except UnreachableError:
+        raise
+    except Exception as exc:  # each store has its own exceptions
+        if folder == root:
+            raise
+        problem = f"this folder cannot be listed ({retry.oneline(exc)})"
+        return {folder: {PROBLEM: f"{problem}; give permission to list it, or name other sources"}}
 
 
 def matching_pages(
@@ -53,7 +90,11 @@ def _matching(
     if part == ANY_FOLDERS:
         pattern = "/".join(parts)
         for page in pages_below(filesystem, folder, message):
-            yield {n: info for n, info in page.items() if matches(_within(n, folder), pattern)}
+            yield {
+                name: info
+                for name, info in page.items()
+                if PROBLEM in info or matches(_within(name, folder), pattern)
+            }
         return
     if rest and not glob.has_magic(part):
         yield from _matching(filesystem, f"{folder}/{part}", rest, message)
@@ -77,7 +118,9 @@ def _pages_in(filesystem: Any, folder: str, message: str) -> Iterator[Page]:  # 
         infos = retry.retried(partial(filesystem.ls, folder, detail=True), message)
     except (FileNotFoundError, NotADirectoryError):
         return
-    yield {info["name"].rstrip("/"): info for info in infos}
+    # An object that keeps an empty folder has the name of the folder itself.
+    named = {info["name"].rstrip("/"): info for info in infos}
+    yield {name: info for name, info in named.items() if name != folder.rstrip("/")}
 
 
 def _has_pages(filesystem: Any) -> bool:  # noqa: ANN401

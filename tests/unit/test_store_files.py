@@ -7,6 +7,7 @@ from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from s3fs import S3FileSystem
 from tenacity import wait_none
 
@@ -114,3 +115,69 @@ def test_a_store_that_stops_to_answer_has_listed_what_it_said_before():
     known = [source.uri.removeprefix("s3://archive/") for source in listed if source.etag]
     assert known == KEYS[: len(known)]
     assert 0 < len(known) < len(KEYS)
+
+
+@pytest.fixture
+def memory():
+    """A store of fsspec that knows no pages; ``asked`` are the folders that were listed."""
+    store = MemoryFileSystem()
+    store.pipe({f"/archive/{key}": b"x" for key in KEYS})
+    store.mkdir("/archive/cameras/empty")
+    asked = []
+
+    def ls(self, path, *, detail=True, **options):
+        asked.append(path.removeprefix("/archive/"))
+        return listed_by_fsspec(self, path, detail=detail, **options)
+
+    listed_by_fsspec = MemoryFileSystem.ls
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "ls", ls)
+        patched.setattr(retry, "PAUSE", wait_none())
+        yield asked
+    store.rm("/archive", recursive=True)
+
+
+def in_memory(location):
+    listed = list_sources([f"memory://archive/{location}"], SourcesConfig())
+    files = [one for one in listed if not (one.problem or one.unreachable)]
+    return [one.uri.removeprefix("memory:///archive/") for one in files], listed
+
+
+def test_a_store_without_pages_is_listed_folder_by_folder_each_of_them_once(memory):
+    files, listed = in_memory("cameras")
+    assert files == KEYS
+    assert len(listed) == len(KEYS)
+    assert len(memory) == len(set(memory))
+
+
+def test_a_glob_with_a_day_lists_no_other_day_of_a_store_without_pages(memory):
+    assert in_memory("cameras/*/2026-03-14/*.mp4")[0] == [key for key in KEYS if DAYS[1] in key]
+    assert "cameras/gate/2026-03-14" in memory
+    assert not any("2026-03-13" in folder for folder in memory)
+
+
+@pytest.mark.parametrize("location", ["cameras", "cameras/**/*.mp4"])
+@pytest.mark.usefixtures("memory")
+def test_a_folder_of_a_store_that_fails_is_never_left_out_in_silence(location):
+    asked = MemoryFileSystem.ls
+
+    def fails(failure):
+        def ls(self, path, **options):
+            if path.endswith("yard/2026-03-13"):
+                raise failure
+            return asked(self, path, **options)
+
+        return ls
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MemoryFileSystem, "ls", fails(PermissionError("not yours")))
+        files, listed = in_memory(location)
+        assert files == [key for key in KEYS if "yard/2026-03-13" not in key]
+        [refused] = [one for one in listed if one.problem]
+        assert refused.uri == "memory:///archive/cameras/yard/2026-03-13"
+        assert "this folder cannot be listed (not yours)" in refused.problem
+        patched.setattr(MemoryFileSystem, "ls", fails(ConnectionError("gone")))
+        files, listed = in_memory(location)
+        assert {key for key in KEYS if "gate/2026-03-13" in key} <= {*files} < {*KEYS}
+        [unreachable] = [one for one in listed if one.unreachable]
+        assert "cannot be listed (gone)" in unreachable.unreachable
