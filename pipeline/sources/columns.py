@@ -11,7 +11,6 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,18 +24,19 @@ _ROWS = 8192
 """How many records are made or taken apart at once."""
 _BATCHES = 16
 """So many are joined: what was made by appending keeps up to twice the memory that it needs."""
-# Text that grows beyond 2 GB, and text of which few are different.
+# Text that grows beyond 2 GB, and text of which few are different, or very few.
 _TEXT, _FEW = pa.large_string(), pa.dictionary(pa.int32(), pa.string())
+_KIND = pa.dictionary(pa.int16(), pa.string())
 _OF_SOURCE = pa.schema(
     {
         "uri": _TEXT, "num_bytes": pa.int64(), "etag": _TEXT, "camera": _FEW,
-        "start_ns": pa.int64(), "clock": _FEW, "mtime_ns": pa.int64(),
+        "start_ns": pa.int64(), "clock": _KIND, "mtime_ns": pa.int64(),
         "warnings": pa.list_(pa.string()), "problem": _FEW, "unreachable": _FEW,
     }
 )  # fmt: skip
 _OF_LISTED = pa.schema(
     {
-        "camera_by": _FEW, "zone": _FEW, "rule": _FEW, "template": _FEW, "end_ns": pa.int64(),
+        "camera_by": _KIND, "zone": _KIND, "rule": _KIND, "template": _KIND, "end_ns": pa.int64(),
         "number": _FEW, "is_low_resolution": pa.bool_(),
     }
 )  # fmt: skip
@@ -114,7 +114,7 @@ class _Columns(Sequence[T], Generic[T]):
         by = [(name, "ascending") for name in keys]
         order = pc.sort_indices(pa.table(keys), sort_keys=by)
         del keys
-        if np.array_equal(order, np.arange(len(self))):
+        if pc.all(pc.less(order[:-1], order[1:])).as_py():
             return  # as most stores list them
         for at, field in enumerate(self.schema):
             # In two steps: to take from many pieces would join them, and keep them as well.

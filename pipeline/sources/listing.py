@@ -92,6 +92,7 @@ def survey(locations: Sequence[str], config: SourcesConfig) -> Listing:
     listed = ListedTable.of(videos())
     if len(np.unique(hashes)) < len(hashes):
         listed = listed.each_once()
+    del hashes[:]
     for uri in listed.without(passed_over)[1]:
         del passed_over[uri]  # in one place, and named in another
     parts = parts_of_playlists(playlists, sidecars.access)
