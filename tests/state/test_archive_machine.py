@@ -83,6 +83,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         return config_of(self.setting, self.truth.clock)
 
     def run(self, **choices):
+        self.truth.run_begins(self.config)
         return self.archive.index(self.uri, self.config, **choices)
 
     @initialize(first=recordings)
@@ -274,6 +275,7 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.run(include_erased=True)
         self.truth.lifted += self.truth.orders
         self.truth.orders.clear()
+        self.truth.left_out.clear()
         self.is_settled = True
 
     @rule()

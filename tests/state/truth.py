@@ -65,6 +65,9 @@ class Truth:
     """What the clock of one camera lacks."""
     unanswered: set[str] = field(default_factory=set)
     """Files of which a model may have failed to answer windows."""
+    left_out: set[tuple[str, str, str]] = field(default_factory=set)
+    """Camera, content id and uri of what a run may have left out, as it is beside what was erased:
+    a copy of it is left out, too."""
 
     def cameras(self) -> list[str]:
         """Every camera of the archive."""
@@ -137,6 +140,14 @@ class Truth:
         frames = {(one.content_id, ""): frozenset(range(one.num_frames))}
         return Order(one.camera, asked, (), frames, self.clock_of(one.camera))
 
+    def run_begins(self, config: Config) -> None:
+        """Note what a run may leave out."""
+        for one in self.recordings.values():
+            reach = self._reach(one, config)
+            orders = [order for order in self.orders if order.camera == one.camera]
+            if any(_overlap(reach, order.asked) for order in orders):
+                self.left_out.add((one.camera, one.content_id, one.uri))
+
     def clock_of(self, camera: str) -> Clock:
         """How a camera's clock is corrected."""
         return tuple(sorted(self.clock.items())) if camera == CORRECTED_CAMERA else ()
@@ -183,12 +194,14 @@ class Truth:
 
         It is left out as a whole, and with it what shows the same time later.
         """
-        lost = [(key, o) for o in self.orders if o.camera == camera for key in o.frames]
+        orders = [order for order in self.orders if order.camera == camera]
+        lost = {key for order in orders for key, numbers in order.frames.items() if numbers}
+        lost |= {(content_id, uri) for where, content_id, uri in self.left_out if where == camera}
         return any(
             _overlap(shot.span, self._reach(one, config))
             for one in self._of(camera)
-            for (content_id, uri), order in lost
-            if uri != one.uri and content_id in _ids_until(one) and order.frames[content_id, uri]
+            for content_id, uri in lost
+            if uri != one.uri and content_id in _ids_until(one)
         )
 
     def _reach(self, one: Recording, config: Config) -> Span:
