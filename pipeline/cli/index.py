@@ -222,6 +222,8 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
     yielded = f", {report.yielded_ns / 1e9:.1f} s yielded" if report.yielded_ns else ""
+    if report.erased_ns:
+        yielded += f", {report.erased_ns / 1e9:.1f} s left out as erased or too old to keep"
     outstanding = f", {len(report.outstanding)} outstanding" if report.outstanding else ""
     superseded = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (

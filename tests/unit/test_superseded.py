@@ -116,6 +116,13 @@ def test_the_report_and_the_terminal_count_superseded_files(index):
     assert _summary(report).startswith(line)
 
 
+def test_the_report_and_the_terminal_say_how_much_was_left_out_as_too_old(index):
+    report = index('retention_days={"*": 1}')
+    assert report.to_json()["erased_hours"] == pytest.approx(60 / 3600, abs=1e-6)
+    assert "60.0 s left out as erased or too old to keep" in _summary(report)
+    assert {state for _, _, state in covered(index)} == {"erased"}
+
+
 def test_include_erased_restores_time_that_older_versions_took_from_the_good_file(index, archive):
     index()
     erase(Writer(index.uri).store, Scope.parse(video=str(archive / LONG), start=at(20), end=at(40)))

@@ -55,6 +55,8 @@ class Report:
     """Those other runs."""
     yielded_ns: int = 0
     """Footage of videos that this run finished, but which other files of their camera own."""
+    erased_ns: int = 0
+    """Footage of those videos that was left out: erased, or older than it may be kept."""
     failures: list[FailedFile] = field(default_factory=list)
     outstanding: list[OutstandingFile] = field(default_factory=list)
     planned_ns: int = 0
@@ -127,6 +129,8 @@ class Report:
         if not whole.video.owned:
             self.videos_superseded += 1
             return
+        erased = [result for result in whole.results if result.status == "erased"]
+        self.erased_ns += sum(result.span.duration_ns for result in erased)
         if whole.is_growing:  # counted among those that wait
             return
         self.videos_done += 1
@@ -200,6 +204,7 @@ class Report:
                 "failed": len(self.failures),
             },
             "video_hours": round(self.video_ns / NS_PER_S / SECONDS_PER_HOUR, 6),
+            "erased_hours": round(self.erased_ns / NS_PER_S / SECONDS_PER_HOUR, 6),
             "windows": dict(self.windows),
             "events": self.num_events,
             "segments": self.num_segments,
