@@ -259,17 +259,17 @@ def erased_ranges(
     ranges: dict[str, list[tuple[datetime, datetime]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
         for table, is_erased in _ERASED.items():
-            whole = ("footage", "config") if table == "videos" else ()
+            footage = ("footage",) if table == "videos" else ()
             rows = index.select_all(
                 table,
                 Where().add(is_erased),
                 span=Span.parse(start, end),
                 cameras=exact,
-                columns=("camera", "start", "end", *whole),
+                columns=("camera", "start", "end", *footage),
             )
             for row in rows.to_pylist():
-                # A run found all footage of the file erased, but not what lies in its gaps.
-                shown = row["footage"] if row.get("config") else [row]
+                # Of a video what it showed: neither its gaps, nor what it left to other files.
+                shown = row["footage"] if footage else [row]
                 ranges.setdefault(row["camera"], []).extend(
                     (part["start"], part["end"]) for part in shown
                 )

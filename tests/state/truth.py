@@ -50,6 +50,9 @@ class Order:
     stands for every copy of a file that was named."""
     clock: Clock = ()
     """How the camera's clock was corrected then: corrected anew, other frames have this time."""
+    near: tuple[Span, ...] = ()
+    """The time in which windows of any file may go with it: of a file that was named, only what it
+    spoke for then."""
 
 
 @dataclass
@@ -93,13 +96,13 @@ class Truth:
         """What coverage may say of a moment."""
         [shot] = [s for s in shots if s.span[0] <= at_us < s.span[1]] or [None]
         orders = [o for o in self.orders if o.camera == camera]
-        was_erased = any(o.asked[0] <= at_us < o.asked[1] for o in orders)
         if shot is None:
             # A sliver of a file in which no frame begins is nobody's.
             is_shown = any(low <= at_us < high for low, high in self.footage(camera, config))
-            past = [o for o in self.lifted if o.camera == camera]
-            was_erased |= any(o.asked[0] <= at_us < o.asked[1] for o in past)
+            orders += [o for o in self.lifted if o.camera == camera]
+            was_erased = any(o.asked[0] <= at_us < o.asked[1] for o in orders)
             return {"no_footage", *(["erased"] if was_erased or is_shown else [])}
+        was_erased = any(low <= at_us < high for o in orders for low, high in o.near)
         if self.is_gone(camera, shot):
             return {"erased"}
         states = {"analysed"}
@@ -132,20 +135,22 @@ class Truth:
                 for one in of_camera
             },
             self.clock_of(camera),
+            (asked,),
         )
 
     def erased_file(self, one: Recording, config: Config) -> Order:
-        """The order to erase a file. What others show of its time may stay until it is due."""
+        """The order to erase a file. What others speak for stays."""
         asked = _utc(one, config, 0, one.num_frames)
         frames = {(one.content_id, ""): frozenset(range(one.num_frames))}
-        return Order(one.camera, asked, (), frames, self.clock_of(one.camera))
+        own = [shot.span for shot in self.shots(one.camera, config) if shot.uri == one.uri]
+        return Order(one.camera, asked, (), frames, self.clock_of(one.camera), tuple(own))
 
     def run_begins(self, config: Config) -> None:
         """Note what a run may leave out."""
         for one in self.recordings.values():
             reach = self._reach(one, config)
             orders = [order for order in self.orders if order.camera == one.camera]
-            if any(_overlap(reach, order.asked) for order in orders):
+            if any(_overlap(reach, span) for order in orders for span in order.near):
                 self.left_out.add((one.camera, one.content_id, one.uri))
 
     def clock_of(self, camera: str) -> Clock:
@@ -175,10 +180,13 @@ class Truth:
         reach_us = WINDOW_FRAMES * (then_us - first_us)
         around = shot.span[0] - reach_us, shot.span[1] + reach_us
         return any(
-            _overlap(around, order.asked)
+            any(_overlap(around, span) for span in order.near)
             or any(_overlap(around, span) for span in self._erased_files(order, config))
             # What was erased under another clock stays so if rows of it say so.
-            or _overlap(_frames_under(order.clock, one, shot.number, WINDOW_FRAMES), order.asked)
+            or any(
+                _overlap(_frames_under(order.clock, one, shot.number, WINDOW_FRAMES), span)
+                for span in order.near
+            )
             or any(
                 abs(shot.number - number) <= WINDOW_FRAMES
                 for (content_id, _), numbers in order.frames.items()
@@ -212,8 +220,8 @@ class Truth:
         return start_us - reach_us, end_us + reach_us
 
     def _erased_files(self, order: Order, config: Config) -> Iterator[Span]:
-        """Where the files lie now that were erased as a whole: a clock moves them."""
-        for one in self._of(order.camera):
+        """Where the files lie now that were erased as a whole, if a clock has moved them."""
+        for one in self._of(order.camera) if order.clock != self.clock_of(order.camera) else ():
             if (one.content_id, "") in order.frames:
                 yield _utc(one, config, 0, one.num_frames)
 
