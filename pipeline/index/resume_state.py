@@ -218,8 +218,8 @@ def wrong_yields(
         Otherwise it ranks lower by the rule of ``pipeline.plan.overlap``, because this video was
         not in the archive when time was yielded.
     """
-    where = _of_task(task).add("status <> 'erased'")
-    rows = index.join("videos", where, _WRONG_YIELDS, [fingerprint], due=due)
+    # An erased file still owns its time: that no other file shows it needs no new answers.
+    rows = index.join("videos", _of_task(task), _WRONG_YIELDS, [fingerprint], due=due)
     return list(rows.to_pylist())
 
 

@@ -166,3 +166,19 @@ def test_a_file_whose_own_part_is_erased_takes_no_time_from_the_file_that_shows_
     for setting in (1, 0, 1):
         machine.index(setting=setting)
         machine.what_the_index_says_is_true()
+
+
+def test_files_that_yielded_time_to_an_erased_file_are_not_asked_again_one_run_after_the_other(
+    machine,
+):
+    """Each run cut those anew that had yielded to the file of the run before, and lost a window."""
+    first = replace(recording("gate/a.mp4", 0, 30), showing=())
+    machine.begin(first)
+    for uri, start_s, content in (("gate/b.mp4", 0.12, 1), ("gate/c.mp4", 0.5, 2)):
+        machine.add_file(replace(recording(uri, start_s, 30), showing=(), content=content, rate=3))
+    machine.index(setting=0)
+    machine._erase(Scope.parse(video=first.uri), machine.truth.erased_file(first, config_of(0)), 0)
+    said = pi.open(machine.uri).coverage().to_pylist()
+    for _ in range(3):
+        machine.index_what_is_indexed()
+        assert pi.open(machine.uri).coverage().to_pylist() == said
