@@ -234,9 +234,12 @@ def test_a_superseded_file_is_indexed_again_when_its_owner_is_replaced_by_anothe
     assert rows_of(tmp_path / "index") == rows_of(tmp_path / "fresh")
 
 
-def test_the_time_of_an_erased_owner_stays_erased_and_is_no_longer_yielded_to_it(tmp_path, archive):
+def test_the_time_of_an_erased_owner_stays_erased_and_the_other_file_is_not_cut_anew(
+    tmp_path, archive
+):
     _, large = archive
     run(tmp_path / "index", archive)
+    before = owned(tmp_path / "index")["small"]
     erase(Writer(tmp_path / "index").store, Scope.parse(video=large.uri))
     run(tmp_path / "index", archive)
     index = open_index(tmp_path / "index")
@@ -245,7 +248,7 @@ def test_the_time_of_an_erased_owner_stays_erased_and_is_no_longer_yielded_to_it
         for row in index.coverage().to_pylist()
     }
     assert states == {(0, "analysed"), (5, "erased"), (10, "analysed")}
-    assert owned(tmp_path / "index")["small"] == [(0, 12)]
+    assert owned(tmp_path / "index")["small"] == before == [(0, 5), (10, 12)]
     assert run(tmp_path / "index", archive).videos_skipped == 2
 
 
