@@ -34,7 +34,7 @@ def check(store: Store) -> list[Finding]:
         refuse_closed_index(store.root, to_write=False)
     repair_store = replace(store, is_for_repair=True)
     stored = stored_files(repair_store)
-    findings = [*stored.findings, *disagreements(repair_store, stored.paths)]
+    findings = [*stored.findings, *disagreements(repair_store, stored)]
     return [*findings, _UNFINISHED_REPAIR] if store.has_unfinished_repair else findings
 
 

@@ -16,6 +16,7 @@ from pipeline.index.findings import Finding
 from pipeline.index.links import LOG_FOLDER, ODD_FILE, odd_files
 from pipeline.index.log_entries import LogFile, last_readable_version, log_files
 from pipeline.index.store import Store
+from pipeline.index.store_errors import refuse_closed
 from pipeline.index.stored_rows import oddity
 from pipeline.tables.schema import TABLES, TableName
 
@@ -29,12 +30,15 @@ class Stored:
     findings: tuple[Finding, ...]
     paths: Mapping[TableName, list[str]]
     """By table, of its last complete version; a table that cannot be read has none."""
+    mixed: frozenset[TableName]
+    """Tables with a file that lacks a declared column, or has it with another type."""
 
 
 def check_files(store: Store) -> Stored:
     """Read every file of an index once."""
     findings: list[Finding] = []
     paths: dict[TableName, list[str]] = {}
+    mixed: set[TableName] = set()
     with duck.connect(store) as connection:
         for name in TABLES:
             paths[name] = []
@@ -55,14 +59,24 @@ def check_files(store: Store) -> Stored:
                     )
                 continue
             findings += _torn_log(name, files, version)
+            declared = _types(connection.sql(f"FROM {duck.scan(store, name, [])}"))
             for file in actions:
                 path = f"{store.table_uri(name)}/{file['path']}"
-                problem = _problem(connection, path, file["num_records"])
-                if problem := problem or _odd_rows(store, connection, name, path):
+                try:
+                    rows = connection.sql(f"FROM {duck.scan(store, name, [path])}")
+                    if not declared.items() <= _types(rows).items():
+                        mixed.add(name)
+                        source = duck.scan(store, name, [path], is_mixed=True)
+                        rows = connection.sql(f"FROM {source}")
+                    problem = _problem(name, rows, file["num_records"])
+                except (duckdb.Error, pa.ArrowException, OSError) as exc:
+                    refuse_closed(path, exc)
+                    problem = f"cannot be read ({duck.first_line(exc)})"
+                if problem:
                     findings.append(_unreadable(name, file, problem))
                 else:
                     paths[name].append(path)
-    return Stored(tuple(findings), paths)
+    return Stored(tuple(findings), paths, frozenset(mixed))
 
 
 def _readable(
@@ -143,25 +157,20 @@ def _torn_log(name: TableName, files: list[LogFile], version: int) -> Iterator[F
         )
 
 
-def _problem(connection: duckdb.DuckDBPyConnection, path: str, num_rows: int | None) -> str:
-    try:
-        readable = duck.num_readable_rows(connection, path)
-    except duckdb.Error as exc:
-        return f"cannot be read ({duck.first_line(exc)})"
-    if num_rows is not None and readable != num_rows:
-        return f"holds {readable} of {num_rows} rows"
-    return ""
+def _types(rows: duckdb.DuckDBPyRelation) -> dict[str, str]:
+    return dict(zip(rows.columns, map(str, rows.types), strict=True))
 
 
-def _odd_rows(
-    store: Store, connection: duckdb.DuckDBPyConnection, name: TableName, path: str
-) -> str:
-    columns = duck.identifiers(TABLES[name].names)
-    # The file may be older than a column.
-    rows = connection.sql(f"SELECT {columns} FROM {duck.scan(store, name, [path], is_mixed=True)}")  # noqa: S608 - names are quoted
+def _problem(name: TableName, rows: duckdb.DuckDBPyRelation, num_rows: int | None) -> str:
+    """Read every value of a file, whose log says how many rows it holds; "" if nothing is wrong."""
+    num_read = 0
     for batch in rows.to_arrow_reader(_BATCH_ROWS):
-        if problem := oddity(name, pa.Table.from_batches([batch])):
+        num_read += batch.num_rows
+        declared = pa.Table.from_batches([batch]).select(TABLES[name].names)
+        if problem := oddity(name, declared):
             return f"holds rows that are no rows of timereel ({problem})"
+    if num_rows is not None and num_read != num_rows:
+        return f"holds {num_read} of {num_rows} rows"
     return ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from pipeline.index import duck
+from pipeline.index.check_files import Stored
 from pipeline.index.findings import Finding, Key
 from pipeline.index.store import Store
 from pipeline.index.validate import ID_COLUMN
@@ -37,16 +38,16 @@ _UNIQUE_IDS: tuple[TableName, ...] = (
 
 _VIEWS = f"""
 CREATE TEMP VIEW complete AS FROM videos WHERE status IN ('done', 'partial');
-CREATE TEMP VIEW existing AS
+CREATE TEMP TABLE existing AS
     SELECT {_KEY} FROM videos UNION SELECT {_KEY} FROM windows;
-CREATE TEMP VIEW cut AS SELECT DISTINCT {_KEY} FROM windows WHERE status = 'erased';
-CREATE TEMP VIEW begun AS
+CREATE TEMP TABLE cut AS SELECT DISTINCT {_KEY} FROM windows WHERE status = 'erased';
+CREATE TEMP TABLE begun AS
     SELECT DISTINCT {_KEY}, uri FROM windows ANTI JOIN videos USING ({_KEY});
 CREATE TEMP VIEW pieces AS SELECT event_id, unnest(parts).video_id AS video_id, task, fingerprint,
     len(parts) > 1 AND pieces IS NULL AS is_guessed, zone FROM events;
 CREATE TEMP VIEW finished_events AS FROM events
     ANTI JOIN (FROM pieces ANTI JOIN complete USING ({_KEY})) USING (event_id, task, fingerprint);
-CREATE TEMP VIEW unsupported AS
+CREATE TEMP TABLE unsupported AS
     SELECT event_id, task, fingerprint FROM finished_events WHERE len(parts) > 0 AND (
         len(list_distinct(window_ids)) <> len(window_ids)
         OR abs(epoch_us("start") - epoch_us(list_min(list_transform(parts, lambda p: p.start))))
@@ -157,25 +158,25 @@ _ORPHANED: dict[TableName, str] = {
 }
 
 
-def disagreements(store: Store, paths: Mapping[TableName, list[str]]) -> list[Finding]:
-    """The contradictions in the rows of these files; all of them must be readable."""
+def disagreements(store: Store, stored: Stored) -> list[Finding]:
+    """The contradictions in the rows of the files that can be read."""
     with duck.connect(store) as connection:
-        for name, table_paths in paths.items():
-            source = duck.scan(store, name, table_paths, is_mixed=True)
+        for name, paths in stored.paths.items():
+            source = duck.scan(store, name, paths, is_mixed=name in stored.mixed)
             connection.execute(f"CREATE TEMP VIEW {name} AS FROM {source}")
         connection.execute(_VIEWS)
         unanswered = list(_unanswered(connection))
         pending = {finding.video for finding in unanswered}
         return [
-            *_doubled(connection),
+            *_doubled(connection, stored),
             *unanswered,
             *(finding for finding in _underived(connection) if finding.video not in pending),
-            *_orphaned(connection),
+            *_orphaned(connection, stored),
         ]
 
 
-def _doubled(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    for name in _UNIQUE_IDS:
+def _doubled(connection: duckdb.DuckDBPyConnection, stored: Stored) -> Iterator[Finding]:
+    for name in filter(stored.paths.get, _UNIQUE_IDS):
         id_column = ID_COLUMN[name]
         sql = _DOUBLED.format(id=id_column, table=name)
         for row in duck.fetch(connection, sql).to_pylist():
@@ -236,12 +237,12 @@ def _underived(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         )
 
 
-def _orphaned(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    for name, source in _ORPHANED.items():
+def _orphaned(connection: duckdb.DuckDBPyConnection, stored: Stored) -> Iterator[Finding]:
+    for name in filter(stored.paths.get, _ORPHANED):
         sql = (
             f"SELECT task, fingerprint, list({ID_COLUMN[name]}) AS ids, "
             'any_value(camera) AS camera, min("start") AS "start", max("end") AS "end" '
-            f"FROM ({source}) GROUP BY ALL"
+            f"FROM ({_ORPHANED[name]}) GROUP BY ALL"
         )
         for row in duck.fetch(connection, sql).to_pylist():
             yield Finding(

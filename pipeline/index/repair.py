@@ -87,7 +87,7 @@ def repair(store: Store, derive: Derive) -> list[Finding]:
         for _ in range(_MAX_ROUNDS):
             stored = stored_files(repair_store)
             # Files first, because rows seem to be missing while a file cannot be read.
-            findings = stored.findings or disagreements(repair_store, stored.paths)
+            findings = stored.findings or disagreements(repair_store, stored)
             if not findings:
                 return repaired
             repaired += findings
