@@ -56,7 +56,7 @@ class Writer:
             with attempt:
                 self.store.record_tables()
         self.index = Index(self.store)
-        self._known = KnownVideos(self.store)
+        self._known = KnownVideos(self.index)
         self._confirm: Confirm = unleased
 
     def leased(self, confirm: Confirm) -> "Writer":
@@ -246,7 +246,7 @@ class Writer:
             )
         self._reopen(task, replaced)
         rejoin(
-            self.store,
+            self.index,
             task,
             times,
             reach,

@@ -181,7 +181,7 @@ def _remove_footage(index: Index, erased: ErasedRows) -> None:
             start, end = times.get(row["camera"], (row["start"], row["end"]))
             times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
         join = partial(remaining_events, erased=erased.scope)
-        rejoin(store, events[0]["task"], times, timedelta(0), join)
+        rejoin(index, events[0]["task"], times, timedelta(0), join)
     for name, rows in erased.derived.items():
         replace_rows(store, name, rows, [])
     for chunk in chunks(erased.whole):

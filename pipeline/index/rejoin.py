@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from pipeline.index import duck
-from pipeline.index.filters import Cameras, Span
+from pipeline.index.filters import Cameras, Span, Where
+from pipeline.index.open_tables import OpenTables
 from pipeline.index.replace import (
     Confirm,
     all_of,
@@ -25,7 +25,6 @@ from pipeline.index.replace import (
     unleased,
 )
 from pipeline.index.snapshot import read_snapshot
-from pipeline.index.store import Store
 from pipeline.index.validate import conform, conform_stored
 from pipeline.timebase import days_between
 
@@ -40,7 +39,7 @@ _ID = ("task", "fingerprint", "event_id")
 
 
 def rejoin(
-    store: Store,
+    index: OpenTables,
     task: str,
     times: Mapping[str, Times],
     reach: timedelta,
@@ -51,7 +50,7 @@ def rejoin(
     """Replace a task's events near the given times of each camera by ``join(rows)``.
 
     Args:
-        store: the index.
+        index: the open index.
         task: whose events to replace.
         times: per camera the half-open range in which events change.
         reach: how far from that range another event may be joined with one that changes.
@@ -67,17 +66,15 @@ def rejoin(
         camera: (start - reach - _LOG_STEP, end + reach + _LOG_STEP)
         for camera, (start, end) in times.items()
     }
-    with duck.connect(store) as connection:
-        for attempt in conflict_retries():
-            with attempt:
-                table = store.writable("events")
-                confirm()
-                _rejoin(store, connection, table, task, wide, reach=reach + _LOG_STEP, join=join)
+    for attempt in conflict_retries():
+        with attempt:
+            table = index.store.writable("events")
+            confirm()
+            _rejoin(index, table, task, wide, reach=reach + _LOG_STEP, join=join)
 
 
 def _rejoin(
-    store: Store,
-    connection: duckdb.DuckDBPyConnection,
+    index: OpenTables,
     table: DeltaTable,
     task: str,
     wide: dict[str, Times],
@@ -86,7 +83,7 @@ def _rejoin(
     join: Join,
 ) -> None:
     while True:
-        existing = _rows(store, connection, table, task, wide)
+        existing = _rows(index, table, task, wide)
         rows = conform("events", join(existing))
         before, after = _by_id(existing), _by_id(rows)
         changed = [
@@ -105,20 +102,14 @@ def _rejoin(
     commit(table, "events", rows, all_of(on_dates(days), _overlapping(task, wide)))
 
 
-def _rows(
-    store: Store,
-    connection: duckdb.DuckDBPyConnection,
-    table: DeltaTable,
-    task: str,
-    wide: Mapping[str, Times],
-) -> pa.Table:
-    snapshot = read_snapshot(store, "events", table)
+def _rows(index: OpenTables, table: DeltaTable, task: str, wide: Mapping[str, Times]) -> pa.Table:
+    snapshot = read_snapshot(index.store, "events", table)
     span = Span.parse(min(t[0] for t in wide.values()), max(t[1] for t in wide.values()))
     files = snapshot.matching(span, Cameras(exact=tuple(wide)))
-    # Files from before a column was added lack it, even if the table has no such property.
-    source = duck.scan(store, "events", [snapshot.paths[i] for i in files], is_mixed=True)
-    rows = duck.fetch(connection, f"FROM {source} WHERE {_overlapping(task, wide)}")
-    return conform_stored(store.root, "events", rows)
+    paths = [snapshot.paths[i] for i in files]
+    source = duck.scan(index.store, "events", paths, is_mixed=snapshot.is_mixed)
+    rows = index.fetch(f"FROM {source} WHERE {_overlapping(task, wide)}", Where())
+    return conform_stored(index.store.root, "events", rows)
 
 
 def _overlapping(task: str, wide: Mapping[str, Times]) -> str:

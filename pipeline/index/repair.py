@@ -199,7 +199,7 @@ def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: 
     videos = pa.Table.from_pylist(rows, schema=TABLES["videos"])
     reach, done = timedelta(seconds=derived.reach_s), set(video_ids)
     times = times_by_camera(videos)
-    rejoin(store, work[0], times, reach, lambda existing: derived.join(existing, done, set()))
+    rejoin(index, work[0], times, reach, lambda existing: derived.join(existing, done, set()))
     counts = {"num_events": derived.num_events}
     for name, made in derived.tables.items():
         held = _rows(store, name, "video_id", video_ids, work)

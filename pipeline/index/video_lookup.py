@@ -7,9 +7,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.index import duck
 from pipeline.index.filters import Where
-from pipeline.index.store import Store
+from pipeline.index.open_tables import OpenTables
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -20,9 +19,8 @@ class KnownVideos:
     An existing video is never missed. If two names have the same hash, a file is read in vain.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._connection = duck.connect(store)
+    def __init__(self, index: OpenTables) -> None:
+        self._index = index
         self._by_file: dict[str, Hashes] = {}
 
     def files(self, paths: Sequence[str], names: Collection[str]) -> list[str]:
@@ -32,19 +30,16 @@ class KnownVideos:
         self._by_file.update({path: self._read(path) for path in new})
         for path in removed:
             del self._by_file[path]
-        wanted = duck.fetch(
-            self._connection,
+        wanted = self._index.fetch(
             "SELECT hash(name) AS hash FROM (SELECT unnest(?::VARCHAR[]) AS name)",
             Where(values=[list(names)]),
         )["hash"].to_numpy()
         return [path for path in paths if _have_common(self._by_file[path], wanted)]
 
     def _read(self, path: str) -> Hashes:
-        rows = duck.fetch(
-            self._connection,
-            "SELECT hash(video_id) AS id, hash(uri) AS uri "
-            f"FROM {duck.scan(self._store, 'videos', [path], is_mixed=True)}",
-        )
+        source = self._index.source_of_files("videos", [path])
+        sql = f"SELECT hash(video_id) AS id, hash(uri) AS uri FROM {source}"
+        rows = self._index.fetch(sql, Where())
         return np.unique(np.concatenate([rows["id"].to_numpy(), rows["uri"].to_numpy()]))
 
 

@@ -25,7 +25,7 @@ def writer(tmp_path):
 
 
 def test_a_video_is_known_by_its_id_and_by_its_uri(writer):
-    known, paths = KnownVideos(writer.store), writer.index.files("videos")
+    known, paths = KnownVideos(writer.index), writer.index.files("videos")
     assert len(paths) == 3
     (of_v1,) = known.files(paths, ["v1"])
     assert known.files(paths, ["s3://b/1.mp4", "nobody"]) == [of_v1]
@@ -38,7 +38,7 @@ def test_a_video_is_known_by_its_id_and_by_its_uri(writer):
 def test_what_others_wrote_and_what_was_rewritten_is_known(writer):
     other = pi.Writer(writer.store.root)
     other.finish_videos(rows("videos", video("v9", 50, 650)))
-    known = KnownVideos(writer.store)
+    known = KnownVideos(writer.index)
     assert len(known.files(writer.index.files("videos"), ["v9"])) == 1
     maintain.compact(writer.store, min_age=timedelta(0))
     paths = writer.index.files("videos")
