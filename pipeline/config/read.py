@@ -55,7 +55,8 @@ def load_task(path: Path) -> Task:
         raise ConfigError(_explain(path, exc)) from exc
 
 
-_NOT_FROM_AN_INDEX = ("engine", "embedding", "cluster", "sources", "index", "budget", "alerts")
+_FROM_AN_INDEX = ("task", "stitch", "summaries")
+"""None of these can name a place, a key or code."""
 
 
 def stored_config(text: str) -> Config:
@@ -88,7 +89,7 @@ def config_for_stored(text: str, overrides: tuple[str, ...] = ()) -> Config:
             f"the index was made with the engine {str(kind)[:40]!r}; an index is never asked where"
             " to connect or which model to load: give your own --config, or --set engine={...}"
         )
-    tree = {key: value for key, value in tree.items() if key not in _NOT_FROM_AN_INDEX}
+    tree = {key: value for key, value in tree.items() if key in _FROM_AN_INDEX}
     for override in overrides:
         _apply(tree, override)
     return _validated(_resolved(tree))

@@ -316,6 +316,8 @@ def test_an_index_never_says_where_to_connect_or_what_to_load(cli, writer, engin
     foreign = json.loads(CONFIG.to_json()) | {
         "engine": engine,
         "embedding": {"base_url": "http://127.0.0.1:9/v1", "model": "e"},
+        "speech": STOLEN | {"kind": "openai_speech"},
+        "gate": {"kind": "motion", "objects": {"model": "/x"}},
         "sources": {"locations": ["http://127.0.0.1:9/list.txt"]},
         "index": "http://127.0.0.1:9/",
     }
