@@ -2,13 +2,14 @@
 
 It records which Parquet files it has read. Before each search it reads files that the tables have
 gained, and drops those that they have lost, so it is as new as the tables. All hits are verified in
-the tables (``hits``). So even if the n-gram index is old or wrong, no answer is wrong.
+the tables (``hits``). So even if the n-gram index is old or wrong, no answer is wrong. One that
+cannot be used, because it is damaged or came with somebody else's index, is made again.
 """
 
 import json
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, cast
@@ -40,13 +41,20 @@ _HEAP_BYTES = 64 * 2**20
 _COMMIT_ROWS = 100_000
 _BATCH_ROWS = 10_000
 _LOCKED_S = 120.0
+_MAX_CAUSE_CHARS = 200
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999."""
 
 Files = Mapping[str, SearchedTable]
 """Path of a Parquet file -> its table."""
 
 
-class _LockedError(Exception):
+class _LockedError(ConfigError):
     """Another process is writing the sidecar."""
+
+
+class _UnusableError(Exception):
+    """What is in the folder of the sidecar is none, or none can be written there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,33 @@ class Sidecar:
     def of(cls, store: Store) -> Self:
         """The sidecar in the folder of the index or, if that is read-only, in the user's cache."""
         return cls(search_folder(store))
+
+    def search(
+        self,
+        store: Store,
+        connection: duckdb.DuckDBPyConnection,
+        files: Files,
+        words: Words,
+        span: Span,
+    ) -> Hits:
+        """``find`` after ``refresh``, in a sidecar that is made again if it cannot be used.
+
+        Raises:
+            ConfigError: none can be made in the folder.
+        """
+        with suppress(_UnusableError), _naming_unusable():
+            self.refresh(store, connection, files)
+            return self.find(words, span)
+        try:
+            with _naming_unusable():
+                self.remove()
+                self.refresh(store, connection, files)
+                return self.find(words, span)
+        except _UnusableError as exc:
+            raise ConfigError(
+                f"search cannot keep its n-gram index in {self.folder} ({exc}); let this user write"
+                " there, and make room; timereel query --text finds the same rows without a ranking"
+            ) from exc
 
     def refresh(self, store: Store, connection: duckdb.DuckDBPyConnection, files: Files) -> int:
         """Read new files of the tables and drop removed ones; return the number of rows read."""
@@ -90,11 +125,18 @@ class Sidecar:
             return Hits(ROW_KEY)
         scored = searcher.search(query, count, count=False).hits
         addresses = [address for _, address in scored]
+        keys = cast("list[int]", searcher.fast_field_values("key", addresses))
+        starts_us = cast("list[int]", searcher.fast_field_values("start_us", addresses))
+        if not _FIRST_US <= min(starts_us) <= max(starts_us) <= _LAST_US:
+            raise _UnusableError("it holds a time outside of the years 1 to 9999")
+        # A row that was read twice, as from a copy of the index, is one hit.
+        first = {key: i for i, key in reversed(list(enumerate(keys)))}
+        best = sorted(first.values())
         return Hits(
             ROW_KEY,
-            cast("list[int]", searcher.fast_field_values("key", addresses)),
-            [score for score, _ in scored],
-            cast("list[int]", searcher.fast_field_values("start_us", addresses)),
+            [keys[i] for i in best],
+            [scored[i][0] for i in best],
+            [starts_us[i] for i in best],
         )
 
     def remove(self) -> None:
@@ -103,9 +145,15 @@ class Sidecar:
             shutil.rmtree(self.folder)
 
     def _known(self) -> set[str]:
-        with suppress(FileNotFoundError, ValueError):
-            return set(json.loads(self._state.read_text(encoding="utf-8")))
-        return set()
+        try:
+            known = json.loads(self._state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return set()
+        except RecursionError as exc:
+            raise _UnusableError(str(exc)) from exc
+        if not isinstance(known, list) or not all(isinstance(path, str) for path in known):
+            raise _UnusableError(f"{self._state.name} is no list of files")
+        return set(known)
 
     @property
     def _state(self) -> Path:
@@ -118,7 +166,7 @@ class Sidecar:
         except ValueError as exc:
             if "Lock" not in str(exc):
                 raise
-            raise _LockedError(f"{self.folder}: another process is writing it") from exc
+            raise _LockedError(f"{self.folder}: another process writes it; try again") from exc
         known = self._known()  # another process may have read the files in the meantime
         for path in known - set(files):
             writer.delete_documents_by_term("file", path)
@@ -149,6 +197,19 @@ class Sidecar:
         grams = tantivy.Tokenizer.ngram(_MIN_GRAM, _MAX_GRAM, prefix_only=False)
         index.register_tokenizer("grams", tantivy.TextAnalyzerBuilder(grams).build())
         return index
+
+
+@contextmanager
+def _naming_unusable() -> Iterator[None]:
+    """Whatever tantivy or the disk say of the sidecar becomes ``_UnusableError``."""
+    try:
+        yield
+    except (OSError, ValueError) as exc:
+        raise _UnusableError(" ".join(str(exc).split())[:_MAX_CAUSE_CHARS]) from exc
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":  # of Rust; it can be caught in no other way
+            raise
+        raise _UnusableError(f"tantivy gives up: {exc}"[:_MAX_CAUSE_CHARS]) from exc
 
 
 def _schema() -> tantivy.Schema:

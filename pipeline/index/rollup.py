@@ -3,6 +3,9 @@
 It is made from data files, which never change, and names those that it has counted. A query adds
 the files that it lacks, and leaves out those that the table has lost; if there are many of either,
 the sidecar is made again. So it is never wrong, and may be removed at any time.
+
+One that came with somebody else's index may hold anything: it can lie about figures as the tables
+themselves can, and do nothing else.
 """
 
 # ruff: noqa: S608 - values are parameters, names and paths are quoted
@@ -15,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.index.duck import quote
+from pipeline.errors import IndexDamagedError
+from pipeline.index.duck import pattern, quote
 from pipeline.index.filters import ALL, Cameras, Span, Where
 from pipeline.index.query import Index
 from pipeline.index.sidecars import rollup_folder
@@ -33,6 +38,7 @@ DAY_US = 24 * HOUR_US
 _MAX_OTHERS = 32
 _FORMAT = "v1"
 _ROW_GROUP = 16_384
+_COUNTS = "label IS NOT NULL AND first <= last AND num BETWEEN 1 AND 2147483647"
 _SCHEMA = pa.schema(
     [
         pa.field("camera", pa.string()),  # null: all cameras together
@@ -55,11 +61,19 @@ class _Rollup:
     @classmethod
     def newest(cls, store: Store) -> Self:
         """The newest one; an empty one if there is none that can be read."""
-        with suppress(ImportError, OSError, ValueError, KeyError):
+        with suppress(ImportError, OSError, ValueError, KeyError, RecursionError):
             paths = rollup_folder(store).glob(f"{_FORMAT}-*.parquet")
             if path := max(paths, key=lambda path: path.stat().st_mtime_ns, default=None):
-                return cls(path, json.loads(pq.read_schema(path).metadata[b"files"]))
+                schema = pq.read_schema(path)
+                files = json.loads(schema.metadata[b"files"])
+                if schema.remove_metadata() == _SCHEMA and _are_numbers(files):
+                    return cls(path, files)
         return cls(None, {})
+
+
+def _are_numbers(files: object) -> bool:
+    """Whether this says numbers of files, which become a part of SQL."""
+    return isinstance(files, dict) and all(type(number) is int for number in files.values())
 
 
 def counted(
@@ -68,8 +82,19 @@ def counted(
     """Rows camera, label, first, last, num: events by the numbers of their bins since the epoch.
 
     None if bins of this length do not consist of whole days (or hours, for all cameras together),
-    or if the index has several answers to one video.
+    if the index has several answers to one video, or if the sidecar cannot be read to its end.
     """
+    try:
+        return _counted(index, span, step_us, cameras=cameras, by_camera=by_camera)
+    except duckdb.InterruptException:
+        raise
+    except (IndexDamagedError, duckdb.Error, pa.ArrowException, OSError):
+        return None  # if the events cannot be read, either, who reads them says so
+
+
+def _counted(
+    index: Index, span: Span, step_us: int, *, cameras: Cameras, by_camera: bool
+) -> pa.Table | None:
     for_all = not by_camera and cameras == ALL
     unit_us = HOUR_US if for_all else DAY_US
     if step_us % unit_us or index.has_generations:
@@ -100,8 +125,8 @@ def _rolled(path: Path, lost: Iterable[int], unit_us: int, step_us: int, *, for_
     kept = f"AND file NOT IN ({', '.join(map(str, lost))})" if lost else ""
     return (
         f"SELECT camera, label, first // {units} AS first, last // {units} AS last, num "
-        f"FROM read_parquet({quote(str(path))}) "
-        f"WHERE camera IS {'' if for_all else 'NOT '}NULL {kept}"
+        f"FROM read_parquet({quote(pattern(str(path)))}) "
+        f"WHERE camera IS {'' if for_all else 'NOT '}NULL AND {_COUNTS} {kept}"
     )
 
 

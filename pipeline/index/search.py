@@ -47,7 +47,8 @@ def by_words(
     together. Columns: see ``hits.rows``.
 
     Raises:
-        ConfigError: the query has no words, or ``timereel[search]`` is not installed.
+        ConfigError: the query has no words, ``timereel[search]`` is not installed, or no folder
+            can be written that it needs.
     """
     from pipeline.index.ngram_index import Sidecar  # noqa: PLC0415 - needs the extra `search`
 
@@ -57,8 +58,8 @@ def by_words(
         if not words.words:
             raise ConfigError(f"search for {query!r}: it has no words; give at least one")
         sidecar = Sidecar.of(index.store)
-        sidecar.refresh(index.store, connection, searched_files(index))
-        return _best(connection, index, sidecar.find(words, span), words, span=span, wanted=wanted)
+        found = sidecar.search(index.store, connection, searched_files(index), words, span)
+        return _best(connection, index, found, words, span=span, wanted=wanted)
 
 
 def by_meaning(

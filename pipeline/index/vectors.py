@@ -105,21 +105,26 @@ def nearest(
     except IndexFormatError as exc:  # the index is older than this table
         raise ConfigError(f"{index.store.root} has no vectors: run timereel embed first") from exc
     where = Where().overlaps(span).of(cameras).add("embedder = ?", embedder)
+    # A vector of somebody else may have an id of any form; it is of no row.
+    where.add("key IS NOT NULL")
     rows = duck.fetch(
         connection,
-        'SELECT vector_id::UBIGINT AS key, vector, epoch_us("start") AS start_us '
-        f"FROM {source} WHERE {where.sql}",
+        "SELECT TRY_CAST(vector_id AS UBIGINT) AS key, vector, "
+        f'epoch_us("start") AS start_us FROM {source} WHERE {where.sql}',
         where,
     )
     if not rows.num_rows:
         return Hits(CONTENT_KEY)
-    vectors = np.frombuffer(b"".join(rows["vector"].to_pylist()), _STORED)
-    if vectors.size != rows.num_rows * len(question):
+    stored = rows["vector"].to_pylist()
+    if {len(vector) for vector in stored} != {len(question) * _STORED.itemsize}:
         raise ConfigError(
             f"vectors of {embedder} in the index have another size than {len(question)}: the model "
             "behind this name has changed; serve it under another name"
         )
-    scores = vectors.reshape(rows.num_rows, -1).astype(np.float32) @ question
+    vectors = np.frombuffer(b"".join(stored), _STORED).reshape(rows.num_rows, -1)
+    with np.errstate(invalid="ignore"):  # one of somebody else may hold NaN: it is like nothing
+        scores = vectors.astype(np.float32) @ question
+    scores = np.nan_to_num(scores, nan=-1, posinf=-1, neginf=-1)
     order = np.argsort(-scores, kind="stable")
     keys, starts_us = (rows[name].to_numpy()[order].tolist() for name in ("key", "start_us"))
     return Hits(CONTENT_KEY, keys, scores[order].tolist(), starts_us)

@@ -96,7 +96,8 @@ def test_no_override_raises_anything_but_a_config_error(key, inner, value):
     [
         "[]", "1", "null", "{", "", "[" * 100_000, '{"a": ' * 2000 + "1" + "}" * 2000,
         '{"engine": {"kind": [1]}}', '{"stitch": 1}', '{"task": {"prompt": "\\ud800"}}',
-        '{"task": "../../etc/passwd"}', '{"stitch": {"max_gap_s": 1e999}}', '{"a": ' + "9" * 5000 + "}",
+        '{"task": "../../etc/passwd"}', '{"stitch": {"max_gap_s": 1e999}}',
+        '{"a": ' + "9" * 5000 + "}",
     ],
 )  # fmt: skip
 def test_a_stored_config_that_is_none_is_refused(read, text):

@@ -158,6 +158,62 @@ def test_a_sidecar_that_was_killed_or_removed_is_made_whole(tmp_path):
         assert sidecar.refresh(index.store, connection, searched_files(index)) == 0
 
 
+def write(name, data):
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def of_segment(change):
+    """Changes one file of each kind that tantivy has written."""
+
+    def changed(folder):
+        for path in folder.iterdir():
+            if path.suffix in {".idx", ".term", ".fast", ".pos"}:
+                path.write_bytes(change(path.read_bytes()))
+
+    return changed
+
+
+FOREIGN = {
+    "a list of lists": write("files.json", b"[[1]]"),
+    "a list of numbers": write("files.json", b"[5]"),
+    "no list": write("files.json", b"5"),
+    "brackets": write("files.json", b"[" * 100_000),
+    "half a character": write("files.json", b'["\\ud800"]'),
+    "no JSON": write("meta.json", b"{"),
+    "another schema": write("meta.json", b'{"index_settings": {}, "segments": [], "schema": [],'
+                            b' "opstamp": 1}'),
+    "damaged": of_segment(lambda data: data[:-9] + bytes(9)),
+    "cut": of_segment(lambda data: data[:7]),
+    "gone": lambda folder: [path.unlink() for path in folder.glob("*.term")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_a_sidecar_of_somebody_else_is_made_again_where_it_is_none(index, tmp_path, change):
+    assert ids(by_words(index, "price")) == ["often", "label", "talk"]
+    index = pi.open(shutil.copytree(index.store.root, tmp_path / "copy"))
+    change(next(Sidecar.of(index.store).folder.glob("v*")))
+    for _ in range(2):
+        assert sorted(ids(by_words(index, "price"))) == ["label", "often", "talk"]
+
+
+def test_a_copy_of_an_index_finds_each_row_once(index, tmp_path):
+    assert ids(by_words(index, "price")) == ["often", "label", "talk"]
+    index = pi.open(shutil.copytree(index.store.root, tmp_path / "copy"))
+    next(Sidecar.of(index.store).folder.glob("*/files.json")).unlink()
+    assert sorted(ids(by_words(index, "price"))) == ["label", "often", "talk"]
+
+
+def test_where_no_sidecar_can_be_written_search_says_so(index, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    index = pi.open(shutil.copytree(index.store.root, tmp_path / "copy"))
+    Sidecar.of(index.store).remove()
+    for way in (tmp_path / "timereel", tmp_path / "copy" / "search"):
+        way.write_text("in the way")
+    with pytest.raises(ConfigError, match="timereel query --text"):
+        by_words(index, "price")
+
+
 def test_of_an_index_elsewhere_the_sidecar_is_in_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     one, two = (Sidecar.of(Store.at(f"s3://bucket/{name}")).folder for name in "ab")

@@ -5,6 +5,7 @@ import sys
 import anyio
 import numpy as np
 import pytest
+from deltalake import write_deltalake
 
 import pipeline.index as pi
 import timereel
@@ -105,6 +106,29 @@ def test_what_is_erased_while_it_is_embedded_has_no_vector(tmp_path):
     assert {row["camera"] for row in writer.index.select_all("vectors", Where()).to_pylist()} == {
         "cam2"
     }
+
+
+HALF = np.dtype("<f2")
+FOREIGN = {
+    "an id that is none": ("x", np.ones(2, HALF).tobytes(), 0),
+    "a negative id": ("-1", np.ones(2, HALF).tobytes(), 0),
+    "no numbers": ("1", np.array([np.nan, np.inf], HALF).tobytes(), 0),
+    "half a number": ("1", bytes(3), None),
+    "nothing": ("1", b"", None),
+}
+
+
+@pytest.mark.parametrize(("vector_id", "vector", "num"), FOREIGN.values(), ids=FOREIGN)
+def test_a_vector_of_somebody_else_is_like_nothing_or_refused(tmp_path, vector_id, vector, num):
+    pi.Writer(tmp_path)
+    made = {"vector_id": vector_id, "vector": vector, "embedder": "m", "start": at(1), "end": at(2)}
+    write_deltalake(tmp_path / "vectors", rows("vectors", made), mode="append")
+    question = np.array([1, 0], np.float32)
+    if num is None:
+        with pytest.raises(ConfigError, match="another size"):
+            by_meaning(pi.open(tmp_path), question, "m")
+    else:
+        assert by_meaning(pi.open(tmp_path), question, "m").num_rows == num
 
 
 def test_two_runs_do_not_embed_one_index_at_once(tmp_path):

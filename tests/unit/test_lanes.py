@@ -1,5 +1,6 @@
 """A timeline counts what queries of its bins would find, and shows the state with most time."""
 
+import json
 import shutil
 import threading
 from collections import Counter
@@ -8,6 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -276,3 +280,81 @@ def test_a_rollup_that_cannot_be_read_or_written_costs_time_alone(month):
     shutil.rmtree(path.parent)
     path.parent.write_text("in the way")
     assert list(answers(index)) == expected
+
+
+@pytest.fixture(scope="module")
+def rolled(tmp_path_factory):
+    """Forty days of few events, the files of its rollup, and answers; each test gets a copy."""
+    root = tmp_path_factory.mktemp("rolled") / "index"
+    made = [event(f"e{n}", at(n * DAY), at(n * DAY + 60), label="abc"[n % 3]) for n in range(40)]
+    pi.Writer(root).finish_videos(rows("videos", video("v1", 0, 40 * DAY)), rows("events", *made))
+    return root, answer(pi.open(root))
+
+
+def answer(index):
+    found = pi.density(index, at(0), at(40 * DAY), max_bins=40, max_labels=2)
+    return found.cameras, found.labels, found.bins, found.counts.tolist()
+
+
+@pytest.fixture
+def foreign(rolled, tmp_path):
+    """An index with a rollup of somebody else, its path, and what the index truly answers."""
+    root, expected = rolled
+    shutil.copytree(root, tmp_path / "index")
+    index = pi.open(tmp_path / "index")
+    [path] = Path(index.store.root, "rollup").glob("*.parquet")
+    held = pq.read_table(path)
+    files = held.schema.metadata[b"files"].decode().replace(str(root), index.store.root)
+    pq.write_table(held.replace_schema_metadata({"files": files}), path)
+    return index, path, expected
+
+
+STEALS = "-1) UNION ALL SELECT 'cam1', content, 0, 99999, 1 FROM read_text('{secret}') WHERE (true"
+FOREIGN = {
+    "numbers that are SQL": lambda files: dict.fromkeys(files, STEALS) | {"gone": STEALS},
+    "a number that is SQL": lambda files: files | {"gone": STEALS},
+    "no number": lambda files: files | {"gone": None},
+    "a truth": lambda files: files | {"gone": True},
+    "a list": list,
+    "a text": str,
+}
+
+
+@pytest.mark.parametrize("files_of", FOREIGN.values(), ids=FOREIGN)
+def test_a_rollup_of_somebody_else_reads_no_file_into_a_timeline(foreign, tmp_path, files_of):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("hunter2")
+    index, path, expected = foreign
+    held = pq.read_table(path)
+    files = files_of(json.loads(held.schema.metadata[b"files"]))
+    text = json.dumps(files).replace("{secret}", str(secret))
+    pq.write_table(held.replace_schema_metadata({"files": text}), path)
+    assert answer(index) == expected
+
+
+ODD = {
+    "other columns": lambda rows: rows.rename_columns(["camera", "label", "a", "b", "num", "file"]),
+    "texts": lambda rows: rows.set_column(4, "num", rows["num"].cast(pa.string())),
+    "no labels": lambda rows: rows.set_column(1, "label", pa.nulls(rows.num_rows, pa.string())),
+    "ends before it begins": lambda rows: rows.set_column(2, "first", pc.add(rows["last"], 9)),
+    "absurd": lambda rows: rows.set_column(4, "num", pc.add(rows["num"], 2**62)),
+    "negative": lambda rows: rows.set_column(4, "num", pc.negate(rows["num"])),
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+def test_a_rollup_with_odd_figures_ends_no_question(foreign, change):
+    index, path, expected = foreign
+    held = pq.read_table(path)
+    pq.write_table(change(held).replace_schema_metadata(held.schema.metadata), path)
+    assert answer(index)[2] == expected[2]
+
+
+def test_a_rollup_that_is_damaged_inside_costs_time_alone(foreign):
+    index, path, expected = foreign
+    body = path.stat().st_size - pq.read_metadata(path).serialized_size - 12
+    with path.open("r+b") as file:
+        file.seek(4)
+        file.write(b"\xff" * body)
+    assert pq.read_schema(path)
+    assert answer(index) == expected
