@@ -5,7 +5,7 @@ The rows follow from the declared tables, so that a new column is hostile, too.
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 from deltalake import write_deltalake
@@ -18,8 +18,8 @@ COMMANDS = "\x1b]0;owned\x07\x1b[2J\x9b2J\x00\x7f\r\u202egpj.\u2066\u2028\n\n"
 MARKUP = "</title><script>alert(1)</script><img src=x onerror=alert(1)>]]>--> \"'&amp;"
 TEXT = f'=HYPERLINK("http://127.0.0.1:9/","a"){COMMANDS}{MARKUP} [a](javascript:alert(1)) `*_#|'
 
-Kind = Literal["texts", "numbers", "everything"]
-KINDS: tuple[Kind, ...] = ("texts", "numbers", "everything")
+Kind = Literal["texts", "numbers", "everything", "nothing", "little"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _PARSED = {"clock_correction", "config"}
 """Texts of a form that code reads; one of another form is refused before anything is shown."""
@@ -28,19 +28,18 @@ _OF_ZONES = {"zone"}
 
 
 def hostile_index(folder: Path, kind: Kind, text: str = TEXT) -> Path:
-    """An index with a row in each table, of which texts, numbers, or all values are hostile."""
+    """An index with a row in each table, of which some or all values are hostile.
+
+    ``texts`` and ``numbers`` are the most that a column can hold, and ``everything`` is both;
+    ``nothing`` is null wherever that may be, and ``little`` are numbers next to none.
+    """
     pi.Writer(folder)
     for name in TABLES:
         [row] = rows(name, _plain(name)).to_pylist()
         for field in TABLES[name]:
-            if field.name == "date" or (kind == "texts" and field.name in _PARSED | _OF_ZONES):
-                continue
-            is_free = not row[field.name] or field.name in {"camera", "task"}
-            if kind == "everything" or (
-                _is_number(field.type) if kind == "numbers" else is_free and _is_text(field.type)
-            ):
-                row[field.name] = hostile(field.type, text)
-        row["date"] = row["start"].date()
+            if field.name != "date" and _is_changed(field, row[field.name], kind):
+                row[field.name] = _instead(field.type, kind, text)
+        row["date"] = (row["start"] or at(0)).date()
         write_deltalake(
             folder / name, pa.Table.from_pylist([row], schema=TABLES[name]), mode="append"
         )
@@ -61,6 +60,27 @@ def _plain(name: TableName) -> dict[str, Any]:
     return given.get(name) or {
         "video_id": "v1", "event_id": "e1", "start": at(0), "end": at(600), **media
     }  # fmt: skip
+
+
+def _is_changed(field: pa.Field, value: Any, kind: Kind) -> bool:
+    match kind:
+        case "texts":
+            is_free = not value or field.name in {"camera", "task"}
+            return is_free and _is_text(field.type) and field.name not in _PARSED | _OF_ZONES
+        case "numbers" | "little":
+            return _is_number(field.type)
+        case "nothing":
+            return bool(field.nullable)
+    return True
+
+
+def _instead(of: pa.DataType, kind: Kind, text: str) -> Any:
+    match kind:
+        case "nothing":
+            return None
+        case "little":
+            return 1 if pa.types.is_integer(of) else 5e-324
+    return hostile(of, text)
 
 
 def _is_number(kind: pa.DataType) -> bool:

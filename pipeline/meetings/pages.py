@@ -18,7 +18,7 @@ from pipeline.minutes.topic import Vectors
 from pipeline.records import DeckPage, Slide, Utterance
 from pipeline.tables.schema import SLIDES, UTTERANCES
 from pipeline.tables.slides import slides_of_table
-from pipeline.tables.utterances import utterances_of_table
+from pipeline.tables.utterances import whole_utterances_of_table
 
 COLUMNS = pa.schema(
     [
@@ -80,7 +80,8 @@ def shown_in(index: Index, video_ids: Iterable[str]) -> dict[str, Shown]:
 def with_pages(index: Index, rows: pa.Table) -> pa.Table:
     """Rows of ``utterances`` with the ``COLUMNS`` beside them, which no table stores.
 
-    What is meant is only told where the model of the extra ``search`` is installed.
+    What is meant is only told where the model of the extra ``search`` is installed. Of a row that
+    another program has written, as one without a time in its file, nothing is told.
 
     Raises:
         ConfigError: the rows are no whole rows of ``utterances``.
@@ -90,14 +91,13 @@ def with_pages(index: Index, rows: pa.Table) -> pa.Table:
             f"pages: the rows have no {', '.join(missing)}; give whole rows of utterances"
         )
     said: dict[str, list[Utterance]] = {}
-    utterances = utterances_of_table(rows)
-    for one in utterances:
+    for one in whole_utterances_of_table(rows):
         said.setdefault(one.video_id, []).append(one)
     found: dict[str, tuple[object, ...]] = {}
     for video_id, shown in shown_in(index, said).items():
         found |= _pages_of(said[video_id], shown)
     nothing = (None,) * len(COLUMNS)
-    values = [found.get(one.utterance_id, nothing) for one in utterances]
+    values = [found.get(name, nothing) for name in rows["utterance_id"].to_pylist()]
     for at, field in enumerate(COLUMNS):
         column = pa.array([value[at] for value in values], field.type)
         rows = rows.append_column(field, column)

@@ -1,9 +1,11 @@
 """The table ``utterances``: what is said, when, by whom, word by word."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 import pyarrow as pa
 
+from pipeline.errors import IndexFormatError
 from pipeline.records import Utterance, Word
 from pipeline.tables.columns import Column, Columns, list_of
 from pipeline.tables.shared import (
@@ -91,3 +93,12 @@ def utterances_of_table(table: pa.Table) -> list[Utterance]:
     """The records behind rows of ``utterances``."""
     read = COLUMNS.reader({"": Utterance})
     return [read(row) for row in table.to_pylist()]
+
+
+def whole_utterances_of_table(table: pa.Table) -> list[Utterance]:
+    """As ``utterances_of_table``, without rows that are no rows of timereel."""
+    read, found = COLUMNS.reader({"": Utterance}), []
+    for row in table.to_pylist():
+        with suppress(IndexFormatError):
+            found.append(read(row))
+    return found
