@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pipeline.export.formats import to_json
 from pipeline.records import Alert, make_id
-from pipeline.records.sanitize import sanitized
+from pipeline.records.sanitize import sanitized, xml_text
 from pipeline.timebase import ns_to_datetime
 
 MAX_TOLD = 100
@@ -123,5 +123,5 @@ def _name(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """A line for people, wherever it is shown: it calls nobody and leads nowhere."""
-    return _LEADS.sub(" ", sanitized(text).translate(_CALLS))
+    """A line for people, in whatever form it is sent: it calls nobody and leads nowhere."""
+    return _LEADS.sub(" ", xml_text(text).translate(_CALLS))

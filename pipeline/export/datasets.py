@@ -24,6 +24,10 @@ from pipeline.records.file_names import file_name
 Row: TypeAlias = Mapping[str, Any]
 
 _CLIP_S = 2.0
+_MAX_CLIPS = 302_400
+"""A week of them; no video lasts longer."""
+_MAX_RATE = 1e6
+"""Frames per second. Above it, and below none at all, a row is of no camera."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +49,12 @@ class Footage:
         """From a row of ``videos``."""
         width, height = upright_size(row["width"], row["height"], row["rotation"])
         length_s = row["video_s"] + row["overlap_s"]
+        rate = row["num_frames"] / length_s if length_s else 1.0
         return cls(
             video_id=row["video_id"],
             uri=row["uri"],
             duration_s=(row["end"] - row["clock_start"]).total_seconds(),
-            rate=row["num_frames"] / length_s if length_s else 1.0,
+            rate=rate if 0 < rate < _MAX_RATE else 1.0,
             width=width,
             height=height,
             start=row["clock_start"],
@@ -88,7 +93,9 @@ def qvhighlights(events: Iterable[Row], videos: Mapping[str, Footage]) -> Iterat
         clips = {
             clip
             for start_s, end_s in found
-            for clip in range(floor(start_s / _CLIP_S), ceil(end_s / _CLIP_S))
+            for clip in range(
+                max(0, floor(start_s / _CLIP_S)), min(_MAX_CLIPS, ceil(end_s / _CLIP_S))
+            )
         }
         yield {
             "qid": number,
@@ -168,13 +175,17 @@ def parts_of(event: Row, videos: Mapping[str, Footage]) -> list[Row]:
 def boxes_of(
     event: Row, videos: Mapping[str, Footage]
 ) -> Iterator[tuple[Footage, int, Mapping[str, Any]]]:
-    """Each box with its video and frame; of two boxes at one frame the later counts."""
+    """Each box with its video and frame; of two boxes at one frame the later counts.
+
+    A recording of sound alone has no boxes, whatever its rows say.
+    """
     found: dict[tuple[str, int], Mapping[str, Any]] = {}
     for box in event["boxes"]:
         for part in parts_of(event, videos):
             if part["start"] <= box["at"] <= part["end"]:
                 video = videos[part["video_id"]]
-                found[video.video_id, video.frame(box["at"])] = box
+                if video.width > 0 and video.height > 0:
+                    found[video.video_id, video.frame(box["at"])] = box
                 break
     for (video_id, frame), box in found.items():
         yield videos[video_id], frame, box

@@ -5,6 +5,8 @@ import os
 import re
 import string
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 LEFT_OUT = "(left out: it holds the key that was sent)"
 
@@ -18,6 +20,14 @@ _CREDENTIALS = (
     "GOOGLE_SERVICE_ACCOUNT_KEY",
     "RAY_AUTH_TOKEN",
 )
+_CREDENTIAL_FILES = {
+    "RAY_AUTH_TOKEN_PATH": "~/.ray/auth_token",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": "",
+    "AZURE_FEDERATED_TOKEN_FILE": "",
+}
+"""Variables that name a file which holds nothing but a token, and where it is without them."""
+_MAX_TOKEN_BYTES = 65_536
 _SECRET_OPTION = re.compile("key|secret|token|password|sas|connection_string", re.IGNORECASE)
 
 MIN_SECRET_CHARS = 8
@@ -67,13 +77,27 @@ class Secret:
 
 
 def without_credentials(text: str, options: Mapping[str, str] | None = None) -> str:
-    """What a store or a cluster says, without credentials in ``options`` and in the environment."""
+    """What a store or a cluster says, without credentials in ``options`` and in the environment.
+
+    Of the environment are also the files of tokens that it names.
+    """
     values = {os.environ.get(name, "") for name in _CREDENTIALS}
+    values |= {_token_in(os.environ.get(name) or path) for name, path in _CREDENTIAL_FILES.items()}
     values |= {value for name, value in (options or {}).items() if _SECRET_OPTION.search(name)}
     for value in sorted(values):
         if len(value) >= MIN_SECRET_CHARS:
             text = Secret(value).hidden(text)
     return text
+
+
+def _token_in(path: str) -> str:
+    """The token in a file; "" if there is none that can be read."""
+    with suppress(OSError, ValueError, RuntimeError):  # the last if nobody knows the home
+        file = Path(path).expanduser()
+        if file.is_file():  # opening a pipe would wait
+            with file.open("rb") as opened:
+                return opened.read(_MAX_TOKEN_BYTES).decode().strip()
+    return ""
 
 
 def _letters(text: bytes) -> bytes:

@@ -9,11 +9,12 @@ import srt
 from pycocotools.coco import COCO
 
 from pipeline.cli.app import main
+from pipeline.export import annotation, datasets
 from pipeline.index.feedback import write_feedback
 from pipeline.records import Feedback
 from pipeline.timebase import TimeRange, datetime_to_ns
 from tests.clips import index_of, probed, shown
-from tests.index_rows import at
+from tests.index_rows import at, event, rows, video
 from tests.videos import make_video
 
 
@@ -302,6 +303,29 @@ def test_tracks_of_cvat_begin_and_end_at_their_frames(with_boxes, run, tmp_path)
         "frame": "10", "outside": "0", "occluded": "0", "keyframe": "1", "z_order": "0",
         "xtl": "30.00", "ytl": "40.00", "xbr": "50.00", "ybr": "60.00",
     }  # fmt: skip
+
+
+ODD_VIDEOS = {
+    "sound alone": {"width": 0, "height": 0},
+    "frames in no time": {"video_s": 5e-324, "num_frames": 1},
+    "frames before time": {"video_s": -1.0},
+    "an age": {"end": at(2.5e11)},
+}
+
+
+@pytest.mark.parametrize("changes", ODD_VIDEOS.values(), ids=ODD_VIDEOS)
+def test_a_video_that_no_camera_makes_ends_no_export(changes):
+    row = video(num_frames=100, video_s=600.0, width=64, height=48, clock_start=at(0)) | changes
+    [made] = rows("videos", row).to_pylist()
+    videos = {"v1": datasets.Footage.of_row(made)}
+    box = {"at": at(1), "x0": 1.0, "y0": 1.0, "x1": 9.0, "y1": 9.0}
+    found = event("e", at(0), at(2), label="a", boxes=[box], media_start=0.0, media_end=9.9e9)
+    events = rows("events", found).to_pylist()
+    for name in (datasets.coco, datasets.mot, annotation.cvat, annotation.label_studio):
+        assert name(events, videos) is not None
+    [line] = datasets.qvhighlights(events, videos)
+    assert len(line["relevant_clip_ids"]) < 1e6
+    assert line["relevant_windows"] == [[0.0, 9.9e9]]
 
 
 def test_a_hostile_label_ends_no_element_of_an_export():

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -141,11 +142,31 @@ def test_the_address_of_an_index_has_no_password(address):
     assert Store.at("abfs://container@account/x").root == "abfs://container@account/x"
 
 
+def by_variable(monkeypatch, _folder):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", SECRET)
+
+
+def by_file(monkeypatch, folder):
+    (folder / "token").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
+
+
+def at_home(monkeypatch, folder):
+    (folder / ".ray").mkdir()
+    (folder / ".ray" / "auth_token").write_text(SECRET)
+    monkeypatch.setenv("HOME", str(folder))
+
+
+@pytest.mark.parametrize("give_token", [by_variable, by_file, at_home])
 @pytest.mark.parametrize(
     "status", [pytest.param(500, id="refused"), pytest.param(200, id="another server")]
 )
-def test_a_job_server_that_quotes_its_token_is_not_quoted(serve, monkeypatch, status):
-    monkeypatch.setenv("RAY_AUTH_TOKEN", SECRET)
+def test_a_job_server_that_quotes_its_token_is_not_quoted(
+    serve, monkeypatch, tmp_path, status, give_token
+):
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    give_token(monkeypatch, tmp_path)
     monkeypatch.setenv("RAY_API_SERVER_ADDRESS", "")
     raw = response(f"{SECRET} {CODED}".encode(), status=status)
     server = serve((RAW, raw), models=raw).url.removesuffix("/v1")
@@ -153,6 +174,13 @@ def test_a_job_server_that_quotes_its_token_is_not_quoted(serve, monkeypatch, st
         connect(server.replace("//", f"//me:{SECRET}@"))
     assert SECRET not in str(refused.value)
     assert CODED not in str(refused.value)
+
+
+def test_a_token_is_not_waited_for_where_its_file_is_a_pipe(monkeypatch, tmp_path):
+    os.mkfifo(tmp_path / "token")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path))
+    assert oneline(OSError("no bucket")) == "no bucket"
 
 
 def test_what_a_job_calls_a_key_is_in_no_row_of_runs(monkeypatch):
