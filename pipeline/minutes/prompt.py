@@ -14,18 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipeline.errors import SummaryError
 from pipeline.minutes.note import Note, Told
 from pipeline.records import NoteKind
+from pipeline.records.numbered_lines import MAX_CITED, cited_schema, plain
 from pipeline.records.sanitize import sanitized, storable
 from pipeline.timebase import NS_PER_S
 
 MAX_TEXT_CHARS = 400
 MAX_OWNER_CHARS = 80
-MAX_CITED = 12
-"""Lines that one line may name; one with more would be about everything."""
 MAX_RESTS_ON = 2 * MAX_CITED
 """Utterances and pages that one line may rest on, through lines of parts."""
 MAX_LINES = 30
 """Of one answer."""
-MAX_COMPLAINT_CHARS = 300
 
 _SYSTEM = (
     "You write the minutes of a recorded meeting for people who were not there. Use only what the "
@@ -98,7 +96,7 @@ def numbered_line(number: int, line: Note | Told) -> str:
     is_on_screen = isinstance(line, Note) and not line.utterance_ids
     who = "on the screen" if is_on_screen else first.speaker
     about = ", ".join(filter(None, (at, page, who if isinstance(line, Note) else "")))
-    return _plain(f"[{number}] [{about}] {line.text}")
+    return plain(f"[{number}] [{about}] {line.text}")
 
 
 def messages(
@@ -119,7 +117,7 @@ def messages(
         instructions=instructions,
     )
     if complaint:
-        question += f"\n\nYour previous answer was refused: {_plain(complaint)}. Answer again."
+        question += f"\n\nYour previous answer was refused: {plain(complaint)}. Answer again."
     return [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": question}]
 
 
@@ -129,13 +127,7 @@ def answer_schema(num_lines: int, *, max_lines: int) -> str:
         "type": "object",
         "properties": {
             "kind": {"type": "string", "enum": list(get_args(NoteKind))},
-            # Before the text, so that the model writes the text with its lines in view.
-            "lines": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": num_lines},
-                "minItems": 1,
-                "maxItems": MAX_CITED,
-            },
+            "lines": cited_schema(num_lines),
             "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
             "owner": {"type": "string", "maxLength": MAX_OWNER_CHARS},
             "due": {"type": "string", "maxLength": MAX_OWNER_CHARS},
@@ -213,7 +205,3 @@ def _told(written: Any, lines: Sequence[Note | Told]) -> Told | str:  # noqa: AN
         due=due if is_task else "",
         rests_on=tuple(sorted(dict.fromkeys(notes), key=lambda note: note.media)),
     )
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("<|", "< |")

@@ -6,7 +6,7 @@ it rests on; what they do not bear out is left out and counted. If an answer can
 nothing in it stands, the model is asked once more and is given the reason.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from pipeline.errors import ConfigError, SummaryError
 from pipeline.minutes.check import contradiction_of_told
 from pipeline.minutes.note import Note, Told
 from pipeline.minutes.prompt import (
-    MAX_COMPLAINT_CHARS,
     MAX_LINES,
     answer_schema,
     messages,
@@ -23,14 +22,13 @@ from pipeline.minutes.prompt import (
     read_answer,
 )
 from pipeline.records import NOTE_KINDS, Completion, Slide, Utterance
-
-Ask = Callable[[list[dict[str, Any]], str], Awaitable[Completion]]
-"""From messages and a JSON schema to an answer; raises SummaryError if the model gives none."""
-
-_MIN_BUDGET = 256
-# For the tokens of the chat template, and because lines tokenise differently when concatenated.
-_SPARE_TOKENS = 128
-_CUT_MARK = "..."
+from pipeline.records.numbered_lines import (
+    MAX_COMPLAINT_CHARS,
+    MIN_LINES_TOKENS,
+    SPARE_TOKENS,
+    Ask,
+    fitting,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +197,8 @@ class _Work:
         )
         overhead = sum(count(message["content"]) for message in without_lines)
         room = min(config.max_prompt_tokens, self._author.context - config.max_output_tokens)
-        budget = room - overhead - _SPARE_TOKENS
-        if budget < _MIN_BUDGET:
+        budget = room - overhead - SPARE_TOKENS
+        if budget < MIN_LINES_TOKENS:
             raise ConfigError(
                 f"summaries: {budget} tokens are left for what is said in a context of"
                 f" {self._author.context}; lower summaries.max_output_tokens or raise"
@@ -210,7 +208,4 @@ class _Work:
 
     def _fitting(self, number: int, line: Note | Told, budget: int) -> tuple[str, int]:
         """A line as the model reads it, and its tokens: at most half of the budget."""
-        text = numbered_line(number, line)
-        while (cost := self._author.num_tokens(text + "\n")) > budget // 2:
-            text = text[: len(text) * (budget // 2) // cost - len(_CUT_MARK) - 1] + _CUT_MARK
-        return text, cost
+        return fitting(numbered_line(number, line), budget // 2, self._author.num_tokens)

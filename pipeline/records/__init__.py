@@ -9,6 +9,7 @@ windows    plan, decode, gate and engine: shards, frames, windows, completions, 
 findings   parse, stitch and summarize: observations, events, segments, summaries
 speech     stretches of sound, words and utterances
 slides     what stands on a screen: views of windows, and slides; the deck that was shown
+numbered_lines  what a model writes sentences from, which name the lines they rest on
 runs       who indexed what, when, and how it ended
 alerts     what a rule has found, and who was told
 """

@@ -13,12 +13,16 @@ from typing import Any
 
 from pipeline.errors import SummaryError
 from pipeline.records import Line
+from pipeline.records.numbered_lines import (
+    MAX_CITED,
+    MAX_COMPLAINT_CHARS,
+    cited_schema,
+    plain,
+)
 from pipeline.summarize.extract import Clock, hull
 
 MAX_TITLE_CHARS = 80
 MAX_SENTENCE_CHARS = 400
-MAX_CITED = 12
-"""Lines that one sentence may name; a sentence with more would be about everything."""
 
 _SYSTEM = (
     "You summarise the log of a recorded video for people who look things up in it. Use only what "
@@ -38,7 +42,6 @@ figures exactly as they stand in those lines, and write no figure that does not.
 Answer with one JSON object:
 {{"title": "...", "sentences": [{{"lines": [1, 2], "text": "..."}}, ...]}}"""
 _FIGURE = re.compile(r"\d(?:[\d.,:]*\d)+")
-MAX_COMPLAINT_CHARS = 300
 
 PROMPT_ID = hashlib.blake2b((_SYSTEM + _QUESTION).encode(), digest_size=8).hexdigest()
 """Hash of the wording. The lines are not in it, since a summary's ``inputs_id`` is their hash."""
@@ -46,9 +49,9 @@ PROMPT_ID = hashlib.blake2b((_SYSTEM + _QUESTION).encode(), digest_size=8).hexdi
 
 def numbered_line(number: int, line: Line, clock: Clock) -> str:
     """One line as the model reads it; its text can neither start a new line nor end the turn."""
-    text = " ".join(line.text.split()).replace("<|", "< |")
     label = f"{line.label}: " if line.label else ""
-    return f"[{number}] {clock(line.span.start_ns)}-{clock(line.span.end_ns)} {label}{text}"
+    at = f"{clock(line.span.start_ns)}-{clock(line.span.end_ns)}"
+    return f"[{number}] {at} {label}{plain(line.text)}"
 
 
 def messages(
@@ -75,13 +78,7 @@ def answer_schema(num_lines: int, *, max_sentences: int) -> str:
     sentence = {
         "type": "object",
         "properties": {
-            # Before the text, so that the model writes the text with its lines in view.
-            "lines": {
-                "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": num_lines},
-                "minItems": 1,
-                "maxItems": MAX_CITED,
-            },
+            "lines": cited_schema(num_lines),
             "text": {"type": "string", "minLength": 1, "maxLength": MAX_SENTENCE_CHARS},
         },
         "required": ["lines", "text"],

@@ -7,7 +7,7 @@ too, the summary is extractive, and its ``error`` says why.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,11 +15,17 @@ import structlog
 
 from pipeline.config import SummariesConfig
 from pipeline.errors import ConfigError, SummaryError
-from pipeline.records import Completion, Line, SummaryMethod
+from pipeline.records import Line, SummaryMethod
+from pipeline.records.numbered_lines import (
+    MAX_COMPLAINT_CHARS,
+    MIN_LINES_TOKENS,
+    SPARE_TOKENS,
+    Ask,
+    fitting,
+)
 from pipeline.summarize.chapters import Limits, cut_chapters
 from pipeline.summarize.extract import Clock, extractive, extractive_title
 from pipeline.summarize.prompt import (
-    MAX_COMPLAINT_CHARS,
     answer_schema,
     messages,
     numbered_line,
@@ -28,14 +34,6 @@ from pipeline.summarize.prompt import (
 from pipeline.timebase import seconds_to_ns
 
 log = structlog.get_logger()
-
-Ask = Callable[[list[dict[str, Any]], str], Awaitable[Completion]]
-"""From messages and a JSON schema to an answer; raises SummaryError if the model gives none."""
-
-_MIN_BUDGET = 256
-# For the tokens of the chat template, and because lines tokenise differently when concatenated.
-_SPARE_TOKENS = 128
-_CUT_MARK = "..."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +62,8 @@ class Summarizer:
         )
         overhead = sum(num_tokens(message["content"]) for message in without_lines)
         max_prompt = min(config.max_prompt_tokens, context - config.max_output_tokens)
-        budget = max_prompt - overhead - _SPARE_TOKENS
-        if budget < _MIN_BUDGET:
+        budget = max_prompt - overhead - SPARE_TOKENS
+        if budget < MIN_LINES_TOKENS:
             raise ConfigError(
                 f"summaries: {budget} tokens are left for the log in a context of {context}; "
                 "lower summaries.max_output_tokens or raise summaries.max_prompt_tokens and "
@@ -203,13 +201,5 @@ class SummaryWriter:
         texts = [numbered_line(i, line, self._clock) for i, line in enumerate(lines, 1)]
         if self._summarizer is None:
             return [(text, 1) for text in texts]
-        return [_fitting(text, self._summarizer) for text in texts]
-
-
-def _fitting(text: str, summarizer: Summarizer) -> tuple[str, int]:
-    max_cost = summarizer.budget // 2
-    cost = summarizer.num_tokens(text + "\n")
-    while cost > max_cost:
-        text = text[: len(text) * max_cost // cost - len(_CUT_MARK) - 1] + _CUT_MARK
-        cost = summarizer.num_tokens(text + "\n")
-    return text, cost
+        max_tokens, num_tokens = self._summarizer.budget // 2, self._summarizer.num_tokens
+        return [fitting(text, max_tokens, num_tokens) for text in texts]
