@@ -3,21 +3,15 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline.cli.options import ConfigOption, IndexOption, SetOption
 from pipeline.cli.terminal import echo
-from pipeline.errors import EXIT_OK, ConfigError, SummaryError
+from pipeline.errors import ConfigError
 from pipeline.index import open_index
-from pipeline.records import RunFigures
 from pipeline.records.sanitize import sanitized
-from pipeline.records.speech import HEARD
-
-if TYPE_CHECKING:
-    from pipeline.config import Config
-    from pipeline.meetings.recording import Recording
 
 app = typer.Typer()
 
@@ -75,8 +69,7 @@ def _written(
 ) -> str:
     """Let the model write what it has not written yet; why it has not, or ""."""
     from pipeline.config import load_config  # noqa: PLC0415 - quoting needs none of it
-    from pipeline.meetings.recording import read_recording  # noqa: PLC0415
-    from pipeline.meetings.written import stored_minutes  # noqa: PLC0415
+    from pipeline.flow.driver.minutes import write_minutes_of  # noqa: PLC0415
     from pipeline.processes.logs import configure_logs  # noqa: PLC0415
 
     settings = load_config(config, tuple(overrides or ()))
@@ -86,44 +79,4 @@ def _written(
             " --set engine=..., as docs/engines.md shows, or leave both out"
         )
     configure_logs()
-    index = open_index(index_uri)
-    recording = read_recording(index, video)
-    written = stored_minutes(index, recording)
-    if written and written.is_by(settings):
-        return ""
-    return _as_a_run(index_uri, recording, settings)
-
-
-def _as_a_run(index_uri: str, recording: "Recording", settings: "Config") -> str:
-    """Write them while nobody else does, so that an order to erase holds for them; as above."""
-    from pipeline.engine import open_text_model  # noqa: PLC0415 - see above
-    from pipeline.flow.driver.run_identity import new_run  # noqa: PLC0415
-    from pipeline.index import Writer, apply_orders  # noqa: PLC0415
-    from pipeline.index.lease import take_lease  # noqa: PLC0415
-    from pipeline.meetings.written import write  # noqa: PLC0415
-    from pipeline.minutes import Writing  # noqa: PLC0415
-
-    writer, done = Writer(index_uri), Writing()
-    run = new_run(HEARD, settings.summaries_fingerprint, "summarize")
-    with take_lease(
-        writer.store,
-        run,
-        {recording.rows[0]["camera"]},
-        figures=lambda: RunFigures(
-            num_prompt_tokens=done.num_prompt_tokens, num_output_tokens=done.num_output_tokens
-        ),
-    ) as lease:
-        if lease.others:
-            lease.end("done", EXIT_OK)
-            return f"run {lease.others[0].run_id} writes minutes of this camera now"
-        engine = open_text_model(settings)
-        problem = ""
-        try:
-            done = write(writer.leased(lease.confirm), recording, settings, engine)
-        except SummaryError as exc:
-            problem = str(exc)
-        finally:
-            engine.shutdown()
-        lease.end("done", EXIT_OK, problem)
-    apply_orders(writer.open())
-    return problem
+    return write_minutes_of(index_uri, video, settings)
