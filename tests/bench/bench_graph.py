@@ -216,13 +216,17 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
 
 
 def cpu_s_of_all() -> float:
-    """CPU seconds of this process and of those below it: Ray's own, decoders, actors."""
+    """CPU seconds of this process and of those below it: Ray's own, decoders, actors.
+
+    Also of those that have ended, whose time their parent has been given.
+    """
     import psutil
 
     total_s = 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
-            total_s += sum(process.cpu_times()[:2])
+            times = process.cpu_times()
+            total_s += times.user + times.system + times.children_user + times.children_system
     return total_s
 
 
