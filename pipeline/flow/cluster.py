@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -92,6 +93,9 @@ def _init_ray(config: Config, address: str | None) -> None:
     joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
     # Without an address Ray joins whatever cluster somebody has started on this machine.
     joins = _joins(address)
+    if not joins and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        # Ray would write one for all to read into the home, which a service may not write to.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init(
         address=address if joins else "local",
         logging_level=logging.ERROR,
