@@ -28,7 +28,8 @@ from pipeline.timebase import TimeRange
 MOST_QUOTED = 5
 """Sentences of one chapter; those that are listed elsewhere come on top."""
 _MONEY = r"[$€£¥]|EUR|USD|GBP|CNY|RMB|euros?|dollars?|pounds?|yuan|元|块|美元|欧元|人民币"
-_NUMBER = r"\d[\d.,]*(?:\s?(?:thousand|million|billion|[kKmM]\b|万|亿|千))?"
+# Bounded, as a run of digits is sought from each of them.
+_NUMBER = r"\d[\d.,]{0,40}+(?:\s?(?:thousand|million|billion|[kKmM]\b|万|亿|千))?"
 _FIGURE = re.compile(
     rf"(?:{_MONEY})\s?{_NUMBER}|{_NUMBER}\s?(?:{_MONEY}|%|percent|per cent)|百分之", re.IGNORECASE
 )

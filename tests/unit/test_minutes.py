@@ -322,3 +322,10 @@ def test_the_command_writes_minutes_to_a_file_or_to_the_terminal(index, tmp_path
     assert cli.run(*asked, "--format", "webvtt").startswith("WEBVTT\n\nNOTE v1")
     cli.run(*asked, "--format", "docx", code=2)
     assert "--out" in cli.err
+
+
+@pytest.mark.parametrize("text", ["1" * 100_000, "1," * 50_000])
+def test_a_run_of_digits_is_not_sought_from_each_of_them(text):
+    assert make_minutes([says(1, 3, text)], []).of_kind("figure") == ()
+    [figure] = make_minutes([says(1, 3, f"{text} and 40,000.50%")], []).of_kind("figure")
+    assert figure.text.endswith("40,000.50%")
