@@ -15,7 +15,7 @@ from pipeline.index.evidence_commits import remove_outdated_evidence, replace_ev
 from pipeline.index.filters import Span, Where
 from pipeline.index.grouping import chunks, groups, ids_of, is_among
 from pipeline.index.query import Index
-from pipeline.index.rejoin import rejoin
+from pipeline.index.rejoin import rejoin, times_by_camera
 from pipeline.index.replace import (
     Confirm,
     all_of,
@@ -238,7 +238,8 @@ class Writer:
         if others:
             of_videos = f"({of_videos}) OR ({is_one_of('video_id', others)})"
         of_videos = all_of(equal("task", task), of_videos)
-        times = times_by_camera(videos, previous, stale)
+        changed = (videos, previous, stale)
+        times = times_by_camera(row for rows in changed for row in rows.select(_SPAN).to_pylist())
         replaced = previous
         if only is not None:
             replaced = previous.filter(
@@ -354,16 +355,6 @@ def _unjoined(events: pa.Table, only: str | None) -> JoinFinished:
         )
 
     return join
-
-
-def times_by_camera(*tables: pa.Table) -> dict[str, tuple[datetime, datetime]]:
-    """By camera, the shortest range that includes all of its rows."""
-    times: dict[str, tuple[datetime, datetime]] = {}
-    for table in tables:
-        for row in table.select(["camera", "start", "end"]).to_pylist():
-            start, end = times.get(row["camera"], (row["start"], row["end"]))
-            times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
-    return times
 
 
 def _of_fingerprint(condition: str, only: str | None) -> str:

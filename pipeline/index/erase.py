@@ -31,7 +31,7 @@ from pipeline.index.erase_speaker import (
 )
 from pipeline.index.filters import Cameras, Span, Where
 from pipeline.index.query import Index
-from pipeline.index.rejoin import rejoin
+from pipeline.index.rejoin import rejoin, times_by_camera
 from pipeline.index.replace import all_of, change, is_one_of, on_dates, replace
 from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
@@ -176,11 +176,8 @@ def _remove_footage(index: Index, erased: ErasedRows) -> None:
     # Marks that coverage and jobs read change last. So after a crash the next call still finds all
     # of these rows, and completes the work.
     for events in _event_groups(erased.events):
-        times: dict[str, tuple[datetime, datetime]] = {}
-        for row in events:
-            start, end = times.get(row["camera"], (row["start"], row["end"]))
-            times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
         join = partial(remaining_events, erased=erased.scope)
+        times = times_by_camera(events)
         rejoin(index, events[0]["task"], times, timedelta(0), join)
     for name, rows in erased.derived.items():
         replace_rows(store, name, rows, [])

@@ -5,7 +5,7 @@ removes an event of these cameras and times in between, the commit has a conflic
 read again. So no event is joined with one that no longer exists.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -122,6 +122,15 @@ def _overlapping(task: str, wide: Mapping[str, Times]) -> str:
         for camera, (start, end) in sorted(wide.items())
     )
     return all_of(equal("task", task), overlaps)
+
+
+def times_by_camera(rows: Iterable[Mapping[str, Any]]) -> dict[str, Times]:
+    """By camera, the shortest range that includes all of its rows."""
+    times: dict[str, Times] = {}
+    for row in rows:
+        start, end = times.get(row["camera"], (row["start"], row["end"]))
+        times[row["camera"]] = min(start, row["start"]), max(end, row["end"])
+    return times
 
 
 def _by_id(rows: pa.Table) -> dict[tuple[str, ...], dict[str, Any]]:

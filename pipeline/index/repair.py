@@ -22,12 +22,12 @@ import pyarrow as pa
 from pipeline.errors import ConfigError, IndexDamagedError
 from pipeline.index.check import stored_files
 from pipeline.index.check_rows import disagreements
-from pipeline.index.commit import JoinFinished, times_by_camera
+from pipeline.index.commit import JoinFinished
 from pipeline.index.durable_commits import synced
 from pipeline.index.filters import Where
 from pipeline.index.findings import Finding
 from pipeline.index.query import Index
-from pipeline.index.rejoin import rejoin
+from pipeline.index.rejoin import rejoin, times_by_camera
 from pipeline.index.replace import all_of, change, equal, is_one_of, on_dates
 from pipeline.index.replace import replace as replace_rows
 from pipeline.index.runs import list_runs
@@ -196,9 +196,8 @@ def _derive_again(store: Store, derive: Derive, video_ids: Sequence[str], work: 
     if (derived := derive(rows, windows)) is None:
         _set_pending(store, video_ids, work)
         return
-    videos = pa.Table.from_pylist(rows, schema=TABLES["videos"])
     reach, done = timedelta(seconds=derived.reach_s), set(video_ids)
-    times = times_by_camera(videos)
+    times = times_by_camera(rows)
     rejoin(index, work[0], times, reach, lambda existing: derived.join(existing, done, set()))
     counts = {"num_events": derived.num_events}
     for name, made in derived.tables.items():
