@@ -221,8 +221,8 @@ class Archive:
                 continue
             yield Completion(text=json.dumps(_told(window)), finish_reason="stop")
 
-    def index(self, uri: str, config: Config, **choices: bool):
-        """One run over what is listed, in this process."""
+    def index(self, uri: str, config: Config, only: str | None = None, **choices: bool):
+        """One run over what is listed, or ``only`` one file of it, in this process."""
         self._config = config
         with ExitStack() as stack:
             for name, stand_in in {
@@ -233,7 +233,8 @@ class Archive:
                 stack.enter_context(patch.object(driver, name, stand_in))
             stack.enter_context(patch("pipeline.flow.task.stages.probe", self.probe))
             stack.enter_context(patch("pipeline.flow.task.stages.decode_frames", self.decode))
-            return index_archive(self.listed(), config, uri, on_progress=lambda _: None, **choices)
+            listed = [source for source in self.listed() if only in (None, source.uri)]
+            return index_archive(listed, config, uri, on_progress=lambda _: None, **choices)
 
     def _probe_graph(self, sources, config):
         for source in sources:
