@@ -218,7 +218,8 @@ def bench_replicas(replicas: Replicas, seconds: float) -> Iterator[tuple[str, An
 def cpu_s_of_all() -> float:
     """CPU seconds of this process and of those below it: Ray's own, decoders, actors.
 
-    Also of those that have ended, whose time their parent has been given.
+    Of those that have ended only if their parent has waited for them. A raylet does not: the time
+    of its ended workers is missing, and a difference of two calls is too small by it.
     """
     import psutil
 
