@@ -8,6 +8,7 @@ TimereelError
   IndexFormatError   the index was written by a newer timereel, or is not an index      exit 2
   LeaseLostError     another run has taken over what this one was at; run it again      exit 7
   StalledError       no result came for too long, for a reason that may pass            exit 7
+  ClusterError       Ray cannot be started or joined now                                exit 7
   InterruptedQueryError  nobody waits for the answer of a query any more
   IndexFullError     the disk of the index has no room; once it has, run it again       exit 7
   IndexRightsError   this user may not read or write a part of the index                exit 2
@@ -91,6 +92,12 @@ class StalledError(TimereelError):
             f"no result came for {stall_s:g} s (cluster.stall_s): {waits_for}; committed shards "
             "stand, and the same command goes on"
         )
+
+
+class ClusterError(TimereelError):
+    """Ray cannot be started or joined; nothing was analysed."""
+
+    exit_code = EXIT_INCOMPLETE
 
 
 class InterruptedQueryError(TimereelError):

@@ -4,6 +4,8 @@ import logging
 import os
 import secrets
 import signal
+import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,7 +16,7 @@ import ray.data
 import structlog
 
 from pipeline.config import Config
-from pipeline.errors import ConfigError
+from pipeline.errors import ClusterError, ConfigError, TimereelError
 from pipeline.flow import resources
 from pipeline.processes.watchdog import ending_overdue_grandchildren
 
@@ -22,6 +24,8 @@ log = structlog.get_logger()
 
 _LOOK_EVERY_S = 5.0
 """Ray waits for ever for a worker that is stopped. In a cluster its neighbours look after it."""
+
+_CONNECT_S = 10.0
 
 BLOCK_BYTES = 16 * 1024 * 1024
 
@@ -36,7 +40,8 @@ def running_ray(
 
     Raises:
         ConfigError: the embedded Ray has less than ``needs``, so that a graph would wait for ever.
-            A cluster may grow meanwhile, so there it is a warning.
+            A cluster may grow meanwhile, so there it is a warning. Or Ray cannot run here.
+        ClusterError: Ray cannot be started or joined now.
     """
     is_ours = not ray.is_initialized()
     with _started_ray(config, address) if is_ours else nullcontext():
@@ -96,11 +101,51 @@ def _init_ray(config: Config, address: str | None) -> None:
     if not joins and "RAY_AUTH_TOKEN_PATH" not in os.environ:
         # Ray would write one for all to read into the home, which a service may not write to.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray.init(
-        address=address if joins else "local",
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-        **(joining if joins else embedded),
+    if address:
+        _require_open_port(address)
+    try:
+        ray.init(
+            address=address if joins else "local",
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **(joining if joins else embedded),
+        )
+    except Exception as exc:  # Ray raises bare ones, too, and starts nothing then
+        raise _in_one_sentence(exc, address) from exc
+
+
+def _require_open_port(address: str) -> None:
+    """Refuse an address where nobody listens: Ray would try it for minutes.
+
+    Raises:
+        ClusterError: there is no connection to ``host:port``. Other forms are left to Ray.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+    except OSError as exc:
+        raise ClusterError(
+            f"no Ray answers at {address} ({exc}): start its head, open its port to this machine, "
+            "or name another address"
+        ) from exc
+
+
+def _in_one_sentence(exc: Exception, address: str | None) -> TimereelError:
+    told = " ".join(str(exc).split())
+    if "AF_UNIX path length" in told:
+        return ConfigError(
+            f"the temporary folder {tempfile.gettempdir()} has too long a path for Ray's sockets: "
+            "set TMPDIR to a shorter one, such as /tmp"
+        )
+    if "Version mismatch" in told:
+        return ConfigError(f"{address or 'this cluster'} needs the same Ray and Python: {told}")
+    if address:
+        return ClusterError(f"Ray cannot be joined at {address}: {told[:300]}")
+    return ClusterError(
+        f"Ray cannot be started: {told[:300]}; run the same command again when this machine has "
+        "less to do"
     )
 
 
