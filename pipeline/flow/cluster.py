@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +18,7 @@ from pipeline.config import Config
 from pipeline.errors import ClusterError, ConfigError, TimereelError
 from pipeline.flow import resources
 from pipeline.processes.watchdog import ending_overdue_grandchildren
+from pipeline.storage.retry import oneline
 
 log = structlog.get_logger()
 
@@ -26,6 +26,7 @@ _LOOK_EVERY_S = 5.0
 """Ray waits for ever for a worker that is stopped. In a cluster its neighbours look after it."""
 
 _CONNECT_S = 10.0
+_MAX_TOLD_CHARS = 500
 
 BLOCK_BYTES = 16 * 1024 * 1024
 
@@ -133,19 +134,19 @@ def _require_open_port(address: str) -> None:
 
 
 def _in_one_sentence(exc: Exception, address: str | None) -> TimereelError:
-    told = " ".join(str(exc).split())
+    told = oneline(exc)[:_MAX_TOLD_CHARS]
     if "AF_UNIX path length" in told:
         return ConfigError(
-            f"the temporary folder {tempfile.gettempdir()} has too long a path for Ray's sockets: "
-            "set TMPDIR to a shorter one, such as /tmp"
+            "the temporary folder has too long a path for Ray's sockets: set TMPDIR to a shorter "
+            f"one, such as /tmp ({told})"
         )
     if "Version mismatch" in told:
         return ConfigError(f"{address or 'this cluster'} needs the same Ray and Python: {told}")
     if address:
-        return ClusterError(f"Ray cannot be joined at {address}: {told[:300]}")
+        return ClusterError(f"Ray cannot be joined at {address}: {told}")
     return ClusterError(
-        f"Ray cannot be started: {told[:300]}; run the same command again when this machine has "
-        "less to do"
+        f"Ray cannot be started: {told}; where this machine was too busy, the same command "
+        "succeeds later"
     )
 
 
