@@ -222,13 +222,14 @@ def _summary(report: Any) -> str:  # noqa: ANN401 - Report, without importing it
         return f"nothing to do: {report.videos_skipped} videos are indexed already{later}"
     windows = report.windows
     yielded = f", {report.yielded_ns / 1e9:.1f} s yielded" if report.yielded_ns else ""
+    left_out = ""
     if report.erased_ns:
-        yielded += f", {report.erased_ns / 1e9:.1f} s left out as erased or too old to keep"
+        left_out = f", {report.erased_ns / 1e9:.1f} s left out as erased or too old to keep"
     outstanding = f", {len(report.outstanding)} outstanding" if report.outstanding else ""
     superseded = f"{report.videos_superseded} superseded, " if report.videos_superseded else ""
     return (
         f"videos: {report.videos_done} done, {report.videos_skipped} skipped, {superseded}"
-        f"{len(report.failures)} failed{outstanding}{yielded}{later}; "
+        f"{len(report.failures)} failed{outstanding}{yielded}{left_out}{later}; "
         f"{report.analysed_ns / 3.6e12:.3f} video-hours, {windows['analysed']} windows analysed, "
         f"{windows['quiet']} quiet, {windows['failed']} failed; {_found(report)}; "
         f"{report.wall_s:.1f} s ({report.real_time_factor:.1f}x real time)"
