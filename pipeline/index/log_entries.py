@@ -30,6 +30,7 @@ _DATA_FILE = re.compile(
 pattern, a URL, an encoded path, a way up, a chain, or a folder."""
 
 _LOOKED_AT = frozenset({"path", "partitionValues", "deletionVector"})
+_FORBIDS_WRITES = re.compile(r"delta\.(?:appendOnly|constraints\..*)", re.DOTALL)
 _ACTIONS = frozenset(
     {"add", "remove", "metaData", "protocol", "commitInfo", "txn", "cdc", "domainMetadata"}
 )
@@ -137,9 +138,10 @@ def entry_problem(text: bytes) -> str:
     if not all(map(_is_action, actions)):
         return "is no log entry"
     for action in actions:
-        for kind in ("add", "remove"):
-            if problem := _file_problem(kind, action.get(kind)):
-                return problem
+        problems = [_file_problem(kind, action.get(kind)) for kind in ("add", "remove")]
+        problems.append(_table_problem(action.get("metaData")))
+        if problem := next(filter(None, problems), ""):
+            return problem
     for action in actions:
         metrics = (action.get("commitInfo") or {}).get("operationMetrics")
         if isinstance(metrics, dict):
@@ -218,11 +220,28 @@ def _fault_of_checkpoint(actions: pa.Table) -> str:
             of_files = pa.Table.from_arrays(columns, names=named).to_pylist()
             if problem := next(filter(None, (_file_problem(kind, one) for one in of_files)), ""):
                 return problem
+    if "metaData" in actions.column_names:
+        tables = actions["metaData"].combine_chunks().drop_null()
+        if not pa.types.is_struct(tables.type):
+            return _STRANGE
+        return next(filter(None, map(_table_problem, tables.to_pylist())), "")
     return ""
 
 
 def _unreadable(exc: Exception) -> str:
     return f"cannot be read ({' '.join(str(exc).split())[:_MAX_CHARS]})"
+
+
+def _table_problem(table: Mapping[str, Any] | None) -> str:
+    """The fault of what a log says of its table: what no row may be written to."""
+    try:
+        # A checkpoint's map is read as pairs.
+        names = [str(name) for name in dict((table or {}).get("configuration") or {})]
+    except (TypeError, ValueError):
+        return "has properties that are none"
+    for name in filter(_FORBIDS_WRITES.fullmatch, names):
+        return f"forbids timereel to write ({name[:_MAX_CHARS]!r})"
+    return ""
 
 
 def _file_problem(kind: str, action: Mapping[str, Any] | None) -> str:
