@@ -5,6 +5,7 @@
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import duckdb
@@ -36,7 +37,7 @@ _GRACE_S = 2.0
 """A call of one DuckDB function notices the interrupt only at its end; then the kernel ends it."""
 _BATCH_ROWS = 100_000
 _LIMITS = {
-    "memory_limit": "1GiB",
+    "memory_limit": "800 MiB",
     # No spilling to disk: the query must not cause the process to write any file.
     "temp_directory": "",
     "enable_external_access": "false",
@@ -76,18 +77,18 @@ def run(store: Store, query: str, view: SnapshotView, *, timeout_s: float = TIME
     allowed = [*view.files("videos"), *files]
     batches: list[pa.RecordBatch] = []
     schema: pa.Schema | None = None
-    child = in_child_process(
-        _answers, store, query, allowed, views, _Bounds(timeout_s, _MAX_RESULT_BYTES)
-    )
+    bounds = _Bounds(timeout_s, _MAX_RESULT_BYTES)
     try:
-        for item in child:
-            match item:
-                case pa.Schema():
-                    schema = item
-                case pa.RecordBatch():
-                    batches.append(item)
-                case Exception():
-                    raise item
+        # Closed here: an error that it passed on would keep it, and with it the process, for long.
+        with closing(in_child_process(_answers, store, query, allowed, views, bounds)) as child:
+            for item in child:
+                match item:
+                    case pa.Schema():
+                        schema = item
+                    case pa.RecordBatch():
+                        batches.append(item)
+                    case Exception():
+                        raise item
     except ProcessDiedError as exc:
         raise ConfigError(
             f"sql: needs more than {timeout_s:g} s or {_MAX_MEMORY_BYTES >> 30} GiB of memory; "
@@ -143,7 +144,12 @@ def _answers(
             yield from _rows(connection, query, allowed, bounds)
     except TimereelError as exc:
         yield exc
-    except (duckdb.Error, pa.ArrowException, OSError, MemoryError) as exc:
+    except (duckdb.OutOfMemoryException, MemoryError):
+        # DuckDB's own advice is to change settings, which are locked.
+        yield ConfigError(
+            f"sql: needs more than {_LIMITS['memory_limit']} of memory; query less at a time"
+        )
+    except (duckdb.Error, pa.ArrowException, OSError) as exc:
         yield ConfigError(f"sql: {exc}")
 
 

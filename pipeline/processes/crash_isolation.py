@@ -15,7 +15,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
@@ -41,7 +41,9 @@ class ProcessDiedError(Exception):
     """A signal ended the child process; the message names the signal and a likely cause."""
 
 
-def in_child_process(stage: Callable[..., Iterable[Any]], *args: object) -> Iterator[Any]:
+def in_child_process(
+    stage: Callable[..., Iterable[Any]], *args: object
+) -> Generator[Any, None, None]:
     """Run ``stage(*args)`` in a child process, and yield each item as soon as it arrives.
 
     Raises:
