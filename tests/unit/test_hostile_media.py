@@ -1,7 +1,6 @@
 """A hostile video costs one row: no exception, no dead process, at most 1 GB of memory."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,6 +11,7 @@ from pipeline.processes.memory_limit import memory_limit
 from pipeline.records import Source
 from tests.conftest import LOBBY
 from tests.hostile_media import HOSTILE, borders
+from tests.memory import peak_bytes
 from tests.videos import make_video, source_of
 
 MAX_BYTES = 1_000_000_000
@@ -20,7 +20,7 @@ MAX_BYTES = 1_000_000_000
 def outcome(sources: list[Source]) -> Iterator[tuple[str, int]]:
     """In a child process: how each file ended, and the largest memory of the process so far."""
     for source in sources:
-        yield _outcome(source), _peak_bytes()
+        yield _outcome(source), peak_bytes()
 
 
 def _outcome(source: Source) -> str:
@@ -30,12 +30,6 @@ def _outcome(source: Source) -> str:
     items = [item for shard in planned.shards for item in decode_and_gate(shard, Config())]
     assert items
     return " ".join(getattr(item, "status", type(item).__name__) for item in items)
-
-
-def _peak_bytes() -> int:
-    # Not ru_maxrss, which counts the parent from before the child was started.
-    status = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
 
 @pytest.fixture(scope="module")
