@@ -25,6 +25,7 @@ from pipeline.index.filters import Where
 from pipeline.index.maintain import compact, vacuum
 from pipeline.timebase import NS_PER_S, ns_to_datetime
 from tests.state import examples
+from tests.state.ids import check_ids
 from tests.state.scripted import (
     RATES,
     T0_NS,
@@ -37,7 +38,7 @@ from tests.state.scripted import (
     grown,
     kill,
 )
-from tests.state.truth import ROUNDING_US, Truth
+from tests.state.truth import ROUNDING_US, Truth, without
 
 CAMERAS = ("gate", "yard[1]")
 NAMES = ("a", "b", "c", "d")
@@ -76,6 +77,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         """Whether the last run was undisturbed, and nothing has come since."""
         self.known = {}
         """The recordings when that was so: the index knows them, under whichever setting."""
+        self.left_out = (None, {})
+        """What decides what is erased; and by camera, when that was so, the time that was."""
 
     def teardown(self):
         self.folder.cleanup()
@@ -307,7 +310,30 @@ class ArchiveMachine(RuleBasedStateMachine):
         for camera in self.truth.cameras():
             self._check_coverage(index, camera)
             self._check_events(index, camera)
-        _check_ids(index)
+        self._check_that_erased_time_does_not_grow()
+        check_ids(index)
+
+    def _check_that_erased_time_does_not_grow(self):
+        """No run erases more than was ordered, however often it cuts the files anew."""
+        truth = self.truth
+        reasons = dict(truth.recordings), dict(truth.clock), len(truth.orders), len(truth.lifted)
+        erased = {camera: self.erased(camera) for camera in truth.cameras()}
+        former_reasons, former = self.left_out
+        for camera, span in [
+            (c, s) for c in erased for s in erased[c] if reasons == former_reasons
+        ]:
+            grew = [one for one in without(span, former[camera]) if one[1] - one[0] > ROUNDING_US]
+            assert not grew, (
+                camera,
+                [tuple(map(_at, one)) for one in grew],
+                "was not erased before",
+            )
+        self.left_out = (reasons, erased)
+
+    def erased(self, camera):
+        """What coverage calls erased, in microseconds."""
+        rows = pi.open(self.uri).coverage(camera=camera).to_pylist()
+        return [(_us(row["start"]), _us(row["end"])) for row in rows if row["state"] == "erased"]
 
     def _check_coverage(self, index, camera):
         shots = self.truth.shots(camera, self.config)
@@ -354,22 +380,6 @@ class ArchiveMachine(RuleBasedStateMachine):
                 seen_us = min(span[1], shot.span[1]) - max(span[0], shot.span[0])
                 is_told = seen_us > ROUNDING_US and self.truth.is_gone(camera, shot)
                 assert not is_told, (camera, span, shot, "was erased")
-
-
-def _check_ids(index):
-    """No id twice, and nothing about what is not there."""
-    tables = {
-        name: index.select_all(name, Where()).to_pylist()
-        for name in ("videos", "windows", "events")
-    }
-    for name, key in (("videos", "video_id"), ("windows", "window_id"), ("events", "event_id")):
-        ids = [(row["task"], row["fingerprint"], row[key]) for row in tables[name]]
-        assert len(ids) == len(set(ids)), f"{name} twice"
-    videos = {row["video_id"] for row in tables["videos"]}
-    assert {row["video_id"] for row in tables["windows"]} <= videos
-    assert {part["video_id"] for row in tables["events"] for part in row["parts"]} <= videos
-    windows = {row["window_id"] for row in tables["windows"]}
-    assert {name for row in tables["events"] for name in row["window_ids"]} <= windows
 
 
 def _is_close(one, other):

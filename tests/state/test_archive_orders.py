@@ -7,7 +7,7 @@ import pytest
 import pipeline.index as pi
 from pipeline.index.erase import Scope
 from pipeline.timebase import NS_PER_S, ns_to_datetime
-from tests.state.scripted import T0_NS, Recording, config_of, grown
+from tests.state.scripted import RATES, T0_NS, Recording, config_of, grown
 from tests.state.test_archive_machine import ArchiveMachine
 
 
@@ -182,3 +182,25 @@ def test_files_that_yielded_time_to_an_erased_file_are_not_asked_again_one_run_a
     for _ in range(3):
         machine.index_what_is_indexed()
         assert pi.open(machine.uri).coverage().to_pylist() == said
+
+
+@pytest.mark.parametrize("rate", range(len(RATES)))
+@pytest.mark.parametrize("odd_ns", [0, 499])
+def test_however_often_a_file_is_cut_anew_no_more_of_it_is_left_out_than_was_erased(
+    machine, rate, odd_ns
+):
+    """One more frame was, each time: the border that the table had rounded down lay in it."""
+    first = recording("gate/a.mp4", 0, 30)
+    machine.begin(replace(first, rate=rate, start_ns=first.start_ns + odd_ns))
+    machine.index(setting=0)
+    asked = T0_NS // 1000 + 3_500_000, T0_NS // 1000 + 4_000_000
+    start, end = (ns_to_datetime(us * 1000) for us in asked)
+    order = machine.truth.erased("gate", asked, config_of(0))
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    erased = machine.erased("gate")
+    assert len(erased) == 1
+    for setting in (1, 0):
+        longer = grown(machine.archive.recordings["gate/a.mp4"], 3)
+        machine.archive.recordings["gate/a.mp4"] = longer
+        machine.index(setting=setting)
+        assert machine.erased("gate") == erased

@@ -87,7 +87,7 @@ class Truth:
         spans = {one.uri: _utc(one, config, 0, one.num_frames) for one in self._of(camera)}
         for one in sorted(self._of(camera), key=lambda o: (-o.width, spans[o.uri][0], o.uri)):
             whole = spans[one.uri]
-            for piece in _without(whole, taken):
+            for piece in without(whole, taken):
                 shots += _shots_in(piece, one, config)
             taken.append(whole)
         return sorted(shots, key=lambda shot: shot.span)
@@ -314,7 +314,8 @@ def _overlap(one: Span, other: Span) -> bool:
     return max(one[0], other[0]) < min(one[1], other[1])
 
 
-def _without(whole: Span, taken: Iterable[Span]) -> list[Span]:
+def without(whole: Span, taken: Iterable[Span]) -> list[Span]:
+    """What is left of a span."""
     left = [whole]
     for low, high in taken:
         left = [

@@ -9,7 +9,7 @@ from pipeline.flow.driver.growth import Earlier, are_windows_independent, carry_
 from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
-from pipeline.flow.task.parts import leave_out
+from pipeline.flow.task.parts import ErasedTime, leave_out
 from pipeline.index import (
     Writer,
     clear_erased,
@@ -31,8 +31,8 @@ def erased_time(
     *,
     include_erased: bool,
     now: datetime,
-) -> dict[str, list[TimeRange]]:
-    """By video id, the media time that must not be shown to the engine.
+) -> dict[str, ErasedTime]:
+    """By video id, what must not be shown to the engine.
 
     It was erased, or it is older than the camera's footage may be kept. With ``include_erased`` the
     index forgets that it was erased.
@@ -46,7 +46,7 @@ def erased_time(
     if not include_erased:
         ids = {video.video_id for video in videos}
         by_content = erased_media(writer.index, {video.content_id for video in videos}, ids)
-    erased: dict[str, list[TimeRange]] = {}
+    erased: dict[str, ErasedTime] = {}
     for video in videos:
         start, end = _utc(video)
         ranges = [r for r in by_camera.get(video.camera, ()) if r[0] < end and start < r[1]]
@@ -58,18 +58,19 @@ def erased_time(
         days = config.keep_days(video.camera)
         if days is not None and start < (expired := now - timedelta(days=days)):
             ranges.append((start, expired))
-        erased[video.video_id] = [
-            *(video.media(TimeRange(datetime_to_ns(a), datetime_to_ns(b))) for a, b in ranges),
-            *(TimeRange(*span) for span in by_content.get((video.content_id, video.camera), ())),
-        ]
+        of_content = by_content.get((video.content_id, video.camera), ())
+        erased[video.video_id] = ErasedTime(
+            utc=tuple(TimeRange(datetime_to_ns(a), datetime_to_ns(b)) for a, b in ranges),
+            media=tuple(TimeRange(*span) for span in of_content),
+        )
     return erased
 
 
 def without_erased(
-    shard: PackedShard, erased: Sequence[TimeRange]
+    shard: PackedShard, erased: ErasedTime
 ) -> tuple[list[PackedShard], list[WindowResult]]:
     """The shard without erased time, or no shard if all was erased; and results for that time."""
-    if not erased:
+    if erased == ErasedTime():
         return [shard], []
     rest, results = leave_out(unpack_shard(shard.packed), erased)
     return ([pack_shard(rest)] if rest.windows else []), results
@@ -140,5 +141,5 @@ def _without_unanswered(results: Sequence[WindowResult]) -> list[WindowResult]:
 
 
 def _utc(video: Video) -> tuple[datetime, datetime]:
-    span = video.utc(video.span)
+    span = video.utc(video.span).in_microseconds()
     return ns_to_datetime(span.start_ns), ns_to_datetime(span.end_ns)

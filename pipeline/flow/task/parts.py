@@ -1,15 +1,37 @@
 """Parts of planned windows: where frames differ in kind, and what is left out as erased. No Ray."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipeline.records import Shard, Video, WindowPlan, WindowResult, make_id
 from pipeline.timebase import TimeRange, without
 
 
-def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[WindowResult]]:
-    """The shard without the frames that are on screen in erased media time, and results for those.
+@dataclass(frozen=True, slots=True)
+class ErasedTime:
+    """What of a video must not be shown to the engine."""
+
+    utc: tuple[TimeRange, ...] = ()
+    """As tables have it, in whole microseconds."""
+    media: tuple[TimeRange, ...] = ()
+
+    def covers(self, span: TimeRange, video: Video) -> bool:
+        """Whether a part of ``span``, in media time, was erased.
+
+        Of UTC that is asked in microseconds: to the nanosecond, a border that a table has rounded
+        down lies in the frame before it, and each new cut of the video would lose one more frame.
+        """
+        shown = video.utc(span).in_microseconds()
+        return any(map(span.overlaps, self.media)) or any(map(shown.overlaps, self.utc))
+
+    def in_media(self, video: Video) -> list[TimeRange]:
+        """All of it in media time."""
+        return [*map(video.media, self.utc), *self.media]
+
+
+def leave_out(shard: Shard, erased: ErasedTime) -> tuple[Shard, list[WindowResult]]:
+    """The shard without the frames that are on screen in erased time, and results for those.
 
     The remaining windows and the results together tile the planned windows.
     """
@@ -17,7 +39,7 @@ def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[Wi
     results: list[WindowResult] = []
     for plan in shard.windows:
         if not plan.frame_pts:
-            for span, is_erased in _tiled(plan.span, erased):
+            for span, is_erased in _tiled(plan.span, erased.in_media(shard.video)):
                 part = plan if span == plan.span else part_of(plan, span)
                 if is_erased:
                     results.append(_erased(part, shard))
@@ -29,7 +51,7 @@ def leave_out(shard: Shard, erased: Sequence[TimeRange]) -> tuple[Shard, list[Wi
         erased_pts = {
             pts
             for start_ns, end_ns, pts in zip(starts, ends, plan.frame_pts, strict=True)
-            if any(TimeRange(start_ns, end_ns).overlaps(span) for span in erased)
+            if erased.covers(TimeRange(start_ns, end_ns), shard.video)
         }
         for part in split(plan, [pts in erased_pts for pts in plan.frame_pts], shard.video):
             if part.frame_pts[0] in erased_pts:
