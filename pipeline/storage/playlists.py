@@ -21,12 +21,16 @@ from pipeline.storage.locations import read_bytes
 SUFFIX = ".m3u8"
 _MAX_BYTES = 32 * 1024 * 1024
 _MAX_LINES = 2_000_000
+_MAX_LINE_CHARS = 8192
 _MAX_HEADERS = 1000
+_MAX_TOLD_CHARS = 200
+"""Of a name in an error."""
 _CREDIBLE_YEARS = range(1990, 2200)
 _MAX_HEADER_BYTES = 1024 * 1024
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
-_ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^,]*)')
+# A name is sought from its first letter only, so that no run of letters makes this slow.
+_ATTRIBUTE = re.compile(r'(?<![A-Z0-9-])([A-Z0-9-]++)=("[^"]*"|[^,]*)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +91,15 @@ def _read(uri: str, access: Access, _mtime_ns: int, _num_bytes: int) -> Playlist
     text = data.decode("utf-8-sig", "replace")
     if not text.startswith("#EXTM3U"):
         raise SourceError(f"{uri}: is no HLS playlist, which begins with #EXTM3U; rename it")
-    lines = [line.strip() for line in text.splitlines()]
-    variants = tuple(_variants(uri, lines, access))
+    lines = _lines(uri, text)
+    named = _Named(uri, access)
+    variants = tuple(_variants(lines, named))
     if variants:
         return Playlist(variants=variants)
     parts: list[Part] = []
     num_missing, is_after_missing = 0, False
-    for part in _parts(uri, lines, access):
-        num_bytes = _length(part)
+    for part in _parts(uri, lines, named):
+        num_bytes = _length(part, named.num_bytes(part.uri))
         if num_bytes is None:
             num_missing, is_after_missing = num_missing + 1, True
             continue
@@ -106,10 +111,22 @@ def _read(uri: str, access: Access, _mtime_ns: int, _num_bytes: int) -> Playlist
     return Playlist(parts=tuple(parts), num_missing=num_missing)
 
 
-def _parts(uri: str, lines: list[str], access: Access) -> Iterator[Part]:
-    """The segments and their headers as they are named, without lengths that are not written."""
-    if len(lines) > _MAX_LINES:
+def _lines(uri: str, text: str) -> list[str]:
+    """The lines, without their ends; all that is sought in one of them takes time by its length."""
+    if text.count("\n") >= _MAX_LINES:
         raise SourceError(f"{uri}: has more than {_MAX_LINES:,} lines; split it")
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line) > _MAX_LINE_CHARS:
+            raise SourceError(
+                f"{uri}: line {number} has {len(line):,} characters, more than"
+                f" {_MAX_LINE_CHARS:,}; correct it"
+            )
+    return [line.strip() for line in lines]
+
+
+def _parts(uri: str, lines: list[str], named: "_Named") -> Iterator[Part]:
+    """The segments and their headers as they are named, without lengths that are not written."""
     segment = Part(uri="")
     ends: dict[str, int] = {}
     header: Part | None = None
@@ -117,10 +134,10 @@ def _parts(uri: str, lines: list[str], access: Access) -> Iterator[Part]:
     for line in lines:
         tag, _, value = line.partition(":")
         if tag == "#EXT-X-MAP":
-            new = _header(uri, value, access)
+            new = _header(uri, value, named)
             if header is None:
                 yield new
-            elif new not in headers and _content(header, access) != _content(new, access):
+            elif new not in headers and named.content(header) != named.content(new):
                 raise SourceError(
                     f"{uri}: its segments have different headers (EXT-X-MAP); make a playlist for"
                     " the segments of each"
@@ -132,7 +149,7 @@ def _parts(uri: str, lines: list[str], access: Access) -> Iterator[Part]:
         elif tag in _OF_SEGMENT:
             segment = _OF_SEGMENT[tag](segment, uri, value)
         elif line and not line.startswith("#"):
-            path = _target(uri, line, access)
+            path = named.path(line)
             offset = ends.get(path, 0) if segment.offset < 0 else segment.offset
             ends[path] = offset + segment.num_bytes
             yield replace(segment, uri=path, offset=offset)
@@ -168,47 +185,97 @@ _OF_SEGMENT: dict[str, Callable[[Part, str, str], Part]] = {
 """What a tag says about the next segment."""
 
 
-def _header(uri: str, value: str, access: Access) -> Part:
-    named = _attributes(value)
-    num_bytes, offset = _span(uri, named["BYTERANGE"]) if "BYTERANGE" in named else (-1, 0)
-    path = _target(uri, named.get("URI", ""), access)
+def _header(uri: str, value: str, named: "_Named") -> Part:
+    told = _attributes(value)
+    num_bytes, offset = _span(uri, told["BYTERANGE"]) if "BYTERANGE" in told else (-1, 0)
+    path = named.path(told.get("URI", ""))
     return Part(uri=path, num_bytes=num_bytes, offset=offset or 0, is_header=True)
 
 
-def _variants(uri: str, lines: list[str], access: Access) -> Iterator[str]:
+def _variants(lines: list[str], named: "_Named") -> Iterator[str]:
     """The playlists of a master playlist, the one with the most bits per second first."""
     found = []
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("#EXT-X-STREAM-INF:") and following and following[0] != "#":
             bits = _attributes(line.partition(":")[2]).get("BANDWIDTH", "")
-            found.append(
-                (int(bits) if _NUMBER.fullmatch(bits) else 0, _target(uri, following, access))
-            )
+            found.append((int(bits) if _NUMBER.fullmatch(bits) else 0, named.path(following)))
     yield from (path for _, path in sorted(found, key=lambda one: -one[0]))
 
 
-def _target(uri: str, named: str, access: Access) -> str:
-    """The path of a file that the playlist ``uri`` names.
+class _Named:
+    """The files that a playlist names. It may name a file a million times; it is looked at once."""
 
-    Raises:
-        SourceError: it may not name that.
-    """
-    folder = _folder(uri)
-    if not os.path.lexists(folder / named):
-        named = unquote(named.partition("?")[0])
-    if scheme_of(named) or named.startswith("/") or _UNSAFE.search(named) or not named:
-        raise SourceError(
-            f"{uri}: names {named!r}; only files beside or below a playlist are read, copy it there"
-        )
-    path = os.path.normpath(folder / named)
-    try:
-        check(path, confined(uri, access))
-    except SourceError as exc:
-        raise SourceError(
-            f"{uri}: names {named!r}, which is neither beside nor below it; copy it there, or set"
-            " sources.roots to a folder that holds both"
-        ) from exc
-    return path
+    def __init__(self, uri: str, access: Access) -> None:
+        self._uri, self._folder = uri, _folder(uri)
+        self._access, self._confined = access, confined(uri, access)
+        self._paths: dict[str, str] = {}
+        self._num_bytes: dict[str, int | None] = {}
+        self._folders: dict[str, bool] = {}
+
+    def path(self, name: str) -> str:
+        """The path of a file.
+
+        Raises:
+            SourceError: the playlist may not name that.
+        """
+        if name not in self._paths:
+            self._paths[name] = self._allowed(name)
+        return self._paths[name]
+
+    def num_bytes(self, path: str) -> int | None:
+        """The length of a file; None if there is none."""
+        if path not in self._num_bytes:
+            try:
+                status = retry.retried(partial(os.stat, path), f"{path}: cannot be read")
+                self._num_bytes[path] = status.st_size
+            except OSError:
+                self._num_bytes[path] = None
+        return self._num_bytes[path]
+
+    def content(self, header: Part) -> bytes:
+        """The bytes of a header.
+
+        Raises:
+            SourceError: they cannot be read, or are too many.
+        """
+        end = header.offset + (_length(header, self.num_bytes(header.uri)) or 0)
+        if end > _MAX_HEADER_BYTES:
+            raise SourceError(
+                f"{header.uri}: has no header (EXT-X-MAP) of at most 1 MiB; correct that"
+            )
+        data = read_bytes(header.uri, self._access, max_bytes=_MAX_BYTES, end=end)
+        return data[header.offset :]
+
+    def _allowed(self, name: str) -> str:
+        uri = self._uri
+        if not os.path.lexists(f"{self._folder}/{name}"):
+            name = unquote(name.partition("?")[0])
+        if scheme_of(name) or name.startswith("/") or _UNSAFE.search(name) or not name:
+            raise SourceError(
+                f"{uri}: names {name[:_MAX_TOLD_CHARS]!r}; only files beside or below a playlist"
+                " are read, copy it there"
+            )
+        path = os.path.normpath(f"{self._folder}/{name}")
+        # What is no link lies where its folder does, and most files of a playlist share one.
+        folder = path.rpartition("/")[0]
+        if os.path.islink(path) or not self._is_allowed(folder):  # noqa: PTH114 - for each segment
+            try:
+                check(path, self._confined)
+            except SourceError as exc:
+                raise SourceError(
+                    f"{uri}: names {name[:_MAX_TOLD_CHARS]!r}, which is neither beside nor below"
+                    " it; copy it there, or set sources.roots to a folder that holds both"
+                ) from exc
+        return path
+
+    def _is_allowed(self, folder: str) -> bool:
+        if folder not in self._folders:
+            try:
+                check(folder, self._confined)
+                self._folders[folder] = True
+            except SourceError:
+                self._folders[folder] = False
+        return self._folders[folder]
 
 
 def confined(uri: str, access: Access) -> Access:
@@ -220,23 +287,13 @@ def _folder(uri: str) -> Path:
     return Path(local_path(uri)).absolute().parent
 
 
-def _length(part: Part) -> int | None:
-    """The bytes of a part that are there; None if there are none."""
-    try:
-        status = retry.retried(partial(os.stat, part.uri), f"{part.uri}: cannot be read")
-    except OSError:
+def _length(part: Part, of_file: int | None) -> int | None:
+    """The bytes of a part of a file of this length that are there; None if there are none."""
+    if of_file is None:
         return None
-    there = status.st_size - part.offset
+    there = of_file - part.offset
     num_bytes = there if part.num_bytes < 0 else min(part.num_bytes, there)
     return num_bytes if num_bytes > 0 else None
-
-
-def _content(header: Part, access: Access) -> bytes:
-    length = _length(header) or 0
-    end = header.offset + length
-    if end > _MAX_HEADER_BYTES:
-        raise SourceError(f"{header.uri}: has no header (EXT-X-MAP) of at most 1 MiB; correct that")
-    return read_bytes(header.uri, access, max_bytes=_MAX_BYTES, end=end)[header.offset :]
 
 
 def _attributes(value: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """An HLS playlist is one recording: its segments, its clock and its holes."""
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from pipeline.media.clip import write_clip
 from pipeline.plan import packets_for
 from pipeline.records import Cut, Frame, PacketIndex, Video
 from pipeline.sources import list_sources
-from pipeline.storage.access import Access
+from pipeline.storage.access import PUBLIC, Access
 from pipeline.storage.playlists import read_playlist
 from pipeline.timebase import TimeRange, datetime_to_ns
 from tests.videos import make_video, number_in, source_of
@@ -287,6 +288,39 @@ def test_no_playlist_ends_a_run(tmp_path_factory, tag: str, value: str, followin
     list_sources([str(folder)], SourcesConfig())
     with suppress(SourceError):
         look(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"#EXT-X-MAP:{'A' * 100_000}\na.ts", r"line 2 has 100,011 characters"),
+        (f"/{'b' * 100_000}", r"line 2 has 100,001 characters"),
+        (f"/{'b' * 8_000}", r"names '/b{199}'; only files beside"),
+        (f"../{'b/' * 4_000}", r"names '\.\./(b/)+b?', which is neither"),
+        ("ab\n" * 2_000_000, r"more than 2,000,000 lines"),
+    ],
+    ids=["attributes", "name", "long line", "long path", "lines"],
+)
+def test_a_playlist_is_refused_in_a_few_words_however_long_it_is(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "day.m3u8"
+    path.write_text(f"#EXTM3U\n{text}\n")
+    with pytest.raises(SourceError, match=message) as told:
+        read_playlist(str(path), PUBLIC)
+    assert len(str(told.value)) < 500 + len(str(path))
+
+
+def test_a_file_that_a_playlist_names_often_is_looked_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.ts").write_bytes(b"G" * 188)
+    path = tmp_path / "day.m3u8"
+    path.write_text("#EXTM3U\n" + "a.ts\n" * 1000)
+    looks = []
+    monkeypatch.setattr(os, "lstat", lambda name, look=os.lstat: looks.append(name) or look(name))
+    assert len(read_playlist(str(path), PUBLIC).parts) == 1000
+    assert len(looks) < 100
 
 
 def test_of_the_playlists_of_one_recording_the_best_is_listed(tmp_path: Path) -> None:
