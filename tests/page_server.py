@@ -11,7 +11,7 @@ import httpx
 import uvicorn
 
 from pipeline.see.app import WEB
-from pipeline.see.server import ServeOptions, make_application, make_token
+from pipeline.see.server import ServeOptions, make_application, make_token, server_config
 
 
 @contextmanager
@@ -20,9 +20,7 @@ def served(*indexes: object, **options: object) -> Iterator[tuple[str, str]]:
     given = ServeOptions(indexes=[str(one) for one in indexes], **options)  # type: ignore[arg-type]
     token = make_token(given)
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        make_application(given, token), log_level="warning", access_log=False, lifespan="off"
-    )
+    config = server_config(make_application(given, token), given)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

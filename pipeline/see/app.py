@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.gzip import GZipMiddleware
@@ -22,6 +23,7 @@ from pipeline.errors import (
 from pipeline.index.status import index_status
 from pipeline.records import make_id
 from pipeline.see import footage, meetings, pictures, review, rows
+from pipeline.see.answers import answer
 from pipeline.see.guard import Admission, Guard
 from pipeline.see.indexes import GivenUpError, TooSlowError, UnknownIndexError
 from pipeline.see.isolation import BusyError
@@ -47,6 +49,9 @@ _SENTENCES: dict[type[TimereelError], str] = {
     IndexFormatError: "the index cannot be read; the log of the server says why",
 }
 
+_MAX_TOLD = 20
+_MAX_TOLD_CHARS = 200
+
 log = logging.getLogger(__name__)
 
 
@@ -65,6 +70,7 @@ def make_app(site: Site, admission: Admission) -> FastAPI:
     ):
         app.include_router(routes(site), prefix="/api/v1")
     app.add_exception_handler(TimereelError, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
 
     @app.get("/metrics", include_in_schema=False)
     async def figures(request: Request) -> Response:
@@ -108,3 +114,17 @@ def _refused(request: Request, exc: Exception) -> Response:
         log.warning("%s: %s", request.url.path, exc)
     detail = _SENTENCES.get(kind, str(exc))
     return JSONResponse({"detail": detail, "kind": type(exc).__name__}, _STATUS.get(kind, 500))
+
+
+def _not_understood(request: Request, exc: Exception) -> Response:
+    """What is wrong with a question. It is not quoted: it may be long, and hold what is no JSON."""
+    wrong = exc.errors() if isinstance(exc, RequestValidationError) else []
+    detail = [
+        {
+            "type": one["type"],
+            "loc": [str(part)[:_MAX_TOLD_CHARS] for part in one["loc"]],
+            "msg": str(one["msg"])[:_MAX_TOLD_CHARS],
+        }
+        for one in wrong[:_MAX_TOLD]
+    ]
+    return answer(request, {"detail": detail}, 422)

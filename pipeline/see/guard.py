@@ -7,10 +7,10 @@ A page of another site may make a browser ask this server. So the name in ``Host
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +18,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 WRITE_HEADER = "x-timereel"
 _COOKIE = "timereel"
 _SAFE_METHODS = {"GET", "HEAD"}
+_MAX_BODY_BYTES = 64 * 1024
+"""Of a write; the longest statement has a few thousand characters."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -63,7 +65,13 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await (self._refusal(scope) or self._app)(scope, receive, send_guarded)
+        answer: ASGIApp | None = self._refusal(scope)
+        if answer is None and scope["method"] not in _SAFE_METHODS:
+            body = await _read(receive)
+            receive = _again(body, receive)
+            if len(body) > _MAX_BODY_BYTES:
+                answer = _refused(413, f"a write has at most {_MAX_BODY_BYTES:,} bytes")
+        await (answer or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers, asked = Headers(scope=scope), self._admission
@@ -85,8 +93,9 @@ class Guard:
 
     def _is_known(self, headers: Headers) -> bool:
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        cookies = SimpleCookie(headers.get("cookie", ""))
-        given = [cookies[_COOKIE].value] if _COOKIE in cookies else []
+        # Other programs of the same host set cookies, too, of any form and of any name.
+        cookies = [cookie_parser(one) for one in headers.get("cookie", "").split(";")]
+        given = [cookie[_COOKIE] for cookie in cookies if _COOKIE in cookie]
         given += [bearer] if scheme.lower() == "bearer" else []
         return any(self._is_token(one) for one in given)
 
@@ -104,6 +113,27 @@ class Guard:
         answer = RedirectResponse(f"/?{rest}" if rest else "/", 303)
         answer.set_cookie(_COOKIE, self._admission.token, httponly=True, samesite="strict")
         return answer
+
+
+async def _read(receive: Receive) -> bytes:
+    """The body of a request, or its beginning if it is too long."""
+    body = bytearray()
+    while len(body) <= _MAX_BODY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives a body that was read, and then what comes after it."""
+    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return left.pop() if left else await receive()
+
+    return next_message
 
 
 def host_of(header: str) -> str:

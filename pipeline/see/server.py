@@ -46,20 +46,26 @@ def serve(options: ServeOptions, say: Callable[[str], None]) -> None:
         ConfigError: an option is invalid, or there is no such index.
     """
     token = make_token(options)
-    config = uvicorn.Config(
-        make_application(options, token),
-        host=options.host,
-        port=options.port,
-        access_log=False,  # it would hold the token of the first request
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
+    config = server_config(make_application(options, token), options)
     shown = "localhost" if options.host in {*_ANY_ADDRESS, *LOOPBACK} else options.host
     address = f"http://{f'[{shown}]' if ':' in shown else shown}:{options.port}/"
     for line in _told(address, token):
         say(line)
     uvicorn.Server(config).run()
+
+
+def server_config(application: FastAPI, options: ServeOptions) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        application,
+        host=options.host,
+        port=options.port,
+        access_log=False,  # it would hold the token of the first request
+        log_level="warning",
+        log_config=None,  # its own would print the traceback of a bug as it is, names and all
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
 
 
 def _told(address: str, token: str) -> list[str]:

@@ -1,14 +1,16 @@
 """Who may ask the server of the page, over real sockets."""
 
 import json
+import logging
 import re
 
 import pytest
 from httpx import Client
 
+from pipeline.cli.terminal import LogFormatter
 from pipeline.errors import ConfigError
 from pipeline.see.guard import host_of
-from pipeline.see.server import ServeOptions, make_token
+from pipeline.see.server import ServeOptions, make_application, make_token, server_config
 from tests.index_rows import open_with_four_events
 from tests.page_server import modules_of, page_bytes, served
 
@@ -26,6 +28,12 @@ def root(tmp_path_factory):
 def address(root):
     with served(root) as (address, _):
         yield address
+
+
+@pytest.fixture(scope="module")
+def guarded(root):
+    with served(root, with_token=True) as (address, token):
+        yield address, token
 
 
 def statuses(url, *headers, method="GET", content=None):
@@ -101,6 +109,51 @@ def test_a_write_needs_our_header_our_origin_and_json(address):
         (WRITE, 201),
     ):
         assert statuses(url, headers, method="POST", content=SAID) == [status]
+
+
+@pytest.mark.parametrize("other", ["a/b=1", "user@x=1", 'x=a"b', "(", "a[]=1", "timereel=wrong"])
+def test_cookies_of_other_programs_of_the_host_let_nobody_in_and_keep_nobody_out(guarded, other):
+    address, token = guarded
+    url = f"{address}/api/v1/about"
+    own = f"timereel={token}"
+    with_token = ({"Cookie": f"{other}; {own}"}, {"Cookie": f"{own}; {other}"})
+    assert statuses(url, {"Cookie": other}, *with_token) == [401, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ('{"verdict": "open", "start": 1e999}', 422),
+        ('{"verdict": NaN}', 422),
+        ('{"verdict": "open", "note": "\\ud800"}', 422),
+        ('{"verdict": "open", "\\ud800": 1}', 422),
+        (f'{{"verdict": "{"x" * 60_000}"}}', 422),
+        ("[" * 60_000, 400),
+        (f'{{"note": "{"x" * 70_000}"}}', 413),
+        ((b"x" * 10_000 for _ in range(10)), 413),
+    ],
+    ids=["endless", "NaN", "half a letter", "key", "long", "deep", "too long", "in pieces"],
+)
+def test_a_statement_that_is_none_is_refused_in_a_few_words(address, body, status):
+    url = f"{address}/api/v1/feedback"
+    refused = http.post(url, headers=WRITE, content=body)
+    assert refused.status_code == status
+    assert len(refused.content) < 500
+    assert refused.json()["detail"]
+
+
+def test_the_traceback_of_a_bug_commands_no_terminal(root, capsys, monkeypatch):
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    given = ServeOptions(indexes=[root])
+    server_config(make_application(given, ""), given)
+    logging.getLogger("uvicorn.error").error(
+        "\x1b[31m%s", "\x9b2Jgate", exc_info=ValueError("\x1b[")
+    )
+    said = capsys.readouterr().err
+    assert "gate" in said
+    assert not re.search("[\x1b\x9b]", said)
 
 
 def test_a_server_that_is_read_only_takes_no_statement(root):
