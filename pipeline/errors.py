@@ -171,3 +171,17 @@ class SummaryError(TimereelError):
     """A model has not written a summary that holds; an extractive one takes its place."""
 
     exit_code = EXIT_SOME_FAILED
+
+
+_ELSEWHERE: dict[type[TimereelError], str] = {
+    SourceError: "this recording is gone, has changed, or may not be opened here",
+    UnreachableError: "the store of this recording does not answer",
+    IndexFormatError: "the index cannot be read; the log of the server says why",
+    IndexRightsError: "the index may not be read here; the log of the server says why",
+    IndexFullError: "there is no room for more in the index",
+}
+
+
+def told_elsewhere(exc: TimereelError) -> str:
+    """The message for who is not told where files lie; what it leaves out belongs in the log."""
+    return next((told for kind, told in _ELSEWHERE.items() if isinstance(exc, kind)), str(exc))

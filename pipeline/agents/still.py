@@ -1,17 +1,23 @@
-"""What an event looks like: one picture, or a short clip; made when asked for, and kept nowhere."""
+"""What an event looks like: one picture, or a short clip; made when asked for, and kept nowhere.
+
+Both are made in a child process: a recording that crashes or hangs a decoder ends no server.
+"""
 
 import io
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.agents.answers import event
 from pipeline.clips.plan import cuts_of
 from pipeline.clips.ranges import Wanted
 from pipeline.config import DecodeConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SourceError, TimereelError
 from pipeline.index import Index, evidence_of
 from pipeline.media.clip import still_picture, write_clip
+from pipeline.processes.crash_isolation import ProcessDiedError, in_child_process
+from pipeline.processes.watchdog import watchdog
 from pipeline.records import Cut, Video
 from pipeline.records.sanitize import sanitized
 from pipeline.storage.access import Access
@@ -20,6 +26,7 @@ from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, datetime_to_ns, ns
 MAX_CLIP_S = 60
 MAX_CLIP_BYTES = 8 * 1024 * 1024
 _JPEG_QUALITY = 85
+_STALL_S = 30.0
 
 
 def picture_of(
@@ -43,9 +50,8 @@ def picture_of(
     middle_ns -= middle_ns % NS_PER_US
     span = TimeRange(middle_ns, middle_ns + NS_PER_US)
     [cut, *_] = _cuts(index, row["camera"], span)
-    jpeg = io.BytesIO()
-    still_picture(cut, decode=decode, access=access).save(jpeg, "JPEG", quality=_JPEG_QUALITY)
-    return "jpeg", jpeg.getvalue(), f"It shows {_told(cut.video, cut.media)}."
+    jpeg: bytes = _alone(_jpeg, cut, decode, access)
+    return "jpeg", jpeg, f"It shows {_told(cut.video, cut.media)}."
 
 
 def clip_of(
@@ -63,13 +69,42 @@ def clip_of(
         raise ConfigError(f"a clip lasts at most {MAX_CLIP_S} s; ask for the picture instead")
     with tempfile.TemporaryDirectory(prefix="timereel-") as folder:
         path = Path(folder) / "clip.mp4"
-        shown = write_clip(path, _cuts(index, row["camera"], span), decode=decode, access=access)
+        shown = _alone(_clip, path, _cuts(index, row["camera"], span), decode, access)
         if path.stat().st_size > MAX_CLIP_BYTES:
             raise ConfigError(
                 f"the clip has more than {MAX_CLIP_BYTES} bytes; ask for the picture instead"
             )
         parts = "; ".join(_told(part.cut.video, part.media) for part in shown)
         return path.read_bytes(), f"It shows {parts}."
+
+
+def _alone(make: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401 - what it makes
+    """What ``make(*given)`` gives in a child process, or raises there."""
+    try:
+        [made] = in_child_process(_in_child, make, *given)
+    except ProcessDiedError as exc:
+        raise SourceError("decoding this recording ended or hung the decoder") from exc
+    if isinstance(made, TimereelError):
+        raise made
+    return made
+
+
+def _in_child(make: Callable[..., Any], *given: object) -> Iterator[Any]:
+    with watchdog(_STALL_S):
+        try:
+            yield make(*given)
+        except TimereelError as exc:
+            yield exc
+
+
+def _jpeg(cut: Cut, decode: DecodeConfig, access: Access) -> bytes:
+    jpeg = io.BytesIO()
+    still_picture(cut, decode=decode, access=access).save(jpeg, "JPEG", quality=_JPEG_QUALITY)
+    return jpeg.getvalue()
+
+
+def _clip(path: Path, cuts: Sequence[Cut], decode: DecodeConfig, access: Access) -> Any:  # noqa: ANN401
+    return write_clip(path, cuts, decode=decode, access=access)
 
 
 def _told(video: Video, media: TimeRange) -> str:

@@ -19,6 +19,7 @@ from pipeline.errors import (
     SourceError,
     TimereelError,
     UnreachableError,
+    told_elsewhere,
 )
 from pipeline.index.status import index_status
 from pipeline.records import make_id
@@ -42,13 +43,6 @@ _STATUS: dict[type[TimereelError], int] = {
     GivenUpError: 499,
     IndexFormatError: 500,
 }
-# Messages about files and indexes name locations, so they go to the log and not to the page.
-_SENTENCES: dict[type[TimereelError], str] = {
-    SourceError: "this recording is gone, has changed, or may not be opened here",
-    UnreachableError: "the store of this recording does not answer",
-    IndexFormatError: "the index cannot be read; the log of the server says why",
-}
-
 _MAX_TOLD = 20
 _MAX_TOLD_CHARS = 200
 
@@ -110,9 +104,9 @@ def _version() -> str:
 def _refused(request: Request, exc: Exception) -> Response:
     """A deliberate error as JSON."""
     kind = next(kind for kind in type(exc).__mro__ if kind in _STATUS or kind is TimereelError)
-    if kind in _SENTENCES:
+    detail = told_elsewhere(exc) if isinstance(exc, TimereelError) else str(exc)
+    if detail != str(exc):
         log.warning("%s: %s", request.url.path, exc)
-    detail = _SENTENCES.get(kind, str(exc))
     return JSONResponse({"detail": detail, "kind": type(exc).__name__}, _STATUS.get(kind, 500))
 
 

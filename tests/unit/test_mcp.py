@@ -3,17 +3,21 @@
 import base64
 import io
 import json
+import signal
 import sys
 
 import anyio
 import av
 import pytest
 from mcp import Client, StdioServerParameters
+from mcp.server.mcpserver.exceptions import ToolError
 from PIL import Image
 
 import pipeline.index as pi
+from pipeline.agents import still
 from pipeline.agents.server import Tools, make_server
 from pipeline.config import DecodeConfig
+from pipeline.errors import SourceError
 from pipeline.index.erase import erase
 from pipeline.index.scope import Scope
 from pipeline.storage.access import PUBLIC
@@ -154,6 +158,12 @@ def test_the_clip_of_an_event_has_its_frames_and_no_others(ask):
         ("picture", {"event_id": "made up"}, "use an id that query or search returned"),
         ("clip", {"event_id": "e1", "pad_s": 1e9}, "less than or equal to 10"),
         ("search", {**DAY, "words": "  "}, "it has no words"),
+        ("query", {**DAY, "labels": ["person"]}, "labels\n  Extra inputs are not permitted"),
+        ("clip", {"event_id": "e1", "camera": "gate"}, "Extra inputs are not permitted"),
+        ("query", {**DAY, "start": "9" * 100_000}, "at most 100 characters"),
+        ("search", {**DAY, "words": "a" * 100_000}, "at most 1000 characters"),
+        ("query", {**DAY, "label": "\ud800"}, "Input should be a valid string"),
+        ("picture", {"event_id": "x" * 100_000}, "at most 100 characters"),
     ],
 )
 def test_what_is_refused_is_told_so_that_the_agent_can_correct_itself(
@@ -162,6 +172,20 @@ def test_what_is_refused_is_told_so_that_the_agent_can_correct_itself(
     answer = ask(tool, **arguments)
     assert answer.is_error
     assert message in answer.content[0].text
+    assert len(answer.content[0].text) < 500
+
+
+def test_a_recording_that_is_gone_or_ends_its_decoder_is_told_without_a_place(tmp_path, caplog):
+    gate = probed(make_video(tmp_path / "gate.mp4", num_frames=20), camera="gate")
+    index = index_of(tmp_path / "index", [gate], [("e", gate, 0.0, 0.4, "person")])
+    (tmp_path / "gate.mp4").unlink()
+    tools = Tools(index, decode=DecodeConfig(), access=PUBLIC)
+    with pytest.raises(ToolError, match=r"^this recording is gone") as told:
+        tools.picture("e")
+    assert str(tmp_path) not in str(told.value)
+    assert str(tmp_path / "gate.mp4") in caplog.text
+    with pytest.raises(SourceError, match="ended or hung the decoder"):
+        still._alone(signal.raise_signal, signal.SIGSEGV)
 
 
 def test_erased_footage_is_shown_to_nobody(tmp_path):
