@@ -20,6 +20,7 @@ from pipeline.errors import ConfigError, SummaryError
 from pipeline.index import Index, camera_figures
 from pipeline.index.filters import Span
 from pipeline.records.sanitize import sanitized, storable
+from pipeline.records.strict_json import read_json
 from pipeline.timebase import NS_PER_US, ns_to_datetime
 
 MAX_QUESTION_CHARS = 2000
@@ -138,11 +139,14 @@ class _Talk:
             self._num_tokens += completion.num_prompt_tokens + completion.num_output_tokens
             self._messages.append({"role": "assistant", "content": completion.text})
             try:
-                step = Step.model_validate_json(completion.text)
+                step = Step.model_validate(read_json(completion.text))
             except ValidationError as exc:
                 wrong = exc.errors(include_url=False, include_context=False, include_input=False)[0]
                 where = ".".join(map(str, wrong["loc"])) or "the answer"
                 self._reply({"refused": f"{where}: {wrong['msg']}"})
+                continue
+            except (ValueError, RecursionError) as exc:
+                self._reply({"refused": f"the answer is not JSON ({exc})"})
                 continue
             if step.tool == "answer" and self._looks:
                 self._sentences = step.sentences

@@ -6,20 +6,20 @@ picture: engines without a model write them. A sixth number is how sure the box 
 window's row keeps it. Times are seconds since the window's start.
 """
 
-import json
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import Any
 
 from pipeline.config.task import MAX_COORDINATE, Task
 from pipeline.engine.answer_values import read_field, read_number, read_text, shown
 from pipeline.engine.prompt import FRAMES_PER_PATCH, expected_markers, image_markers
 from pipeline.errors import WindowError
 from pipeline.records import Box, Observation, Video, WindowPlan
+from pipeline.records.strict_json import read_json
 from pipeline.timebase import NS_PER_S, NS_PER_US, TimeRange, seconds_to_ns
 
 MAX_REPEATS = 8
@@ -337,13 +337,9 @@ def _check_caption(caption: str) -> None:
 
 def _load(text: str) -> Any:  # noqa: ANN401 - any JSON
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return read_json(text)
     except (ValueError, RecursionError) as exc:
         raise WindowError(f"the answer is not JSON ({exc}): {shown(text)}") from exc
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
 
 
 def _check_keys(value: Any, where: str, *, required: set[str], allowed: set[str]) -> None:  # noqa: ANN401 - any JSON

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pipeline.index.links import ODD_FILE
 from pipeline.index.store_errors import refuse_closed
+from pipeline.records.strict_json import read_json
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -128,11 +129,7 @@ def entry_problem(text: bytes) -> str:
     if not text:
         return "is empty"
     try:
-        actions = [
-            json.loads(line, object_pairs_hook=_once_each)
-            for line in text.splitlines()
-            if line.strip()
-        ]
+        actions = [read_json(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):
         return "is not JSON"
     if not all(map(_is_action, actions)):
@@ -147,13 +144,6 @@ def entry_problem(text: bytes) -> str:
         if isinstance(metrics, dict):
             return _missing_files(metrics, actions)
     return ""
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, of which no two readers can take different values."""
-    if len(read := dict(pairs)) < len(pairs):
-        raise ValueError("a key occurs twice")
-    return read
 
 
 def _is_action(action: object) -> bool:

@@ -16,6 +16,7 @@ from pipeline.minutes.note import Note, Told
 from pipeline.records import NoteKind
 from pipeline.records.numbered_lines import MAX_CITED, cited_schema, plain
 from pipeline.records.sanitize import sanitized, storable
+from pipeline.records.strict_json import read_json
 from pipeline.timebase import NS_PER_S
 
 MAX_TEXT_CHARS = 400
@@ -157,7 +158,7 @@ def read_answer(
     if finish_reason == "length":
         raise SummaryError("the answer was cut off: raise summaries.max_output_tokens")
     try:
-        answer = json.loads(text)
+        answer = read_json(text)
     except (ValueError, RecursionError) as exc:
         raise SummaryError(f"the answer is not JSON ({exc})") from exc
     match answer:

@@ -1,6 +1,5 @@
 """Reads sidecars: a JSON file beside a video, or the telemetry that drones write as subtitles."""
 
-import json
 import os
 import re
 from dataclasses import replace
@@ -12,6 +11,7 @@ import structlog
 
 from pipeline.config import SourcesConfig
 from pipeline.errors import SourceError, UnreachableError
+from pipeline.records.strict_json import read_json
 from pipeline.sources.local_time import RecordingHints, credible, hints_at
 from pipeline.storage import retry
 from pipeline.storage.access import Access, scheme_of
@@ -96,7 +96,7 @@ class Sidecars:
 
     def _json(self, sidecar: str) -> RecordingHints:
         try:
-            content = json.loads(read_bytes(sidecar, self.access, max_bytes=_MAX_BYTES))
+            content = read_json(read_bytes(sidecar, self.access, max_bytes=_MAX_BYTES))
             camera = _camera(content["camera"]) if "camera" in content else None
             start = None
             if "start" in content:

@@ -19,6 +19,7 @@ from pipeline.records.numbered_lines import (
     cited_schema,
     plain,
 )
+from pipeline.records.strict_json import read_json
 from pipeline.summarize.extract import Clock, hull
 
 MAX_TITLE_CHARS = 80
@@ -117,7 +118,7 @@ def read_answer(
     if finish_reason == "length":
         raise SummaryError("the answer was cut off: raise summaries.max_output_tokens")
     try:
-        answer = json.loads(text)
+        answer = read_json(text)
     except (ValueError, RecursionError) as exc:
         raise SummaryError(f"the answer is not JSON ({exc})") from exc
     match answer:

@@ -13,6 +13,7 @@ from pipeline.errors import WindowError
 from pipeline.records import Said, Word
 from pipeline.records.sanitize import sanitized, storable
 from pipeline.records.speech import FROM_TEXT
+from pipeline.records.strict_json import read_json
 from pipeline.timebase import NS_PER_MS, TimeRange
 
 _Ms = Annotated[int, Field(ge=0, le=10**12)]
@@ -79,11 +80,13 @@ def read_said(text: str, window: TimeRange) -> tuple[Said, ...]:
     if not text:
         return ()
     try:
-        answer = _Answer.model_validate_json(text)
+        answer = _Answer.model_validate(read_json(text))
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise WindowError(f"the answer is no speech: {place}: {first['msg']}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise WindowError(f"the answer is no speech: it is not JSON ({exc})") from exc
     return tuple(
         Said(
             span=_range(one, window),

@@ -170,7 +170,8 @@ def test_what_a_sign_says_reaches_the_model_as_data_that_ends_no_turn(ask):
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ("{", "Invalid JSON"),
+        ("{", "not JSON"),
+        (step("query", 0, 40).replace("{", '{"tool": "answer", ', 1), "'tool' occurs twice"),
         ('{"tool": "erase"}', "tool: Input should be"),
         (step("query", 0, 40, camera="x", extra=1), "Extra inputs are not permitted"),
         (step("query"), "a look needs a start and an end"),

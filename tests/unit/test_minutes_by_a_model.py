@@ -264,6 +264,7 @@ def test_lines_that_cannot_stand_are_left_out_and_counted(writer, serve):
     [
         ("I cannot help with that.", "not JSON"),
         ("[" * 9000, "not JSON"),
+        ('{"minutes": [], "minutes": []}', "the key 'minutes' occurs twice"),
         (answer(), "at least one line"),
         ('{"minutes": {}}', "at least one line"),
         (answer(*GOOD * 7), "at most 30"),

@@ -150,6 +150,7 @@ def test_sentences_come_in_the_order_of_time():
     ("text", "complaint"),
     [
         ("not JSON", "not JSON"),
+        ('{"title": "x", "title": "y", "sentences": []}', "the key 'title' occurs twice"),
         (answer(), "at least one"),
         (answer(([], "x")), "at least one line"),
         (answer(([0], "x")), "names line 0: there are 1 to 3"),

@@ -1,6 +1,5 @@
 """Finds and reads the deck beside a recording: the slides that are shown in it. No Ray here."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ from pipeline.processes.memory_limit import memory_limit
 from pipeline.processes.watchdog import watchdog
 from pipeline.records import Deck, DeckPage, Video
 from pipeline.records.sanitize import sanitized
+from pipeline.records.strict_json import read_json
 from pipeline.slides.picture import Still, encode
 from pipeline.storage import retry
 from pipeline.storage.access import Access
@@ -117,7 +117,7 @@ def find_deck(uri: str, names: Iterable[str], access: Access) -> Deck:
 def _stated(sidecar: str, access: Access) -> str:
     """The name that a sidecar states; "" if it states none, whose errors the listing has told."""
     try:
-        content = json.loads(read_bytes(sidecar, access, max_bytes=_MAX_SIDECAR_BYTES))
+        content = read_json(read_bytes(sidecar, access, max_bytes=_MAX_SIDECAR_BYTES))
     except (SourceError, OSError, ValueError, RecursionError):
         return ""
     deck = content.get("deck") if isinstance(content, dict) else None
