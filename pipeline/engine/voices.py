@@ -21,6 +21,9 @@ _LENGTH = SOUND_HZ * 8 // 5
 """Samples of one vector: shorter ones are too like each other, longer ones hold two speakers."""
 _STEP = SOUND_HZ // 5
 _AT_ONCE = 16
+_MOST_AT_ONCE = 1024
+_LEAST_NUMBERS = 2
+"""Of a vector: one number has no direction."""
 
 
 class VoiceNetwork:
@@ -39,11 +42,19 @@ class VoiceNetwork:
                 " timereel never fetches"
             )
         self._session = open_onnx(Path(settings.weights), threads=settings.threads, extra="speech")
-        self._input = self._session.get_inputs()[0]
-        first = self._input.shape[0] if self._input.shape else None
+        inputs = self._session.get_inputs()
+        first = inputs[0].shape[0] if inputs and inputs[0].shape else None
+        self._is_fixed = isinstance(first, int)
         self._at_once = first if isinstance(first, int) else _AT_ONCE
+        if len(inputs) != 1 or not 1 <= self._at_once <= _MOST_AT_ONCE:
+            raise EngineStartError(
+                f"speech.voices.weights={settings.weights}: takes"
+                f" {[list(one.shape) for one in inputs]}; a network of voices takes 1 to"
+                f" {_MOST_AT_ONCE} voices at once, and nothing else"
+            )
+        self._input = inputs[0]
         self._known = np.zeros((0, 0), np.float32)
-        quiet = np.random.default_rng(0).normal(0, 1e-3, (1, _LENGTH)).astype(np.float32)
+        quiet = np.random.default_rng(0).normal(0, 1e-3, (2, _LENGTH)).astype(np.float32)
         self._vectors(quiet)  # so that wrong settings are told before anything is heard
 
     def know(self, names: Mapping[str, Sequence[tuple[Stretch, Sequence[TimeRange]]]]) -> None:
@@ -60,7 +71,13 @@ class VoiceNetwork:
                     f"speech.voices.speakers.{name}: nobody speaks in"
                     f" {self._settings.speakers[name]}; name a recording of this voice alone"
                 )
-            means.append(self._vectors(np.stack([samples for _, samples in parts])).mean(axis=0))
+            vectors = self._vectors(np.stack([samples for _, samples in parts]))
+            if not vectors.any():
+                raise EngineStartError(
+                    f"speech.voices.speakers.{name}: the network makes no vector of the voice in"
+                    f" {self._settings.speakers[name]}, only zeros or what is no number"
+                )
+            means.append(vectors[vectors.any(axis=1)].mean(axis=0))
         self._known = np.stack(means) if means else self._known
 
     def prints(self, stretch: Stretch, voiced: Iterable[TimeRange]) -> tuple[VoicePrint, ...]:
@@ -78,32 +95,41 @@ class VoiceNetwork:
                 alike=tuple(round(float(cosine), 4) for cosine in cosines),
             )
             for (span, _), vector, cosines in zip(parts, vectors, alike, strict=True)
+            if vector.any()
         )
 
     def _vectors(self, samples: Samples) -> Vectors:
-        """Unit vectors [N, D] of voices [N, samples]."""
+        """Unit vectors [N, D] of voices [N, samples]; zeros where the network makes none."""
         made = [
             self._asked(samples[first : first + self._at_once])
             for first in range(0, len(samples), self._at_once)
         ]
-        vectors = np.nan_to_num(np.concatenate(made))
-        lengths: Vectors = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
-        return vectors / lengths
+        vectors = np.concatenate(made).astype(np.float64)
+        vectors[~np.isfinite(vectors).all(axis=1)] = 0
+        lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+        unit: Vectors = (vectors / lengths).astype(np.float32)
+        return unit
 
     def _asked(self, samples: Samples) -> Vectors:
-        missing = self._at_once - len(samples) if isinstance(self._input.shape[0], int) else 0
+        missing = self._at_once - len(samples) if self._is_fixed else 0
         given = np.concatenate([samples, np.repeat(samples[:1], missing, axis=0)])
         if self._settings.input == "fbank":
             given = fbank(given, self._settings.mels, self._settings.window)
         try:
             [made, *_] = self._session.run(None, {self._input.name: given})
+            vectors = np.asarray(made, np.float32)
         except Exception as exc:  # onnxruntime has many of its own, without a common base
             raise EngineStartError(
                 f"speech.voices.weights={self._settings.weights}: does not take"
                 f" {self._settings.input} {list(given.shape)}; its input is {self._input.name}"
                 f" {self._input.shape}, set speech.voices.input and mels as it was trained ({exc})"
             ) from exc
-        return np.asarray(made, np.float32).reshape(len(given), -1)[: len(samples)]
+        if vectors.shape[:1] != (len(given),) or vectors[0].size < _LEAST_NUMBERS:
+            raise EngineStartError(
+                f"speech.voices.weights={self._settings.weights}: gives {list(vectors.shape)} for"
+                f" {len(given)} voices; name a network that gives one vector for each"
+            )
+        return vectors.reshape(len(given), -1)[: len(samples)]
 
 
 def _parts(stretch: Stretch, voiced: Iterable[TimeRange]) -> Iterator[tuple[TimeRange, Samples]]:

@@ -1,6 +1,7 @@
 """Decks beside recordings: found, read safely, and their pages told apart in what is shown."""
 
 import json
+import os
 import sys
 import zipfile
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pipeline.config import Config
 from pipeline.demo.deck import draw_page, make_pages
 from pipeline.demo.deck_file import write_pdf, write_pictures_pdf, write_pptx
 from pipeline.errors import SourceError
+from pipeline.flow.task.beside import names_beside
 from pipeline.flow.task.deck import find_deck, with_deck, with_other_decks
 from pipeline.media.deck import MAX_PAGES, read_pages
 from pipeline.records import Deck, DeckPage, Slide
@@ -210,6 +212,14 @@ def test_pages_of_absurd_sizes_and_numbers_are_bounded(tmp_path):
         (["talk.mp4", "talks.pdf", "talk.txt"], ""),
     ],
 )
+def test_a_file_whose_name_no_table_can_hold_lies_beside_no_recording(tmp_path):
+    odd = os.fsdecode(b"o\xff.pdf")
+    write_pdf(PAGES[:1], tmp_path / odd)
+    (tmp_path / "talk.json").write_text(json.dumps({"deck": odd}))
+    assert names_beside(f"{tmp_path}/talk.mp4", ANYWHERE) == ["talk.json"]
+    assert with_deck(a_video(uri=f"{tmp_path}/talk.mp4"), CONFIG).deck == Deck()
+
+
 def test_a_deck_has_the_name_of_its_recording_or_stands_in_its_sidecar(tmp_path, names, found):
     for name in names:
         (tmp_path / name).write_text('{"deck": "q3.pptx"}' if name == "talk.json" else "x")

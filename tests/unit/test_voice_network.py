@@ -101,10 +101,54 @@ def test_filters_are_given_to_a_network_that_wants_them(tmp_path):
 
 def test_settings_that_do_not_fit_the_network_are_told_at_once(tmp_path):
     weights = ears(tmp_path / "mels.onnx", ["n", "t", 40], np.eye(40))
-    with pytest.raises(EngineStartError, match=r"does not take fbank \[1, 158, 80\].*set speech\."):
+    with pytest.raises(EngineStartError, match=r"does not take fbank \[2, 158, 80\].*set speech\."):
         VoiceNetwork(VoicesConfig(weights=str(weights)))
     with pytest.raises(EngineStartError, match=r"no\.onnx: is no file"):
         VoiceNetwork(VoicesConfig(weights=str(tmp_path / "no.onnx")))
+
+
+def network_of(path, step, output=None, shape=("n", 25_600)):
+    """A network of one step over the sound it hears."""
+    weights = [] if output is None else [numpy_helper.from_array(output.astype(np.float32), "w")]
+    graph = helper.make_graph(
+        [helper.make_node(step, ["sound", "w"] if weights else ["sound"], ["voice"])],
+        "one step",
+        [helper.make_tensor_value_info("sound", TensorProto.FLOAT, list(shape))],
+        [helper.make_tensor_value_info("voice", TensorProto.FLOAT, None)],
+        weights,
+    )
+    opset = [helper.make_opsetid("", 13)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    return VoicesConfig(weights=str(path), input="samples", speakers={"Ada": "ada.wav"})
+
+
+@pytest.mark.parametrize(
+    ("step", "output", "shape", "why"),
+    [
+        ("ReduceMean", None, ("n", 25_600), r"gives \[1, 1\] for 2 voices"),
+        ("MatMul", np.zeros((25_600, 0)), ("n", 25_600), r"gives \[2, 0\] for 2 voices"),
+        ("MatMul", np.ones((25_600, 1)), ("n", 25_600), r"gives \[2, 1\] for 2 voices"),
+        ("Identity", None, (0, 25_600), "takes 1 to 1024 voices at once"),
+        ("Identity", None, (10**6, 25_600), "takes 1 to 1024 voices at once"),
+    ],
+    ids=["one for all", "empty", "a number", "none at once", "a million at once"],
+)
+def test_a_network_that_gives_no_vector_for_each_voice_is_refused(
+    tmp_path, step, output, shape, why
+):
+    settings = network_of(tmp_path / "odd.onnx", step, output, shape)
+    with pytest.raises(EngineStartError, match=why):
+        VoiceNetwork(settings)
+
+
+@pytest.mark.parametrize("number", [0.0, np.nan, np.inf, 1e38])
+def test_a_voice_of_which_the_network_makes_no_vector_is_nobodys(tmp_path, number):
+    output = np.full((25_600, 2), number)
+    network = VoiceNetwork(network_of(tmp_path / "odd.onnx", "MatMul", output))
+    low = stretch_of(np.ones(25_600, np.float32), 0)
+    assert network.prints(low, [range_s(0, 1.6)]) == ()
+    with pytest.raises(EngineStartError, match=r"speakers\.Ada: the network makes no vector"):
+        network.know({"Ada": [(low, [range_s(0, 1.6)])]})
 
 
 def test_known_voices_are_compared_with_every_moment(tmp_path):
