@@ -212,20 +212,20 @@ def test_pages_of_absurd_sizes_and_numbers_are_bounded(tmp_path):
         (["talk.mp4", "talks.pdf", "talk.txt"], ""),
     ],
 )
-def test_a_file_whose_name_no_table_can_hold_lies_beside_no_recording(tmp_path):
-    odd = os.fsdecode(b"o\xff.pdf")
-    write_pdf(PAGES[:1], tmp_path / odd)
-    (tmp_path / "talk.json").write_text(json.dumps({"deck": odd}))
-    assert names_beside(f"{tmp_path}/talk.mp4", ANYWHERE) == ["talk.json"]
-    assert with_deck(a_video(uri=f"{tmp_path}/talk.mp4"), CONFIG).deck == Deck()
-
-
 def test_a_deck_has_the_name_of_its_recording_or_stands_in_its_sidecar(tmp_path, names, found):
     for name in names:
         (tmp_path / name).write_text('{"deck": "q3.pptx"}' if name == "talk.json" else "x")
     deck = find_deck(f"{tmp_path}/talk.mp4", names, ANYWHERE)
     assert deck.uri == (f"{tmp_path}/{found}" if found else "")
     assert bool(deck.etag) == bool(found)
+
+
+def test_a_file_whose_name_no_table_can_hold_lies_beside_no_recording(tmp_path):
+    odd = os.fsdecode(b"o\xff.pdf")
+    write_pdf(PAGES[:1], tmp_path / odd)
+    (tmp_path / "talk.json").write_text(json.dumps({"deck": odd}))
+    assert names_beside(f"{tmp_path}/talk.mp4", ANYWHERE) == ["talk.json"]
+    assert with_deck(a_video(uri=f"{tmp_path}/talk.mp4"), CONFIG).deck == Deck()
 
 
 @pytest.mark.parametrize("stated", ["../out.pdf", "/etc/passwd", "a/b.pdf", 7, None, {}, "x.mp4"])
