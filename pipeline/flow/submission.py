@@ -33,6 +33,9 @@ from pipeline.storage.retry import oneline
 
 _CONFIG = "timereel.yaml"
 _POLL_S = 1.0
+_MAX_WORDS_CHARS = 400
+_MAX_READ_CHARS = 65_536
+"""Of what a server says, of which fewer are shown."""
 _TELL_EACH_UPLOAD = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
 _NOT_FOUND = 127
 """What a shell ends with where a program is missing."""
@@ -130,6 +133,8 @@ def follow(client: JobSubmissionClient, job_id: str, on_log: Callable[[str], Non
             on_log(f"the log of {job_id} broke off ({type(exc).__name__}); waiting for its end\n")
         while not (job := client.get_job_info(job_id)).status.is_terminal():
             time.sleep(_POLL_S)
+        if job.status == JobStatus.SUCCEEDED:
+            return EXIT_OK
         return _exit_code(job, client.get_job_logs(job_id), on_log)
 
 
@@ -139,8 +144,7 @@ async def _tail(client: JobSubmissionClient, job_id: str, on_log: Callable[[str]
 
 
 def _exit_code(job: JobDetails, log: str, on_log: Callable[[str], None]) -> int:
-    if job.status == JobStatus.SUCCEEDED:
-        return EXIT_OK
+    """Of a job that has not succeeded, so never 0, whatever the server says that it was."""
     if job.status == JobStatus.STOPPED:
         return EXIT_INTERRUPTED
     code = job.driver_exit_code
@@ -149,7 +153,7 @@ def _exit_code(job: JobDetails, log: str, on_log: Callable[[str], None]) -> int:
             f"job {job.submission_id}: the node that ran it has no timereel, or no python on its "
             "PATH; install timereel on every node of the cluster, as in its image"
         )
-    if code is None or code < 0 or (code > _BY_A_SIGNAL and code != EXIT_INTERRUPTED):
+    if code is None or code <= 0 or (code > _BY_A_SIGNAL and code != EXIT_INTERRUPTED):
         # The driver was killed, or never began: nothing is wrong with the footage.
         on_log(f"job {job.submission_id} did not end by itself: {job.message}\n")
         return EXIT_INCOMPLETE
@@ -172,7 +176,9 @@ def _in_one_sentence(address: str) -> Iterator[None]:
             f"{shown} refuses the token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
             "RAY_AUTH_TOKEN_PATH to the token of the cluster"
         ) from exc
-    except ValueError as exc:  # before OSError: requests raises both at once for what is no JSON
+    # Ray looks into an answer before it knows what it is. ValueError stands before OSError, as
+    # requests raises both at once for what is no JSON.
+    except (ValueError, TypeError, LookupError, AttributeError) as exc:
         raise ConfigError(
             f"{shown} does not answer as a job server of Ray: {_words(exc, address)}"
         ) from exc
@@ -185,5 +191,6 @@ def _in_one_sentence(address: str) -> Iterator[None]:
 
 
 def _words(exc: Exception, address: str) -> str:
-    """What a server says, without the address and the token with which it was asked."""
-    return oneline(exc).replace(address, masked(address))
+    """The first words of a server, without the address and the token with which it was asked."""
+    said = oneline(RuntimeError(str(exc)[:_MAX_READ_CHARS])).replace(address, masked(address))
+    return said if len(said) <= _MAX_WORDS_CHARS else f"{said[:_MAX_WORDS_CHARS]}..."
