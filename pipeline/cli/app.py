@@ -18,6 +18,7 @@ from typer.main import get_group
 
 from pipeline.cli.terminal import LogFormatter, echo
 from pipeline.errors import EXIT_BUG, EXIT_USAGE, TimereelError
+from pipeline.processes.plain_errors import print_plain_errors
 
 _COMMANDS = {
     "index": ("index", "summarize"),
@@ -94,6 +95,7 @@ def _options(
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run a command, and exit with one of the codes in ``errors.py``."""
+    print_plain_errors()
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter(logging.BASIC_FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

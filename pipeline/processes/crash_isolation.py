@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import Any
 
+from pipeline.processes.plain_errors import print_plain_errors
 from pipeline.processes.watchdog import is_overdue
 
 # Not ``-m``: the path may begin with somebody else's folder named pipeline, which the package
@@ -125,6 +126,7 @@ def _explain(cause: signal.Signals) -> str:
 
 def serve() -> None:
     """In the child: read the function and its arguments, write the items."""
+    print_plain_errors()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Output that a library prints must not mix with the items.
     out = os.fdopen(os.dup(1), "wb")

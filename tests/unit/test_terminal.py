@@ -8,6 +8,10 @@ import pty
 import re
 import subprocess
 import sys
+import threading
+import warnings
+import weakref
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
@@ -19,6 +23,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
 from pipeline.export.formats import to_json, write_rows
+from pipeline.processes.crash_isolation import in_child_process
 from pipeline.records.sanitize import sanitized, sanitized_lines
 from tests.conftest import ROOT
 from tests.state import examples
@@ -160,6 +165,30 @@ def test_an_error_about_a_file_shows_its_name_without_commands(tmp_path, command
     assert code in {2, 4}
     assert "owned" in printed
     assert not UNSAFE.search(printed.replace("\r\n", "\n"))
+
+
+def bug_of(where, name):
+    """In a child process: a bug or a warning that quotes a name."""
+    if where == "warning":
+        warnings.warn(name, stacklevel=1)
+    elif where == "thread":
+        thread = threading.Thread(target=bug_of, args=("stage", name))
+        thread.start()
+        thread.join()
+    elif where == "end of an object":
+        weakref.finalize(set(), bug_of, "stage", name)
+    else:
+        raise ValueError(name)
+    return [()]
+
+
+@pytest.mark.parametrize("where", ["stage", "thread", "warning", "end of an object"])
+def test_the_bug_of_a_child_process_shows_a_name_without_commands(capfd, where):
+    with suppress(RuntimeError):
+        list(in_child_process(bug_of, where, f"gate{EVIL}gate"))
+    said = capfd.readouterr().err
+    assert "owned" in said
+    assert not UNSAFE.search(said)
 
 
 def test_a_log_line_for_people_shows_a_name_without_commands():
