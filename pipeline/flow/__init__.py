@@ -5,6 +5,7 @@
     summaries/  chooses the days to summarize, and commits their summaries
     graph.py    the Ray Data graphs, with every Ray argument of the project
     cluster.py  starts Ray or joins one
+    nodes.py    whether a node can do the work of this driver
     metrics.py  the figures of a run for Prometheus
     spans.py    the spans of a run for OpenTelemetry
 

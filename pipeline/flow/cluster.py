@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from typing import Any, Literal
 
 import ray
@@ -17,6 +18,7 @@ import structlog
 from pipeline.config import Config
 from pipeline.errors import ClusterError, ConfigError, TimereelError
 from pipeline.flow import resources
+from pipeline.flow.nodes import worker_start
 from pipeline.processes.watchdog import ending_overdue_grandchildren
 from pipeline.storage.retry import oneline
 
@@ -96,7 +98,8 @@ def _init_ray(config: Config, address: str | None) -> None:
     # our `pipeline` even where somebody else's lies there. A Ray that runs already ignores what to
     # preload, and the workers of an embedded one would start anew for a hook.
     os.environ.setdefault("RAY_preload_python_modules", "timereel")
-    joining = {"runtime_env": {"worker_process_setup_hook": "timereel.worker.start"}}
+    start = worker_start(import_module("timereel").__version__)
+    joining = {"runtime_env": {"worker_process_setup_hook": start}}
     # Without an address Ray joins whatever cluster somebody has started on this machine.
     joins = _joins(address)
     if not joins and "RAY_AUTH_TOKEN_PATH" not in os.environ:

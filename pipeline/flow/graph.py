@@ -19,6 +19,7 @@ from pipeline.config import Config, ModelEngineConfig, SpeechEngineConfig
 from pipeline.engine import TextEngine, open_model, open_shards, open_speech, open_text_model
 from pipeline.errors import ConfigError, EngineStartError, SummaryError, UnreachableError
 from pipeline.flow import metrics
+from pipeline.flow.nodes import unfit_node
 from pipeline.flow.spans import span
 from pipeline.flow.task.answer import decode_verification
 from pipeline.flow.task.crash_isolation import decode_isolated, probe_isolated
@@ -352,8 +353,9 @@ def _told() -> Iterator[pa.Table]:
 
 
 def _dataset(name: str, packed: Sequence[bytes]) -> ray.data.Dataset:
-    # One block per record: a block is what one task works on.
-    dataset = ray.data.from_arrow([_table([record]) for record in packed])
+    # One block per record: a block is what one task works on. ``from_arrow`` first runs a task for
+    # each block, and while no CPU is free for it, neither a signal nor the stall ends the wait.
+    dataset: ray.data.Dataset = ray.data.from_blocks([_table([record]) for record in packed])
     dataset.set_name(f"timereel_{name}")  # which Ray's dashboard shows
     return dataset
 
@@ -368,6 +370,8 @@ def _results(ds: ray.data.Dataset) -> Iterator[Any]:
                 else:
                     yield record
     except ray.exceptions.RayError as exc:
+        if unfit := unfit_node(exc):
+            raise ConfigError(unfit) from exc
         # An actor that dies in its constructor reaches the driver as text only.
         lines = [line for line in str(exc).splitlines() if EngineStartError.__name__ in line]
         if not lines:
