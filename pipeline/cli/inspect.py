@@ -1,6 +1,6 @@
 """The commands that inspect before a run: a video, a plan, a configuration, this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -31,59 +31,66 @@ def frames(
     """List the sampled frames of a video, as an engine gets them."""
     from pipeline.config import load_config  # noqa: PLC0415
     from pipeline.export.parquet_folder import make_folder  # noqa: PLC0415
-    from pipeline.media import decode_frames, probe, save_jpeg  # noqa: PLC0415
-    from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
-    from pipeline.sources import local_to_utc  # noqa: PLC0415
+    from pipeline.media import save_jpeg  # noqa: PLC0415
 
     settings = load_config(overrides=(f"sample.fps={fps}",)).naming([file])
-    source = one_source(file, settings.sources)
-    access = settings.sources.access
-    video, packets = probe(
-        source,
-        sample=settings.sample,
-        decode=settings.decode,
-        access=access,
-        to_utc=partial(local_to_utc, config=settings.sources),
-    )
-    want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, fps)]
+    video, want_pts, decoded = _sampled(file, settings)
     if out:
         make_folder(out)
     rows = []
-    for frame in decode_frames(
-        video,
-        packets_for(packets, want_pts),
-        want_pts,
-        frame=settings.frame,
-        rgb=True,
-        access=access,
-    ):
-        rgb = frame.rgb
-        assert rgb is not None  # noqa: S101 - rgb=True above
-        height, width = rgb.shape[:2]
-        rows.append(
-            {
-                "pts": frame.pts,
-                "time_base": str(video.time_base),
-                "pts_ns": _pts_ns(frame.pts, video),
-                "media_s": video.media_ns(frame.pts) / 1e9,
-                "keyframe": frame.keyframe,
-                "suspect": frame.suspect,
-                "width": width,
-                "height": height,
-            }
-        )
+    for frame in decoded:
+        rows.append(_row_of(frame, video))
         if out:
-            save_jpeg(rgb, out / f"{frame.pts:012d}.jpg")
+            save_jpeg(frame.rgb, out / f"{frame.pts:012d}.jpg")
     _write_json_or_lines(rows, as_json=as_json)
     if len(rows) < len(want_pts):
         missing = len(want_pts) - len(rows)
         raise SourceError(f"{file}: {missing} of {len(want_pts)} frames could not be decoded")
 
 
-def _pts_ns(pts: int, video: Any) -> int:  # noqa: ANN401 - Video, without importing it here
+def _sampled(
+    file: str,
+    settings: Any,  # noqa: ANN401 - Config, without importing it here
+) -> tuple[Any, list[int], Iterator[Any]]:
+    """The video, the pts of its sample grid, and as they come those of its frames that decode."""
+    from pipeline.media import decode_frames, probe  # noqa: PLC0415
+    from pipeline.plan import grid_pts, packets_for  # noqa: PLC0415
+    from pipeline.sources import local_to_utc  # noqa: PLC0415
+
+    access = settings.sources.access
+    video, packets = probe(
+        one_source(file, settings.sources),
+        sample=settings.sample,
+        decode=settings.decode,
+        access=access,
+        to_utc=partial(local_to_utc, config=settings.sources),
+    )
+    want_pts = [int(pts) for pts in grid_pts(video, packets.shown_pts, settings.sample.fps)]
+    decoded = decode_frames(
+        video,
+        packets_for(packets, want_pts),
+        want_pts,
+        frame=settings.frame,
+        rgb=True,
+        access=access,
+    )
+    return video, want_pts, decoded
+
+
+def _row_of(frame: Any, video: Any) -> dict[str, Any]:  # noqa: ANN401 - Frame and Video, as above
     from pipeline.timebase import pts_to_ns  # noqa: PLC0415
 
-    return pts_to_ns(pts, video.time_base)
+    height, width = frame.rgb.shape[:2]
+    return {
+        "pts": frame.pts,
+        "time_base": str(video.time_base),
+        "pts_ns": pts_to_ns(frame.pts, video.time_base),
+        "media_s": video.media_ns(frame.pts) / 1e9,
+        "keyframe": frame.keyframe,
+        "suspect": frame.suspect,
+        "width": width,
+        "height": height,
+    }
 
 
 @app.command()

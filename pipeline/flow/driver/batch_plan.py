@@ -10,8 +10,8 @@ import structlog
 
 from pipeline.flow.driver.commits import Commits
 from pipeline.flow.driver.context import RunContext
-from pipeline.flow.driver.growing import before_cut, last_cut_ns
 from pipeline.flow.driver.indexed_files import bounds_of
+from pipeline.flow.driver.last_cut import before_cut, last_cut_ns
 from pipeline.flow.driver.ledger import Ledger
 from pipeline.flow.driver.ownership import (
     Neighbours,
