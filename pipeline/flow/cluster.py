@@ -67,14 +67,38 @@ def running_ray(
 @contextmanager
 def _started_ray(config: Config, address: str | None) -> Iterator[None]:
     is_embedded = not _joins(address)
-    with _own_handler_of_sigterm():
-        _init_ray(config, address)
-    try:
-        with ending_overdue_grandchildren(_LOOK_EVERY_S) if is_embedded else nullcontext():
-            yield
-    finally:
+    with _own_token() if is_embedded else nullcontext():
         with _own_handler_of_sigterm():
-            ray.shutdown()
+            _init_ray(config, address)
+        try:
+            with ending_overdue_grandchildren(_LOOK_EVERY_S) if is_embedded else nullcontext():
+                yield
+        finally:
+            with _own_handler_of_sigterm():
+                ray.shutdown()
+
+
+@contextmanager
+def _own_token() -> Iterator[None]:
+    """A Ray of this process's own has a token of its own, which is forgotten with it.
+
+    Else Ray would write one for all to read into the home, which a service may not write to. And a
+    cluster that this process joins later would be asked with the token of the Ray that ended.
+    """
+    before = {name: os.environ.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        yield
+    finally:
+        for name, text in before.items():
+            os.environ.pop(name, None)
+            if text is not None:
+                os.environ[name] = text
+        # Ray reads its variables once, and has set the mode itself.
+        cached: Any = ray._raylet  # noqa: SLF001
+        cached.AuthenticationTokenLoader.instance().reset_cache()
+        cached.Config.initialize("")
 
 
 @contextmanager
@@ -102,9 +126,6 @@ def _init_ray(config: Config, address: str | None) -> None:
     joining = {"runtime_env": {"worker_process_setup_hook": start}}
     # Without an address Ray joins whatever cluster somebody has started on this machine.
     joins = _joins(address)
-    if not joins and "RAY_AUTH_TOKEN_PATH" not in os.environ:
-        # Ray would write one for all to read into the home, which a service may not write to.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     if address:
         _require_open_port(address)
     try:
@@ -142,6 +163,11 @@ def _in_one_sentence(exc: Exception, address: str | None) -> TimereelError:
         return ConfigError(
             "the temporary folder has too long a path for Ray's sockets: set TMPDIR to a shorter "
             f"one, such as /tmp ({told})"
+        )
+    if "InvalidAuthToken" in f"{told} {exc.__cause__}":
+        return ConfigError(
+            f"{address or 'this cluster'} refuses the token: set RAY_AUTH_MODE=token, and "
+            "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the token of the cluster"
         )
     if "Version mismatch" in told:
         return ConfigError(f"{address or 'this cluster'} needs the same Ray and Python: {told}")

@@ -47,3 +47,11 @@ def test_a_cluster_of_another_ray_is_told_with_both_versions():
     assert isinstance(error, ConfigError)
     assert "10.0.0.1:6379 needs the same Ray and Python" in str(error)
     assert "Ray: 2.0.0 Python: 3.9.1" in str(error)
+
+
+def test_a_cluster_that_refuses_the_token_is_told_with_the_variables_to_set():
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    error.__cause__ = RuntimeError("Failed to connect to GCS. RPC error: InvalidAuthToken")
+    told = _in_one_sentence(error, "10.0.0.1:6379")
+    assert isinstance(told, ConfigError)
+    assert "10.0.0.1:6379 refuses the token: set RAY_AUTH_MODE=token" in str(told)

@@ -12,6 +12,18 @@ from tests.conftest import LOBBY, ROOT
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 
+OWN_AND_THEN_JOINED = """
+import os, sys
+from pipeline.config import Config
+from pipeline.flow.cluster import running_ray
+
+with running_ray(Config(), None):
+    own = os.environ["RAY_AUTH_TOKEN"]
+assert own not in os.environ.values()
+with running_ray(Config(), sys.argv[1]):
+    print("joined")
+"""
+
 
 def submit(head, *args: object) -> subprocess.CompletedProcess:
     command = ["ray", "job", "submit", "--working-dir", ".", "--", "python", "-m", *map(str, args)]
@@ -85,3 +97,16 @@ def test_a_job_that_joins_from_beside_a_foreign_pipeline_does_not_import_it(head
     assert done.returncode == 0, done.stderr
     assert "videos: 1 done" in done.stdout
     assert not told.exists()
+
+
+def test_a_process_that_had_a_ray_of_its_own_joins_a_cluster_with_the_token_of_that(head, tmp_path):
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text(head["RAY_AUTH_TOKEN"])
+    env = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_AND_THEN_JOINED, head["GCS"]], cwd=ROOT,
+        env=env | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "token"},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["joined"], done.stderr
