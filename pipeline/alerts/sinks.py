@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
@@ -83,8 +84,10 @@ def _jsonl(path: Path) -> Deliver:
         line = f"{message.to_json(datetime.now(tz=UTC))}\n"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # One write of a file that is open for appending: lines of two senders do not mix.
-            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+            # One write of a file that is open for appending: lines of two senders do not mix. To
+            # open a pipe that nobody reads would wait for ever.
+            how = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+            opened = os.open(path, how, 0o640)
             try:
                 if os.write(opened, line.encode()) < len(line.encode()):
                     raise DeliveryError(f"{path}: only a part of the line was written")
@@ -163,17 +166,25 @@ def signed(message_id: str, at_s: int, body: bytes, key: bytes | None) -> dict[s
 def _command(argv: tuple[str, ...], timeout_s: float) -> Deliver:
     def deliver(message: Message) -> None:
         body = message.to_json(datetime.now(tz=UTC)).encode()
-        try:
-            done = subprocess.run(  # noqa: S603 - the user's own command, without a shell
-                argv, input=body, capture_output=True, timeout=timeout_s, check=False
-            )
-        except subprocess.TimeoutExpired as exc:
-            raise DeliveryError(f"{argv[0]}: not done in {timeout_s:g} s") from exc
-        except OSError as exc:
-            raise DeliveryError(f"{argv[0]}: {exc.strerror or exc}") from exc
-        if done.returncode:
-            told = done.stderr[-_MAX_ERROR_CHARS:].decode("utf-8", "replace")
-            raise DeliveryError(f"{argv[0]}: exit code {done.returncode} {told}")
+        # No pipes: what the command has started may hold them open when it is done itself.
+        with TemporaryFile() as said:
+            try:
+                done = subprocess.run(  # noqa: S603 - the user's own command, without a shell
+                    argv,
+                    input=body,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    timeout=timeout_s,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as exc:
+                raise DeliveryError(f"{argv[0]}: not done in {timeout_s:g} s") from exc
+            except OSError as exc:
+                raise DeliveryError(f"{argv[0]}: {exc.strerror or exc}") from exc
+            if done.returncode:
+                said.seek(max(0, said.seek(0, os.SEEK_END) - _MAX_ERROR_CHARS))
+                told = said.read(_MAX_ERROR_CHARS).decode("utf-8", "replace")
+                raise DeliveryError(f"{argv[0]}: exit code {done.returncode} {told}")
 
     return deliver
 

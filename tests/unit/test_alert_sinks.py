@@ -73,10 +73,20 @@ def test_a_sink_says_why_it_did_not_take_a_message(archive, tmp_path):
         ),
         "No such file": SinkConfig(command=(str(tmp_path / "missing"),)),
         "Is a directory": SinkConfig(jsonl=str(tmp_path)),
+        "No such device": SinkConfig(jsonl=str(tmp_path / "pipe")),
     }
+    os.mkfifo(tmp_path / "pipe")
     for words, sink in refused.items():
         with pytest.raises(DeliveryError, match=words):
             open_sink("s", sink)(message)
+
+
+def test_a_command_that_is_done_is_done_though_what_it_has_started_goes_on(archive):
+    archive.commit(person("a", 10, 20))
+    archive.evaluate(config())
+    [message] = archive.send(config())
+    command = ("sh", "-c", "sleep 10 & yes | head -c 1000000")
+    open_sink("s", SinkConfig(command=command, timeout_s=5))(message)
 
 
 def test_a_missing_secret_is_told_before_anything_is_sent(monkeypatch):
