@@ -150,9 +150,8 @@ def _erased(index: Index, wanted: Wanted) -> list[TimeRange]:
     done = erased_ranges(index, [wanted.camera], start, end).get(wanted.camera, [])
     states = index.coverage(start, end, camera=wanted.camera).to_pylist()
     ordered = [(row["start"], row["end"]) for row in states if row["state"] == "erased"]
-    return sorted(
-        TimeRange(datetime_to_ns(start), datetime_to_ns(end)) for start, end in (*done, *ordered)
-    )
+    ranges = [*((low, high) for low, high, _ in done), *ordered]
+    return sorted(TimeRange(datetime_to_ns(low), datetime_to_ns(high)) for low, high in ranges)
 
 
 def _videos(index: Index, wanted: Wanted) -> Iterator[tuple[Video, list[TimeRange]]]:

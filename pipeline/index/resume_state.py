@@ -251,12 +251,12 @@ def partly_erased_ids(index: Index) -> set[str]:
 
 def erased_ranges(
     index: Index, cameras: Iterable[str], start: datetime, end: datetime
-) -> dict[str, list[tuple[datetime, datetime]]]:
+) -> dict[str, list[tuple[datetime, datetime, str]]]:
     """By exact camera name, the erased ranges of any video and task that overlap ``[start, end)``.
 
-    Cameras without such a range are omitted.
+    Each with the id of its video. Cameras without such a range are omitted.
     """
-    ranges: dict[str, list[tuple[datetime, datetime]]] = {}
+    ranges: dict[str, list[tuple[datetime, datetime, str]]] = {}
     if (exact := Cameras(exact=tuple(cameras))).exact:
         for table, is_erased in _ERASED.items():
             footage = ("footage",) if table == "videos" else ()
@@ -265,29 +265,39 @@ def erased_ranges(
                 Where().add(is_erased),
                 span=Span.parse(start, end),
                 cameras=exact,
-                columns=("camera", "start", "end", *footage),
+                columns=("camera", "start", "end", "video_id", *footage),
             )
             for row in rows.to_pylist():
                 # Of a video what it showed: neither its gaps, nor what it left to other files.
                 shown = row["footage"] if footage else [row]
                 ranges.setdefault(row["camera"], []).extend(
-                    (part["start"], part["end"]) for part in shown
+                    (part["start"], part["end"], row["video_id"]) for part in shown
                 )
     return ranges
 
 
+@dataclass(frozen=True, slots=True)
+class ErasedPart:
+    """What was erased of a video, in media time."""
+
+    uri: str
+    video_id: str
+    start_ns: int
+    end_ns: int
+
+
 def erased_media(
     index: Index, content_ids: Iterable[str], but: Collection[str]
-) -> dict[tuple[str, str], list[tuple[int, int]]]:
+) -> dict[tuple[str, str], list[ErasedPart]]:
     """The erased parts of these contents under video ids that are not in ``but``.
 
-    The video id of a content changes when the clock of its camera is corrected.
+    The video id of a content changes when its start or the clock of its camera is corrected.
 
     Returns:
-        By content id and camera: media time, start and end in nanoseconds.
+        The parts by content id and camera.
     """
     of_contents = Where().add("status <> 'erased'").is_one_of("content_id", content_ids)
-    columns = ["video_id", "content_id", "camera", "start", "end"]
+    columns = ["video_id", "content_id", "uri", "camera", "start", "end"]
     videos = index.select_all("videos", of_contents, columns=columns).to_pylist()
     others = {row["video_id"]: row for row in videos if row["video_id"] not in but}
     if not others:
@@ -304,11 +314,17 @@ def erased_media(
         **near.bounds,
         columns=["video_id", "media_start_ns", "media_end_ns"],
     )
-    erased: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    erased: dict[tuple[str, str], list[ErasedPart]] = {}
     for row in rows.to_pylist():
         video = others[row["video_id"]]
-        span = row["media_start_ns"], row["media_end_ns"]
-        erased.setdefault((video["content_id"], video["camera"]), []).append(span)
+        erased.setdefault((video["content_id"], video["camera"]), []).append(
+            ErasedPart(
+                uri=video["uri"],
+                video_id=video["video_id"],
+                start_ns=row["media_start_ns"],
+                end_ns=row["media_end_ns"],
+            )
+        )
     return erased
 
 

@@ -9,6 +9,7 @@ from pipeline.index.erase import Scope
 from pipeline.timebase import NS_PER_S, ns_to_datetime
 from tests.state.scripted import RATES, T0_NS, Recording, config_of, grown
 from tests.state.test_archive_machine import ArchiveMachine
+from tests.state.truth import without
 
 
 @pytest.fixture
@@ -204,3 +205,53 @@ def test_however_often_a_file_is_cut_anew_no_more_of_it_is_left_out_than_was_era
         machine.archive.recordings["gate/a.mp4"] = longer
         machine.index(setting=setting)
         assert machine.erased("gate") == erased
+
+
+@pytest.mark.parametrize("is_camera", [False, True])
+def test_however_often_a_clock_is_set_right_no_more_is_left_out_than_was_erased(machine, is_camera):
+    """What was erased moves with its frames; where it once seemed to be is looked at."""
+    first = recording("gate/a.mp4", 0, 30)
+    machine.begin(first)
+    machine.index(setting=0)
+    asked = T0_NS // 1000 + 1_000_000, T0_NS // 1000 + 1_500_000
+    order = machine.truth.erased("gate", asked, config_of(0))
+    start, end = (ns_to_datetime(us * 1000) for us in asked)
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    [(low, high)] = machine.erased("gate")
+    for offset_s in (1.25, -1.5, 0.5):
+        if is_camera:
+            machine.is_settled = True
+            machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
+        else:
+            start_ns = first.start_ns + round(offset_s * NS_PER_S)
+            machine.archive.recordings["gate/a.mp4"] = replace(first, start_ns=start_ns)
+            machine.truth.start_was_corrected("gate/a.mp4")
+            machine.index(setting=0)
+        moved_us = round(offset_s * 1_000_000)
+        assert machine.erased("gate") == [(low + moved_us, high + moved_us)]
+
+
+@pytest.mark.parametrize("what", ["store", "recorder", *range(4, 9)])
+def test_erased_time_stays_erased_while_a_better_file_takes_it_over(machine, what):
+    """The rows that told of it went before the better file had any."""
+    machine.begin(recording("gate/a.mp4", 0, 30))
+    machine.index(setting=0)
+    asked = T0_NS // 1000 + 600_000, T0_NS // 1000 + 3_900_000
+    order = machine.truth.erased("gate", asked, config_of(0))
+    start, end = (ns_to_datetime(us * 1000) for us in asked)
+    machine._erase(Scope.parse(camera="gate", start=start, end=end), order, 0)
+    better = replace(recording("gate/b.mp4", 0.3, 30), width=128)
+    machine.archive.recordings[better.uri] = better
+    if what == "store":
+        machine.archive.num_readable[better.uri] = 26
+        machine.run()
+        machine.archive.num_readable.clear()
+    elif what == "recorder":
+        machine.archive.written.add(better.uri)
+        machine.run()
+        machine.archive.written.clear()
+    else:
+        machine.index_and_be_killed(setting=0, number=what, before=True)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    assert not without(asked, machine.erased("gate"))

@@ -43,8 +43,8 @@ class Order:
 
     camera: str
     asked: Span
-    known: tuple[Span, ...] = ()
-    """The footage that the index had there then; none where files were named, and no time."""
+    known: tuple[tuple[str, Span], ...] = ()
+    """The files that the index had there then, and when; none where files were named, no time."""
     frames: Mapping[tuple[str, str], frozenset[int]] = field(default_factory=dict)
     """By content id and uri, the frames that are erased, also under another clock. An empty uri
     stands for every copy of a file that was named."""
@@ -71,6 +71,12 @@ class Truth:
     left_out: set[tuple[str, str, str]] = field(default_factory=set)
     """Camera, content id and uri of what a run may have left out, as it is beside what was erased:
     a copy of it is left out, too."""
+
+    moved: set[str] = field(default_factory=set)
+    """Files whose start was corrected."""
+    remembered: set[tuple[str, Span]] = field(default_factory=set)
+    """Camera and time at which a run may have found files that were erased as a whole: their rows
+    stay there, since copies of them may turn up."""
 
     def cameras(self) -> list[str]:
         """Every camera of the archive."""
@@ -100,7 +106,9 @@ class Truth:
             # A sliver of a file in which no frame begins is nobody's.
             is_shown = any(low <= at_us < high for low, high in self.footage(camera, config))
             orders += [o for o in self.lifted if o.camera == camera]
-            was_erased = any(o.asked[0] <= at_us < o.asked[1] for o in orders)
+            was_erased = any(o.asked[0] <= at_us < o.asked[1] for o in orders) or any(
+                where == camera and low <= at_us < high for where, (low, high) in self.remembered
+            )
             return {"no_footage", *(["erased"] if was_erased or is_shown else [])}
         was_erased = any(low <= at_us < high for o in orders for low, high in o.near)
         if self.is_gone(camera, shot):
@@ -124,7 +132,7 @@ class Truth:
         return Order(
             camera,
             asked,
-            tuple(self.footage(camera, config)),
+            tuple((one.uri, _utc(one, config, 0, one.num_frames)) for one in of_camera),
             {
                 (one.content_id, one.uri): frozenset(
                     number
@@ -152,6 +160,16 @@ class Truth:
             orders = [order for order in self.orders if order.camera == one.camera]
             if any(_overlap(reach, span) for order in orders for span in order.near):
                 self.left_out.add((one.camera, one.content_id, one.uri))
+            if any((one.content_id, "") in order.frames for order in orders):
+                self.remembered.add((one.camera, _utc(one, config, 0, one.num_frames)))
+
+    def start_was_corrected(self, uri: str) -> None:
+        """The footage of a file was of another time than the orders took it for."""
+        self.moved.add(uri)
+        self.orders = [
+            replace(order, known=tuple(one for one in order.known if one[0] != uri))
+            for order in self.orders
+        ]
 
     def clock_of(self, camera: str) -> Clock:
         """How a camera's clock is corrected."""
@@ -167,7 +185,7 @@ class Truth:
                 order.clock == self.clock_of(camera)
                 and any(
                     _overlap(shot.span, (max(low, order.asked[0]), min(high, order.asked[1])))
-                    for low, high in order.known
+                    for _, (low, high) in order.known
                 )
             )
             for order in orders
@@ -220,9 +238,11 @@ class Truth:
         return start_us - reach_us, end_us + reach_us
 
     def _erased_files(self, order: Order, config: Config) -> Iterator[Span]:
-        """Where the files lie now that were erased as a whole, if a clock has moved them."""
-        for one in self._of(order.camera) if order.clock != self.clock_of(order.camera) else ():
-            if (one.content_id, "") in order.frames:
+        """Where the files lie now that were erased as a whole, if a correction has moved them."""
+        has_new_clock = order.clock != self.clock_of(order.camera)
+        for one in self._of(order.camera):
+            is_moved = has_new_clock or one.uri in self.moved
+            if is_moved and (one.content_id, "") in order.frames:
                 yield _utc(one, config, 0, one.num_frames)
 
     def runs(self, camera: str, config: Config) -> list[list[Shot]]:

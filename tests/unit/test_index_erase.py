@@ -228,10 +228,12 @@ def test_erased_marks_stay_until_they_are_cleared(writer):
     assert ids(pi.erased_videos(index), "video_id") == ["v1"]
     assert pi.partly_erased_ids(index) == {"v2"}
     known = pi.erased_ranges(index, ["cam1", "cam2"], at(0), at(1200))
-    assert known == {"cam1": [(at(0), at(600)), (at(600), at(700))]}
+    assert known == {"cam1": [(at(0), at(600), "v1"), (at(600), at(700), "v2")]}
     assert pi.erased_ranges(index, ["cam1"], at(700), at(1200)) == {}
     pi.clear_erased(writer.store, "cam1", at(0), at(600))
-    assert pi.erased_ranges(index, ["cam1"], at(0), at(1200)) == {"cam1": [(at(600), at(700))]}
+    assert pi.erased_ranges(index, ["cam1"], at(0), at(1200)) == {
+        "cam1": [(at(600), at(700), "v2")]
+    }
 
 
 def test_retention_erases_by_age_and_by_the_first_glob_that_matches(writer):

@@ -164,8 +164,13 @@ def test_rows_that_older_versions_marked_erased_by_mistake_are_not_erase_orders(
         "whole",
         "with a gap",
     }
-    assert erased_ranges(writer.index, ["cam1"], at(0), at(200)) == {
-        "cam1": [(at(100), at(120)), (at(180), at(185)), (at(190), at(200))]
+    ranges = erased_ranges(writer.index, ["cam1"], at(0), at(200))
+    assert ranges == {
+        "cam1": [
+            (at(100), at(120), "whole"),
+            (at(180), at(185), "with a gap"),
+            (at(190), at(200), "with a gap"),
+        ]
     }
 
 

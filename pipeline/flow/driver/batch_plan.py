@@ -22,6 +22,7 @@ from pipeline.flow.driver.ownership import (
 from pipeline.flow.driver.planning import (
     erased_time,
     stored_results,
+    unknown_as_erased,
     without_answered,
     without_erased,
 )
@@ -54,7 +55,8 @@ class BatchPlanner:
     def plan(self, start: int, end: int, ledger: Ledger) -> list[PackedShard]:
         """The shards of the due sources ``[start, end)`` that the index lacks; books failures."""
         context = self._context
-        planned = self._without_ends(self._resolve_overlaps(self._worklist.due[start:end], start))
+        with_ends = self._resolve_overlaps(self._worklist.due[start:end], start)
+        planned = self._without_ends(with_ends)
         videos = _videos(planned)
         self._reopen(planned, videos)
         erased = erased_time(
@@ -65,7 +67,14 @@ class BatchPlanner:
             include_erased=context.include_erased,
             now=context.started_at,
         )
-        stored = stored_results(planned, context.writer, context.config)
+        stored = stored_results(with_ends, context.writer, context.config)
+        # What was erased stands in the rows of who showed it until now, and these go from here on.
+        self._commits.commit_erased(unknown_as_erased(with_ends, erased, stored))
+        if stored.obsolete_shards:
+            made_by = context.provenance
+            context.writer.drop_shards(
+                stored.obsolete_shards, task=made_by.task, fingerprint=made_by.fingerprint
+            )
         missing_by_video: list[list[PackedShard]] = []
         for video_id, (video, shards) in planned.items():
             expected = ledger.expect(

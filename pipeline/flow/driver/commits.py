@@ -13,7 +13,7 @@ from pipeline.flow.driver.ledger import Ledger, WholeShard, WholeVideo
 from pipeline.flow.driver.report import FailedFile
 from pipeline.flow.task.stages import Failure
 from pipeline.index import apply_orders, record_copies
-from pipeline.records import Source, Video
+from pipeline.records import Source, Video, WindowResult
 from pipeline.tables.evidence import evidence_table
 from pipeline.tables.videos import failed_video_row, video_error, videos_table
 from pipeline.tables.windows import windows_table
@@ -61,6 +61,12 @@ class Commits:
         apply_orders(context.writer.open())
         self._committed_at_s = time.monotonic()
         context.on_progress(context.report)
+
+    def commit_erased(self, rows: Sequence[tuple[Video, WindowResult]]) -> None:
+        """Write what is left out as erased of shards of which nothing else is known yet."""
+        if rows:
+            self._context.lease.confirm()
+            self._context.writer.write_windows(windows_table(rows, self._context.provenance))
 
     def _finish(self, videos: Sequence[WholeVideo]) -> None:
         context = self._context

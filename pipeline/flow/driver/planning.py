@@ -1,6 +1,7 @@
 """Removes from planned videos the time that was erased and the shards that are answered. No Ray."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -49,7 +50,15 @@ def erased_time(
     erased: dict[str, ErasedTime] = {}
     for video in videos:
         start, end = _utc(video)
-        ranges = [r for r in by_camera.get(video.camera, ()) if r[0] < end and start < r[1]]
+        of_content = by_content.get((video.content_id, video.camera), [])
+        # What was erased of this file is known by its frames, wherever its clock has put them. At
+        # the time that they had before lie other frames now, and nobody asked to erase those.
+        moved = {part.video_id for part in of_content if part.uri == video.uri}
+        ranges = [
+            (low, high)
+            for low, high, video_id in by_camera.get(video.camera, ())
+            if low < end and start < high and video_id not in moved
+        ]
         if ranges and include_erased:
             clear_erased(writer.store, video.camera, start, end)
             ranges = []
@@ -58,10 +67,9 @@ def erased_time(
         days = config.keep_days(video.camera)
         if days is not None and start < (expired := now - timedelta(days=days)):
             ranges.append((start, expired))
-        of_content = by_content.get((video.content_id, video.camera), ())
         erased[video.video_id] = ErasedTime(
             utc=tuple(TimeRange(datetime_to_ns(a), datetime_to_ns(b)) for a, b in ranges),
-            media=tuple(TimeRange(*span) for span in of_content),
+            media=tuple(TimeRange(part.start_ns, part.end_ns) for part in of_content),
         )
     return erased
 
@@ -76,6 +84,24 @@ def without_erased(
     return ([pack_shard(rest)] if rest.windows else []), results
 
 
+def unknown_as_erased(
+    planned: PlannedVideos, erased: Mapping[str, ErasedTime], stored: "StoredResults"
+) -> list[tuple[Video, WindowResult]]:
+    """What is to be left out of shards that are not whole, if the index does not have all of it."""
+    rows: list[tuple[Video, WindowResult]] = []
+    for video_id, (video, shards) in planned.items():
+        committed_ns: Counter[str] = Counter()
+        for result in stored.committed.get(video_id, ()):
+            committed_ns[result.shard_id] += result.span.duration_ns
+        known = {result.window_id for result in stored.committed.get(video_id, ())}
+        for shard in shards:
+            if committed_ns[shard.shard_id] < shard.planned_ns:
+                _, results = without_erased(shard, erased[video_id])
+                if not known.issuperset(result.window_id for result in results):
+                    rows += [(video, result) for result in results]
+    return rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResults:
     """Results in the index for planned videos, under the same fingerprint."""
@@ -84,12 +110,14 @@ class StoredResults:
     """By video id: results that an interrupted run committed."""
     earlier: Mapping[str, Sequence[Earlier]]
     """By URI: results for the video that the file held before it grew."""
+    obsolete_shards: Collection[str]
+    """Ids of committed shards that are no longer planned."""
 
 
 def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> StoredResults:
-    """Read the results for planned videos; delete those of shards that are no longer planned."""
+    """Read the results for planned videos."""
     if not planned:
-        return StoredResults(committed={}, earlier={})
+        return StoredResults(committed={}, earlier={}, obsolete_shards=())
     videos = [video for video, _ in planned.values()]
     goal = {"task": config.task.name, "fingerprint": config.fingerprint}
     uris = {video.uri for video in videos}
@@ -104,9 +132,6 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
     pictures = pictures_of(writer.index, [r for results in earlier.values() for r in results])
     planned_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
     committed_ids = {result.shard_id for results in committed.values() for result in results}
-    # A file that was added since owns part of such a shard, which is therefore cut in another way.
-    if obsolete_ids := committed_ids - planned_ids:
-        writer.drop_shards(obsolete_ids, **goal)
     return StoredResults(
         committed={
             video_id: _without_unanswered(results) for video_id, results in committed.items()
@@ -117,6 +142,8 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
             )
             for uri, results in earlier.items()
         },
+        # A file that was added since owns part of such a shard, which is cut in another way now.
+        obsolete_shards=committed_ids - planned_ids,
     )
 
 
