@@ -43,11 +43,14 @@ from tests.state.truth import ROUNDING_US, Truth, without
 CAMERAS = ("gate", "yard[1]")
 NAMES = ("a", "b", "c", "d")
 SETTINGS = st.integers(0, 1)
+KEEP = st.sampled_from([False, False, True])
+"""Whether the answers under the other setting stay; of both, readers get the newest."""
 SHOWING = st.sampled_from(
     [(), ((0, 99),), ((0, 3), (9, 99)), ((4, 6),), ((1, 2), (5, 11)), ((10, 99),), ((0, 1),)]
 )
 """Frames that show something; many reach over a border of a file, once it is long enough."""
 
+ODD_NS = st.sampled_from([0, 0, 1, 499, 123_456_789])
 cameras = st.sampled_from(CAMERAS)
 recordings = st.builds(
     lambda camera, name, **kwargs: Recording(uri=f"{camera}/{name}.mp4", camera=camera, **kwargs),
@@ -56,7 +59,7 @@ recordings = st.builds(
     start_ns=st.builds(
         lambda half_seconds, odd_ns: T0_NS + half_seconds * NS_PER_S // 2 + odd_ns,
         st.integers(0, 16),
-        st.sampled_from([0, 0, 1, 499, 123_456_789]),
+        ODD_NS,
     ),
     rate=st.integers(0, len(RATES) - 1),
     num_frames=st.integers(1, 26),
@@ -142,35 +145,56 @@ class ArchiveMachine(RuleBasedStateMachine):
         self.truth.clock = {"offset_s": offset_s, "rate_ppm": rate_ppm}
         self.run()
 
-    @rule(setting=SETTINGS)
-    def index(self, setting):
-        self.setting = setting
+    @rule(
+        data=st.data(),
+        half_seconds=st.integers(-3, 12),
+        odd_ns=ODD_NS,
+        number=st.integers(0, 9),
+    )
+    @precondition(lambda self: self.is_settled)
+    def correct_start(self, data, half_seconds, odd_ns, number):
+        """A sidecar or a name says that one file, unchanged, began at another time.
+
+        (A file that has another time and other content is another recording of the same name.)
+        """
+        uri = data.draw(st.sampled_from(sorted(self.archive.recordings)))
+        before = self.archive.recordings[uri]
+        start_ns = before.start_ns + half_seconds * NS_PER_S // 2 + odd_ns
+        self.archive.recordings[uri] = replace(before, start_ns=start_ns)
+        self.truth.start_was_corrected(uri)
+        with contextlib.suppress(KilledError), at_write(number, kill, before=True):
+            self.run()
         self.run()
+
+    @rule(setting=SETTINGS, keep=KEEP)
+    def index(self, setting, *, keep=False):
+        self.setting = setting
+        self.run(keep=keep)
         self.is_settled = True
 
-    @rule(data=st.data(), setting=SETTINGS)
-    def index_one_file(self, data, setting):
+    @rule(data=st.data(), setting=SETTINGS, keep=KEEP)
+    def index_one_file(self, data, setting, *, keep=False):
         """Alone, and maybe under another setting than those beside it."""
         self.setting = setting
-        self.run(only=data.draw(st.sampled_from(sorted(self.archive.recordings))))
+        self.run(only=data.draw(st.sampled_from(sorted(self.archive.recordings))), keep=keep)
         self.is_settled = False
 
-    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans())
-    def index_and_be_killed(self, setting, number, before):
+    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans(), keep=KEEP)
+    def index_and_be_killed(self, setting, number, before, *, keep=False):
         self.setting = setting
         self.is_settled = False
         with contextlib.suppress(KilledError), at_write(number, kill, before=before):
-            self.run()
+            self.run(keep=keep)
             self.is_settled = True
 
-    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans())
-    def index_and_be_killed_and_go_on(self, setting, number, before):
+    @rule(setting=SETTINGS, number=st.integers(1, 12), before=st.booleans(), keep=KEEP)
+    def index_and_be_killed_and_go_on(self, setting, number, before, *, keep=False):
         """What is committed is not asked again."""
         self.archive.asked.clear()
-        self.index_and_be_killed(setting, number, before)
+        self.index_and_be_killed(setting, number, before, keep=keep)
         committed = self.archive.asked & self._committed_windows()
         self.archive.asked.clear()
-        self.index(setting)
+        self.index(setting, keep=keep)
         assert not committed & self.archive.asked, "asked twice"
 
     def _committed_windows(self):
@@ -343,7 +367,8 @@ class ArchiveMachine(RuleBasedStateMachine):
         borders = {at for s in shots for at in s.span} | {at for one in said for at in one[:2]}
         borders |= {at for span in self.truth.footage(camera, self.config) for at in span}
         borders |= {at for o in self.truth.orders + self.truth.lifted for at in o.asked}
-        borders |= {at for o in self.truth.orders for known in o.known for at in known}
+        borders |= {at for _, span in self.truth.remembered for at in span}
+        borders |= {at for o in self.truth.orders for _, known in o.known for at in known}
         ordered = sorted(borders)
         for low, high in pairwise(ordered):
             if high - low <= 2 * ROUNDING_US:
