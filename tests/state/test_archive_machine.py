@@ -384,9 +384,9 @@ class ArchiveMachine(RuleBasedStateMachine):
             for row in index.events(camera=camera).to_pylist()
         ]
         expected = self.truth.events(camera, self.config)
-        for span, num_files, is_certain in expected:
-            alike = [one for one in found if _is_close(one[0], span) and one[1] == num_files]
-            assert len(alike) == 1 or not is_certain, (camera, span, num_files, found)
+        for span, num_parts, is_certain in expected:
+            alike = [one for one in found if _is_close(one[0], span) and one[1] == num_parts]
+            assert len(alike) == 1 or not is_certain, (camera, span, num_parts, found)
         for run in self.truth.runs(camera, self.config):  # also of an event that has lost a file
             states = (self.truth.states(camera, s.span[0], [s], self.config) for s in run)
             is_told = any(

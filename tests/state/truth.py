@@ -8,6 +8,7 @@ Where the rules leave room (a window that is only partly erased goes as a whole)
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import groupby
 
 from pipeline.config import Config
 from tests.state.scripted import GAP_S, Recording, config_of
@@ -261,7 +262,10 @@ class Truth:
         return sorted(runs, key=lambda run: run[0].span)
 
     def events(self, camera: str, config: Config) -> list[tuple[Span, int, bool]]:
-        """Start and end, the number of files, and whether the rules leave no room."""
+        """Start and end, the number of parts, and whether the rules leave no room.
+
+        A part is what one file shows of it; a file that goes on after another one has a part more.
+        """
         events: list[list[list[Shot]]] = []
         for run in self.runs(camera, config):
             before = events[-1][-1] if events else None
@@ -276,7 +280,7 @@ class Truth:
         return [
             (
                 (event[0][0].begins_us, event[-1][-1].span[1]),
-                len({shot.uri for run in event for shot in run}),
+                len([*groupby(event, key=lambda run: run[0].uri)]),
                 all(
                     self.states(camera, shot.span[0], [shot], config) == {"analysed"}
                     for run in event
