@@ -45,7 +45,10 @@ class SnapshotView:
         return duck.scan(self._store, table, files, is_mixed=is_mixed)
 
     def source(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> str:
-        """The same without stale rows: of each video and task only the newest fingerprint's."""
+        """The same without stale rows: of each video and task only the newest fingerprint's.
+
+        An event over several files stays if it has the newest fingerprint of one of them.
+        """
         rows = self.scan(table, span, cameras)
         has_generations = self._snapshot("videos").has_generations
         # While a video is indexed again, its old row stays, and so do its old windows.
@@ -61,10 +64,19 @@ class SnapshotView:
                 "(SELECT video_id, task, arg_max(fingerprint, indexed_at) AS fingerprint "
                 f"FROM {videos} GROUP BY ALL)"
             )
-        return (
-            f"(SELECT r.* FROM {rows} r WHERE NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
-            "v.video_id = r.video_id AND v.task = r.task AND v.fingerprint <> r.fingerprint))"
+        is_newest = (
+            f"NOT EXISTS (SELECT 1 FROM {videos} v WHERE "
+            "v.video_id = r.video_id AND v.task = r.task AND v.fingerprint <> r.fingerprint)"
         )
+        if has_generations and table == "events":
+            # One that begins in a file with newer answers may be all that is told of the next file.
+            files = "list_transform(r.parts, lambda part: part.video_id)"
+            newest = (
+                f"SELECT list(video_id) FROM {videos} v WHERE "
+                "v.task = r.task AND v.fingerprint = r.fingerprint"
+            )
+            is_newest += f" OR len(r.parts) > 1 AND list_has_any({files}, ({newest}))"
+        return f"(SELECT r.* FROM {rows} r WHERE {is_newest})"
 
     def _has_one_fingerprint(self, *scans: tuple[TableName, Span], cameras: Cameras) -> bool:
         fingerprints: set[str | None] = set()

@@ -224,8 +224,9 @@ def test_however_often_a_clock_is_set_right_no_more_is_left_out_than_was_erased(
             machine.correct_clock(offset_s=offset_s, rate_ppm=0.0)
         else:
             start_ns = first.start_ns + round(offset_s * NS_PER_S)
-            machine.archive.recordings["gate/a.mp4"] = replace(first, start_ns=start_ns)
-            machine.truth.start_was_corrected("gate/a.mp4")
+            before = machine.archive.recordings["gate/a.mp4"]
+            after = replace(first, start_ns=start_ns)
+            machine.truth.start_was_corrected(before, after, machine.config)
             machine.index(setting=0)
         moved_us = round(offset_s * 1_000_000)
         assert machine.erased("gate") == [(low + moved_us, high + moved_us)]

@@ -164,13 +164,22 @@ class Truth:
             if any((one.content_id, "") in order.frames for order in orders):
                 self.remembered.add((one.camera, _utc(one, config, 0, one.num_frames)))
 
-    def start_was_corrected(self, uri: str) -> None:
-        """The footage of a file was of another time than the orders took it for."""
-        self.moved.add(uri)
-        self.orders = [
-            replace(order, known=tuple(one for one in order.known if one[0] != uri))
-            for order in self.orders
-        ]
+    def start_was_corrected(self, before: Recording, after: Recording, config: Config) -> None:
+        """The footage of a file was of another time than the orders took it for.
+
+        What was erased of it moves with it, and is still erased there if the file is replaced.
+        """
+        self.moved.add(after.uri)
+        self.recordings[after.uri] = after
+        keys = (before.content_id, before.uri), (before.content_id, "")
+        for at, order in enumerate(self.orders):
+            numbers = {number for key in keys for number in order.frames.get(key, ())}
+            spans = [_utc(after, config, min(numbers), max(numbers) + 1)] if numbers else []
+            self.orders[at] = replace(
+                order,
+                known=tuple(one for one in order.known if one[0] != after.uri),
+                near=(*order.near, *(span for span in spans if order.camera == after.camera)),
+            )
 
     def clock_of(self, camera: str) -> Clock:
         """How a camera's clock is corrected."""

@@ -104,3 +104,24 @@ def test_a_file_that_has_grown_outdates_every_generation_of_what_it_was(writer):
     kept = writer.index.videos(fingerprint="all")
     assert ids(kept, "video_id") == ["v1-grown", "v2"]
     assert ids(writer.index.events(fingerprint="all"), "video_id") == ["v2"]
+
+
+def test_an_event_over_two_files_is_told_if_it_has_the_newest_answers_of_one_of_them(writer):
+    """It may be all that is told of that file; what the other file has newer is told beside it."""
+    finish(writer, "f2", 2)  # of v1 alone
+    parts = [
+        {"video_id": name, "uri": "", "start": at(low), "end": at(high), "media_start": 0.0,
+         "media_end": 1.0}
+        for name, low, high in (("v1", 590, 600), ("v2", 600, 605))
+    ]  # fmt: skip
+    over_both = event("e-both", at(590), at(605), fingerprint="f1", parts=parts)
+    writer.finish_videos(
+        rows("videos", *(video(v, indexed_at=at(1), fingerprint="f1") for v in ("v1", "v2"))),
+        rows("events", over_both),
+        keep=True,
+    )
+    index = pi.open(writer.store.root)
+    assert of(index, "events") == ["f1", "f2"]
+    assert ids(index.events(), "event_id") == ["e-both", "e-v1"]
+    finish(writer, "f2", 3, video_ids=("v2",))
+    assert ids(pi.open(writer.store.root).events(), "event_id") == ["e-v1", "e-v2"]
