@@ -11,6 +11,7 @@ from pipeline.flow.driver.indexed_files import IndexContents, bounds_of
 from pipeline.flow.driver.ownership import PlannedVideos
 from pipeline.flow.task.packed_shard import PackedShard, pack_shard, unpack_shard
 from pipeline.flow.task.parts import ErasedTime, leave_out
+from pipeline.flow.task.read_answer import checked
 from pipeline.index import (
     Writer,
     clear_erased,
@@ -120,15 +121,16 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
         return StoredResults(committed={}, earlier={}, obsolete_shards=())
     videos = [video for video, _ in planned.values()]
     goal = {"task": config.task.name, "fingerprint": config.fingerprint}
-    uris = {video.uri for video in videos}
-    rows = windows_of(writer.index, planned, bounds_of(videos), uris=uris, **goal)
+    by_uri = {video.uri: video for video in videos}
+    rows = windows_of(writer.index, planned, bounds_of(videos), uris=by_uri, **goal)
     committed: dict[str, list[WindowResult]] = {}
     earlier: dict[str, list[WindowResult]] = {}
-    for uri, result in zip(rows["uri"].to_pylist(), window_results(rows), strict=True):
-        if result.video_id in planned:
-            committed.setdefault(result.video_id, []).append(result)
+    for uri, stored in zip(rows["uri"].to_pylist(), window_results(rows), strict=True):
+        if stored.video_id in planned:
+            result = checked(stored, config, planned[stored.video_id][0])
+            committed.setdefault(stored.video_id, []).append(result)
         else:
-            earlier.setdefault(uri, []).append(result)
+            earlier.setdefault(uri, []).append(checked(stored, config, by_uri[uri]))
     pictures = pictures_of(writer.index, [r for results in earlier.values() for r in results])
     planned_ids = {shard.shard_id for _, shards in planned.values() for shard in shards}
     committed_ids = {result.shard_id for results in committed.values() for result in results}

@@ -11,6 +11,7 @@ from pipeline.config import Config, stored_config
 from pipeline.errors import ConfigError
 from pipeline.flow.driver.finish import finish_videos, join_events
 from pipeline.flow.driver.ledger import WholeVideo
+from pipeline.flow.task.read_answer import checked
 from pipeline.index.repair import Derived
 from pipeline.records import Video, WindowResult
 from pipeline.tables.shared import Provenance
@@ -39,9 +40,9 @@ def derive(rows: Sequence[Mapping[str, Any]], windows: pa.Table) -> Derived | No
     }
     whole = [
         WholeVideo(
-            video=_video(row, results[row["video_id"]]),
+            video=(video := _video(row, results[row["video_id"]])),
             num_shards=row["num_shards"],
-            results=tuple(results[row["video_id"]]),
+            results=tuple(checked(one, config, video) for one in results[row["video_id"]]),
         )
         for row in rows
         if results.get(row["video_id"])

@@ -3,12 +3,15 @@
 Needs neither a model nor pixels. No Ray here.
 """
 
+from dataclasses import replace
+
 from pipeline.config import Config, ModelEngineConfig, VerifyConfig
 from pipeline.config.task import Task
 from pipeline.engine.parse import parse_completion
 from pipeline.engine.verification import Seen, revise
 from pipeline.errors import WindowError
 from pipeline.records import Observation, Verification, Video, WindowPlan, WindowResult
+from pipeline.tables.said import read_said
 
 
 def read_answer(
@@ -24,6 +27,23 @@ def read_answer(
         markers=result.markers,
         confidences=result.confidences,
     )
+
+
+def checked(result: WindowResult, config: Config, video: Video) -> WindowResult:
+    """A result of an index, as a failed one if its answer breaks a rule that this version has.
+
+    An index may come from somebody else, or from a version with fewer rules.
+    """
+    if result.status != "analysed":
+        return result
+    try:
+        if config.hears:
+            read_said(result.text, result.span)
+        else:
+            read_answer(result, config.task, video)
+    except WindowError as exc:
+        return replace(result, status="failed", error=f"the stored answer is not valid: {exc}")
+    return result
 
 
 def read_verified_answer(
