@@ -63,7 +63,9 @@ _UNFINISHED = f"""
 # The rank of a file by the rule of ``pipeline.plan.overlap``; the lowest rank takes precedence.
 _RANK = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
 # A file that has failed or is pending stays the same file when it is indexed again.
-_IS_REINDEXED = "(due.uri IS NOT NULL AND owner.status IN ('done', 'partial', 'superseded'))"
+_IS_REINDEXED = (
+    "(due.uri IS NOT NULL AND owner.status IN ('done', 'partial', 'superseded', 'erased'))"
+)
 _WRONG_YIELDS = f"""
     SELECT yielder.video_id, yielder.uri, yielder.part.to_uri AS to_uri,
         bool_or(owner.video_id IS NULL OR {_IS_REINDEXED}) AS is_outdated

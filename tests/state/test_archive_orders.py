@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from deltalake import DeltaTable
 
 import pipeline.index as pi
 from pipeline.index.erase import Scope
@@ -256,3 +257,35 @@ def test_erased_time_stays_erased_while_a_better_file_takes_it_over(machine, wha
     machine.index(setting=0)
     machine.what_the_index_says_is_true()
     assert not without(asked, machine.erased("gate"))
+
+
+def test_the_time_that_an_erased_file_leaves_is_looked_at_in_the_same_run(machine):
+    """Its start was corrected; what another file shows of that time belonged to nobody."""
+    machine.begin(replace(recording("gate/a.mp4", 0, 14), width=128))
+    machine.archive.recordings["gate/b.mp4"] = recording("gate/b.mp4", 0, 7)
+    machine.index(setting=0)
+    before = machine.archive.recordings["gate/a.mp4"]
+    order = machine.truth.erased_file(before, machine.config)
+    machine._erase(Scope.parse(video=before.uri), order, 0)
+    machine.index(setting=0)
+    after = replace(before, start_ns=before.start_ns + 4 * NS_PER_S)
+    machine.truth.start_was_corrected(before, after, machine.config)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+
+
+def test_stored_answers_that_break_a_rule_are_asked_again_and_end_no_run(machine):
+    """An index may come from a stranger, or from a version that had fewer rules."""
+    machine.begin(recording("gate/a.mp4", 0, 20))
+    machine.archive.num_readable["gate/a.mp4"] = 13
+    machine.run()
+    machine.archive.num_readable.clear()
+    DeltaTable(f"{machine.uri}/windows").update(
+        new_values={"completion": '{"events": [], "events": []}'}, predicate="status = 'analysed'"
+    )
+    committed = machine._committed_windows()
+    machine.archive.asked.clear()
+    machine.index(setting=0)
+    assert committed
+    assert committed <= machine.archive.asked
+    machine.what_the_index_says_is_true()
