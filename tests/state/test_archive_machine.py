@@ -27,46 +27,19 @@ from pipeline.timebase import NS_PER_S, ns_to_datetime
 from tests.state import examples
 from tests.state.ids import check_ids
 from tests.state.scripted import (
-    RATES,
     T0_NS,
     Archive,
     KilledError,
-    Recording,
     at_write,
     config_of,
     disk_is_full,
     grown,
     kill,
 )
+from tests.state.strategies import KEEP, NAMES, ODD_NS, SETTINGS, SHOWING, cameras, recordings
 from tests.state.truth import ROUNDING_US, Truth, without
 
-CAMERAS = ("gate", "yard[1]")
-NAMES = ("a", "b", "c", "d")
-SETTINGS = st.integers(0, 1)
-KEEP = st.sampled_from([False, False, True])
-"""Whether the answers under the other setting stay; of both, readers get the newest."""
-SHOWING = st.sampled_from(
-    [(), ((0, 99),), ((0, 3), (9, 99)), ((4, 6),), ((1, 2), (5, 11)), ((10, 99),), ((0, 1),)]
-)
-"""Frames that show something; many reach over a border of a file, once it is long enough."""
-
 LONGEST_FRAME_US = 300_000
-ODD_NS = st.sampled_from([0, 0, 1, 499, 123_456_789])
-cameras = st.sampled_from(CAMERAS)
-recordings = st.builds(
-    lambda camera, name, **kwargs: Recording(uri=f"{camera}/{name}.mp4", camera=camera, **kwargs),
-    camera=cameras,
-    name=st.sampled_from(NAMES),
-    start_ns=st.builds(
-        lambda half_seconds, odd_ns: T0_NS + half_seconds * NS_PER_S // 2 + odd_ns,
-        st.integers(0, 16),
-        ODD_NS,
-    ),
-    rate=st.integers(0, len(RATES) - 1),
-    num_frames=st.integers(1, 26),
-    width=st.sampled_from([64, 64, 128]),
-    showing=SHOWING,
-)
 
 
 class ArchiveMachine(RuleBasedStateMachine):
