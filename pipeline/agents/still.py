@@ -5,7 +5,8 @@ Both are made in a child process: a recording that crashes or hangs a decoder en
 
 import io
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +51,7 @@ def picture_of(
     middle_ns -= middle_ns % NS_PER_US
     span = TimeRange(middle_ns, middle_ns + NS_PER_US)
     [cut, *_] = _cuts(index, row["camera"], span)
-    jpeg: bytes = _alone(_jpeg, cut, decode, access)
+    jpeg: bytes = _alone(partial(_jpeg, cut, decode, access))
     return "jpeg", jpeg, f"It shows {_told(cut.video, cut.media)}."
 
 
@@ -69,7 +70,8 @@ def clip_of(
         raise ConfigError(f"a clip lasts at most {MAX_CLIP_S} s; ask for the picture instead")
     with tempfile.TemporaryDirectory(prefix="timereel-") as folder:
         path = Path(folder) / "clip.mp4"
-        shown = _alone(_clip, path, _cuts(index, row["camera"], span), decode, access)
+        cuts = _cuts(index, row["camera"], span)
+        shown = _alone(partial(write_clip, path, cuts, decode=decode, access=access))
         if path.stat().st_size > MAX_CLIP_BYTES:
             raise ConfigError(
                 f"the clip has more than {MAX_CLIP_BYTES} bytes; ask for the picture instead"
@@ -78,10 +80,10 @@ def clip_of(
         return path.read_bytes(), f"It shows {parts}."
 
 
-def _alone(make: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401 - what it makes
-    """What ``make(*given)`` gives in a child process, or raises there."""
+def _alone(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - what it makes
+    """What ``make()`` gives in a child process, or raises there."""
     try:
-        [made] = in_child_process(_in_child, make, *given)
+        [made] = in_child_process(_in_child, make)
     except ProcessDiedError as exc:
         raise SourceError("decoding this recording ended or hung the decoder") from exc
     if isinstance(made, TimereelError):
@@ -89,10 +91,10 @@ def _alone(make: Callable[..., Any], *given: object) -> Any:  # noqa: ANN401 - w
     return made
 
 
-def _in_child(make: Callable[..., Any], *given: object) -> Iterator[Any]:
+def _in_child(make: Callable[[], Any]) -> Iterator[Any]:
     with watchdog(_STALL_S):
         try:
-            yield make(*given)
+            yield make()
         except TimereelError as exc:
             yield exc
 
@@ -101,10 +103,6 @@ def _jpeg(cut: Cut, decode: DecodeConfig, access: Access) -> bytes:
     jpeg = io.BytesIO()
     still_picture(cut, decode=decode, access=access).save(jpeg, "JPEG", quality=_JPEG_QUALITY)
     return jpeg.getvalue()
-
-
-def _clip(path: Path, cuts: Sequence[Cut], decode: DecodeConfig, access: Access) -> Any:  # noqa: ANN401
-    return write_clip(path, cuts, decode=decode, access=access)
 
 
 def _told(video: Video, media: TimeRange) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import sys
+from functools import partial
 
 import anyio
 import av
@@ -185,7 +186,7 @@ def test_a_recording_that_is_gone_or_ends_its_decoder_is_told_without_a_place(tm
     assert str(tmp_path) not in str(told.value)
     assert str(tmp_path / "gate.mp4") in caplog.text
     with pytest.raises(SourceError, match="ended or hung the decoder"):
-        still._alone(signal.raise_signal, signal.SIGSEGV)
+        still._alone(partial(signal.raise_signal, signal.SIGSEGV))
 
 
 def test_erased_footage_is_shown_to_nobody(tmp_path):
