@@ -66,8 +66,9 @@ class Writer:
         return writer
 
     def write_windows(self, rows: pa.Table, evidence: pa.Table | None = None) -> None:
-        """Replace all windows of the shards in ``rows``, which must be complete.
+        """Replace all windows of the shards in ``rows``.
 
+        They are whole shards, or all that is left out of one as erased, if nothing else is known.
         A shard id belongs to one video, task and fingerprint, and its dates never change.
         ``evidence`` has the pictures of these windows, of which there may be none.
         """

@@ -85,24 +85,6 @@ def without_erased(
     return ([pack_shard(rest)] if rest.windows else []), results
 
 
-def unknown_as_erased(
-    planned: PlannedVideos, erased: Mapping[str, ErasedTime], stored: "StoredResults"
-) -> list[tuple[Video, WindowResult]]:
-    """What is to be left out of shards that are not whole, if the index does not have all of it."""
-    rows: list[tuple[Video, WindowResult]] = []
-    for video_id, (video, shards) in planned.items():
-        committed_ns: Counter[str] = Counter()
-        for result in stored.committed.get(video_id, ()):
-            committed_ns[result.shard_id] += result.span.duration_ns
-        known = {result.window_id for result in stored.committed.get(video_id, ())}
-        for shard in shards:
-            if committed_ns[shard.shard_id] < shard.planned_ns:
-                _, results = without_erased(shard, erased[video_id])
-                if not known.issuperset(result.window_id for result in results):
-                    rows += [(video, result) for result in results]
-    return rows
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResults:
     """Results in the index for planned videos, under the same fingerprint."""
@@ -147,6 +129,25 @@ def stored_results(planned: PlannedVideos, writer: Writer, config: Config) -> St
         # A file that was added since owns part of such a shard, which is cut in another way now.
         obsolete_shards=committed_ids - planned_ids,
     )
+
+
+def unknown_as_erased(
+    planned: PlannedVideos, erased: Mapping[str, ErasedTime], stored: StoredResults
+) -> list[tuple[Video, WindowResult]]:
+    """What is to be left out of shards that are not whole, if the index does not have all of it."""
+    rows: list[tuple[Video, WindowResult]] = []
+    for video_id, (video, shards) in planned.items():
+        committed_ns: Counter[str] = Counter()
+        known: set[str] = set()
+        for result in stored.committed.get(video_id, ()):
+            committed_ns[result.shard_id] += result.span.duration_ns
+            known.add(result.window_id)
+        for shard in shards:
+            if committed_ns[shard.shard_id] < shard.planned_ns:
+                _, results = without_erased(shard, erased[video_id])
+                if not known.issuperset(result.window_id for result in results):
+                    rows += [(video, result) for result in results]
+    return rows
 
 
 def without_answered(
