@@ -6,7 +6,7 @@ The only package that uses deltalake and DuckDB.
 from pipeline.index.camera_figures import camera_figures
 from pipeline.index.commit import Writer
 from pipeline.index.copies import record_copies
-from pipeline.index.erase import apply_orders, clear_erased
+from pipeline.index.erase import apply_orders, clear_erased, forget_erased
 from pipeline.index.evidence import evidence_of, pictures_of
 from pipeline.index.feedback import ReviewState, write_feedback
 from pipeline.index.lanes import (
@@ -67,6 +67,7 @@ __all__ = [
     "failures",
     "finished_ids",
     "footage_in_range",
+    "forget_erased",
     "latest_configs",
     "list_runs",
     "open",

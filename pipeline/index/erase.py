@@ -37,11 +37,15 @@ from pipeline.index.scope import Row, Scope
 from pipeline.index.sidecars import remove_sidecars
 from pipeline.index.store import Store
 from pipeline.tables.schema import DECLARED, VIDEOS, WINDOWS
+from pipeline.tables.video_items import MEDIA_SPAN
+from pipeline.tables.videos import video_of_row
+from pipeline.timebase import NS_PER_US, TimeRange, datetime_to_ns, joined
 
 # Events further apart than this are not replaced in one commit, which would rewrite all between
 # them.
 _MAX_GAP_IN_COMMIT = timedelta(days=1)
 _STATUSES = ("analysed", "quiet", "failed")
+_OF_WINDOW = ("status", "start", "end", "media_start_ns", "media_end_ns")
 _CLEARED_OF_VIDEO = frozenset(
     {"num_windows_analysed", "num_windows_quiet", "num_windows_failed", "num_events"}
     | {"num_segments", "num_utterances", "num_slides", "warnings", "error", "config"}
@@ -157,6 +161,16 @@ def clear_erased(store: Store, camera: str, start: datetime, end: datetime) -> N
     replace(store, "videos", VIDEOS.empty_table(), overlapping)
 
 
+def forget_erased(store: Store, content_ids: Iterable[str]) -> None:
+    """Remove what ``videos`` remembers of erased parts of these contents, at any time of theirs."""
+    of_contents = Where().is_one_of("content_id", content_ids)
+    where = of_contents.add("(status = 'erased' OR len(erased) > 0)")
+    rows = Index(store).select_all("videos", where).to_pylist()
+    for chunk in chunks(rows, "task", "fingerprint"):
+        kept = [row | {"erased": []} for row in chunk if row["status"] != "erased"]
+        replace_of_videos(store, "videos", chunk, kept, "task", "fingerprint")
+
+
 def _find(index: Index, scope: Scope, *, again: bool = False) -> ErasedRows | SpokenRows:
     if scope.speakers:
         return find_spoken_rows(index, scope)
@@ -186,8 +200,9 @@ def _remove_footage(index: Index, erased: ErasedRows) -> None:
     replace_rows(store, "windows", erased.windows, [_blank_window(row) for row in erased.windows])
     for chunk in chunks(erased.whole, "task"):
         replace_of_videos(store, "videos", chunk, _tombstones(chunk), "task")
+    scope = erased.scope.scope
     for chunk in chunks(erased.cut, "task", "fingerprint"):
-        if changed := [row for row in _recounted(index, chunk) if row not in chunk]:
+        if changed := [row for row in _recounted(index, chunk, scope) if row not in chunk]:
             replace_of_videos(store, "videos", changed, changed, "task", "fingerprint")
 
 
@@ -224,13 +239,13 @@ def _tombstones(videos: Iterable[Row]) -> list[Row]:
     return [row | blank | {"status": "erased", "indexed_at": now} for row in newest.values()]
 
 
-def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
-    """The rows of these videos with the numbers of what remains of them."""
+def _recounted(index: Index, videos: Sequence[Row], scope: Scope) -> list[Row]:
+    """The rows of these videos with the numbers of what remains of them, and with what went."""
     where = Where().is_one_of("video_id", {row["video_id"] for row in videos})
     key = ("video_id", "task", "fingerprint")
     seen = where.also(Where().add("zone IS NULL"))
     tables = {
-        "windows": index.select_all("windows", where, columns=[*key, "status"]).to_pylist(),
+        "windows": index.select_all("windows", where, columns=[*key, *_OF_WINDOW]).to_pylist(),
         "events": index.select_all("events", seen, columns=key).to_pylist(),
         "segments": index.select_all("segments", where, columns=key).to_pylist(),
         "utterances": index.select_all("utterances", where, columns=key).to_pylist(),
@@ -249,8 +264,37 @@ def _recounted(index: Index, videos: Sequence[Row]) -> list[Row]:
             for name in ("events", "segments", "utterances", "slides")
         }
         | {"deck_pages": None}  # what is erased may have been on any page
+        | {"erased": _erased_media(video, tables["windows"], scope)}
         for video in videos
     ]
+
+
+def _erased_media(video: Row, windows: Iterable[Row], scope: Scope) -> list[Row] | None:
+    """What was erased of a video, in media time: what it held before, and the scope's part of it.
+
+    That is all of the range that was asked for, whether the video owns it or not, and the windows
+    that went with it. None if the row does not say when its media time began.
+    """
+    if video["clock_start_ns"] is None:
+        return None
+    known = [TimeRange(part["start_ns"], part["end_ns"]) for part in video["erased"] or ()]
+    went = [
+        TimeRange(window["media_start_ns"], window["media_end_ns"])
+        for window in windows
+        if window["status"] == "erased"
+        and window["media_start_ns"] is not None
+        and window["video_id"] == video["video_id"]
+        and scope.overlaps(window)
+    ]
+    start_us, end_us = (datetime_to_ns(video[at]) // NS_PER_US for at in ("start", "end"))
+    first_us, last_us = scope.span.start_us, scope.span.end_us
+    start_us = start_us if first_us is None else max(start_us, first_us)
+    end_us = end_us if last_us is None else min(end_us, last_us)
+    # A frame goes if it is on screen in one of these microseconds, as tables have it: its end is
+    # rounded down there, and so it has to reach to the next one.
+    asked = TimeRange((start_us + 1) * NS_PER_US - 1, end_us * NS_PER_US)
+    ranges = joined([*known, *went, video_of_row(video, ()).media(asked)])
+    return [MEDIA_SPAN.row(part) for part in ranges]
 
 
 def _is_of(row: Row, video: Row) -> bool:

@@ -21,7 +21,7 @@ _FOOTAGE = (
 # user ordered that: such a row still has its ``config``, which erasing removes. What was erased of
 # it stands in ``windows``.
 _ERASED: dict[TableName, str] = {
-    "videos": "status = 'erased' AND NOT (overlap_s > 0 AND config <> '')",
+    "videos": "status = 'erased' AND NOT (overlap_s > 0 AND config <> '' AND erased IS NULL)",
     "windows": "status = 'erased'",
 }
 
@@ -71,7 +71,11 @@ _WRONG_YIELDS = f"""
         bool_or(owner.video_id IS NULL OR {_IS_REINDEXED}) AS is_outdated
     FROM (
         SELECT *, unnest(yielded) AS part FROM existing
-        WHERE fingerprint = ? AND status IN ('done', 'partial', 'superseded') AND len(yielded) > 0
+        WHERE len(yielded) > 0 AND (
+            fingerprint = ? AND status IN ('done', 'partial', 'superseded') OR status = 'erased'
+        )
+        -- Of an erased file there is nothing to keep under other settings: its newest row counts.
+        QUALIFY status <> 'erased' OR indexed_at = max(indexed_at) OVER (PARTITION BY video_id)
     ) yielder
     LEFT JOIN existing owner ON owner.video_id = yielder.part.to_video_id
     LEFT JOIN due ON due.uri = yielder.part.to_uri
@@ -248,7 +252,8 @@ def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.
 def partly_erased_ids(index: Index) -> set[str]:
     """Ids of videos of which a part was erased, of any task."""
     where = Where().add("status = 'erased'")
-    return _ids(index.select_all("windows", where, columns=["video_id"]))
+    remembered = index.select_all("videos", Where().add("len(erased) > 0"), columns=["video_id"])
+    return _ids(index.select_all("windows", where, columns=["video_id"])) | _ids(remembered)
 
 
 def erased_ranges(
@@ -291,43 +296,49 @@ class ErasedPart:
 def erased_media(
     index: Index, content_ids: Iterable[str], but: Collection[str]
 ) -> dict[tuple[str, str], list[ErasedPart]]:
-    """The erased parts of these contents under video ids that are not in ``but``.
+    """The erased parts of these contents, as ``videos`` remembers them.
 
-    The video id of a content changes when its start or the clock of its camera is corrected.
+    And as windows have them, under video ids that are not in ``but``: the id of a content changes
+    when its start or the clock of its camera is corrected.
 
     Returns:
         The parts by content id and camera.
     """
     of_contents = Where().add("status <> 'erased'").is_one_of("content_id", content_ids)
-    columns = ["video_id", "content_id", "uri", "camera", "start", "end"]
+    columns = ["video_id", "content_id", "uri", "camera", "start", "end", "erased"]
     videos = index.select_all("videos", of_contents, columns=columns).to_pylist()
+    parts = [
+        (video, part["start_ns"], part["end_ns"])
+        for video in videos
+        for part in video["erased"] or ()
+    ]
     others = {row["video_id"]: row for row in videos if row["video_id"] not in but}
-    if not others:
-        return {}
-    near = CameraRange(
-        cameras={row["camera"] for row in others.values()},
-        start=min(row["start"] for row in others.values()),
-        end=max(row["end"] for row in others.values()),
-    )
-    where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
-    rows = index.select_all(
-        "windows",
-        where.is_one_of("video_id", others),
-        **near.bounds,
-        columns=["video_id", "media_start_ns", "media_end_ns"],
-    )
+    parts += [
+        (others[window["video_id"]], window["media_start_ns"], window["media_end_ns"])
+        for window in _erased_windows(index, others)
+    ]
     erased: dict[tuple[str, str], list[ErasedPart]] = {}
-    for row in rows.to_pylist():
-        video = others[row["video_id"]]
+    for video, start_ns, end_ns in parts:
         erased.setdefault((video["content_id"], video["camera"]), []).append(
             ErasedPart(
-                uri=video["uri"],
-                video_id=video["video_id"],
-                start_ns=row["media_start_ns"],
-                end_ns=row["media_end_ns"],
+                uri=video["uri"], video_id=video["video_id"], start_ns=start_ns, end_ns=end_ns
             )
         )
     return erased
+
+
+def _erased_windows(index: Index, videos: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if not videos:
+        return []
+    near = CameraRange(
+        cameras={row["camera"] for row in videos.values()},
+        start=min(row["start"] for row in videos.values()),
+        end=max(row["end"] for row in videos.values()),
+    )
+    where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
+    columns = ["video_id", "media_start_ns", "media_end_ns"]
+    where.is_one_of("video_id", videos)
+    return list(index.select_all("windows", where, **near.bounds, columns=columns).to_pylist())
 
 
 def latest_configs(index: Index, task: Names = None) -> list[str]:

@@ -84,6 +84,9 @@ class Video:
     """Media time in which a frame is on screen; more than one range if the stream has gaps."""
     yielded: tuple["Yielded", ...] = ()
     """The parts of ``footage`` that other files of the camera own, ascending."""
+    erased: tuple[TimeRange, ...] = ()
+    """Media time that orders have erased, ascending, also where other files own it: nobody is shown
+    it if this file owns it again."""
     num_frames: int
     num_keyframes: int
     correction: ClockCorrection = UNCORRECTED

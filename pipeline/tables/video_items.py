@@ -30,6 +30,14 @@ YIELDED: Columns[YieldedUtc] = Columns(
     ],
 )
 
+MEDIA_SPAN: Columns[TimeRange] = Columns(
+    "A range of media time.",
+    [
+        Column("start_ns", INT64, "Its begin, in nanoseconds of the file.", path="start_ns"),
+        Column("end_ns", INT64, "Its end, exclusive.", path="end_ns"),
+    ],
+)
+
 COPY: Columns[Video] = Columns(
     "Another file with the same content, camera and start.",
     [

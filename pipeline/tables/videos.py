@@ -36,7 +36,7 @@ from pipeline.tables.shared import (
     range_columns,
     seconds,
 )
-from pipeline.tables.video_items import COPY, DECK_PAGE, SPAN, YIELDED, YieldedUtc
+from pipeline.tables.video_items import COPY, DECK_PAGE, MEDIA_SPAN, SPAN, YIELDED, YieldedUtc
 from pipeline.timebase import NS_PER_US, ClockCorrection, TimeRange
 
 
@@ -312,6 +312,15 @@ COLUMNS: Columns[IndexedVideo] = Columns(
             "All pages of the deck, shown or not; null once a part of the video was erased.",
             path="video.deck.pages",
             makers={"": DeckPage},
+            nullable=True,
+        ),
+        list_of(
+            "erased",
+            MEDIA_SPAN,
+            "Media time that orders have erased, also where another file speaks for it now; null "
+            "in rows of an older timereel. A file with the status `erased` was erased as a whole.",
+            path="video.erased",
+            makers={"": TimeRange},
             nullable=True,
         ),
     ],

@@ -128,8 +128,6 @@ class Truth:
     def erased(self, camera: str, asked: Span, config: Config) -> Order:
         """The order to erase a time, as it stands from now on."""
         of_camera = [one for one in self.recordings.values() if one.camera == camera]
-        # What others own is not analysed, and so not erased as what it shows.
-        owned = {(shot.uri, shot.number) for shot in self.shots(camera, config)}
         return Order(
             camera,
             asked,
@@ -138,8 +136,7 @@ class Truth:
                 (one.content_id, one.uri): frozenset(
                     number
                     for number in range(one.num_frames)
-                    if (one.uri, number) in owned
-                    and _overlap(_utc(one, config, number, number + 1), asked)
+                    if _overlap(_utc(one, config, number, number + 1), asked)
                 )
                 for one in of_camera
             },

@@ -178,7 +178,11 @@ def test_the_next_run_corrects_a_mistaken_row_of_an_older_version(index):
     index()
     writer = Writer(index.uri)
     videos = open_index(index.uri).videos().to_pylist()
-    [mistaken] = [row | {"status": "erased"} for row in videos if row["status"] == "superseded"]
+    [mistaken] = [
+        row | {"status": "erased", "erased": None}
+        for row in videos
+        if row["status"] == "superseded"
+    ]
     writer.finish_videos(pa.Table.from_pylist([mistaken], schema=VIDEOS))
     assert statuses(index)[INSIDE] == "erased"
     then = index()

@@ -394,5 +394,5 @@ def test_a_file_that_cannot_be_read_has_a_row_without_unknown_columns(start_ns, 
     assert {name for name, value in row.items() if value is None} == {
         "clock_start_ns", "origin_pts", "zones_id", "num_slides",
         "num_utterances", "has_clock_jumps", "copies",
-        "deck_uri", "deck_etag", "deck_pages",
+        "deck_uri", "deck_etag", "deck_pages", "erased",
     }  # fmt: skip

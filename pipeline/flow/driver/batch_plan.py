@@ -4,6 +4,7 @@ The graph that probes comes in as a function.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import structlog
@@ -78,7 +79,7 @@ class BatchPlanner:
         missing_by_video: list[list[PackedShard]] = []
         for video_id, (video, shards) in planned.items():
             expected = ledger.expect(
-                video,
+                replace(video, erased=erased[video_id].media),
                 shards,
                 stored.committed.get(video_id, ()),
                 is_growing=video_id in self._cuts_ns,

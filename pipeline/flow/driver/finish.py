@@ -24,7 +24,7 @@ from pipeline.tables.shared import Provenance
 from pipeline.tables.slides import slides_table
 from pipeline.tables.utterances import utterances_table
 from pipeline.tables.videos import IndexedVideo, video_error, video_row, videos_table
-from pipeline.timebase import seconds_to_ns
+from pipeline.timebase import seconds_to_ns, without
 
 _GROWING = "the file is still being written; a later run analyses its end"
 
@@ -229,6 +229,8 @@ def voice_rules(voices: VoicesConfig) -> VoiceRules:
 
 def _status(whole: WholeVideo) -> VideoStatus:
     results = whole.results
+    if not without(whole.video.footage, whole.video.erased):
+        return "erased"  # also if other files own it: a later run must not show it to a model
     if not whole.video.owned:
         return "superseded"
     if whole.is_growing:

@@ -17,12 +17,13 @@ from pipeline.index import (
     clear_erased,
     erased_media,
     erased_ranges,
+    forget_erased,
     pictures_of,
     windows_of,
 )
 from pipeline.records import Video, WindowResult
 from pipeline.tables.windows import window_results
-from pipeline.timebase import TimeRange, datetime_to_ns, ns_to_datetime
+from pipeline.timebase import TimeRange, datetime_to_ns, joined, ns_to_datetime
 
 
 def erased_time(
@@ -45,9 +46,11 @@ def erased_time(
     by_camera = erased_ranges(writer.index, bounds.cameras, bounds.start, bounds.end)
     erased_contents = indexed.erased_contents(videos)
     by_content = {}
-    if not include_erased:
-        ids = {video.video_id for video in videos}
-        by_content = erased_media(writer.index, {video.content_id for video in videos}, ids)
+    contents = {video.content_id for video in videos}
+    if include_erased:
+        forget_erased(writer.store, contents)
+    else:
+        by_content = erased_media(writer.index, contents, {video.video_id for video in videos})
     erased: dict[str, ErasedTime] = {}
     for video in videos:
         start, end = _utc(video)
@@ -55,6 +58,7 @@ def erased_time(
         # What was erased of this file is known by its frames, wherever its clock has put them. At
         # the time that they had before lie other frames now, and nobody asked to erase those.
         moved = {part.video_id for part in of_content if part.uri == video.uri}
+        moved.discard(video.video_id)
         ranges = [
             (low, high)
             for low, high, video_id in by_camera.get(video.camera, ())
@@ -63,14 +67,15 @@ def erased_time(
         if ranges and include_erased:
             clear_erased(writer.store, video.camera, start, end)
             ranges = []
+        media = joined(TimeRange(part.start_ns, part.end_ns) for part in of_content)
         if (video.content_id, video.camera) in erased_contents:
-            ranges = [(start, end)]
+            ranges, media = [], [video.span]
         days = config.keep_days(video.camera)
         if days is not None and start < (expired := now - timedelta(days=days)):
             ranges.append((start, expired))
         erased[video.video_id] = ErasedTime(
             utc=tuple(TimeRange(datetime_to_ns(a), datetime_to_ns(b)) for a, b in ranges),
-            media=tuple(TimeRange(part.start_ns, part.end_ns) for part in of_content),
+            media=tuple(media),
         )
     return erased
 
