@@ -1,6 +1,6 @@
 """Reads from the index what a job needs in order to continue where another job stopped."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,10 @@ import pyarrow as pa
 
 from pipeline.index.filters import Cameras, Names, Span, Where
 from pipeline.index.query import Index
+from pipeline.records import Video
 from pipeline.records.speech import HEARD
 from pipeline.tables.schema import TableName
+from pipeline.timebase import TimeRange, datetime_to_ns
 
 _FOOTAGE = (
     *("video_id", "uri", "camera", "start", "end", "clock", "status", "width", "height"),
@@ -285,60 +287,89 @@ def erased_ranges(
 
 @dataclass(frozen=True, slots=True)
 class ErasedPart:
-    """What was erased of a video, in media time."""
+    """A part of a video that was erased, and of which row of ``videos``."""
 
-    uri: str
+    span: TimeRange
+    """Media time."""
     video_id: str
-    start_ns: int
-    end_ns: int
+    is_moved: bool
+    """Whether that was the same file at another time."""
 
 
-def erased_media(
-    index: Index, content_ids: Iterable[str], but: Collection[str]
-) -> dict[tuple[str, str], list[ErasedPart]]:
-    """The erased parts of these contents, as ``videos`` remembers them.
+def erased_media(index: Index, videos: Sequence[Video]) -> dict[str, list[ErasedPart]]:
+    """By video id, what was erased of these videos, wherever their clocks have put it.
 
-    And as windows have them, under video ids that are not in ``but``: the id of a content changes
-    when its start or the clock of its camera is corrected.
-
-    Returns:
-        The parts by content id and camera.
+    ``videos`` remembers it of each content, and of what a file held before it grew or was repaired,
+    if that began at the same time. Windows have it under the ids that a content had before its
+    start or the clock of its camera was corrected.
     """
-    of_contents = Where().add("status <> 'erased'").is_one_of("content_id", content_ids)
-    columns = ["video_id", "content_id", "uri", "camera", "start", "end", "erased"]
-    videos = index.select_all("videos", of_contents, columns=columns).to_pylist()
-    parts = [
-        (video, part["start_ns"], part["end_ns"])
-        for video in videos
-        for part in video["erased"] or ()
+    either = [
+        Where().is_one_of("content_id", {video.content_id for video in videos}),
+        Where().is_one_of("uri", {video.uri for video in videos}),
     ]
-    others = {row["video_id"]: row for row in videos if row["video_id"] not in but}
-    parts += [
-        (others[window["video_id"]], window["media_start_ns"], window["media_end_ns"])
-        for window in _erased_windows(index, others)
-    ]
-    erased: dict[tuple[str, str], list[ErasedPart]] = {}
-    for video, start_ns, end_ns in parts:
-        erased.setdefault((video["content_id"], video["camera"]), []).append(
+    columns = ["video_id", "content_id", "uri", "camera", "status", "start", "end", "erased"]
+    columns += ["clock_start_ns", "clock_correction"]
+    where = Where.any_of(either).add(f"(status <> 'erased' OR {_ERASED['videos']})")
+    rows = index.select_all("videos", where, columns=columns).to_pylist()
+    of_content: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    of_file: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["status"] != "erased":
+            of_content.setdefault((row["content_id"], row["camera"]), []).append(row)
+        of_file.setdefault((row["uri"], row["camera"], *_clock_of(row)), []).append(row)
+    ids = {video.video_id for video in videos}
+    others = {row["video_id"]: row for row in rows if row["video_id"] not in ids}
+    windows = _erased_windows(index, others)
+    erased: dict[str, list[ErasedPart]] = {}
+    for video in videos:
+        same = of_content.get((video.content_id, video.camera), [])
+        clock = video.start_ns, str(video.correction)
+        before = of_file.get((video.uri, video.camera, *clock), [])
+        parts = [
+            (row, TimeRange(part["start_ns"], part["end_ns"]))
+            for row in (*same, *before)
+            for part in row["erased"] or ()
+        ]
+        parts += [(row, span) for row in same for span in windows.get(row["video_id"], ())]
+        parts += [
+            (row, video.media(TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"]))))
+            for row in before
+            if row["status"] == "erased"
+        ]
+        erased[video.video_id] = [
             ErasedPart(
-                uri=video["uri"], video_id=video["video_id"], start_ns=start_ns, end_ns=end_ns
+                span=span,
+                video_id=row["video_id"],
+                is_moved=row["uri"] == video.uri and _clock_of(row) != clock,
             )
-        )
+            for row, span in parts
+        ]
     return erased
 
 
-def _erased_windows(index: Index, videos: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _clock_of(row: Mapping[str, Any]) -> tuple[int, str]:
+    return row["clock_start_ns"], row["clock_correction"]
+
+
+def _erased_windows(
+    index: Index, videos: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[TimeRange]]:
+    """By id, the erased windows of these videos, in media time."""
     if not videos:
-        return []
+        return {}
     near = CameraRange(
         cameras={row["camera"] for row in videos.values()},
         start=min(row["start"] for row in videos.values()),
         end=max(row["end"] for row in videos.values()),
     )
     where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
-    columns = ["video_id", "media_start_ns", "media_end_ns"]
     where.is_one_of("video_id", videos)
-    return list(index.select_all("windows", where, **near.bounds, columns=columns).to_pylist())
+    columns = ["video_id", "media_start_ns", "media_end_ns"]
+    spans: dict[str, list[TimeRange]] = {}
+    for row in index.select_all("windows", where, **near.bounds, columns=columns).to_pylist():
+        span = TimeRange(row["media_start_ns"], row["media_end_ns"])
+        spans.setdefault(row["video_id"], []).append(span)
+    return spans
 
 
 def latest_configs(index: Index, task: Names = None) -> list[str]:

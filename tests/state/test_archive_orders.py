@@ -373,3 +373,24 @@ def correct_start(machine, uri, start_s):
     after = replace(before, start_ns=T0_NS + round(start_s * NS_PER_S))
     machine.truth.start_was_corrected(before, after, machine.config)
     machine.index(setting=machine.setting)
+
+
+@pytest.mark.parametrize("what", ["file", "time"])
+def test_a_file_that_grew_remembers_what_was_erased_while_another_spoke_for_it(machine, what):
+    first = recording("gate/a.mp4", 0, 14)
+    machine.begin(first)
+    better = replace(recording("gate/b.mp4", 0, 20), width=128, content=1)
+    machine.archive.recordings[better.uri] = better
+    machine.index(setting=0)
+    if what == "file":
+        order = machine.truth.erased_file(first, machine.config)
+        machine._erase(Scope.parse(video=first.uri), order, 0)
+    else:
+        erase_time(machine, 0, 1)
+    machine.archive.recordings[first.uri] = grown(first, 9)
+    machine.index(setting=0)
+    correct_start(machine, better.uri, 9)
+    machine.what_the_index_says_is_true()
+    low, high = machine.erased("gate")[0]
+    assert low == T0_NS // 1000
+    assert high >= low + (1_000_000 if what == "time" else 2_000_000)

@@ -51,6 +51,9 @@ class Order:
     stands for every copy of a file that was named."""
     clock: Clock = ()
     """How the camera's clock was corrected then: corrected anew, other frames have this time."""
+    uris: frozenset[str] = frozenset()
+    """The file that was named, and its copies: what each holds later from the same start counts as
+    grown or repaired."""
     near: tuple[Span, ...] = ()
     """The time in which windows of any file may go with it: of a file that was named, only what it
     spoke for then."""
@@ -119,6 +122,8 @@ class Truth:
             was_erased
             or self._is_near(camera, shot, config)
             or self._is_beside_a_copy(camera, shot, config)
+            # What a run has left out of a file moves with it.
+            or (shot.uri in self.moved and any(uri == shot.uri for *_, uri in self.left_out))
         ):
             states.add("erased")
         if shot.uri in self.unanswered:
@@ -141,15 +146,16 @@ class Truth:
                 for one in of_camera
             },
             self.clock_of(camera),
-            (asked,),
+            near=(asked,),
         )
 
     def erased_file(self, one: Recording, config: Config) -> Order:
         """The order to erase a file. What others speak for stays."""
         asked = _utc(one, config, 0, one.num_frames)
         frames = {(one.content_id, ""): frozenset(range(one.num_frames))}
+        uris = frozenset(o.uri for o in self._of(one.camera) if o.content_id == one.content_id)
         own = [shot.span for shot in self.shots(one.camera, config) if shot.uri == one.uri]
-        return Order(one.camera, asked, (), frames, self.clock_of(one.camera), tuple(own))
+        return Order(one.camera, asked, (), frames, self.clock_of(one.camera), uris, tuple(own))
 
     def run_begins(self, config: Config) -> None:
         """Note what a run may leave out."""
@@ -214,8 +220,8 @@ class Truth:
             )
             or any(
                 abs(shot.number - number) <= WINDOW_FRAMES
-                for (content_id, _), numbers in order.frames.items()
-                if content_id in _ids_until(one)
+                for (content_id, uri), numbers in order.frames.items()
+                if content_id in _ids_until(one) or one.uri in (uri, *order.uris)
                 for number in numbers
             )
             for order in self.orders

@@ -45,20 +45,16 @@ def erased_time(
     bounds = bounds_of(videos)
     by_camera = erased_ranges(writer.index, bounds.cameras, bounds.start, bounds.end)
     erased_contents = indexed.erased_contents(videos)
-    by_content = {}
-    contents = {video.content_id for video in videos}
     if include_erased:
-        forget_erased(writer.store, contents)
-    else:
-        by_content = erased_media(writer.index, contents, {video.video_id for video in videos})
+        forget_erased(writer.store, {video.content_id for video in videos})
+    of_videos = {} if include_erased else erased_media(writer.index, videos)
     erased: dict[str, ErasedTime] = {}
     for video in videos:
         start, end = _utc(video)
-        of_content = by_content.get((video.content_id, video.camera), [])
+        parts = of_videos.get(video.video_id, [])
         # What was erased of this file is known by its frames, wherever its clock has put them. At
         # the time that they had before lie other frames now, and nobody asked to erase those.
-        moved = {part.video_id for part in of_content if part.uri == video.uri}
-        moved.discard(video.video_id)
+        moved = {part.video_id for part in parts if part.is_moved}
         ranges = [
             (low, high)
             for low, high, video_id in by_camera.get(video.camera, ())
@@ -67,7 +63,7 @@ def erased_time(
         if ranges and include_erased:
             clear_erased(writer.store, video.camera, start, end)
             ranges = []
-        media = joined(TimeRange(part.start_ns, part.end_ns) for part in of_content)
+        media = joined(part.span for part in parts)
         if (video.content_id, video.camera) in erased_contents:
             ranges, media = [], [video.span]
         days = config.keep_days(video.camera)
