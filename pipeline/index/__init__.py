@@ -7,6 +7,12 @@ from pipeline.index.camera_figures import camera_figures
 from pipeline.index.commit import Writer
 from pipeline.index.copies import record_copies
 from pipeline.index.erase import apply_orders, clear_erased, forget_erased
+from pipeline.index.erased_state import (
+    erased_media,
+    erased_ranges,
+    erased_videos,
+    partly_erased_ids,
+)
 from pipeline.index.evidence import evidence_of, pictures_of
 from pipeline.index.feedback import ReviewState, write_feedback
 from pipeline.index.lanes import (
@@ -26,14 +32,10 @@ from pipeline.index.resume_state import (
     RunGoal,
     answered_until_ns,
     deck_etags,
-    erased_media,
-    erased_ranges,
-    erased_videos,
     failures,
     finished_ids,
     footage_in_range,
     latest_configs,
-    partly_erased_ids,
     rows_in_range,
     unfinished,
     windows_of,

@@ -1,32 +1,22 @@
 """Reads from the index what a job needs in order to continue where another job stopped."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.index.erased_state import ERASED, partly_erased_ids
 from pipeline.index.filters import Cameras, Names, Span, Where
 from pipeline.index.query import Index
-from pipeline.records import Video
 from pipeline.records.speech import HEARD
 from pipeline.tables.schema import TableName
-from pipeline.timebase import TimeRange, datetime_to_ns
 
 _FOOTAGE = (
     *("video_id", "uri", "camera", "start", "end", "clock", "status", "width", "height"),
     *("footage", "yielded", "fingerprint", "indexed_at"),
 )
-
-# Older versions also wrote ``erased`` for a file of which others show all that was not erased. No
-# user ordered that: such a row still has its ``config``, which erasing removes. What was erased of
-# it stands in ``windows``.
-_ERASED: dict[TableName, str] = {
-    "videos": "status = 'erased' AND NOT (overlap_s > 0 AND config <> '' AND erased IS NULL)",
-    "windows": "status = 'erased'",
-}
-
 
 LISTED_FILES = pa.schema(
     [
@@ -107,7 +97,7 @@ class RunGoal:
         if self.include_erased:
             with_erased_parts = sorted(partly_erased_ids(index))
             return done.add("video_id NOT IN (SELECT unnest(?::VARCHAR[]))", with_erased_parts)
-        return Where().add(f"(({done.sql}) OR ({_ERASED['videos']}))", *done.values)
+        return Where().add(f"(({done.sql}) OR ({ERASED['videos']}))", *done.values)
 
     def _in_these_zones(self) -> Where:
         """Rows whose events were derived with the zones that their cameras have now."""
@@ -238,138 +228,6 @@ def rows_in_range(
     return index.select(
         table, _of_task(task), span=Span.parse(start, end), cameras=Cameras(exact=(camera,))
     )
-
-
-def erased_videos(index: Index, content_ids: Iterable[str] | None = None) -> pa.Table:
-    """Videos that were erased completely, of any task; of these contents, or all.
-
-    Columns video_id, content_id, camera.
-    """
-    where = Where().add(_ERASED["videos"])
-    if content_ids is not None:
-        where.is_one_of("content_id", content_ids)
-    return index.select_all("videos", where, columns=["video_id", "content_id", "camera"])
-
-
-def partly_erased_ids(index: Index) -> set[str]:
-    """Ids of videos of which a part was erased, of any task."""
-    where = Where().add("status = 'erased'")
-    remembered = index.select_all("videos", Where().add("len(erased) > 0"), columns=["video_id"])
-    return _ids(index.select_all("windows", where, columns=["video_id"])) | _ids(remembered)
-
-
-def erased_ranges(
-    index: Index, cameras: Iterable[str], start: datetime, end: datetime
-) -> dict[str, list[tuple[datetime, datetime, str]]]:
-    """By exact camera name, the erased ranges of any video and task that overlap ``[start, end)``.
-
-    Each with the id of its video. Cameras without such a range are omitted.
-    """
-    ranges: dict[str, list[tuple[datetime, datetime, str]]] = {}
-    if (exact := Cameras(exact=tuple(cameras))).exact:
-        for table, is_erased in _ERASED.items():
-            footage = ("footage",) if table == "videos" else ()
-            rows = index.select_all(
-                table,
-                Where().add(is_erased),
-                span=Span.parse(start, end),
-                cameras=exact,
-                columns=("camera", "start", "end", "video_id", *footage),
-            )
-            for row in rows.to_pylist():
-                # Of a video what it showed: neither its gaps, nor what it left to other files.
-                shown = row["footage"] if footage else [row]
-                ranges.setdefault(row["camera"], []).extend(
-                    (part["start"], part["end"], row["video_id"]) for part in shown
-                )
-    return ranges
-
-
-@dataclass(frozen=True, slots=True)
-class ErasedPart:
-    """A part of a video that was erased, and of which row of ``videos``."""
-
-    span: TimeRange
-    """Media time."""
-    video_id: str
-    is_moved: bool
-    """Whether that was the same file at another time."""
-
-
-def erased_media(index: Index, videos: Sequence[Video]) -> dict[str, list[ErasedPart]]:
-    """By video id, what was erased of these videos, wherever their clocks have put it.
-
-    ``videos`` remembers it of each content, and of what a file held before it grew or was repaired,
-    if that began at the same time. Windows have it under the ids that a content had before its
-    start or the clock of its camera was corrected.
-    """
-    either = [
-        Where().is_one_of("content_id", {video.content_id for video in videos}),
-        Where().is_one_of("uri", {video.uri for video in videos}),
-    ]
-    columns = ["video_id", "content_id", "uri", "camera", "status", "start", "end", "erased"]
-    columns += ["clock_start_ns", "clock_correction"]
-    where = Where.any_of(either).add(f"(status <> 'erased' OR {_ERASED['videos']})")
-    rows = index.select_all("videos", where, columns=columns).to_pylist()
-    of_content: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    of_file: dict[tuple[object, ...], list[dict[str, Any]]] = {}
-    for row in rows:
-        if row["status"] != "erased":
-            of_content.setdefault((row["content_id"], row["camera"]), []).append(row)
-        of_file.setdefault((row["uri"], row["camera"], *_clock_of(row)), []).append(row)
-    ids = {video.video_id for video in videos}
-    others = {row["video_id"]: row for row in rows if row["video_id"] not in ids}
-    windows = _erased_windows(index, others)
-    erased: dict[str, list[ErasedPart]] = {}
-    for video in videos:
-        same = of_content.get((video.content_id, video.camera), [])
-        clock = video.start_ns, str(video.correction)
-        before = of_file.get((video.uri, video.camera, *clock), [])
-        parts = [
-            (row, TimeRange(part["start_ns"], part["end_ns"]))
-            for row in (*same, *before)
-            for part in row["erased"] or ()
-        ]
-        parts += [(row, span) for row in same for span in windows.get(row["video_id"], ())]
-        parts += [
-            (row, video.media(TimeRange(datetime_to_ns(row["start"]), datetime_to_ns(row["end"]))))
-            for row in before
-            if row["status"] == "erased"
-        ]
-        erased[video.video_id] = [
-            ErasedPart(
-                span=span,
-                video_id=row["video_id"],
-                is_moved=row["uri"] == video.uri and _clock_of(row) != clock,
-            )
-            for row, span in parts
-        ]
-    return erased
-
-
-def _clock_of(row: Mapping[str, Any]) -> tuple[int, str]:
-    return row["clock_start_ns"], row["clock_correction"]
-
-
-def _erased_windows(
-    index: Index, videos: Mapping[str, Mapping[str, Any]]
-) -> dict[str, list[TimeRange]]:
-    """By id, the erased windows of these videos, in media time."""
-    if not videos:
-        return {}
-    near = CameraRange(
-        cameras={row["camera"] for row in videos.values()},
-        start=min(row["start"] for row in videos.values()),
-        end=max(row["end"] for row in videos.values()),
-    )
-    where = Where().add("status = 'erased' AND media_start_ns IS NOT NULL")
-    where.is_one_of("video_id", videos)
-    columns = ["video_id", "media_start_ns", "media_end_ns"]
-    spans: dict[str, list[TimeRange]] = {}
-    for row in index.select_all("windows", where, **near.bounds, columns=columns).to_pylist():
-        span = TimeRange(row["media_start_ns"], row["media_end_ns"])
-        spans.setdefault(row["video_id"], []).append(span)
-    return spans
 
 
 def latest_configs(index: Index, task: Names = None) -> list[str]:

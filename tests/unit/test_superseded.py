@@ -15,7 +15,7 @@ from pipeline.flow.driver import archive as driver
 from pipeline.flow.driver.report import Report
 from pipeline.index import Writer, open_index
 from pipeline.index.erase import erase
-from pipeline.index.resume_state import erased_ranges, erased_videos
+from pipeline.index.erased_state import erased_ranges, erased_videos
 from pipeline.index.scope import Scope
 from pipeline.sources import list_sources
 from pipeline.tables.schema import VIDEOS
