@@ -7,6 +7,7 @@ OUT ?= out
 CONFIG ?= configs/cameras-cpu.yaml
 KILLS ?= 200
 EXAMPLES ?= 500
+STEPS ?= 50
 ROWS ?= 20000000
 # Looks for the forms of known keys. The plugins left out guess from names and randomness, and fail on tests.
 KEY_FORMS = $(addprefix --disable-plugin ,KeywordDetector BasicAuthDetector HexHighEntropyString Base64HighEntropyString)
@@ -92,7 +93,7 @@ alert-kill-test: $(VENV)/.dev  ## kill jobs and two senders of alerts at 200 ran
 	$(BIN)/python -m tests.hard.kill_alerts --kills $(KILLS)
 
 state-test: $(VENV)/.dev  ## any order of events against a model of the index; EXAMPLES=500 for as long as one likes
-	STATE_EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/state --timeout 0
+	STATE_EXAMPLES=$(EXAMPLES) STATE_STEPS=$(STEPS) $(BIN)/pytest tests/state --timeout 0
 
 # Each commit to an index is synced to disk, and the tests make thousands of them: in memory, where it
 # has room for their folders, nobody waits for that.
