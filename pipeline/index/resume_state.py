@@ -33,11 +33,11 @@ LISTED_FILES = pa.schema(
 """Files as they are now. If one of these columns but ``place`` changes, it is another file."""
 
 _SAME_FILE = """
-    existing.uri = listed.uri AND existing.num_bytes = listed.num_bytes AND existing.etag =
-    listed.etag AND existing.camera = listed.camera AND existing.clock_correction =
-    listed.clock_correction AND CASE WHEN existing.clock IN ('path', 'sidecar') THEN
-    epoch_us(existing.clock_start) END
-        IS NOT DISTINCT FROM listed.stated_start_us
+    {known}.uri = {listed}.uri AND {known}.num_bytes = {listed}.num_bytes AND {known}.etag =
+    {listed}.etag AND {known}.camera = {listed}.camera AND {known}.clock_correction =
+    {listed}.clock_correction AND CASE WHEN {known}.clock IN ('path', 'sidecar') THEN
+    epoch_us({known}.clock_start) END
+        IS NOT DISTINCT FROM {listed}.stated_start_us
 """
 
 # A copy has the camera and the times of the video whose row names it.
@@ -48,16 +48,20 @@ _UNFINISHED = f"""
         SELECT copy.uri, copy.num_bytes, copy.etag, camera, copy.clock, clock_start,
             clock_correction
         FROM (SELECT *, unnest(copies) AS copy FROM existing)
-    ) existing ON {_SAME_FILE}
+    ) existing ON {_SAME_FILE.format(known="existing", listed="listed")}
 """  # noqa: S608 - made of constants
 
 
 # The rank of a file by the rule of ``pipeline.plan.overlap``; the lowest rank takes precedence.
 _RANK = """(-{0}.width * {0}.height, epoch_us({0}."start"), {0}.uri, {0}.video_id)"""
-# A file that has failed or is pending stays the same file when it is indexed again.
-_IS_REINDEXED = (
-    "(due.uri IS NOT NULL AND owner.status IN ('done', 'partial', 'superseded', 'erased'))"
-)
+# A file that has failed or is pending stays the same file when it is indexed again, unless it has
+# changed: a run that began with it may have been killed.
+_IS_REINDEXED = f"""(
+    due.uri IS NOT NULL AND (
+        owner.status IN ('done', 'partial', 'superseded', 'erased')
+        OR NOT ({_SAME_FILE.format(known="owner", listed="due")})
+    )
+)"""
 _WRONG_YIELDS = f"""
     SELECT yielder.video_id, yielder.uri, yielder.part.to_uri AS to_uri,
         bool_or(owner.video_id IS NULL OR {_IS_REINDEXED}) AS is_outdated
@@ -207,7 +211,7 @@ def wrong_yields(
 
     Args:
         index: to read.
-        due: column uri: files that will be indexed again.
+        due: files that will be indexed again; columns ``LISTED_FILES``.
         task: of the videos.
         fingerprint: of the videos.
 

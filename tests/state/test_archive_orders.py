@@ -274,6 +274,20 @@ def test_the_time_that_an_erased_file_leaves_is_looked_at_in_the_same_run(machin
     machine.what_the_index_says_is_true()
 
 
+@pytest.mark.parametrize("number", range(3, 10))
+def test_the_time_that_a_better_file_leaves_is_looked_at_though_the_run_was_killed(machine, number):
+    """Its old row was pending then, and what had yielded to it was thought to do so still."""
+    better = replace(recording("gate/a.mp4", 0, 14), width=128)
+    machine.begin(better)
+    machine.archive.recordings["gate/b.mp4"] = recording("gate/b.mp4", 0, 7)
+    machine.index(setting=0)
+    after = replace(better, start_ns=better.start_ns + 4 * NS_PER_S)
+    machine.truth.start_was_corrected(better, after, machine.config)
+    machine.index_and_be_killed(setting=0, number=number, before=True)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+
+
 def test_stored_answers_that_break_a_rule_are_asked_again_and_end_no_run(machine):
     """An index may come from a stranger, or from a version that had fewer rules."""
     machine.begin(recording("gate/a.mp4", 0, 20))

@@ -4,7 +4,7 @@ Every method reads the index anew, so that the driver keeps nothing in memory of
 done.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -63,30 +63,34 @@ class IndexContents:
 
     def unfinished(self, sources: SourceTable) -> SourceTable:
         """The sources that are not indexed, or have changed since, in their order."""
-        corrections: dict[str, ClockCorrection] = {}
         todo: list[int] = []
-        for first in range(0, len(sources), _FILES_PER_QUERY):
-            part = SourceTable(sources.table.slice(first, _FILES_PER_QUERY))
-            corrections |= {
-                camera: self.clock.of(camera) for camera in part.cameras - corrections.keys()
-            }
-            positions = unfinished(self.index, _listed(part, corrections), self.goal)
-            todo += [first + position for position in positions]
+        for first, part in self._listed(sources):
+            todo += [first + position for position in unfinished(self.index, part, self.goal)]
         return sources.take(todo)
 
-    def wrong_yields(self, due: Iterable[str], listed: Container[str]) -> set[str]:
+    def wrong_yields(self, due: SourceTable, listed: Container[str]) -> set[str]:
         """URIs of finished files that yielded time to a file that no longer takes precedence.
 
         Either that file is ``due`` to be indexed again, or it has changed or was erased since. Or
         it was not listed at that time and would yield now that it is.
         """
         goal = {"task": self.goal.task, "fingerprint": self.goal.fingerprint}
-        rows = wrong_yields(self.index, pa.table({"uri": pa.array(due, pa.string())}), **goal)
         return {
             row["uri"]
-            for row in rows
+            for _, part in self._listed(due)
+            for row in wrong_yields(self.index, part, **goal)
             if row["uri"] in listed and (row["is_outdated"] or row["to_uri"] in listed)
         }
+
+    def _listed(self, sources: SourceTable) -> Iterator[tuple[int, pa.Table]]:
+        """Sources, part by part and at least one, as queries take them; each with its position."""
+        corrections: dict[str, ClockCorrection] = {}
+        for first in range(0, max(len(sources), 1), _FILES_PER_QUERY):
+            part = SourceTable(sources.table.slice(first, _FILES_PER_QUERY))
+            corrections |= {
+                camera: self.clock.of(camera) for camera in part.cameras - corrections.keys()
+            }
+            yield first, _listed(part, corrections)
 
     def deck_etags(self, sources: SourceTable) -> dict[str, str]:
         """By URI, which deck the finished ones of these files had when they were indexed."""

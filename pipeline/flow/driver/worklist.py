@@ -46,8 +46,7 @@ def worklist_of(sources: SourceTable, context: RunContext) -> Worklist:
         if is_being_written(source, settle_s, context.started_at)
     ]
     due, listed = unfinished, sources.by_uri()
-    settled = {*due.uris.to_pylist()}.difference(unsettled)
-    reindexed = context.indexed.wrong_yields(settled, listed)
+    reindexed = context.indexed.wrong_yields(due.without(unsettled)[0], listed)
     if looks_for_decks(context.config):
         reindexed |= with_other_decks(
             context.indexed.deck_etags(sources), context.config.sources.access
