@@ -312,20 +312,22 @@ class ArchiveMachine(RuleBasedStateMachine):
             return
         self.known = dict(self.archive.recordings)
         index = pi.open(self.uri)
-        for camera in self.truth.cameras():
-            self._check_coverage(index, camera)
+        covered = {camera: _covered(index, camera) for camera in self.truth.cameras()}
+        for camera, said in covered.items():
+            self._check_coverage(camera, said)
             self._check_events(index, camera)
-        self._check_that_erased_time_does_not_grow()
+        self._check_that_erased_time_does_not_grow(
+            {camera: _erased(said) for camera, said in covered.items()}
+        )
         check_ids(index)
 
-    def _check_that_erased_time_does_not_grow(self):
+    def _check_that_erased_time_does_not_grow(self, erased):
         """No runs erase more than was ordered, however often they cut the files anew.
 
         Once a frame more: one that reaches into the erased time, and that another file showed.
         """
         truth = self.truth
         reasons = dict(truth.recordings), dict(truth.clock), len(truth.orders), len(truth.lifted)
-        erased = {camera: self.erased(camera) for camera in truth.cameras()}
         if reasons != self.left_out[0]:
             self.left_out = (reasons, erased)
         for camera, spans in self.left_out[1].items():
@@ -334,14 +336,10 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     def erased(self, camera):
         """What coverage calls erased, in microseconds."""
-        rows = pi.open(self.uri).coverage(camera=camera).to_pylist()
-        return [(_us(row["start"]), _us(row["end"])) for row in rows if row["state"] == "erased"]
+        return _erased(_covered(pi.open(self.uri), camera))
 
-    def _check_coverage(self, index, camera):
+    def _check_coverage(self, camera, said):
         shots = self.truth.shots(camera, self.config)
-        # Names with brackets are names here.
-        rows = index.coverage(camera=camera).to_pylist()
-        said = [(_us(row["start"]), _us(row["end"]), row["state"]) for row in rows]
         borders = {at for s in shots for at in s.span} | {at for one in said for at in one[:2]}
         borders |= {at for span in self.truth.footage(camera, self.config) for at in span}
         borders |= {at for o in self.truth.orders + self.truth.lifted for at in o.asked}
@@ -384,6 +382,16 @@ class ArchiveMachine(RuleBasedStateMachine):
                 seen_us = min(span[1], shot.span[1]) - max(span[0], shot.span[0])
                 is_told = seen_us > ROUNDING_US and self.truth.is_gone(camera, shot)
                 assert not is_told, (camera, span, shot, "was erased")
+
+
+def _covered(index, camera):
+    """What coverage says: start, end and state. Names with brackets are names here."""
+    rows = index.coverage(camera=camera).to_pylist()
+    return [(_us(row["start"]), _us(row["end"]), row["state"]) for row in rows]
+
+
+def _erased(said):
+    return [(start, end) for start, end, state in said if state == "erased"]
 
 
 def _is_close(one, other):
