@@ -78,10 +78,21 @@ class Scope:
         return scope
 
     def with_known_names(self, index: "Index") -> "Scope":
-        """The same scope, in which a name that the index knows is not a glob."""
+        """The same scope, in which a name that the index knows is not a glob.
+
+        A file that is a copy of an indexed one has no row of its own: its name stands for that one.
+        """
+        known = frozenset(index.known_videos(self.videos))
+        copied = frozenset(
+            video_id
+            for name in self.videos
+            if name not in known
+            for video_id in _copied_as(index, name)
+        )
         return replace(
             self,
-            known_videos=frozenset(index.known_videos(self.videos)),
+            videos=tuple(dict.fromkeys((*self.videos, *sorted(copied)))),
+            known_videos=known | copied,
             cameras=index.cameras((*self.cameras.exact, *self.cameras.globs)),
         )
 
@@ -145,6 +156,26 @@ class Scope:
         return (self.span.end_us is None or start_us < self.span.end_us) and (
             self.span.start_us is None or self.span.start_us < end_us
         )
+
+
+def _copied_as(index: "Index", name: str) -> set[str]:
+    """Ids of the videos of which a copy has this uri, or else one that meets it as a glob.
+
+    A file that has a row of its own is no copy any more.
+    """
+    for operator in ("=", "GLOB"):
+        where = Where().add(f"len([copy FOR copy IN copies IF copy.uri {operator} ?]) > 0", name)
+        rows = index.select_all("videos", where, columns=["video_id", "copies"]).to_pylist()
+        copied = {(row["video_id"], copy["uri"]) for row in rows for copy in row["copies"]}
+        named = {
+            (video_id, uri)
+            for video_id, uri in copied
+            if uri == name or (operator == "GLOB" and fnmatchcase(uri, name))
+        }
+        own = index.known_videos({uri for _, uri in named})
+        if found := {video_id for video_id, uri in named if uri not in own}:
+            return found
+    return set()
 
 
 def _copies(index: "Index", named: Where) -> Iterator[str]:

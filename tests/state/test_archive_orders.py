@@ -288,6 +288,34 @@ def test_the_time_that_a_better_file_leaves_is_looked_at_though_the_run_was_kill
     machine.what_the_index_says_is_true()
 
 
+def test_a_file_is_erased_by_the_name_of_a_copy_that_came_with_it(machine):
+    """The copy has no row, so that its name was unknown, and nothing was erased."""
+    first = recording("gate/a.mp4", 0, 14)
+    copy = replace(first, uri="gate/b.mp4")
+    machine.begin(first)
+    machine.archive.recordings[copy.uri] = copy
+    machine.index(setting=0)
+    machine._erase(Scope.parse(video=copy.uri), machine.truth.erased_file(copy, machine.config), 0)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    assert machine.erased("gate") == [(T0_NS // 1000, T0_NS // 1000 + 2_000_000)]
+
+
+@pytest.mark.parametrize("name", ["gate/b.mp4", "*/b.mp4"])
+def test_a_file_that_was_a_copy_once_is_erased_without_what_it_was_a_copy_of(machine, name):
+    first = recording("gate/a.mp4", 0, 14)
+    machine.begin(first)
+    machine.archive.recordings["gate/b.mp4"] = replace(first, uri="gate/b.mp4")
+    machine.index(setting=0)
+    then = replace(recording("gate/b.mp4", 9, 14), content=1)
+    machine.archive.recordings[then.uri] = then
+    machine.index(setting=0)
+    machine._erase(Scope.parse(video=name), machine.truth.erased_file(then, machine.config), 0)
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    assert machine.erased("gate") == [(T0_NS // 1000 + 9_000_000, T0_NS // 1000 + 11_000_000)]
+
+
 def test_stored_answers_that_break_a_rule_are_asked_again_and_end_no_run(machine):
     """An index may come from a stranger, or from a version that had fewer rules."""
     machine.begin(recording("gate/a.mp4", 0, 20))

@@ -183,6 +183,7 @@ def _index_due(context: RunContext, sources: SourceTable, address: str | None) -
             ledger = Ledger()
             shards = planner.plan(start, end, ledger)
             _answer_batch(shards, ledger, context, commits, interruption)
+            planner.commit_copies()
         interruption.check()
     context.report.spent.reserve_gpus(0)
 

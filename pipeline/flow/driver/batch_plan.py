@@ -50,6 +50,8 @@ class BatchPlanner:
         self._worklist = worklist
         self._commits = commits
         self._run_probe = probe
+        self._copies: list[Video] = []
+        """Of videos that this batch plans, so that they have no row yet."""
         self._cuts_ns: dict[str, int] = {}
         """By id, the last cuts of videos that are still being written, in media time."""
 
@@ -104,6 +106,11 @@ class BatchPlanner:
             for shard in sorted(shards, key=lambda shard: -shard.cost_s)
         ]
 
+    def commit_copies(self) -> None:
+        """Write which files of the batch are copies of others of it, when these have their rows."""
+        self._commits.commit_copies(self._copies)
+        self._copies.clear()
+
     def _reopen(self, video_ids: Iterable[str], around: Sequence[Video]) -> None:
         """Mark finished videos as pending that are indexed again; they lie near ``around``.
 
@@ -139,6 +146,8 @@ class BatchPlanner:
             is_done = video.video_id in finished and video.uri not in self._worklist.reindexed
             if is_done:
                 copies.append(video)
+            elif video.video_id in planned:
+                self._copies.append(video)
             if is_done or video.video_id in planned:
                 context.report.videos_skipped += 1
                 log.info("skipped: already indexed, or a copy of another file", uri=video.uri)
