@@ -316,6 +316,19 @@ def test_a_file_that_was_a_copy_once_is_erased_without_what_it_was_a_copy_of(mac
     assert machine.erased("gate") == [(T0_NS // 1000 + 9_000_000, T0_NS // 1000 + 11_000_000)]
 
 
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_copy_takes_no_time_from_itself_under_other_settings(machine, keep):
+    first = recording("gate/a.mp4", 0, 14)
+    machine.begin(first)
+    machine.archive.recordings["gate/b.mp4"] = replace(first, uri="gate/b.mp4")
+    machine.run(only="gate/a.mp4")
+    machine.setting = 1
+    machine.run(only="gate/b.mp4", keep=keep)
+    for setting in (0, 1):
+        machine.index(setting=setting, keep=keep)
+        machine.what_the_index_says_is_true()
+
+
 def test_stored_answers_that_break_a_rule_are_asked_again_and_end_no_run(machine):
     """An index may come from a stranger, or from a version that had fewer rules."""
     machine.begin(recording("gate/a.mp4", 0, 20))

@@ -47,7 +47,8 @@ def neighbours(
     with_clock = [video for video in videos if video.clock in STATED_CLOCKS]
     if not with_clock:
         return Neighbours(missing={})
-    planned = {video.uri for video in videos}
+    # A copy under another name is the same video, and takes no time from itself.
+    planned = {name for video in videos for name in (video.uri, video.video_id)}
     indexed: list[IndexedFile] = []
     missing: dict[str, list[Ownership]] = {}
     fingerprint = config.fingerprint
@@ -55,7 +56,9 @@ def neighbours(
         index, bounds_of(with_clock), task=config.task.name, fingerprint=fingerprint
     ):
         uri = row["uri"]
-        if row["clock"] not in STATED_CLOCKS or uri in planned or is_to_come(uri):
+        if row["clock"] not in STATED_CLOCKS or is_to_come(uri):
+            continue
+        if planned & {uri, row["video_id"]}:
             continue
         if is_listed(uri) and row["fingerprint"] == fingerprint and row["yielded"] is not None:
             indexed.append(indexed_file(row))
