@@ -25,6 +25,7 @@ from pipeline.index.filters import Where
 from pipeline.index.maintain import compact, vacuum
 from pipeline.timebase import NS_PER_S, ns_to_datetime
 from tests.state import examples
+from tests.state.coverage import covered_by, erased_of, to_us
 from tests.state.ids import check_ids
 from tests.state.scripted import (
     T0_NS,
@@ -312,12 +313,12 @@ class ArchiveMachine(RuleBasedStateMachine):
             return
         self.known = dict(self.archive.recordings)
         index = pi.open(self.uri)
-        covered = {camera: _covered(index, camera) for camera in self.truth.cameras()}
+        covered = {camera: covered_by(index, camera) for camera in self.truth.cameras()}
         for camera, said in covered.items():
             self._check_coverage(camera, said)
             self._check_events(index, camera)
         self._check_that_erased_time_does_not_grow(
-            {camera: _erased(said) for camera, said in covered.items()}
+            {camera: erased_of(said) for camera, said in covered.items()}
         )
         check_ids(index)
 
@@ -336,7 +337,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     def erased(self, camera):
         """What coverage calls erased, in microseconds."""
-        return _erased(_covered(pi.open(self.uri), camera))
+        return erased_of(covered_by(pi.open(self.uri), camera))
 
     def _check_coverage(self, camera, said):
         shots = self.truth.shots(camera, self.config)
@@ -356,7 +357,7 @@ class ArchiveMachine(RuleBasedStateMachine):
 
     def _check_events(self, index, camera):
         found = [
-            ((_us(row["start"]), _us(row["end"])), len(row["parts"]))
+            ((to_us(row["start"]), to_us(row["end"])), len(row["parts"]))
             for row in index.events(camera=camera).to_pylist()
         ]
         expected = self.truth.events(camera, self.config)
@@ -384,22 +385,8 @@ class ArchiveMachine(RuleBasedStateMachine):
                 assert not is_told, (camera, span, shot, "was erased")
 
 
-def _covered(index, camera):
-    """What coverage says: start, end and state. Names with brackets are names here."""
-    rows = index.coverage(camera=camera).to_pylist()
-    return [(_us(row["start"]), _us(row["end"]), row["state"]) for row in rows]
-
-
-def _erased(said):
-    return [(start, end) for start, end, state in said if state == "erased"]
-
-
 def _is_close(one, other):
     return all(abs(a - b) <= ROUNDING_US for a, b in zip(one, other, strict=True))
-
-
-def _us(at):
-    return round(at.timestamp() * 1_000_000)
 
 
 def _at(us):

@@ -148,11 +148,11 @@ class BatchPlanner:
                 copies.append(video)
             elif video.video_id in planned:
                 self._copies.append(video)
-            if is_done or video.video_id in planned:
-                context.report.videos_skipped += 1
-                log.info("skipped: already indexed, or a copy of another file", uri=video.uri)
             else:
                 planned[video.video_id] = (video, shards)
+                continue
+            context.report.videos_skipped += 1
+            log.info("skipped: already indexed, or a copy of another file", uri=video.uri)
         self._commits.commit_copies(copies)
         return planned
 
