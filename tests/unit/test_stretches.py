@@ -7,26 +7,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.records.speech import NS_PER_SAMPLE
-from pipeline.speech import MAX_STRETCH_NS, group, voices
+from pipeline.speech import MAX_STRETCH_NS, group, turns, voices
 from pipeline.timebase import NS_PER_S, TimeRange
 
 STEP = 512
 STEP_NS = STEP * NS_PER_SAMPLE
 
 
-def heard(*spoken_s, length_s=60.0):
+def heard(*spoken_s, length_s=60.0, cut=voices):
     """What is cut where these seconds are spoken."""
     at_s = np.arange(round(length_s * NS_PER_S) // STEP_NS) * STEP_NS / NS_PER_S
     said = np.zeros(len(at_s), np.float32)
     for start_s, end_s in spoken_s:
         said[(at_s >= start_s) & (at_s < end_s)] = 0.9
-    return voices(said, STEP, TimeRange(0, round(length_s * NS_PER_S)))
+    return cut(said, STEP, TimeRange(0, round(length_s * NS_PER_S)))
 
 
 def test_a_short_pause_stays_inside_and_a_long_one_cuts():
     assert len(heard((1, 3), (4.9, 6))) == 1
     assert len(heard((1, 3), (5.2, 6))) == 2
     assert heard() == []
+
+
+def test_a_short_noise_between_two_voices_is_no_voice_of_its_own_but_a_short_yes_is():
+    with_noise = heard((1, 3), (3.2, 3.36), (3.6, 5), cut=turns)
+    assert with_noise == heard((1, 3), (3.6, 5), cut=turns)
+    assert len(heard((1, 3), (3.2, 3.5), (3.7, 5), cut=turns)) == 3
 
 
 def test_a_voice_without_pauses_is_cut_where_it_is_weakest():
