@@ -52,19 +52,21 @@ Levels: TypeAlias = npt.NDArray[np.int8]
 Swept: TypeAlias = tuple[str, Int64Array, Levels]
 """A camera, and what ``sweep`` gives for it."""
 
-# A failed file whose time or length is unknown (end = start + 1 us) gives no moment a state.
+# Of a file that could not be read its footage is not known, only perhaps its start and end; one
+# whose time or length is unknown (end = start + 1 us) gives no moment a state.
 _FILES = """
 SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us, level FROM (
     SELECT camera, unnest(footage) AS shown,
         CASE
             WHEN status = 'erased' OR {ordered_videos} THEN {erased}
             WHEN status = 'pending' THEN {pending}
+            WHEN status = 'failed' THEN {failed}
             ELSE {not_analysed}
         END AS level
-    FROM {videos} WHERE status <> 'failed' AND {where}
+    FROM {videos} WHERE {where}
     UNION ALL
     SELECT camera, {{'start': "start", 'end': "end"}} AS shown, {failed} AS level
-    FROM {videos} WHERE status = 'failed' AND clock <> 'none' AND {where}
+    FROM {videos} WHERE status = 'failed' AND len(footage) = 0 AND clock <> 'none' AND {where}
         AND epoch_us("end") - epoch_us("start") > 1)
 """
 
@@ -78,7 +80,7 @@ SELECT camera, epoch_us(greatest(w."start", shown.start)) AS start_us,
 FROM (SELECT *, CASE WHEN {ordered_windows} THEN 'erased' ELSE status END AS state
       FROM {windows} WHERE {where}) w
 LEFT JOIN (SELECT video_id, task, unnest(footage) AS shown
-           FROM {videos} WHERE status <> 'failed' AND {where}) v USING (video_id, task)
+           FROM {videos} WHERE {where}) v USING (video_id, task)
 WHERE coalesce(shown.start < w."end" AND shown.end > w."start", true)
 """
 

@@ -137,6 +137,19 @@ def test_where_files_overlap_the_highest_state_applies(writer):
     ]
 
 
+def test_a_file_of_which_all_windows_failed_says_nothing_of_what_it_does_not_show(writer):
+    """As a pause of the recorder, or what another file speaks for."""
+    shown = [{"start": at(0), "end": at(100)}, {"start": at(150), "end": at(200)}]
+    windows = (window("a", 0, 0, 200, status="failed"),)
+    writer.write_windows(rows("windows", *windows))
+    writer.finish_videos(rows("videos", video("v1", 0, 300, footage=shown) | {"status": "failed"}))
+    assert states(writer.index.coverage()) == [
+        (0, 100, "failed"),
+        (100, 150, "no_footage"),
+        (150, 200, "failed"),
+    ]
+
+
 def test_windows_of_an_unfinished_video_count_and_stale_ones_do_not(writer):
     writer.write_windows(rows("windows", window("a", 0, 0, 100)))
     assert states(writer.index.coverage()) == [(0, 100, "analysed")]
@@ -177,7 +190,7 @@ spans = st.tuples(moments, st.integers(1, 12)).map(lambda t: (t[0], t[0] + t[1])
 files = st.lists(
     st.tuples(
         spans,
-        st.sampled_from(["done", "failed", "unfinished"]),
+        st.sampled_from(["done", "unanswered", "failed", "unfinished"]),
         st.lists(st.tuples(spans, st.sampled_from(["analysed", "quiet", "failed"])), max_size=3),
         st.lists(spans, max_size=2),
     ),
@@ -203,9 +216,10 @@ def _cut(inner, outer):
 def _file(n, span, status, looked, footage):
     """Windows rows, videos rows, and what they say: ``(start, end, state)``."""
     between = {"start": _moment(span[0]), "end": _moment(span[1])}
-    shown = [part for one in footage for part in _cut(one, span)] if status == "done" else []
+    is_known = status in {"done", "unanswered"}
+    shown = [part for one in footage for part in _cut(one, span)] if is_known else []
     told = [{"start": _moment(a), "end": _moment(b)} for a, b in shown or [span]]
-    mine = video(f"v{n}") | between | {"status": status}
+    mine = video(f"v{n}") | between | {"status": "failed" if status == "unanswered" else status}
     if status == "failed":
         lasts = span[1] - span[0] > 1
         return [], [mine | {"footage": []}], [(*span, "failed")] if lasts else []
@@ -218,7 +232,8 @@ def _file(n, span, status, looked, footage):
     known = [(*p, state) for one, state in seen for s in shown or [span] for p in _cut(one, s)]
     if status == "unfinished":
         return windows, [], known
-    footage_known = [(a, b, "not_analysed") for a, b in shown or [span]]
+    level = "failed" if status == "unanswered" else "not_analysed"
+    footage_known = [(a, b, level) for a, b in shown or [span]]
     return windows, [mine | {"footage": told}], known + footage_known
 
 
