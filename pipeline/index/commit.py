@@ -290,16 +290,16 @@ class Writer:
             change(self.store, "videos", {"status": "pending"}, predicate, self._confirm)
 
     def _previous(self, task: str, videos: pa.Table) -> pa.Table:
-        """Rows of the same videos, or of earlier contents of the uris of successful ones."""
+        """Rows of the same videos, or of earlier contents of the files that could be read."""
         names = ids_of(videos, "video_id") | ids_of(videos, "uri")
         files = self._known.files(self.index.files("videos"), names)
-        done = videos.filter(pc.field("status") != "failed")
+        read = _read(videos)
         of_uris = Where().add("task = ? AND status <> 'failed'", task)
-        of_uris.is_one_of("uri", ids_of(done, "uri"))
+        of_uris.is_one_of("uri", ids_of(read, "uri"))
         columns = earlier_clocks.COLUMNS
         earlier = self.index.select_from_files(files, "videos", of_uris, columns=columns)
-        others = earlier_clocks.under_other_clocks(earlier, done)
-        same_content = "content_id = done_content AND content_id <> ''"
+        others = earlier_clocks.under_other_clocks(earlier, read)
+        same_content = "content_id = read_content AND content_id <> ''"
         where = _same_files(
             ids_of(videos, "video_id") | others,
             videos,
@@ -307,7 +307,7 @@ class Writer:
         )
         where.add("task = ?", task)
         # That a content was erased is remembered, though its file holds another one by now.
-        contents = sorted(ids_of(done, "content_id"))
+        contents = sorted(ids_of(read, "content_id"))
         where.add("(status <> 'erased' OR content_id IN (SELECT unnest(?::VARCHAR[])))", contents)
         return self.index.select_from_files(
             files,
@@ -362,22 +362,31 @@ def _of_fingerprint(condition: str, only: str | None) -> str:
     return condition if only is None else all_of(condition, equal("fingerprint", only))
 
 
+def _read(videos: pa.Table) -> pa.Table:
+    """Those of which the frames are known, whether or not a model answered about them.
+
+    A file that could not be read says nothing of what it held before.
+    """
+    has_frames = pc.list_value_length(pc.field("footage")) > 0
+    return videos.filter((pc.field("status") != "failed") | has_frames)
+
+
 def _same_files(video_ids: set[str], videos: pa.Table, *, or_if: str) -> Where:
-    """Rows with these ids, or with the uri of a success if they overlap it or meet ``or_if``."""
-    done = videos.filter(pc.field("status") != "failed")
-    times = [pc.cast(done[name], pa.int64()).to_pylist() for name in ("start", "end")]
+    """Rows with these ids, or of a file that was read, if they overlap it or meet ``or_if``."""
+    read = _read(videos)
+    times = [pc.cast(read[name], pa.int64()).to_pylist() for name in ("start", "end")]
     return Where().add(
         f"""(video_id IN (SELECT unnest(?::VARCHAR[])) OR EXISTS (
             SELECT 1 FROM (
-                SELECT unnest(?::VARCHAR[]) AS done_uri, unnest(?::VARCHAR[]) AS done_content,
+                SELECT unnest(?::VARCHAR[]) AS read_uri, unnest(?::VARCHAR[]) AS read_content,
                     unnest(?::BIGINT[]) AS start_us, unnest(?::BIGINT[]) AS end_us
-            ) WHERE done_uri = uri AND (
+            ) WHERE read_uri = uri AND (
                 "start" < make_timestamptz(end_us) AND "end" > make_timestamptz(start_us)
                 OR {or_if}
             )))""",  # noqa: S608 - or_if is a constant of this module
         sorted(video_ids),
-        done["uri"].to_pylist(),
-        done["content_id"].to_pylist(),
+        read["uri"].to_pylist(),
+        read["content_id"].to_pylist(),
         *times,
     )
 

@@ -55,6 +55,31 @@ def test_a_file_recorded_anew_leaves_no_rows_at_the_time_of_the_uncorrected_cloc
     assert pi.open(machine.uri).videos().num_rows == 1
 
 
+@pytest.mark.parametrize("what", ["clock", "start", "content"])
+def test_a_file_that_is_not_what_it_was_leaves_no_rows_though_the_model_answers_nothing(
+    machine, what
+):
+    """The old rows told of a time at which nothing was recorded, or of frames that are gone."""
+    machine.begin(recording("gate/a.mp4", 0, 20))
+    machine.index(setting=0)
+    before = machine.archive.recordings["gate/a.mp4"]
+    if what == "clock":
+        machine.truth.clock = {"offset_s": 3600.0, "rate_ppm": 0.0}
+    elif what == "start":
+        later = replace(before, start_ns=before.start_ns + 3600 * NS_PER_S)
+        machine.archive.recordings["gate/a.mp4"] = later
+    else:
+        anew = replace(before, content=1, showing=((4, 6),))
+        machine.archive.recordings["gate/a.mp4"] = anew
+    machine.archive.unanswered["gate/a.mp4"] = 1
+    machine.truth.unanswered.add("gate/a.mp4")
+    machine.index(setting=0)
+    machine.what_the_index_says_is_true()
+    index = pi.open(machine.uri)
+    assert [row["status"] for row in index.videos().to_pylist()] == ["failed"]
+    assert index.events().num_rows == 0
+
+
 def test_what_is_indexed_in_spite_of_its_order_leaves_no_file_of_a_later_batch_with_a_hole(machine):
     """A batch has three files: the last one loses its erased part while the first are planned."""
     machine.begin(recording("gate/a.mp4", 0, 9))
