@@ -158,7 +158,7 @@ def _videos(index: Index, wanted: Wanted) -> Iterator[tuple[Video, list[TimeRang
     """Each file that shows footage in this time, once, and what it owns; UTC."""
     rows = index.select(
         "videos",
-        Where().add("status NOT IN ('failed', 'erased')"),
+        Where().add("status <> 'erased'"),
         span=Span(wanted.span.start_ns // NS_PER_US, -(-wanted.span.end_ns // NS_PER_US)),
         cameras=Cameras(exact=(wanted.camera,)),
     ).to_pylist()

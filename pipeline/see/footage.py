@@ -152,9 +152,7 @@ def parts_at(index: Index, camera: str, at: datetime) -> list[dict[str, Any]]:
     # One row for each task of a video: what looked knows its pictures better than what listened.
     rows = index.videos(at, at + _MOMENT, camera=camera).to_pylist()
     playable = [
-        row
-        for row in rows
-        if row["status"] not in {"failed", "erased"} and row["clock_start_ns"] is not None
+        row for row in rows if row["status"] != "erased" and row["clock_start_ns"] is not None
     ]
     playable.sort(key=lambda row: row["task"] != HEARD)
     for row in {row["video_id"]: row for row in playable}.values():

@@ -74,7 +74,8 @@ class Recording:
 def find(index: Index, video_id: str) -> Recording | None:
     """The recording with this id; None if the index has none that can be played."""
     rows = index.select("videos", Where().add("video_id = ?", video_id), columns=_COLUMNS)
-    playable = [row for row in rows.to_pylist() if row["status"] not in {"failed", "erased"}]
+    # Of a file that could not be read there is no codec; one that no model answered has one.
+    playable = [row for row in rows.to_pylist() if row["status"] != "erased" and row["codec"]]
     return _recording(playable[0]) if playable else None
 
 

@@ -18,6 +18,7 @@ from pipeline.cli.app import main
 from pipeline.clips.plan import cuts_of
 from pipeline.clips.ranges import Wanted, around_events, in_time_order
 from pipeline.index.erase import erase
+from pipeline.index.replace import change
 from pipeline.index.scope import Scope
 from pipeline.timebase import TimeRange, datetime_to_ns
 from tests.clips import index_of, probed, shown
@@ -105,6 +106,15 @@ def test_a_time_of_a_camera_is_cut_from_all_its_files(archive, clip, tmp_path):
     out = tmp_path / "gate.mp4"
     span = ("--from", "2026-03-01T08:00:02.2Z", "--to", "2026-03-01T08:00:02.6Z")
     clip("--index", archive / "index", *span, "--camera", "gate", out)
+    assert numbers(out) == [55, 56, 57, 58, 59, 0, 1, 2, 3, 4]
+
+
+def test_footage_of_which_no_model_answered_a_window_is_cut_too(archive, clip, tmp_path):
+    shutil.copytree(archive / "index", tmp_path / "index")
+    change(pi.open(tmp_path / "index").store, "videos", {"status": "failed"}, "camera = 'gate'")
+    out = tmp_path / "gate.mp4"
+    span = ("--from", "2026-03-01T08:00:02.2Z", "--to", "2026-03-01T08:00:02.6Z")
+    clip("--index", tmp_path / "index", *span, "--camera", "gate", out)
     assert numbers(out) == [55, 56, 57, 58, 59, 0, 1, 2, 3, 4]
 
 

@@ -19,6 +19,7 @@ from s3fs import S3FileSystem
 import pipeline.index as pi
 from pipeline.index import made_pictures, remembered
 from pipeline.index.erase import erase
+from pipeline.index.replace import change
 from pipeline.index.scope import Scope
 from tests.index_rows import at, rows, window
 from tests.page_archive import make_archive
@@ -72,6 +73,18 @@ def test_a_camera_is_shown_upright_at_a_moment_and_without_its_recording_by_what
         erase(pi.open(root).store, Scope.parse(camera="rotated"))
         assert picture_of("large", 63).content == b"kept"
         assert picture_of("rotated", 3).status_code == 404
+
+
+def test_a_recording_of_which_no_model_answered_a_window_is_shown_and_played_all_the_same(tmp_path):
+    root, shown = make_archive(tmp_path, ("vfr",))
+    change(pi.open(root).store, "videos", {"status": "failed"}, "true")
+    with served(root) as (address, _):
+        asked = {"camera": "vfr", "at": at(shown["vfr"].media_s).isoformat()}
+        picture = http.get(f"{address}/api/v1/cameras/picture.webp", params=asked)
+        assert number_of(picture) == shown["vfr"].number
+        frames = f"{address}/api/v1/videos/v-vfr.mp4/frames"
+        answer = http.get(frames, params={"start_ns": 0, "end_ns": 10**9})
+        assert len(answer.json()["media_s"]) > 1
 
 
 def test_of_many_pictures_the_oldest_are_removed(tmp_path, monkeypatch):
