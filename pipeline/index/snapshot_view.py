@@ -47,7 +47,8 @@ class SnapshotView:
     def source(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> str:
         """The same without stale rows: of each video and task only the newest fingerprint's.
 
-        An event over several files stays if it has the newest fingerprint of one of them.
+        An event over several files stays if it has the newest fingerprint of one of them; if it
+        does so under two, the one that reaches farther is told.
         """
         rows = self.scan(table, span, cameras)
         has_generations = self._snapshot("videos").has_generations
@@ -75,7 +76,12 @@ class SnapshotView:
                 f"SELECT list(video_id) FROM {videos} v WHERE "
                 "v.task = r.task AND v.fingerprint = r.fingerprint"
             )
-            is_newest += f" OR len(r.parts) > 1 AND list_has_any({files}, ({newest}))"
+            is_newest_of_one = f"len(r.parts) > 1 AND list_has_any({files}, ({newest}))"
+            return (
+                f"(SELECT r.* FROM {rows} r WHERE {is_newest} OR {is_newest_of_one} "
+                "QUALIFY row_number() OVER (PARTITION BY r.task, r.event_id "
+                f'ORDER BY r."end" DESC, {is_newest} DESC) = 1)'
+            )
         return f"(SELECT r.* FROM {rows} r WHERE {is_newest})"
 
     def _has_one_fingerprint(self, *scans: tuple[TableName, Span], cameras: Cameras) -> bool:

@@ -125,3 +125,31 @@ def test_an_event_over_two_files_is_told_if_it_has_the_newest_answers_of_one_of_
     assert ids(index.events(), "event_id") == ["e-both", "e-v1"]
     finish(writer, "f2", 3, video_ids=("v2",))
     assert ids(pi.open(writer.store.root).events(), "event_id") == ["e-v1", "e-v2"]
+
+
+@pytest.mark.parametrize("f2_ends", [600, 605, 606])
+def test_an_event_that_begins_alike_in_the_answers_of_two_models_is_told_once(tmp_path, f2_ends):
+    """Of the first file the answers of the one are the newest, of the next file the other's."""
+    writer = pi.Writer(tmp_path)
+
+    def finish_both(fingerprint, seconds, ends):
+        cuts = [
+            (name, low, min(high, ends)) for name, low, high in (("v1", 590, 600), ("v2", 600, 610))
+        ]
+        parts = [
+            {"video_id": name, "uri": "", "start": at(low), "end": at(high), "media_start": 0.0,
+             "media_end": 1.0}
+            for name, low, high in cuts if low < high
+        ]  # fmt: skip
+        made = [
+            video(name, start, start + 600, indexed_at=at(second), fingerprint=fingerprint)
+            for name, start, second in zip(("v1", "v2"), (0, 600), seconds, strict=True)
+        ]
+        both = event("e", at(590), at(ends), fingerprint=fingerprint, parts=parts, video_id="v1")
+        writer.finish_videos(rows("videos", *made), rows("events", both), keep=True)
+
+    finish_both("f1", (1, 4), 605)
+    finish_both("f2", (2, 3), f2_ends)
+    index = pi.open(tmp_path)
+    assert of(index, "events", fingerprint="all") == ["f1", "f2"]
+    assert of(index, "events") == ["f1" if f2_ends < 605 else "f2"]
