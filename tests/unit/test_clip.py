@@ -209,6 +209,7 @@ def test_footage_of_a_web_server_is_cut_and_clips_go_to_a_bucket(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")  # pragma: allowlist secret
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    S3FileSystem.clear_instance_cache()  # another test has another server
     try:
         with disturbed_server(folder(archive), Disturbance()) as address:
             local = probed(archive / "gate1.mp4", camera="gate")

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from httpx import Client
 from moto.server import ThreadedMotoServer
+from s3fs import S3FileSystem
 
 import pipeline.index as pi
 from pipeline.see.byte_ranges import Part, parse
@@ -72,6 +73,7 @@ def test_a_recording_in_s3(tmp_path, clip, monkeypatch):
             ("AWS_DEFAULT_REGION", "us-east-1"),
         ):
             monkeypatch.setenv(name, value)
+        S3FileSystem.clear_instance_cache()  # another test has another server
         store = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
         store.create_bucket(Bucket="footage")
         store.upload_file(str(clip), "footage", "gate.mp4")
