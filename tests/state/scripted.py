@@ -132,6 +132,14 @@ class Recording:
         )
 
 
+def recording(uri: str, start_s: float, num_frames: int) -> Recording:
+    """One of the camera that its folder is named after, at a rate of odd nanoseconds."""
+    return Recording(
+        uri=uri, camera=uri.partition("/")[0], start_ns=T0_NS + round(start_s * NS_PER_S), rate=4,
+        num_frames=num_frames, showing=((0, 99),),
+    )  # fmt: skip
+
+
 def correction_of(config: Config, camera: str):
     """A camera's correction; the scripts name every camera alone."""
     return config.clock.of(camera)

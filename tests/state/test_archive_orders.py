@@ -8,15 +8,8 @@ from deltalake import DeltaTable
 import pipeline.index as pi
 from pipeline.index.erase import Scope
 from pipeline.timebase import NS_PER_S, ns_to_datetime
-from tests.state.scripted import RATES, T0_NS, Recording, config_of, grown
+from tests.state.scripted import RATES, T0_NS, config_of, grown, recording
 from tests.state.truth import without
-
-
-def recording(uri, start_s, num_frames):
-    return Recording(
-        uri=uri, camera=uri.partition("/")[0], start_ns=T0_NS + round(start_s * NS_PER_S), rate=4,
-        num_frames=num_frames, showing=((0, 99),),
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("number", range(1, 10))

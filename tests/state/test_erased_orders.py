@@ -6,8 +6,7 @@ import pytest
 
 from pipeline.index.erase import Scope
 from pipeline.timebase import NS_PER_S, ns_to_datetime
-from tests.state.scripted import T0_NS, grown
-from tests.state.test_archive_orders import recording
+from tests.state.scripted import T0_NS, grown, recording
 
 
 def begin_with_two(machine, first_s, better_s):
@@ -75,11 +74,7 @@ def test_a_file_that_was_erased_while_another_spoke_for_it_is_erased_when_that_o
 
 def test_time_is_erased_of_every_file_that_shows_it_whichever_speaks_for_it_later(machine):
     """Of a file only what it spoke for was erased, and the rest was shown at another time."""
-    first = recording("gate/a.mp4", 0, 20)
-    machine.begin(first)
-    better = replace(recording("gate/b.mp4", 1, 20), width=128, content=1)
-    machine.archive.recordings[better.uri] = better
-    machine.index(setting=0)
+    first, _ = begin_with_two(machine, 0, 1)
     erase_time(machine, 0.5, 1.5)
     correct_start(machine, first.uri, 30)
     machine.what_the_index_says_is_true()
