@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from pipeline.index.filters import Where
+from pipeline.index.filters import WAS_READ, Where
 from pipeline.index.query import Index
 
 _SQL = """
@@ -17,7 +17,7 @@ SELECT camera,
     sum(num_events)::BIGINT AS num_events,
     max(indexed_at) AS indexed_at
 FROM (
-    SELECT *, status <> 'failed' OR len(footage) > 0 AS is_dated,
+    SELECT *, {was_read} AS is_dated,
         row_number() OVER (PARTITION BY video_id ORDER BY indexed_at DESC, task) = 1 AS is_first
     FROM {videos}
 )
@@ -32,4 +32,4 @@ def camera_figures(index: Index) -> pa.Table:
     num_partial, num_pending, footage_s, num_events, indexed_at. A video counts once, even if
     several tasks asked about it; its events count for every task.
     """
-    return index.fetch(_SQL.format(videos=index.source("videos")), Where())
+    return index.fetch(_SQL.format(videos=index.source("videos"), was_read=WAS_READ), Where())

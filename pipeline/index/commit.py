@@ -363,7 +363,7 @@ def _of_fingerprint(condition: str, only: str | None) -> str:
 
 
 def _read(videos: pa.Table) -> pa.Table:
-    """Those of which the frames are known, whether or not a model answered about them.
+    """Those for which ``WAS_READ`` holds.
 
     A file that could not be read says nothing of what it held before.
     """

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.index import duck
-from pipeline.index.filters import ALWAYS, Cameras, Span, Where
+from pipeline.index.filters import ALWAYS, WAS_READ, Cameras, Span, Where
 from pipeline.index.scope import Scope
 from pipeline.records.speech import HEARD
 from pipeline.tables.schema import TableName
@@ -66,7 +66,7 @@ SELECT camera, epoch_us(shown.start) AS start_us, epoch_us(shown.end) AS end_us,
     FROM {videos} WHERE {where}
     UNION ALL
     SELECT camera, {{'start': "start", 'end': "end"}} AS shown, {failed} AS level
-    FROM {videos} WHERE status = 'failed' AND len(footage) = 0 AND clock <> 'none' AND {where}
+    FROM {videos} WHERE NOT {was_read} AND clock <> 'none' AND {where}
         AND epoch_us("end") - epoch_us("start") > 1)
 """
 
@@ -169,6 +169,7 @@ def _ranges(
         "videos": source("videos", span, cameras),
         "windows": source("windows", span, cameras),
         "where": where.sql,
+        "was_read": WAS_READ,
         "ordered_videos": ordered_videos.sql,
         "ordered_windows": ordered_windows.sql,
         "states": list(STATES),

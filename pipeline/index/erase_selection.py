@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from pipeline.index.filters import ALWAYS, Where
+from pipeline.index.filters import ALWAYS, WAS_READ, Where
 from pipeline.index.query import Index
 from pipeline.index.scope import Row, Scope
 from pipeline.index.validate import ID_COLUMN
@@ -102,7 +102,7 @@ def find_erased_rows(index: Index, scope: Scope, *, again: bool = False) -> Eras
     of_videos = scope.of_videos().add("status <> 'erased'")
     if scope.span != ALWAYS:
         # A file that could not be opened has no footage; its only time may come from its name.
-        of_videos.add("(status <> 'failed' OR len(footage) > 0)")
+        of_videos.add(WAS_READ)
     videos = _rows(index, "videos", scope, of_videos).to_pylist()
     whole = [row for row in videos if scope.contains(row)]
     cut = [row for row in videos if not scope.contains(row)]

@@ -17,6 +17,8 @@ Names: TypeAlias = str | Iterable[str] | None
 # DuckDB compares up to this many values while it reads; it joins more, after it has read whole
 # rows.
 _MAX_LISTED = 20
+WAS_READ = "(status <> 'failed' OR len(footage) > 0)"
+"""Condition for rows of ``videos``: the frames are known, whether or not a model answered."""
 _LAST_CHARACTER = "\U0010ffff"
 
 

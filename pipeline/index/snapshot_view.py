@@ -47,8 +47,8 @@ class SnapshotView:
     def source(self, table: TableName, span: Span = ALWAYS, cameras: Cameras = ALL) -> str:
         """The same without stale rows: of each video and task only the newest fingerprint's.
 
-        An event over several files stays if it has the newest fingerprint of one of them; if it
-        does so under two, the one that reaches farther is told.
+        An event over several files stays if it has the newest fingerprint of one of them. Of two
+        such with one id, the one that reaches farther stays.
         """
         rows = self.scan(table, span, cameras)
         has_generations = self._snapshot("videos").has_generations

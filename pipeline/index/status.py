@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.index.filters import Where
+from pipeline.index.filters import WAS_READ, Where
 from pipeline.index.query import Index
 from pipeline.index.runs import runs_of
 from pipeline.records import Run
@@ -22,7 +22,7 @@ _CAMERAS = """
 WITH files AS (SELECT * FROM {videos} WHERE {where}),
 settled AS (
     SELECT task, camera,
-        max("end") FILTER (status <> 'failed' OR len(footage) > 0) AS footage_end,
+        max("end") FILTER ({was_read}) AS footage_end,
         max("end") FILTER (status NOT IN ('failed', 'pending', 'partial')) AS settled_end,
         count(*) FILTER (status = 'pending') AS num_pending,
         coalesce(sum(epoch_us("end") - epoch_us("start")) FILTER (status = 'pending'), 0) / 1e6
@@ -84,6 +84,7 @@ def index_status(index: Index, *, cameras: Iterable[str] | None, now: datetime) 
     where = Where().of(wanted)
     new_since = f"make_timestamptz({int((now - NEW_FOR).timestamp() * 1_000_000)})"
     sql = _CAMERAS.format(
+        was_read=WAS_READ,
         videos=index.source("videos", cameras=wanted),
         windows=index.source("windows", cameras=wanted),
         where=where.sql,

@@ -15,14 +15,14 @@ from typing import Any
 from pipeline.config import DecodeConfig, SampleConfig
 from pipeline.errors import SourceError
 from pipeline.index import Index
-from pipeline.index.filters import Where
+from pipeline.index.filters import WAS_READ, Where
 from pipeline.media import probe
 from pipeline.records import PacketIndex, Source, Video
 from pipeline.see.isolation import Children
 from pipeline.storage.access import Access
 from pipeline.storage.file import MediumFile, open_file
 
-_COLUMNS = ("video_id", "uri", "num_bytes", "etag", "camera", "codec", "status", "origin_pts")
+_COLUMNS = ("video_id", "uri", "num_bytes", "etag", "camera", "codec", "origin_pts")
 # What browsers decode; the container is told by its first bytes.
 _NATIVE_CODECS = {
     "video/mp4": {"h264", "av1", "vp9", "aac"},
@@ -73,10 +73,9 @@ class Recording:
 
 def find(index: Index, video_id: str) -> Recording | None:
     """The recording with this id; None if the index has none that can be played."""
-    rows = index.select("videos", Where().add("video_id = ?", video_id), columns=_COLUMNS)
-    # Of a file that could not be read there is no codec; one that no model answered has one.
-    playable = [row for row in rows.to_pylist() if row["status"] != "erased" and row["codec"]]
-    return _recording(playable[0]) if playable else None
+    playable = Where().add("video_id = ?", video_id).add("status <> 'erased'").add(WAS_READ)
+    rows = index.select("videos", playable, columns=_COLUMNS).to_pylist()
+    return _recording(rows[0]) if rows else None
 
 
 def _recording(row: dict[str, Any]) -> Recording:
